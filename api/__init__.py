@@ -1,0 +1,1 @@
+"""ASK: the REST API over Prefect (through the gateway) and the catalogue."""

@@ -1,0 +1,81 @@
+"""What a source is: the facts that probing finds, and the asset that ingest makes of it."""
+
+from fractions import Fraction
+from typing import Annotated
+
+from pydantic import BeforeValidator, PlainSerializer
+
+from data.domain.model import DomainModel
+
+Rate = Annotated[
+    Fraction,
+    BeforeValidator(lambda value: Fraction(value) if isinstance(value, str) else value),
+    PlainSerializer(str, return_type=str),
+]
+"""Frames a second as an exact fraction; JSON carries it as text (``"30000/1001"``)."""
+
+
+class VideoFacts(DomainModel):
+    """The picture of a source, as a viewer sees it: after rotation and with square pixels."""
+
+    stream_index: int
+    codec: str
+    width: int
+    """Display width in square pixels, after rotation and pixel aspect ratio."""
+    height: int
+    """Display height in square pixels, after rotation and pixel aspect ratio."""
+    coded_width: int
+    coded_height: int
+    frame_rate: Rate
+    """Nominal frames a second, sane (1/10 to 240) even where the container's claim is not."""
+    is_variable_rate: bool = False
+    packet_count: int | None = None
+    """Coded pictures found by reading the file to its end, not the header's claim."""
+    rotation_degrees: int = 0
+    pixel_format: str = "yuv420p"
+    bit_depth: int = 8
+    is_hdr: bool = False
+    is_interlaced: bool = False
+    has_square_pixels: bool = True
+
+    @property
+    def short_side(self) -> int:
+        """The smaller of width and height, by which rungs are named."""
+        return min(self.width, self.height)
+
+
+class AudioFacts(DomainModel):
+    """The sound of a source: its default (else first) audio stream."""
+
+    stream_index: int
+    codec: str
+    channels: int
+    sample_rate_hz: int
+    language: str | None = None
+
+
+class SourceFacts(DomainModel):
+    """What probing found in a source file."""
+
+    container: str
+    duration_seconds: float
+    """Duration of the picture; at least one frame's time."""
+    start_seconds: float = 0.0
+    size_bytes: int
+    video: VideoFacts
+    audio: AudioFacts | None = None
+    tags: dict[str, str] = {}
+    """Container tags, control characters stripped, each at most 500 characters."""
+
+
+class Asset(DomainModel):
+    """One video as an editorial thing. The same bytes again are the same asset."""
+
+    id: str
+    """The first 24 hex digits of the content's sha256."""
+    sha256: str
+    source_key: str
+    """Where the source lies in the object store."""
+    original_name: str
+    """The file name as handed in, for people; never used as a path."""
+    facts: SourceFacts

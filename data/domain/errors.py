@@ -1,0 +1,308 @@
+"""The one error tree. Each class says its dotted code, its failure class, whether a retry helps, and its HTTP status.
+
+    DailiesError
+    ├── DataError                 DATA        the input is at fault: never retried, never trips a breaker
+    │   ├── NotMediaError · CorruptInputError · TruncatedInputError · UnsupportedInputError
+    │   ├── InputTooLargeError · InputTooLongError
+    │   ├── SourceNotFoundError · SourceForbiddenError
+    │   ├── RecipeInvalidError · RecipeUnknownError
+    │   ├── EncodeFailedError     the encoder refused or failed on this input
+    │   └── OutputRefusedError    the publish gate found the candidate unfit
+    ├── TransientError            TRANSIENT   the same call may go through later
+    │   ├── SourceUnavailableError · StoreUnavailableError · PublicationConflictError
+    ├── InfrastructureError       INFRA       the machine is at fault: does not count against the item
+    │   ├── EncoderKilledError · EncoderStalledError · DiskFullError · OrchestratorUnavailableError
+    │   ├── CatalogueUnavailableError
+    │   ├── ToolMissingError · ModelMissingError · ObjectMissingError   (a retry does not help)
+    │   └── TimeLimitError        the hard limit of a step was reached (a retry does not help)
+    ├── CancelledByRequestError   CANCELLED
+    └── RequestError              DATA        an API call that cannot be carried out
+        ├── NotFoundError · IllegalMoveError · InvalidRequestError
+        └── IdempotencyMismatchError · IdempotencyInFlightError
+
+Every argument goes to ``super().__init__`` so that an error survives pickling between processes.
+"""
+
+from collections.abc import Mapping
+from enum import StrEnum
+from typing import ClassVar
+
+Fact = str | int | float | bool | None | list[str]
+
+
+class FailureClass(StrEnum):
+    """Who or what a failure is blamed on; decides retries, budgets and breakers."""
+
+    DATA = "DATA"
+    TRANSIENT = "TRANSIENT"
+    PROVIDER = "PROVIDER"
+    POLICY = "POLICY"
+    INFRA = "INFRA"
+    BUDGET = "BUDGET"
+    CANCELLED = "CANCELLED"
+
+
+class DailiesError(Exception):
+    """Base of every error that we raise on purpose.
+
+    Args:
+        message: One sentence for a person: what happened and what to do.
+        facts: Small values that belong to it (a width, a limit, a path), shown by the API and in reports.
+    """
+
+    code: ClassVar[str] = "INFRA.UNKNOWN"
+    failure_class: ClassVar[FailureClass] = FailureClass.INFRA
+    retryable: ClassVar[bool] = False
+    http_status: ClassVar[int] = 500
+
+    def __init__(self, message: str, facts: Mapping[str, Fact] | None = None) -> None:
+        super().__init__(message, dict(facts or {}))
+
+    @property
+    def message(self) -> str:
+        """The sentence for a person."""
+        return str(self.args[0])
+
+    @property
+    def facts(self) -> dict[str, Fact]:
+        """The small values that belong to the error."""
+        return dict(self.args[1])
+
+    def __str__(self) -> str:
+        """Code and sentence, as logs and Prefect states show it."""
+        return f"[{self.code}] {self.message}"
+
+
+class DataError(DailiesError):
+    """The input is at fault; the same input fails again."""
+
+    code = "DATA.INVALID"
+    failure_class = FailureClass.DATA
+    http_status = 422
+
+
+class NotMediaError(DataError):
+    """The bytes are not a video that can be read."""
+
+    code = "DATA.INPUT.NOT_MEDIA"
+
+
+class CorruptInputError(DataError):
+    """The container opens but its content cannot be decoded."""
+
+    code = "DATA.INPUT.CORRUPT"
+
+
+class TruncatedInputError(DataError):
+    """The file ends before its own header says it does."""
+
+    code = "DATA.INPUT.TRUNCATED"
+
+
+class UnsupportedInputError(DataError):
+    """Real media of a kind that is not taken: playlists, pictures, sound without a picture."""
+
+    code = "DATA.INPUT.UNSUPPORTED"
+
+
+class InputTooLargeError(DataError):
+    """More bytes or pixels than the limits allow."""
+
+    code = "DATA.INPUT.TOO_LARGE"
+    http_status = 413
+
+
+class InputTooLongError(DataError):
+    """Longer than the limits allow."""
+
+    code = "DATA.INPUT.TOO_LONG"
+
+
+class SourceNotFoundError(DataError):
+    """There is nothing at the given path, upload or address."""
+
+    code = "DATA.SOURCE.NOT_FOUND"
+
+
+class SourceForbiddenError(DataError):
+    """The source lies outside the allowed roots, or at a private address."""
+
+    code = "DATA.SOURCE.FORBIDDEN"
+
+
+class RecipeInvalidError(DataError):
+    """A recipe or an override of it does not validate."""
+
+    code = "DATA.RECIPE.INVALID"
+
+
+class RecipeUnknownError(DataError):
+    """No recipe has that name."""
+
+    code = "DATA.RECIPE.UNKNOWN"
+
+
+class EncodeFailedError(DataError):
+    """The encoder ended with an error of its own on this input."""
+
+    code = "DATA.ENCODE.FAILED"
+
+
+class OutputRefusedError(DataError):
+    """The publish gate found the candidate unfit; the last publication stays as it was."""
+
+    code = "DATA.OUTPUT.REFUSED"
+
+
+class TransientError(DailiesError):
+    """The same call may go through later."""
+
+    code = "TRANSIENT.UNKNOWN"
+    failure_class = FailureClass.TRANSIENT
+    retryable = True
+    http_status = 503
+
+
+class SourceUnavailableError(TransientError):
+    """The host of the source did not answer, or answered with an error of its own."""
+
+    code = "TRANSIENT.SOURCE.UNAVAILABLE"
+
+
+class StoreUnavailableError(TransientError):
+    """The object store did not take or give the bytes."""
+
+    code = "TRANSIENT.STORE.UNAVAILABLE"
+
+
+class PublicationConflictError(TransientError):
+    """Somebody else published the same asset in between."""
+
+    code = "TRANSIENT.PUBLICATION.CONFLICT"
+    http_status = 409
+
+
+class InfrastructureError(DailiesError):
+    """The machine or a service of ours is at fault; does not count against the item."""
+
+    code = "INFRA.UNKNOWN"
+    failure_class = FailureClass.INFRA
+    retryable = True
+    http_status = 503
+
+
+class EncoderKilledError(InfrastructureError):
+    """A signal ended the encoder (out of memory, an operator, a shutdown)."""
+
+    code = "INFRA.ENCODER.KILLED"
+
+
+class EncoderStalledError(InfrastructureError):
+    """The encoder made no progress for longer than the stall limit and was ended."""
+
+    code = "INFRA.ENCODER.STALLED"
+
+
+class DiskFullError(InfrastructureError):
+    """No space is left for scratch files or objects."""
+
+    code = "INFRA.DISK.FULL"
+
+
+class OrchestratorUnavailableError(InfrastructureError):
+    """The Prefect API did not answer."""
+
+    code = "INFRA.PREFECT.UNAVAILABLE"
+
+
+class CatalogueUnavailableError(InfrastructureError):
+    """The catalogue database did not answer."""
+
+    code = "INFRA.CATALOGUE.UNAVAILABLE"
+
+
+class ToolMissingError(InfrastructureError):
+    """No usable ffmpeg, ffprobe or packager was found."""
+
+    code = "INFRA.TOOL.MISSING"
+    retryable = False
+
+
+class ModelMissingError(InfrastructureError):
+    """The weights of a model are not in the model store."""
+
+    code = "INFRA.MODEL.MISSING"
+    retryable = False
+
+
+class ObjectMissingError(InfrastructureError):
+    """An object that a record points at is not in the store."""
+
+    code = "INFRA.STORE.OBJECT_MISSING"
+    retryable = False
+
+
+class TimeLimitError(InfrastructureError):
+    """The hard time limit of a step was reached."""
+
+    code = "INFRA.TIME_LIMIT"
+    retryable = False
+    http_status = 504
+
+
+class CancelledByRequestError(DailiesError):
+    """A person or a policy asked for the work to stop."""
+
+    code = "CANCELLED.BY_REQUEST"
+    failure_class = FailureClass.CANCELLED
+    http_status = 409
+
+
+class RequestError(DailiesError):
+    """An API call that cannot be carried out as it was made."""
+
+    code = "REQUEST.INVALID"
+    failure_class = FailureClass.DATA
+    http_status = 400
+
+
+class InvalidRequestError(RequestError):
+    """A field or a parameter of the call has a value that is not taken."""
+
+    code = "REQUEST.INVALID"
+    http_status = 422
+
+
+class NotFoundError(RequestError):
+    """There is no such job, asset or file."""
+
+    code = "REQUEST.NOT_FOUND"
+    http_status = 404
+
+
+class IllegalMoveError(RequestError):
+    """The job's state does not allow the move; ``facts["allowed"]`` lists those it does."""
+
+    code = "REQUEST.ILLEGAL_MOVE"
+    http_status = 409
+
+
+class IdempotencyMismatchError(RequestError):
+    """The Idempotency-Key was used before with another body."""
+
+    code = "REQUEST.IDEMPOTENCY.MISMATCH"
+    http_status = 422
+
+
+class IdempotencyInFlightError(RequestError):
+    """The first call with this Idempotency-Key is still being carried out."""
+
+    code = "REQUEST.IDEMPOTENCY.IN_FLIGHT"
+    http_status = 409
+
+
+def is_retryable(error: BaseException) -> bool:
+    """Say whether the same work may succeed when tried again."""
+    if isinstance(error, DailiesError):
+        return error.retryable
+    return isinstance(error, ConnectionError | TimeoutError)

@@ -1,0 +1,103 @@
+"""Jobs: how a Prefect flow run looks to the users of the API (design: §5)."""
+
+from enum import StrEnum
+
+from data.domain.model import DomainModel
+
+STEP_WEIGHTS = {"ingest": 0.05, "transcode": 0.6, "generate": 0.25, "publish": 0.1}
+"""Share of a job's progress by step, in the order of the pipeline; sums to 1."""
+
+
+class JobState(StrEnum):
+    """The states of a job."""
+
+    QUEUED = "queued"
+    RUNNING = "running"
+    PAUSING = "pausing"
+    PAUSED = "paused"
+    CANCELLING = "cancelling"
+    CANCELLED = "cancelled"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+
+
+TERMINAL_STATES = frozenset({JobState.SUCCEEDED, JobState.FAILED, JobState.CANCELLED})
+
+
+class JobMove(StrEnum):
+    """What a person can ask of a job."""
+
+    CANCEL = "cancel"
+    RETRY = "retry"
+    PAUSE = "pause"
+    RESUME = "resume"
+    DELETE = "delete"
+
+
+ALLOWED_MOVES: dict[JobState, frozenset[JobMove]] = {
+    JobState.QUEUED: frozenset({JobMove.CANCEL, JobMove.PAUSE}),
+    JobState.RUNNING: frozenset({JobMove.CANCEL, JobMove.PAUSE}),
+    JobState.PAUSING: frozenset({JobMove.CANCEL}),
+    JobState.PAUSED: frozenset({JobMove.CANCEL, JobMove.RESUME}),
+    JobState.CANCELLING: frozenset(),
+    JobState.CANCELLED: frozenset({JobMove.RETRY, JobMove.DELETE}),
+    JobState.SUCCEEDED: frozenset({JobMove.DELETE}),
+    JobState.FAILED: frozenset({JobMove.RETRY, JobMove.DELETE}),
+}
+
+
+class StateView(DomainModel):
+    """A job's state with its reason."""
+
+    state: JobState
+    reason: str | None = None
+
+
+_BY_NAME: dict[str, StateView] = {
+    "Late": StateView(state=JobState.QUEUED, reason="late"),
+    "AwaitingConcurrencySlot": StateView(state=JobState.QUEUED, reason="waiting_for_slot"),
+    "AwaitingRetry": StateView(state=JobState.QUEUED, reason="retry_wait"),
+    "TimedOut": StateView(state=JobState.FAILED, reason="time_limit"),
+}
+
+_BY_TYPE: dict[str, StateView] = {
+    "SCHEDULED": StateView(state=JobState.QUEUED),
+    "PENDING": StateView(state=JobState.QUEUED),
+    "RUNNING": StateView(state=JobState.RUNNING),
+    "PAUSED": StateView(state=JobState.PAUSED),
+    "CANCELLING": StateView(state=JobState.CANCELLING),
+    "CANCELLED": StateView(state=JobState.CANCELLED),
+    "COMPLETED": StateView(state=JobState.SUCCEEDED),
+    "FAILED": StateView(state=JobState.FAILED),
+}
+
+
+def job_state(state_type: str | None, state_name: str | None, message: str | None, attempts_remain: bool) -> StateView:
+    """Map a Prefect state to a job state and reason.
+
+    Args:
+        state_type: Prefect's state type (``RUNNING``); ``None`` for a run that has no state yet.
+        state_name: Prefect's state name (``Late``), finer than its type.
+        message: The state's message; a failure's dotted code is read from its ``[CODE]`` mark.
+        attempts_remain: Whether a crashed run will be tried again.
+    """
+    if state_type is None:
+        return _BY_TYPE["PENDING"]
+    if state_type == "CRASHED":
+        if attempts_remain:
+            return StateView(state=JobState.QUEUED, reason="infrastructure")
+        return StateView(state=JobState.FAILED, reason="infrastructure")
+    view = _BY_NAME.get(state_name or "") or _BY_TYPE[state_type]
+    if view.state is JobState.FAILED and view.reason is None:
+        return StateView(state=JobState.FAILED, reason=error_code(message) or "INFRA.UNKNOWN")
+    return view
+
+
+def error_code(message: str | None) -> str | None:
+    """Return the dotted code in a state message that :class:`DailiesError` wrote, or ``None``."""
+    text = message or ""
+    start = text.find("[")
+    end = text.find("]", start)
+    code = text[start + 1 : end] if start >= 0 and end > start else ""
+    parts = code.split(".")
+    return code if len(parts) > 1 and all(p.replace("_", "").isalnum() and p.isupper() for p in parts) else None

@@ -1,0 +1,56 @@
+"""Names of things in the object store, and the keys that decide whether work is already done."""
+
+import hashlib
+import json
+from typing import Any
+
+from data.domain.publications import ToolVersions
+
+
+def step_key(step: str, content: str, options: dict[str, Any], tools: ToolVersions | str) -> str:
+    """Return the cache key of a step: content + options + tool versions, 24 hex digits of sha256 over canonical JSON.
+
+    Args:
+        step: The step's name (``transcode``, ``captions``).
+        content: The sha256 of what goes in, or the key of the step before.
+        options: The part of the recipe that the step depends on, as plain JSON values.
+        tools: Versions of the programs or models that make the output.
+    """
+    versions = tools if isinstance(tools, str) else tools.model_dump(mode="json")
+    text = json.dumps([step, content, options, versions], sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()[:24]
+
+
+def asset_id(sha256: str) -> str:
+    """Return the id of the asset with that content."""
+    return sha256[:24]
+
+
+def source_key(sha256: str, suffix: str = "") -> str:
+    """Return where the source with that content lies: sharded, so that no folder holds millions."""
+    return f"sources/{sha256[:2]}/{sha256}{suffix}"
+
+
+def package_prefix(asset: str, key: str) -> str:
+    """Return the prefix of a package; it is a cache and may be expired at any time."""
+    return f"packages/{asset}/{key}/"
+
+
+def artifact_prefix(asset: str, kind: str, key: str) -> str:
+    """Return the prefix of what one AI step made."""
+    return f"artifacts/{asset}/{kind}/{key}/"
+
+
+def publication_prefix(asset: str, version: int, job: str) -> str:
+    """Return the prefix of one version; the job keeps two racing publishers of one version apart."""
+    return f"publications/{asset}/v{version:04d}-{job[:8]}/"
+
+
+def publication_manifest_key(asset: str) -> str:
+    """Return the key of the object that says what is public about an asset."""
+    return f"publications/{asset}/publication.json"
+
+
+def upload_key(upload: str, name: str) -> str:
+    """Return where an upload waits for its job."""
+    return f"uploads/{upload}/{name}"

@@ -1,0 +1,196 @@
+"""What the steps hand on: the package of renditions, what AI made of it, and what is published."""
+
+from datetime import datetime
+from typing import Literal
+
+from data.domain.assets import SourceFacts
+from data.domain.model import DomainModel
+
+
+class ToolVersions(DomainModel):
+    """The programs that made an output; part of every cache key, since their bytes differ by version."""
+
+    ffmpeg: str
+    """Version and configuration of the encoder, for example ``9.0.2 (imageio-ffmpeg)``."""
+    packager: str
+    encoder_threads: int
+
+
+class Rendition(DomainModel):
+    """One encoded rung inside a package."""
+
+    name: str
+    width: int
+    height: int
+    frame_rate: str
+    size_bytes: int
+    average_kbps: int
+    frame_count: int
+    codec: str
+    """RFC 6381 codec string, for example ``avc1.64001f``."""
+    media_path: str
+    """CMAF file inside the package (``720p.mp4``), addressed by byte ranges from both HLS and DASH."""
+    playlist_path: str
+
+
+class AudioRendition(DomainModel):
+    """The encoded sound inside a package."""
+
+    channels: int
+    sample_rate_hz: int
+    size_bytes: int
+    average_kbps: int
+    codec: str
+    media_path: str
+    playlist_path: str
+    language: str | None = None
+
+
+class SpriteSheet(DomainModel):
+    """Scrubbing thumbnails: one picture of tiles and the WebVTT that maps times to them."""
+
+    image_path: str
+    vtt_path: str
+    tile_width: int
+    tile_height: int
+    columns: int
+    count: int
+    interval_seconds: float
+
+
+class SourceMeasures(DomainModel):
+    """What the one decode measured of the source; the gate compares the candidate with it."""
+
+    decoded_frames: int
+    black_share: float
+    """Share of the duration (0–1) in which the picture is black."""
+    silence_share: float | None = None
+    """Share of the duration (0–1) in which the sound is silent; ``None`` without sound."""
+    loudness_lufs: float | None = None
+    """Integrated loudness by ITU-R BS.1770; ``None`` without sound or when silent."""
+
+
+class Package(DomainModel):
+    """The outcome of transcode: a complete set of renditions under one prefix of the object store."""
+
+    asset_id: str
+    key: str
+    """Cache key of the step: content + options + tool versions."""
+    prefix: str
+    """Where its files lie; every path below is relative to it."""
+    duration_seconds: float
+    renditions: tuple[Rendition, ...]
+    """Highest first."""
+    audio: AudioRendition | None
+    mp4_path: str
+    """Progressive MP4 with sound, index in front (faststart)."""
+    poster_path: str
+    poster_at_seconds: float
+    sprite: SpriteSheet
+    master_path: str = "master.m3u8"
+    dash_path: str = "manifest.mpd"
+    measures: SourceMeasures
+    tools: ToolVersions
+    files: dict[str, int]
+    """Every file of the package with its size in bytes."""
+
+
+class CaptionTrack(DomainModel):
+    """Captions of one language in the object store."""
+
+    language: str
+    label: str
+    vtt_key: str
+    """WebVTT with word times (``<00:00:01.000>`` tags)."""
+    srt_key: str
+    word_count: int
+    cue_count: int
+    first_lines: tuple[str, ...] = ()
+    model: str
+
+
+class Chapter(DomainModel):
+    """A stretch of the video with a title."""
+
+    start_seconds: float
+    end_seconds: float
+    title: str
+
+
+class PosterChoice(DomainModel):
+    """The frame chosen to stand for the video."""
+
+    key: str
+    at_seconds: float
+    width: int
+    height: int
+    face_count: int
+    sharpness: float
+    reason: str
+    """Why this frame, in words for a person."""
+
+
+class GeneratedArtifacts(DomainModel):
+    """What AI made for one asset; empty parts were not asked for or had nothing to say."""
+
+    captions: tuple[CaptionTrack, ...] = ()
+    chapters: tuple[Chapter, ...] = ()
+    poster: PosterChoice | None = None
+    notes: tuple[str, ...] = ()
+    """Sentences for a person: ``no speech was found``."""
+
+
+class GateCheck(DomainModel):
+    """One thing that the publish gate looked at."""
+
+    name: str
+    outcome: Literal["passed", "warned", "refused"]
+    detail: str
+
+
+class GateReport(DomainModel):
+    """What the publish gate found in a candidate."""
+
+    checks: tuple[GateCheck, ...]
+
+    @property
+    def refusals(self) -> tuple[GateCheck, ...]:
+        """The checks that forbid publication."""
+        return tuple(check for check in self.checks if check.outcome == "refused")
+
+
+class PublicationManifest(DomainModel):
+    """What is public about an asset: the one small object that is written last.
+
+    Paths in ``files`` are relative to ``prefix``; playlists inside refer to their neighbours by relative paths, so the
+    whole prefix can be served from anywhere.
+    """
+
+    schema_version: Literal[1] = 1
+    asset_id: str
+    version: int
+    """1 for the first publication of the asset, then counted up."""
+    job_id: str
+    recipe: str
+    published_at: datetime
+    title: str
+    prefix: str
+    source_sha256: str
+    source: SourceFacts
+    duration_seconds: float
+    renditions: tuple[Rendition, ...]
+    audio: AudioRendition | None
+    captions: tuple[CaptionTrack, ...]
+    chapters: tuple[Chapter, ...]
+    hls_path: str = "master.m3u8"
+    dash_path: str = "manifest.mpd"
+    mp4_path: str
+    poster_path: str
+    sprite: SpriteSheet
+    chapters_path: str | None = None
+    """WebVTT chapter track; ``None`` when there are no chapters."""
+    files: dict[str, int]
+    """Every public file with its size in bytes."""
+    gate: GateReport
+    tools: ToolVersions
+    notes: tuple[str, ...] = ()

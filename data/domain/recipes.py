@@ -1,0 +1,143 @@
+"""Recipes: what to do to an asset, as data. A recipe is versioned, validated, and decides the cache keys of its steps."""
+
+from collections.abc import Mapping
+from typing import Any, Literal, Self
+
+from pydantic import Field, ValidationError
+
+from data.domain.errors import RecipeInvalidError
+from data.domain.ladders import Ladder, RenditionSpec
+from data.domain.model import DomainModel
+
+DEFAULT_LADDER = Ladder(
+    rungs=(
+        RenditionSpec(name="1080p", short_side=1080, max_kbps=6000),
+        RenditionSpec(name="720p", short_side=720, max_kbps=3000),
+        RenditionSpec(name="480p", short_side=480, max_kbps=1400),
+        RenditionSpec(name="240p", short_side=240, max_kbps=400),
+    )
+)
+
+
+class VideoOptions(DomainModel):
+    """How pictures are encoded."""
+
+    ladder: Ladder = DEFAULT_LADDER
+    codec: Literal["h264"] = "h264"
+    preset: Literal["ultrafast", "superfast", "veryfast", "faster", "fast", "medium", "slow"] = "veryfast"
+    crf: float = Field(default=23, ge=10, le=45)
+    """x264 quality target; each rung's ``max_kbps`` caps it."""
+    segment_seconds: float = Field(default=4.0, ge=1, le=20)
+    max_frame_rate: float = Field(default=60, ge=1, le=120)
+
+
+class AudioOptions(DomainModel):
+    """How sound is encoded."""
+
+    kbps: int = Field(default=128, ge=32, le=512)
+    """AAC bitrate of the stereo rendition."""
+
+
+class ThumbnailOptions(DomainModel):
+    """The sprite that scrubbing shows, and the candidates for the poster."""
+
+    width: int = Field(default=160, ge=64, le=480)
+    """Width in pixels of one tile for landscape video; portrait tiles get this as their height."""
+    max_count: int = Field(default=100, ge=1, le=400)
+    min_interval_seconds: float = Field(default=1.0, ge=0.04)
+
+
+class CaptionOptions(DomainModel):
+    """Speech to text."""
+
+    enabled: bool = True
+    model: str = "whisper-base"
+    language: str | None = Field(default=None, pattern=r"^[a-z]{2,3}$")
+    """ISO 639 code of the speech; ``null`` lets the model tell."""
+    max_line_characters: int = Field(default=42, ge=16, le=80)
+    max_lines: int = Field(default=2, ge=1, le=4)
+
+
+class ChapterOptions(DomainModel):
+    """Chapters from shot detection."""
+
+    enabled: bool = True
+    min_seconds: float = Field(default=10.0, ge=1)
+    """No chapter is shorter than this; shots are joined until it is reached."""
+    max_count: int = Field(default=20, ge=1, le=200)
+
+
+class PosterOptions(DomainModel):
+    """Which frame stands for the video."""
+
+    faces: bool = True
+    """Prefer frames with faces in them (a local model looks); else sharpness and light alone decide."""
+    at_seconds: float | None = Field(default=None, ge=0)
+    """Take the frame at this time instead of choosing one."""
+
+
+class GateOptions(DomainModel):
+    """What a candidate must be before it is published."""
+
+    max_duration_drift_seconds: float = Field(default=0.5, ge=0.05)
+    refuse_black: bool = True
+    """Refuse a candidate that is black throughout although its source is not."""
+    refuse_silence: bool = True
+    """Refuse a candidate that is silent although its source is not."""
+
+
+class Recipe(DomainModel):
+    """What to do to an asset."""
+
+    name: str = Field(default="default", pattern=r"^[a-z0-9][a-z0-9_-]{0,63}$")
+    version: int = Field(default=1, ge=1)
+    description: str = ""
+    video: VideoOptions = VideoOptions()
+    audio: AudioOptions = AudioOptions()
+    thumbnails: ThumbnailOptions = ThumbnailOptions()
+    captions: CaptionOptions = CaptionOptions()
+    chapters: ChapterOptions = ChapterOptions()
+    poster: PosterOptions = PosterOptions()
+    gate: GateOptions = GateOptions()
+
+    @classmethod
+    def parse(cls, raw: Mapping[str, Any]) -> Self:
+        """Validate a recipe from plain data.
+
+        Raises:
+            RecipeInvalidError: Names every field that is wrong and why.
+        """
+        try:
+            return cls.model_validate(raw)
+        except ValidationError as error:
+            problems = [f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors(include_url=False)]
+            raise RecipeInvalidError(
+                f"The recipe does not validate: {'; '.join(problems)}", {"problems": problems}
+            ) from error
+
+    def with_overrides(self, overrides: Mapping[str, Any]) -> Self:
+        """Return the recipe with fields replaced by dotted name (``{"captions.language": "en"}``).
+
+        Raises:
+            RecipeInvalidError: A name does not exist or a value is not taken.
+        """
+        if not overrides:
+            return self
+        raw = self.model_dump(mode="json")
+        for name, value in overrides.items():
+            _set_dotted(raw, name, value)
+        return self.parse(raw)
+
+    def transcode_options(self) -> dict[str, Any]:
+        """The part of the recipe that the transcode step depends on, for its cache key."""
+        return self.model_dump(mode="json", include={"video", "audio", "thumbnails"})
+
+
+def _set_dotted(raw: dict[str, Any], name: str, value: Any) -> None:
+    *parents, leaf = name.split(".")
+    target: Any = raw
+    for parent in parents:
+        target = target.get(parent) if isinstance(target, dict) else None
+    if not isinstance(target, dict) or leaf not in target or name in ("name", "version"):
+        raise RecipeInvalidError(f"A recipe has no field {name!r} to override.", {"field": name})
+    target[leaf] = value

@@ -1,0 +1,142 @@
+"""The one place that knows settings: environment variables ``DAILIES_…`` (groups with ``__``) over laptop defaults.
+
+Read only at the edges (task skins, ``create_app``, bootstrap, migrations); values, not settings, go down.
+"""
+
+from functools import lru_cache
+from pathlib import Path
+from typing import Literal
+
+from platformdirs import user_cache_path
+from pydantic import BaseModel, Field, SecretStr
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class StorageSettings(BaseModel):
+    """The object store."""
+
+    url: str = Field("", description="`file:///path` or `s3://bucket/prefix`; empty means `<home>/store`.")
+    endpoint_url: str | None = Field(None, description="Address of an S3-compatible server; empty means AWS.")
+    access_key: SecretStr | None = Field(None, description="S3 access key; empty means the usual AWS sources.")
+    secret_key: SecretStr | None = Field(None, description="S3 secret key.")
+    region: str = Field("us-east-1", description="S3 region.")
+    presign_seconds: int = Field(3600, ge=1, le=604800, description="How long a presigned URL is valid.")
+
+
+class CatalogueSettings(BaseModel):
+    """The catalogue database."""
+
+    url: str = Field(
+        "", description="SQLAlchemy URL, `postgresql+psycopg://…`; empty means SQLite in `<home>` (minimal mode)."
+    )
+
+
+class IngestSettings(BaseModel):
+    """What ingest takes."""
+
+    allowed_roots: list[Path] = Field(
+        default_factory=list, description='Folders that local sources may lie in, as JSON (`["/media"]`).'
+    )
+    max_bytes: int = Field(50 * 1024**3, ge=1, description="Largest source in bytes.")
+    max_duration_seconds: float = Field(12 * 3600, gt=0, description="Longest source.")
+    max_pixels: int = Field(67_108_864, ge=1, description="Most pixels in one picture (refuses picture bombs).")
+    allow_private_hosts: bool = Field(
+        False, description="Take `http://` and sources from private addresses (tests, closed networks)."
+    )
+    timeout_seconds: float = Field(30, gt=0, description="Longest silence of a remote source.")
+
+
+class MediaSettings(BaseModel):
+    """ffmpeg and its limits."""
+
+    ffmpeg: Path | None = Field(None, description="ffmpeg to use; empty chooses PATH, then the packaged build.")
+    ffprobe: Path | None = Field(None, description="ffprobe to use; empty chooses PATH, then the packaged build.")
+    packager: Path | None = Field(None, description="Shaka Packager to use; empty chooses the packaged build.")
+    encoder_threads: int = Field(0, ge=0, le=64, description="x264 threads; 0 lets x264 choose from the cores.")
+    soft_limit_seconds: float = Field(3600, gt=0, description="After this an encoder is asked to end.")
+    hard_limit_seconds: float = Field(4000, gt=0, description="After this an encoder is killed.")
+    stall_seconds: float = Field(120, gt=0, description="No progress for this long ends an encoder.")
+
+
+class ModelSettings(BaseModel):
+    """Local models."""
+
+    directory: Path = Field(
+        default_factory=lambda: user_cache_path("dailies") / "models", description="The model store."
+    )
+    auto_pull: bool = Field(True, description="Fetch a missing model when a recipe needs it, hash-checked.")
+    threads: int = Field(0, ge=0, le=64, description="Threads of one model; 0 lets it choose.")
+
+
+class RetrySettings(BaseModel):
+    """How often a step is tried again after a retryable failure."""
+
+    attempts: int = Field(3, ge=0, le=10, description="Retries of one step after its first try.")
+    first_delay_seconds: float = Field(5, ge=0, description="Delay before the first retry; doubled each time.")
+    max_delay_seconds: float = Field(3600, ge=0, description="Longest delay between retries.")
+
+
+class OrchestrationSettings(BaseModel):
+    """Work pools and runs."""
+
+    cpu_slots: int = Field(
+        0, ge=0, le=1024, description="Runs at once on the `cpu` pool; 0 means the cores, at least 2."
+    )
+    gpu_slots: int = Field(0, ge=0, le=64, description="Runs at once on the `gpu` pool; 0 means the GPUs, at least 1.")
+    crash_attempts: int = Field(2, ge=1, le=10, description="How often a run may start before a crash is final.")
+
+
+class ApiSettings(BaseModel):
+    """The REST API."""
+
+    host: Literal["127.0.0.1", "::1", "localhost"] = Field(
+        "127.0.0.1", description="Address to bind; loopback only until authentication is there."
+    )
+    port: int = Field(8000, ge=0, le=65535, description="Port to bind; 0 takes a free one.")
+    max_upload_bytes: int = Field(10 * 1024**3, ge=1, description="Largest upload.")
+    prefect_ui_url: str = Field("http://127.0.0.1:4200", description="Where people open the Prefect UI (links).")
+
+
+class Settings(BaseSettings):
+    """All settings of a process."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="DAILIES_", env_nested_delimiter="__", extra="ignore", env_file=".env", env_file_encoding="utf-8"
+    )
+
+    home: Path = Field(Path("var"), description="Where local state lives: store, databases, scratch, logs.")
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", description="Our own log level.")
+    storage: StorageSettings = StorageSettings()  # type: ignore[call-arg]
+    catalogue: CatalogueSettings = CatalogueSettings()  # type: ignore[call-arg]
+    ingest: IngestSettings = IngestSettings()  # type: ignore[call-arg]
+    media: MediaSettings = MediaSettings()  # type: ignore[call-arg]
+    models: ModelSettings = ModelSettings()  # type: ignore[call-arg]
+    retry: RetrySettings = RetrySettings()  # type: ignore[call-arg]
+    orchestration: OrchestrationSettings = OrchestrationSettings()  # type: ignore[call-arg]
+    api: ApiSettings = ApiSettings()  # type: ignore[call-arg]
+
+    @property
+    def home_path(self) -> Path:
+        """The state directory, absolute."""
+        return self.home.expanduser().resolve()
+
+    @property
+    def storage_url(self) -> str:
+        """The object store's URL with the default filled in."""
+        return self.storage.url or f"file://{self.home_path / 'store'}"
+
+    @property
+    def catalogue_url(self) -> str:
+        """The catalogue's SQLAlchemy URL with the default filled in."""
+        return self.catalogue.url or f"sqlite:///{self.home_path / 'catalogue.db'}"
+
+    @property
+    def scratch_path(self) -> Path:
+        """Where workspaces of attempts are made."""
+        return self.home_path / "scratch"
+
+
+@lru_cache(maxsize=1)
+def get_settings() -> Settings:
+    """Return this process's settings; read once."""
+    return Settings()

@@ -1,0 +1,1 @@
+"""WHERE: what starts, registers and hosts the flows."""

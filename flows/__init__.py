@@ -1,0 +1,1 @@
+"""WHEN: the Prefect flows, one module each."""

@@ -1,0 +1,1 @@
+"""HOW, for local models: the model store and one module per model."""

@@ -1,0 +1,1 @@
+"""HOW, for generation services: plain clients, no Prefect."""
