@@ -79,10 +79,8 @@ class RetrySettings(BaseModel):
 class OrchestrationSettings(BaseModel):
     """Work pools and runs."""
 
-    cpu_slots: int = Field(
-        0, ge=0, le=1024, description="Runs at once on the `cpu` pool; 0 means the cores, at least 2."
-    )
-    gpu_slots: int = Field(0, ge=0, le=64, description="Runs at once on the `gpu` pool; 0 means the GPUs, at least 1.")
+    cpu_slots: int = Field(0, ge=0, le=1024, description="Runs at once on the `cpu` pool; 0: the cores, at least 2.")
+    gpu_slots: int = Field(0, ge=0, le=64, description="Runs at once on the `gpu` pool; 0: the GPUs, at least 1.")
     crash_attempts: int = Field(2, ge=1, le=10, description="How often a run may start before a crash is final.")
 
 
@@ -106,14 +104,14 @@ class Settings(BaseSettings):
 
     home: Path = Field(Path("var"), description="Where local state lives: store, databases, scratch, logs.")
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", description="Our own log level.")
-    storage: StorageSettings = StorageSettings()  # type: ignore[call-arg]
-    catalogue: CatalogueSettings = CatalogueSettings()  # type: ignore[call-arg]
-    ingest: IngestSettings = IngestSettings()  # type: ignore[call-arg]
-    media: MediaSettings = MediaSettings()  # type: ignore[call-arg]
-    models: ModelSettings = ModelSettings()  # type: ignore[call-arg]
-    retry: RetrySettings = RetrySettings()  # type: ignore[call-arg]
-    orchestration: OrchestrationSettings = OrchestrationSettings()  # type: ignore[call-arg]
-    api: ApiSettings = ApiSettings()  # type: ignore[call-arg]
+    storage: StorageSettings = StorageSettings()
+    catalogue: CatalogueSettings = CatalogueSettings()
+    ingest: IngestSettings = IngestSettings()
+    media: MediaSettings = MediaSettings()
+    models: ModelSettings = ModelSettings()
+    retry: RetrySettings = RetrySettings()
+    orchestration: OrchestrationSettings = OrchestrationSettings()
+    api: ApiSettings = ApiSettings()
 
     @property
     def home_path(self) -> Path:

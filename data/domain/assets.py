@@ -3,7 +3,7 @@
 from fractions import Fraction
 from typing import Annotated
 
-from pydantic import BeforeValidator, PlainSerializer
+from pydantic import BeforeValidator, Field, PlainSerializer
 
 from data.domain.model import DomainModel
 
@@ -64,7 +64,7 @@ class SourceFacts(DomainModel):
     size_bytes: int
     video: VideoFacts
     audio: AudioFacts | None = None
-    tags: dict[str, str] = {}
+    tags: dict[str, str] = Field(default_factory=dict)
     """Container tags, control characters stripped, each at most 500 characters."""
 
 

@@ -1,4 +1,4 @@
-"""Recipes: what to do to an asset, as data. A recipe is versioned, validated, and decides the cache keys of its steps."""
+"""Recipes: what to do to an asset, as data: versioned, validated, and the source of the steps' cache keys."""
 
 from collections.abc import Mapping
 from typing import Any, Literal, Self
