@@ -70,6 +70,16 @@ class SourceMeasures(DomainModel):
     """Integrated loudness by ITU-R BS.1770; ``None`` without sound or when silent."""
 
 
+class PosterCandidate(DomainModel):
+    """A frame that could stand for the video, found good by sharpness, light and colour."""
+
+    path: str
+    """JPEG inside the package, at most 640 pixels on its long side."""
+    at_seconds: float
+    score: float
+    """0–1, higher is better; by the picture alone, faces not looked for."""
+
+
 class Package(DomainModel):
     """The outcome of transcode: a complete set of renditions under one prefix of the object store."""
 
@@ -86,6 +96,8 @@ class Package(DomainModel):
     """Progressive MP4 with sound, index in front (faststart)."""
     poster_path: str
     poster_at_seconds: float
+    poster_candidates: tuple[PosterCandidate, ...]
+    """Best first, at most twelve, never empty."""
     sprite: SpriteSheet
     master_path: str = "master.m3u8"
     dash_path: str = "manifest.mpd"
