@@ -77,7 +77,7 @@ def _decode(text: str, kind: type) -> Any:
         value = orjson.loads(base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)))
     except (binascii.Error, ValueError) as error:
         raise _invalid() from error
-    if not isinstance(value, kind) or (kind is list and len(value) != 2):
+    if not isinstance(value, kind) or (isinstance(value, list) and len(value) != 2):
         raise _invalid()
     return value
 

@@ -24,7 +24,7 @@ logger = logging.getLogger(__name__)
 
 
 def install_error_handlers(app: FastAPI) -> None:
-    """Make the app answer every refusal as a problem. What is unexpected is the middleware's (``unexpected_problem``)."""
+    """Make the app answer every refusal as a problem; what nobody foresaw is the middleware's."""
     app.add_exception_handler(DailiesError, _dailies_error)
     app.add_exception_handler(RequestValidationError, _validation_error)
     app.add_exception_handler(HTTPException, _framework_error)

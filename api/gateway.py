@@ -1,7 +1,7 @@
 """The one door to Prefect: submits, reads and moves flow runs, and translates them into jobs.
 
-Nothing else in the API knows Prefect's client, its states' names or its exceptions. A run is a *job* when it carries the
-tag ``dailies-job`` and has no parent; what it starts on the ``gpu`` pool are its *children*, folded into it.
+Nothing else in the API knows Prefect's client, its states' names or its exceptions. A run is a *job* when it carries
+the tag ``dailies-job`` and has no parent; what it starts on the ``gpu`` pool are its *children*, folded into it.
 """
 
 import asyncio
@@ -34,7 +34,7 @@ from prefect.client.schemas.filters import (
     TaskRunFilterId,
 )
 from prefect.client.schemas.objects import FlowRun, Log, State, StateType, WorkerStatus
-from prefect.client.schemas.responses import SetStateStatus
+from prefect.client.schemas.responses import OrchestrationResult, SetStateStatus
 from prefect.client.schemas.sorting import ArtifactSort, FlowRunSort, LogSort
 from prefect.exceptions import ObjectNotFound
 from prefect.settings import get_current_settings
@@ -51,6 +51,7 @@ DEFAULT_API_URL = "http://127.0.0.1:4200/api"
 
 PROCESS_ASSET = "process-asset/on-demand"
 JOB_TAG = "dailies-job"
+_CANCELLED = "Cancelled by request."
 OFFERED_MOVES = frozenset({JobMove.CANCEL, JobMove.RETRY})
 """The moves that this version of the API can carry out."""
 
@@ -155,7 +156,7 @@ class PrefectGateway:
         reports = await self._reports([run])
         return self._job(run, reports.get(run.id, ()))
 
-    async def list(self, query: JobQuery, *, after: str | None, limit: int) -> Page[Job]:
+    async def find(self, query: JobQuery, *, after: str | None, limit: int) -> Page[Job]:
         """Return jobs, the latest due first (which is the latest created, unless somebody scheduled ahead).
 
         The order (due time, id) never changes for a run, so a cursor stays right while jobs arrive and move on.
@@ -173,12 +174,14 @@ class PrefectGateway:
 
     async def count(self, states: Iterable[JobState]) -> dict[str, int]:
         """Return how many jobs Prefect holds in each of the states; a crashed run counts as failed."""
-        wanted = {state: _STATE_TYPES[state] - ({StateType.CRASHED} if state is JobState.QUEUED else set()) for state in states}
+        types = {state: _STATE_TYPES[state] for state in states if _STATE_TYPES[state]}
+        if JobState.QUEUED in types:
+            types[JobState.QUEUED] -= {StateType.CRASHED}
         with _translated():
             counts = await asyncio.gather(
-                *(self._client.count_flow_runs(flow_run_filter=_job_filter(types)) for types in wanted.values())
+                *(self._client.count_flow_runs(flow_run_filter=_job_filter(each)) for each in types.values())
             )
-        return {state.value: count for state, count in zip(wanted, counts, strict=True)}
+        return {state.value: count for state, count in zip(types, counts, strict=True)}
 
     async def history(self, job_id: str) -> tuple[Transition, ...]:
         """Return the states that a job went through, oldest first.
@@ -249,9 +252,8 @@ class PrefectGateway:
         """
         run = await self._read(job_id)
         self._check_move(run, JobMove.RETRY)
-        with _translated():
-            # Not forced: this is the transition of Prefect's own "Retry" button, and its rules guard it against races.
-            outcome = await self._client.set_flow_run_state(run.id, AwaitingRetry(message="Retried by request."))
+        # Not forced: this is the transition of Prefect's own "Retry" button.
+        outcome = await self._propose(run.id, AwaitingRetry(message="Retried by request."))
         if outcome.status is not SetStateStatus.ACCEPT:
             raise self._illegal(await self._read(job_id), JobMove.RETRY)
         return await self.get(job_id)
@@ -294,14 +296,14 @@ class PrefectGateway:
             raise NotFoundError(f"There is no job {job_id}.")
         return run
 
-    async def _states(self, run_id: UUID) -> "list[State[Any]]":
+    async def _states(self, run_id: UUID) -> list[State[Any]]:
         with _translated():
             states = await self._client.read_flow_run_states(run_id)
         return sorted(states, key=lambda state: state.timestamp)
 
     async def _scan(
         self, query: JobQuery, position: JobPosition | None, limit: int
-    ) -> "tuple[list[FlowRun], JobPosition | None]":
+    ) -> tuple[list[FlowRun], JobPosition | None]:
         """Collect matching runs; the position is where to go on, ``None`` at the end."""
         types = frozenset(chain.from_iterable(_STATE_TYPES[state] for state in query.states))
         if query.states and not types:
@@ -327,7 +329,7 @@ class PrefectGateway:
 
     async def _runs_after(
         self, runs_filter: FlowRunFilter, query: JobQuery, position: JobPosition | None, limit: int
-    ) -> "list[FlowRun]":
+    ) -> list[FlowRun]:
         """Read up to ``limit`` runs that follow a position in the order (due, id), both descending.
 
         Prefect sorts by due time alone, so runs that are due at the same microsecond (a batch created in one call) are
@@ -352,7 +354,7 @@ class PrefectGateway:
 
     async def _tied_runs(
         self, runs_filter: FlowRunFilter, due_at: datetime, below: UUID | None, limit: int
-    ) -> "list[FlowRun]":
+    ) -> list[FlowRun]:
         due = _due_between(due_at, due_at)
         runs: list[FlowRun] = []
         offset = 0
@@ -371,7 +373,7 @@ class PrefectGateway:
         sort: FlowRunSort,
         limit: int,
         offset: int = 0,
-    ) -> "list[FlowRun]":
+    ) -> list[FlowRun]:
         with _translated():
             return await self._client.read_flow_runs(
                 flow_run_filter=runs_filter.model_copy(update={"expected_start_time": due}),
@@ -385,7 +387,7 @@ class PrefectGateway:
             return False
         return not query.text or query.text.casefold() in f"{run.name}\n{run.id}\n{run.parameters}".casefold()
 
-    async def _children(self, run_ids: Collection[UUID]) -> "list[FlowRun]":
+    async def _children(self, run_ids: Collection[UUID]) -> list[FlowRun]:
         """Read the runs that the given runs started, all pages."""
         wanted = FlowRunFilter(parent_flow_run_id=FlowRunFilterParentFlowRunId(any_=list(run_ids)))
         children: list[FlowRun] = []
@@ -399,7 +401,7 @@ class PrefectGateway:
                 break
         return children
 
-    async def _descendants(self, run_id: UUID) -> "list[FlowRun]":
+    async def _descendants(self, run_id: UUID) -> list[FlowRun]:
         """Read children and children's children, nearest first."""
         found: list[FlowRun] = []
         generation = await self._children([run_id])
@@ -408,7 +410,7 @@ class PrefectGateway:
             generation = await self._children([child.id for child in generation])
         return found
 
-    async def _reports(self, runs: "list[FlowRun]") -> dict[UUID, "list[StepReport]"]:
+    async def _reports(self, runs: list[FlowRun]) -> dict[UUID, list[StepReport]]:
         """Read what the steps of the jobs and of their children reported, by job."""
         started = [run.id for run in runs if run.run_count]
         if not started:
@@ -438,7 +440,7 @@ class PrefectGateway:
             if len(rows) < PREFECT_ROWS:
                 return reports
 
-    async def _parents(self, task_run_ids: "list[UUID]") -> dict[UUID, UUID]:
+    async def _parents(self, task_run_ids: list[UUID]) -> dict[UUID, UUID]:
         """Return the flow run of each task run (a child run hangs on a task run of its parent)."""
         parents: dict[UUID, UUID] = {}
         for start in range(0, len(task_run_ids), PREFECT_ROWS):
@@ -450,7 +452,7 @@ class PrefectGateway:
             parents |= {row.id: row.flow_run_id for row in rows if row.flow_run_id}
         return parents
 
-    async def _lines(self, run_id: UUID, level: int, position: LogPosition | None, limit: int) -> "list[Log]":
+    async def _lines(self, run_id: UUID, level: int, position: LogPosition | None, limit: int) -> list[Log]:
         """Read one more line than asked, if there are so many, after a position in one run's log."""
         wanted = LogFilter(
             flow_run_id=LogFilterFlowRunId(any_=[run_id]),
@@ -472,31 +474,37 @@ class PrefectGateway:
         return lines[: limit + 1]
 
     async def _stop(self, run: FlowRun) -> bool:
-        """Bring a run to ``Cancelled``, or to ``Cancelling`` where a worker must end its process; False if it had ended."""
+        """Bring a run to ``Cancelled``, or to ``Cancelling`` where a worker must end its process.
+
+        Returns:
+            False if the run had ended before.
+        """
         if run.state is not None and run.state.type is StateType.CRASHED:
-            with _translated():
-                outcome = await self._client.set_flow_run_state(run.id, Cancelled(message="Cancelled by request."))
+            outcome = await self._propose(run.id, Cancelled(message=_CANCELLED))
             return outcome.status is SetStateStatus.ACCEPT
-        with _translated():
-            outcome = await self._client.set_flow_run_state(run.id, Cancelling(message="Cancelled by request."))
+        outcome = await self._propose(run.id, Cancelling(message=_CANCELLED))
         if outcome.status is SetStateStatus.ABORT:
             return False
         if outcome.state is not None and outcome.state.type is StateType.CANCELLING:
             await self._finish_cancelling_unstarted(run.id)
         return True
 
+    async def _propose(self, run_id: UUID, state: State[Any]) -> OrchestrationResult[Any]:
+        """Propose a state under Prefect's own rules, which keep two callers from undoing each other."""
+        with _translated():
+            return await self._client.set_flow_run_state(run_id, state)
+
     async def _finish_cancelling_unstarted(self, run_id: UUID) -> None:
         """Cancel at once a run that waited for another attempt.
 
-        Prefect cancels a waiting run at once only if it never had a process; after a retry the old process's id makes it
-        wait in ``Cancelling`` for a worker that has nothing to end. The state it left tells: from ``Cancelling`` no worker
-        can start it any more, so this cannot race with one.
+        Prefect cancels a waiting run at once only if it never had a process; after a retry the old process's id makes
+        it wait in ``Cancelling`` for a worker that has nothing to end. The state it left tells: from ``Cancelling`` no
+        worker can start it any more, so this cannot race with one.
         """
         states = await self._states(run_id)
         left = [state.type for state in states if state.type is not StateType.CANCELLING]
         if left and left[-1] is StateType.SCHEDULED:
-            with _translated():
-                await self._client.set_flow_run_state(run_id, Cancelled(message="Cancelled by request."))
+            await self._propose(run_id, Cancelled(message=_CANCELLED))
 
     def _check_move(self, run: FlowRun, move: JobMove) -> None:
         if move not in self._moves(run):
@@ -529,7 +537,7 @@ class PrefectGateway:
         parameters = run.parameters
         return Job(
             id=str(run.id),
-            title=run.name,
+            title=parameters.get("title") or run.name,
             state=view.state,
             reason=view.reason,
             message=run.state.message if run.state and view.state is JobState.FAILED else None,
@@ -539,7 +547,7 @@ class PrefectGateway:
             progress=progress.share,
             last_progress_at=progress.last_at,
             created_at=run.created or _due(run),
-            started_at=run.start_time,
+            started_at=run.start_time if run.run_count else None,
             finished_at=run.end_time if view.state in TERMINAL_STATES else None,
             priority=run.work_queue_name or Priority.DEFAULT.value,
             source=parameters.get("source"),
@@ -599,7 +607,7 @@ def _position(run: FlowRun) -> JobPosition:
     return JobPosition(_due(run), run.id)
 
 
-def _advanced(positions: dict[UUID, LogPosition], lines: "list[Log]") -> dict[UUID, LogPosition]:
+def _advanced(positions: dict[UUID, LogPosition], lines: list[Log]) -> dict[UUID, LogPosition]:
     """Move each run's position behind the lines that were given out."""
     moved = dict(positions)
     for line in lines:

@@ -1,4 +1,4 @@
-"""What every answer carries: a request id, its time, security headers. Pure ASGI, so that streams are never buffered."""
+"""What every answer carries: a request id, its time, security headers. Pure ASGI: streams are never buffered."""
 
 import logging
 import re
@@ -68,7 +68,7 @@ class RequestContext:
         except Exception:
             logger.exception("Unexpected error: %s %s (request %s)", scope["method"], scope["path"], request_id)
             if has_begun:
-                raise  # Too late for another answer: the server must cut the connection, so that nobody takes it as whole.
+                raise  # Too late for another answer: the server must cut the connection, lest it be taken as whole.
             await unexpected_problem(Request(scope))(scope, receive, send_with_headers)
 
 

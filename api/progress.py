@@ -35,7 +35,7 @@ class JobProgress:
 def job_progress(reports: Iterable[StepReport], *, is_done: bool = False) -> JobProgress:
     """Weigh the steps' reports into one share.
 
-    A step that ran twice (a retry) counts as its latest attempt says; steps that the pipeline does not know are ignored.
+    A step that ran twice (a retry) counts as its latest attempt says; steps unknown to the pipeline are ignored.
     A later step that has begun means that the ones before it are done, even where a cached one never reported.
 
     Args:

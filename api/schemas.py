@@ -60,7 +60,9 @@ class JobRequest(Call):
         description="An absolute path below an allowed root, `upload:<id>`, or an `https://` address.",
         examples=["upload:0f8c2d", "https://media.example/clip.mp4"],
     )
-    prompt: str | None = Field(default=None, max_length=32_768, description="Not taken yet: comes with a later version.")
+    prompt: str | None = Field(
+        default=None, max_length=32_768, description="Not taken yet: comes with a later version."
+    )
     script: str | None = Field(
         default=None, max_length=262_144, description="Not taken yet: comes with a later version."
     )
@@ -105,7 +107,7 @@ class Job(Answer):
         default=None, description="Why it is in that state: `late`, `retry_wait`, a dotted error code …"
     )
     message: str | None = Field(default=None, description="The failure in words; only for failed jobs.")
-    step: str | None = Field(default=None, description="`ingest`, `transcode`, `generate` or `publish`: the last begun.")
+    step: str | None = Field(default=None, description="The step begun last: `ingest`, `transcode`, `generate` …")
     steps: tuple[StepProgress, ...] = ()
     attempt: int = Field(description="How often the job has started; 0 while it has not.")
     progress: float = Field(ge=0, le=1, description="Share of the work that is done, weighted by step.")
