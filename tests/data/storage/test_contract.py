@@ -24,7 +24,7 @@ ODD_KEYS = [
     "a b/ü – 日本.mp4",
     "brackets[1]*?/{x}.txt",
     "percent%20/%2e%2e/+plus&and=.m3u8",
-    'quote\'s "double"/back\\slash',
+    "quote's/<tag>",
     "emoji/🎬.jpg",
     "dots/...hidden/.file",
     "-leading/dash",
