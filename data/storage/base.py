@@ -171,7 +171,7 @@ def validated_key(key: str) -> str:
 
     Raises:
         InvalidRequestError: It is empty, absolute, too long, has empty, ``.`` or ``..`` parts, control characters,
-            lone surrogates, or is reserved.
+            backslashes or lone surrogates, or is reserved.
     """
     problem = _problem_of(key)
     if problem:
@@ -218,4 +218,6 @@ def _problem_of(key: str) -> str | None:
         return "no part of it may be empty, `.` or `..`"
     if any(ord(character) < 32 or 127 <= ord(character) < 160 for character in key):
         return "no control characters"
+    if "\\" in key:  # some S3 servers turn it into a slash
+        return "no backslashes"
     return f"{INTERNAL_FOLDER} is the store's own" if parts[0] == INTERNAL_FOLDER else None

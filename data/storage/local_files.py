@@ -82,7 +82,8 @@ def link_or_copy(source: Path, target: Path, *, may_link: bool, by_way_of: Path 
         source: An existing file.
         target: Replaced if it exists; its folder must exist.
         may_link: Whether a link will do.
-        by_way_of: A free name in the target's file system; ``None`` takes one beside the target, and leaves flushing to the system.
+        by_way_of: A free name in the target's file system; ``None`` takes one beside the target, and
+            leaves flushing to the system.
     """
     temporary = by_way_of or target.with_name(f".{uuid4().hex}.part")
     try:

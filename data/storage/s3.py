@@ -20,23 +20,21 @@ from data.storage.base import (
     validated_swap,
 )
 from data.storage.local_files import regular_files, writing
-from data.storage.s3_session import S3Session
+from data.storage.s3_session import S3Session, is_refused_condition
 from data.storage.s3_transfers import (
     PARTS_AT_ONCE,
-    REQUESTS_AT_ONCE,
     Source,
     all_or_none,
+    copy_object,
     download,
     list_objects,
     read_whole,
     upload,
-    with_slot,
 )
 
 T = TypeVar("T")
 
-SINGLE_COPY_BYTES = 5 * 1024**3
-"""The most that S3 copies in one request."""
+COPIES_AT_ONCE = 16
 DELETE_BATCH = 1000
 _STREAM_ATTEMPTS = 3
 
@@ -83,10 +81,7 @@ class S3Store:
 
     def fetch(self, key: str, target: Path) -> Path:
         """Bring an object to a local path, in parts of 16 MiB if it is large."""
-        stored = self.stat(key)
-        if stored is None:
-            raise ObjectMissingError(f"There is no object {key}.", {"key": key})
-        self._fetch_all(key, {target: stored})
+        self._fetch_all(key, {target: self._described(key)})
         return target
 
     def fetch_tree(self, prefix: str, directory: Path) -> dict[str, int]:
@@ -105,33 +100,24 @@ class S3Store:
         return StoredObject(key, head["ContentLength"], head["ETag"].strip('"'), head["LastModified"].astimezone(UTC))
 
     def list(self, prefix: str = "") -> Iterator[StoredObject]:
-        """Iterate over the objects whose key begins with that text, a page of 1000 in memory at a time.
+        """Iterate over the objects whose key begins with that text, sorted by code points.
 
-        The order is the server's: S3 and what is compatible with it sort by code points.
+        AWS sorts so itself and a page is in memory at a time; other servers may not, so that all is sorted here.
         """
-        pages: Any = None
-
-        async def next_page(fs: s3fs.S3FileSystem) -> Any:
-            nonlocal pages
-            pages = pages or list_objects(fs, self._bucket, self._base + prefix)
-            return await anext(pages, None)
-
-        while (page := self._session.run(prefix, next_page)) is not None:
-            yield from map(self._stored, page)
+        found = self._listing(prefix)
+        return found if self._session.is_aws else iter(sorted(found, key=lambda stored: stored.key))
 
     def read_range(self, key: str, start: int = 0, end_exclusive: int | None = None) -> Iterator[bytes]:
         """Return an iterator over a part of an object; a connection that breaks is taken up where it broke."""
-        stored = self.stat(key)
-        if stored is None:
-            raise ObjectMissingError(f"There is no object {key}.", {"key": key})
+        stored = self._described(key)
         size = stored.size_bytes
         return self._stream(stored, start, min(size, size if end_exclusive is None else end_exclusive))
 
     def copy(self, source_key: str, key: str) -> StoredObject:
         """Copy an object inside the store; the server does it."""
         source, target = self._place(source_key), self._place(key)
-        size = self._session.run(source_key, lambda fs: fs._call_s3("head_object", **source))["ContentLength"]
-        self._session.run(source_key, lambda fs: _copy(fs, source, target, size))
+        size = self._described(source_key).size_bytes
+        self._session.run(source_key, lambda fs: copy_object(fs, source, target, size, asyncio.Semaphore(1)))
         return self._described(key)
 
     def copy_tree(self, source_prefix: str, prefix: str) -> dict[str, int]:
@@ -143,10 +129,8 @@ class S3Store:
         }
 
         async def work(fs: s3fs.S3FileSystem) -> None:
-            slots = asyncio.Semaphore(REQUESTS_AT_ONCE)
-            await all_or_none(
-                with_slot(slots, _copy(fs, *places[name], stored.size_bytes)) for name, stored in tree.items()
-            )
+            slots = asyncio.Semaphore(COPIES_AT_ONCE)
+            await all_or_none(copy_object(fs, *places[name], stored.size_bytes, slots) for name, stored in tree.items())
 
         self._session.run(source_prefix, work)
         return {name: stored.size_bytes for name, stored in tree.items()}
@@ -183,17 +167,24 @@ class S3Store:
         place = self._place(validated_swap(key, data))
         condition = {"IfNoneMatch": "*"} if expected_etag is None else {"IfMatch": f'"{expected_etag}"'}
         swap = {"swap": uuid4().hex}
-        put = _call("put_object", **place, **condition, Body=data, ContentType=content_type_of(key), Metadata=swap)
-        try:
-            return str(self._session.run(key, put)["ETag"]).strip('"')
-        except (PublicationConflictError, ObjectMissingError) as error:
+
+        async def put(fs: s3fs.S3FileSystem) -> Any:
+            media_type = content_type_of(key)
+            try:
+                return await fs._call_s3(
+                    "put_object", **place, **condition, Body=data, ContentType=media_type, Metadata=swap
+                )
+            except OSError as error:
+                if not is_refused_condition(error):
+                    raise
             # When an answer is lost, the client sends the request again and is refused because of its own first try.
-            with suppress(ObjectMissingError):
-                head = self._session.run(key, lambda fs: fs._call_s3("head_object", **place))
-                if head.get("Metadata", {}).get("swap") == swap["swap"]:
-                    return str(head["ETag"]).strip('"')
-            message = f"{key} was changed by somebody else in between."
-            raise PublicationConflictError(message, {"key": key}) from error
+            head = await fs._call_s3("head_object", **place)
+            return head if head.get("Metadata") == swap else None
+
+        with suppress(ObjectMissingError):
+            if answer := self._session.run(key, put):
+                return str(answer["ETag"]).strip('"')
+        raise PublicationConflictError(f"{key} was changed by somebody else in between.", {"key": key})
 
     def presigned_url(self, key: str, expires_seconds: int) -> str | None:
         """Return a URL that reads the object without credentials for that long (at most 604,800 s)."""
@@ -228,6 +219,17 @@ class S3Store:
     def _stored(self, entry: dict[str, Any]) -> StoredObject:
         key = entry["Key"].removeprefix(self._base)
         return StoredObject(key, entry["Size"], entry["ETag"].strip('"'), entry["LastModified"].astimezone(UTC))
+
+    def _listing(self, prefix: str) -> Iterator[StoredObject]:
+        pages: Any = None
+
+        async def next_page(fs: s3fs.S3FileSystem) -> Any:
+            nonlocal pages
+            pages = pages or list_objects(fs, self._bucket, self._base + prefix)
+            return await anext(pages, None)
+
+        while (page := self._session.run(prefix, next_page)) is not None:
+            yield from map(self._stored, page)
 
     def _described(self, key: str) -> StoredObject:
         stored = self.stat(key)
@@ -266,30 +268,34 @@ class S3Store:
                 path.unlink(missing_ok=True)
 
     def _stream(self, stored: StoredObject, start: int, end: int) -> Iterator[bytes]:
-        failures = 0
+        attempts_left = _STREAM_ATTEMPTS
         while start < end:
-            span = {"Range": f"bytes={start}-{end - 1}", "IfMatch": f'"{stored.etag}"'}
-            body = self._session.run(stored.key, _call("get_object", **self._place(stored.key), **span))["Body"]
             try:
-                while start < end and (chunk := self._session.run(stored.key, lambda _: body.read(STREAM_CHUNK_BYTES))):
+                for chunk in self._chunks(stored, start, end):
                     start += len(chunk)
                     yield chunk
             except StoreUnavailableError:
-                failures += 1
-                if failures == _STREAM_ATTEMPTS:
+                attempts_left -= 1
+                if not attempts_left:
                     raise
-            finally:
-                body.close()
+
+    def _chunks(self, stored: StoredObject, start: int, end: int) -> Iterator[bytes]:
+        span = {"Range": f"bytes={start}-{end - 1}", "IfMatch": f'"{stored.etag}"'}
+        body = self._session.run(stored.key, _call("get_object", **self._place(stored.key), **span))["Body"]
+
+        async def read(_: s3fs.S3FileSystem) -> bytes:
+            return bytes(await body.read(STREAM_CHUNK_BYTES))
+
+        try:
+            while chunk := self._session.run(stored.key, read):
+                start += len(chunk)
+                yield chunk
+            if start < end:
+                raise StoreUnavailableError(f"{stored.key} came incomplete.", {"key": stored.key, "at_byte": start})
+        finally:
+            body.close()
 
 
 def _call(method: str, **arguments: Any) -> Callable[[s3fs.S3FileSystem], Coroutine[Any, Any, Any]]:
     """One request to the server, to be run by the session."""
     return lambda fs: fs._call_s3(method, **arguments)
-
-
-async def _copy(fs: s3fs.S3FileSystem, source: dict[str, str], target: dict[str, str], size_bytes: int) -> None:
-    if size_bytes <= SINGLE_COPY_BYTES:
-        await fs._call_s3("copy_object", **target, CopySource=source)
-    else:
-        paths = [f"{place['Bucket']}/{place['Key']}" for place in (source, target)]
-        await fs._copy_managed(*paths, size_bytes, block=1024**3)

@@ -11,15 +11,14 @@ from typing import Any, TypeVar
 
 import aiohttp
 import s3fs
-from botocore.exceptions import BotoCoreError, ClientError
-from botocore.parsers import ResponseParserError
+from botocore.exceptions import BotoCoreError, ClientError  # type: ignore[import-untyped]
+from botocore.parsers import ResponseParserError  # type: ignore[import-untyped]
 from fsspec.asyn import get_loop
 
 from data.domain.errors import (
     DailiesError,
     DiskFullError,
     ObjectMissingError,
-    PublicationConflictError,
     StoreUnavailableError,
 )
 
@@ -30,6 +29,8 @@ READ_TIMEOUT_SECONDS = 60
 FOREIGN_ERRORS = (OSError, BotoCoreError, ClientError, ResponseParserError, aiohttp.ClientError, TimeoutError)
 """Everything that s3fs, botocore, aiohttp and the local disk say when something is wrong."""
 
+_MISSING = {"NoSuchKey", "NotFound", "404"}
+_REFUSED = {"PreconditionFailed", "ConditionalRequestConflict", "412"}
 _inherited: list[object] = []
 """Connections that a fork brought along. They are kept, because closing them here would disturb the parent's."""
 
@@ -51,6 +52,11 @@ class S3Session:
         self._filesystem: s3fs.S3FileSystem | None = None
         self._process_id = 0
         self._making = threading.Lock()
+
+    @property
+    def is_aws(self) -> bool:
+        """Whether the server is Amazon's own."""
+        return self._endpoint_url is None
 
     def run(self, subject: str, work: Callable[[s3fs.S3FileSystem], Coroutine[Any, Any, T]]) -> T:
         """Carry out a coroutine on the event-loop thread and wait for it; if we are interrupted, so is it.
@@ -112,16 +118,19 @@ class S3Session:
         return config
 
 
+def is_refused_condition(error: OSError) -> bool:
+    """Say whether the server refused a write because the object is not (or no longer) what the writer expects."""
+    return _answer_of(error).get("Error", {}).get("Code") in _REFUSED | _MISSING
+
+
 def translated(error: Exception, subject: str) -> DailiesError:
     """Return our error for what S3 or the network said about a key."""
     answer = _answer_of(error)
     code = str(answer.get("Error", {}).get("Code", ""))
     status = answer.get("ResponseMetadata", {}).get("HTTPStatusCode")
     facts = {"key": subject, "s3_code": code or type(error).__name__}
-    if code in ("NoSuchKey", "404", "NotFound"):
+    if code in _MISSING:
         return ObjectMissingError(f"There is no object {subject}.", facts)
-    if code in ("PreconditionFailed", "ConditionalRequestConflict") or status == 412:
-        return PublicationConflictError(f"{subject} was changed by somebody else in between.", facts)
     is_local_disk = not answer and isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
     if is_local_disk or status == 507:
         return DiskFullError(f"No space is left for {subject}.", facts)

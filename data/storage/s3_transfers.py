@@ -7,7 +7,7 @@ They use ``put_object`` and multipart calls directly, because s3fs commits a tru
 
 import asyncio
 import os
-from collections.abc import AsyncIterator, Awaitable, Coroutine, Iterable
+from collections.abc import AsyncIterator, Coroutine, Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 
 import aiohttp
 import s3fs
-from botocore.exceptions import HTTPClientError
+from botocore.exceptions import HTTPClientError  # type: ignore[import-untyped]
 
 from data.storage.s3_session import FOREIGN_ERRORS
 
@@ -26,7 +26,8 @@ MAX_PARTS = 9_000
 """S3 takes 10,000."""
 PARTS_AT_ONCE = 6
 """Bounds memory: 96 MiB for one transfer, be it a file or a tree."""
-REQUESTS_AT_ONCE = 16
+SINGLE_COPY_BYTES = 5 * 1024**3
+"""The most that S3 copies in one request."""
 _READ_ATTEMPTS = 3
 _BROKEN_READ = (aiohttp.ClientError, HTTPClientError, TimeoutError, ConnectionError)
 
@@ -121,7 +122,7 @@ async def list_objects(fs: s3fs.S3FileSystem, bucket: str, prefix: str) -> Async
 
 
 async def all_or_none(work: Iterable[Coroutine[Any, Any, T]]) -> list[T]:
-    """Await coroutines at once; at the first error cancel and await the others, so that none goes on behind our back."""
+    """Await coroutines at once; at the first error cancel and await the others, so that none goes on unseen."""
     tasks = [asyncio.ensure_future(each) for each in work]
     try:
         return await asyncio.gather(*tasks)
@@ -132,10 +133,16 @@ async def all_or_none(work: Iterable[Coroutine[Any, Any, T]]) -> list[T]:
         raise
 
 
-async def with_slot(slots: asyncio.Semaphore, work: Awaitable[T]) -> T:
-    """Await something when a slot is free."""
+async def copy_object(
+    fs: s3fs.S3FileSystem, source: dict[str, str], target: dict[str, str], size_bytes: int, slots: asyncio.Semaphore
+) -> None:
+    """Let the server copy an object: in one request up to 5 GiB, in parts above that."""
     async with slots:
-        return await work
+        if size_bytes <= SINGLE_COPY_BYTES:
+            await fs._call_s3("copy_object", **target, CopySource=source)
+        else:
+            paths = [f"{place['Bucket']}/{place['Key']}" for place in (source, target)]
+            await fs._copy_managed(*paths, size_bytes, block=1024**3)
 
 
 def part_ranges(size_bytes: int) -> list[tuple[int, int]]:
