@@ -16,7 +16,8 @@ from data.settings import Settings, get_settings
 logger = logging.getLogger(__name__)
 
 NO_AUTHENTICATION = (
-    "There is no authentication yet: the API answers on this machine only (%s) and must not be made reachable from others."
+    "There is no authentication yet: the API answers on this machine only (%s), and must not be made reachable from "
+    "others."
 )
 
 

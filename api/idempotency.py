@@ -72,11 +72,12 @@ async def once(
         return _response(Answered(stored.status_code, stored.response, stored.location or ""), is_replay=True)
     # The body is part of Prefect's key: ours is forgotten one day, Prefect's is not, and another body is another job.
     prefect_key = hashlib.sha256(f"{scope}\n{name}\n{fingerprint}".encode()).hexdigest()
+    answered: Answered | None = None
     try:
         answered = await act(prefect_key)
-    except BaseException:  # whatever it was, cancellation included: the caller may try again, and nobody waits
-        await run_in_threadpool(_abandon, services, scope, name)
-        raise
+    finally:
+        if answered is None:  # refused or failed: the caller may mend it and use the key again
+            await run_in_threadpool(_abandon, services, scope, name)
     await run_in_threadpool(_finish, services, scope, name, answered)
     return _response(answered)
 

@@ -85,7 +85,7 @@ def _check_upload(upload_id: str, services: Services) -> None:
 
 
 def _check_path(source: str, allowed_roots: list[Path]) -> None:
-    """Refuse what ingest will refuse anyway. It has the last word: it follows links, and sees its own machine's disk."""
+    """Refuse what ingest would refuse anyway; it has the last word, because it sees the disk of its own machine."""
     path = Path(source)
     if ".." in path.parts or not source.isprintable():
         raise SourceForbiddenError("A path may not contain `..` or control characters.", {"field": "source"})

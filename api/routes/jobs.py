@@ -2,7 +2,7 @@
 
 import hashlib
 import logging
-from typing import Annotated
+from typing import Annotated, Any
 
 import orjson
 from fastapi import APIRouter, Header, Query, Request
@@ -20,10 +20,13 @@ from data.repositories import AssetRepository
 
 router = APIRouter(prefix="/jobs", tags=["jobs"])
 
+Responses = dict[int | str, dict[str, Any]]
 Limit = Annotated[int, Query(ge=1, le=200, description="Most items of one page.")]
 After = Annotated[str | None, Query(max_length=65_536, description="The `next` of the page before.")]
-NOT_FOUND = {404: {"model": Problem}}
-ILLEGAL_MOVE = {409: {"model": Problem, "description": "The job's state does not allow it; `facts.allowed` says what."}}
+NOT_FOUND: Responses = {404: {"model": Problem}}
+ILLEGAL_MOVE: Responses = {
+    409: {"model": Problem, "description": "The state of the job does not allow it; `facts.allowed` says what."}
+}
 
 
 @router.post("", status_code=202, response_model=Job, responses={422: {"model": Problem}, 409: {"model": Problem}})
@@ -57,7 +60,9 @@ async def list_jobs(
     limit: Limit = 50,
 ) -> Page[Job]:
     """List jobs, the latest first. A page of a text search may be short although more follows: go by `next`."""
-    query = JobQuery(states=frozenset(state or ()), text=text, created_after=created_after, created_before=created_before)
+    query = JobQuery(
+        states=frozenset(state or ()), text=text, created_after=created_after, created_before=created_before
+    )
     page = await services.gateway.find(query, after=after, limit=limit)
     assets = await run_in_threadpool(_assets_of, [job.id for job in page.items], services)
     items = tuple(_shown(job, assets.get(job.id), services) for job in page.items)
@@ -86,7 +91,7 @@ async def job_logs(
     after: After = None,
     limit: Limit = 100,
 ) -> LogPage:
-    """Show what a job logged, on whatever pool, oldest first. While it runs, `next` is always set: ask again with it."""
+    """Show what a job logged, on whatever pool, oldest first. While it runs, `next` is set: ask again with it."""
     return await services.gateway.logs(job_id, level=logging.getLevelName(level.value), after=after, limit=limit)
 
 

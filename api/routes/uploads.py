@@ -42,8 +42,9 @@ _MULTIPART_BODY = {
     openapi_extra={"requestBody": _MULTIPART_BODY},
 )
 async def upload_file(request: Request, services: ServicesDependency) -> Upload:
-    """Hand in a file, in the field `file` of a form. It streams to disk and is hashed on the way; give the answer's
-    `source` to a job.
+    """Hand in a file, in the field `file` of a form; give the answer's `source` to a job.
+
+    The file streams to disk and is hashed on the way, whatever its size.
     """
     max_bytes = services.settings.api.max_upload_bytes
     if int(request.headers.get("Content-Length") or 0) > max_bytes + FORM_OVERHEAD_BYTES:
