@@ -131,6 +131,7 @@ def _published(track: CaptionTrack) -> PublishedCaptions:
         srt_path=f"{stem}.srt",
         playlist_path=f"{stem}.m3u8",
         word_count=track.word_count,
+        cue_count=track.cue_count,
         first_lines=track.first_lines,
         model=track.model,
     )
