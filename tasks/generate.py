@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import TypeVar
 
 import cv2
-from data.storage import ObjectStore, open_store
 from prefect import task
 from prefect.logging import get_run_logger
 
@@ -15,6 +14,7 @@ from data.domain.model import DomainModel
 from data.domain.publications import CaptionTrack, Chapter, Package, PosterChoice
 from data.domain.recipes import CaptionOptions, ChapterOptions, PosterOptions
 from data.settings import Settings, get_settings
+from data.storage import ObjectStore, open_store
 from tasks.media.captions import Transcript, build_cues, to_srt, to_webvtt
 from tasks.media.chapters import chapters_from_shots
 from tasks.media.frames import extract_frame

@@ -3,16 +3,16 @@
 from collections.abc import Callable
 from pathlib import Path
 
-from data.database import Database
-from data.storage import ObjectStore, open_store
 from prefect import task
 from prefect.logging import get_run_logger
 
+from data.database import Database
 from data.domain.assets import Asset
 from data.domain.errors import InputTooLongError
 from data.domain.keys import asset_id, source_key
 from data.repositories import AssetRepository, UploadRepository
 from data.settings import Settings, get_settings
+from data.storage import ObjectStore, open_store
 from tasks.media.probe import probe
 from tasks.media.tools import find_tools
 from tasks.policies import TASK_POLICY, tool_limits

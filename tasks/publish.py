@@ -4,11 +4,10 @@ import hashlib
 from datetime import UTC, datetime
 from pathlib import Path
 
-from data.database import Database
-from data.storage import ObjectStore, open_store
 from prefect import task
 from prefect.logging import get_run_logger
 
+from data.database import Database
 from data.domain.assets import Asset
 from data.domain.errors import OutputRefusedError, StoreUnavailableError
 from data.domain.keys import publication_manifest_key, publication_prefix
@@ -23,6 +22,7 @@ from data.domain.publications import (
 from data.domain.recipes import Recipe
 from data.repositories import PublicationRepository
 from data.settings import get_settings
+from data.storage import ObjectStore, open_store
 from tasks.media.chapters import chapters_vtt
 from tasks.media.checks import check_candidate
 from tasks.media.playlists import CaptionRendition, caption_playlist, dash_with_captions, with_captions

@@ -1,6 +1,5 @@
 """The transcode stage: one decode of the source into everything that its players need."""
 
-from data.storage import ObjectStore, open_store
 from prefect import task
 from prefect.logging import get_run_logger
 
@@ -9,6 +8,7 @@ from data.domain.keys import package_prefix, step_key
 from data.domain.publications import Package
 from data.domain.recipes import Recipe
 from data.settings import get_settings
+from data.storage import ObjectStore, open_store
 from tasks.media.process import Progress
 from tasks.media.tools import find_tools
 from tasks.media.transcode import transcode
