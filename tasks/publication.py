@@ -167,7 +167,7 @@ def release(
         _write_version(store, candidate, package, manifest)
         content = manifest.model_dump_json().encode()
         store.compare_and_swap(publication_manifest_key(manifest.asset_id), content, etag)
-    except Exception:
+    except BaseException:  # a cancelled run must not leave half a version either
         _withdraw(store, manifest)
         raise
     return manifest
