@@ -35,6 +35,8 @@ class VideoFacts(DomainModel):
     pixel_format: str = "yuv420p"
     bit_depth: int = 8
     is_hdr: bool = False
+    color_matrix: str | None = None
+    """How the file says that its colours are coded (ffmpeg's ``color_space``: ``bt709``, ``smpte170m``); ``None`` untold."""
     is_interlaced: bool = False
     has_square_pixels: bool = True
 
