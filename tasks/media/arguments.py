@@ -86,7 +86,8 @@ def encode_arguments(
     pictures = _normalised(opened[str(facts.video.stream_index)], facts, plan)
     outputs = _picture_outputs(pictures, recipe.video, plan, work, encoder_threads)
     if facts.audio is not None:
-        outputs.append(_sound_output(opened[str(facts.audio.stream_index)], recipe.audio, plan, work))
+        sound = _from_first_picture(opened[str(facts.audio.stream_index)], facts.picture_delay_seconds)
+        outputs.append(_sound_output(sound, recipe.audio, plan, work))
     command: list[str] = ffmpeg.merge_outputs(*outputs).compile()
     # Only at this level ffmpeg tells how many frames it decoded and how many of them were damaged.
     return ["-loglevel", "verbose", "-y", *command[1:]]
@@ -101,7 +102,10 @@ def _normalised(stream: Any, facts: SourceFacts, plan: EncodePlan) -> Any:
     """Progressive, constant rate, SDR, square pixels, BT.709 4:2:0, at the size of the top rung."""
     if facts.video.is_interlaced:
         stream = stream.filter("bwdif", mode="send_frame", deint="interlaced")
-    # From zero: a picture that starts after the sound is held back to, not cut from, where the sound begins.
+    # The picture begins the video, also where sound is heard before it; both are moved alike, so they stay together.
+    if facts.picture_delay_seconds > 0:
+        stream = stream.filter("setpts", f"PTS-{facts.picture_delay_seconds:.6f}/TB")
+    # From zero: should the first pictures not decode, the first that does is held instead.
     stream = stream.filter("fps", fps=str(plan.frame_rate), start_time=0)
     top = plan.rungs[0]
     stream = _tone_mapped(stream, top) if facts.video.is_hdr else _as_bt709(stream, top, facts)
@@ -181,6 +185,13 @@ def _stills_output(stream: Any, stills: StillPlan, target: Path) -> Any:
     """Every nth frame, counted and not timed: even a single frame gives one, and each one's time is exact."""
     chosen = stream.filter("select", f"not(mod(n,{stills.step_frames}))").filter("scale", stills.width, stills.height)
     return ffmpeg.output(chosen, str(target), f="rawvideo", pix_fmt="bgr24", fps_mode="passthrough")
+
+
+def _from_first_picture(sound: Any, delay_seconds: float) -> Any:
+    if delay_seconds <= 0:
+        return sound
+    start = f"{delay_seconds:.6f}"
+    return sound.filter("atrim", start=start).filter("asetpts", f"PTS-{start}/TB")
 
 
 def _sound_output(stream: Any, options: AudioOptions, plan: EncodePlan, work: WorkFiles) -> Any:

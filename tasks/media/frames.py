@@ -151,7 +151,11 @@ def extract_frame(
         DailiesError: ffmpeg failed, stalled, was killed or ran out of disk.
     """
     # A millisecond early: a frame's own time, rounded, may lie behind the frame.
-    positions = (["-ss", f"{max(0.0, at_seconds - 0.001):.6f}"], ["-sseof", f"-{_LAST_FRAMES_SECONDS}"], [])
+    positions: tuple[list[str], ...] = (
+        ["-ss", f"{max(0.0, at_seconds - 0.001):.6f}"],
+        ["-sseof", f"-{_LAST_FRAMES_SECONDS}"],
+        [],
+    )
     for position in positions:
         target.unlink(missing_ok=True)
         arguments = still_arguments(video, position, target, is_exact=position is positions[0])

@@ -9,8 +9,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from tasks.media.arguments import WorkFiles
-from tasks.media.playlists import dash_with_sound, with_sound, without_generator_lines
 from tasks.media.plan import EncodePlan, PlannedRung
+from tasks.media.playlists import dash_with_sound, with_sound, without_generator_lines
 from tasks.media.process import Limits, run_ffmpeg, run_tool
 from tasks.media.tools import Toolset
 

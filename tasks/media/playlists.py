@@ -11,20 +11,12 @@ from dataclasses import dataclass
 from fractions import Fraction
 from xml.sax.saxutils import quoteattr
 
+from tasks.media.languages import short_language
+
 _DASH = "urn:mpeg:dash:schema:mpd:2011"
 _XSI = "http://www.w3.org/2001/XMLSchema-instance"
 _CAPTION_GROUP = "subs"
 _ATTRIBUTE = re.compile(r'([A-Z0-9-]+)=("[^"]*"|[^,]*)')
-_TWO_LETTERS = dict(
-    pair.split("=")
-    for pair in (
-        "ara=ar ben=bn bul=bg cat=ca ces=cs cze=cs chi=zh zho=zh cym=cy wel=cy dan=da deu=de ger=de ell=el gre=el eng=en"
-        " est=et eus=eu baq=eu fas=fa per=fa fin=fi fra=fr fre=fr gle=ga glg=gl guj=gu heb=he hin=hi hrv=hr hun=hu hye=hy"
-        " arm=hy ind=id isl=is ice=is ita=it jpn=ja kan=kn kat=ka geo=ka kor=ko lav=lv lit=lt mal=ml mar=mr mkd=mk mac=mk"
-        " msa=ms may=ms nep=ne nld=nl dut=nl nob=nb nno=nn nor=no pan=pa pol=pl por=pt ron=ro rum=ro rus=ru slk=sk slo=sk"
-        " slv=sl spa=es sqi=sq alb=sq srp=sr swa=sw swe=sv tam=ta tel=te tgl=tl tha=th tur=tr ukr=uk urd=ur vie=vi"
-    ).split()
-)
 _CLOCK = re.compile(r"PT(?:(\d+)H)?(?:(\d+)M)?(?:([\d.]+)S)?")
 
 
@@ -82,13 +74,6 @@ def dash_with_sound(mpd: str, language: str | None) -> str:
     if not language:
         return mpd
     return mpd.replace('contentType="audio"', f'contentType="audio" lang={quoteattr(short_language(language))}')
-
-
-def short_language(tag: str) -> str:
-    """Return a language tag as BCP 47 wants it: the two-letter code where there is one (``eng`` is ``en``)."""
-    main, _, rest = tag.strip().lower().partition("-")
-    short = _TWO_LETTERS.get(main, main)
-    return f"{short}-{rest.upper()}" if rest else short
 
 
 def variants(master: str) -> tuple[Variant, ...]:
@@ -172,7 +157,7 @@ def with_captions(master: str, tracks: Sequence[CaptionRendition]) -> str:
     """
     if not tracks:
         return master
-    lines = []
+    lines: list[str] = []
     announced = False
     for line in master.splitlines():
         if line.startswith("#EXT-X-STREAM-INF:"):

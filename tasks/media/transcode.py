@@ -197,7 +197,8 @@ def verified_frame_count(log: ToolLog, facts: SourceFacts, plan: EncodePlan, wor
         raise CorruptInputError(message, details)
     if encoded < plan.frame_count - max(_MISSING_FRAMES, _MISSING_SECONDS * plan.frame_rate):
         message = f"The source promised {plan.frame_count} frames and gave {encoded}."
-        raise (CorruptInputError if decoded.errors else TruncatedInputError)(message, details)
+        # A cut leaves one broken picture behind; more of them are damage.
+        raise (CorruptInputError if decoded.errors > _MISSING_FRAMES else TruncatedInputError)(message, details)
     if encoded != max(counts.values()):
         raise EncodeFailedError(f"The rungs have different numbers of frames: {counts}.", details)
     return encoded
