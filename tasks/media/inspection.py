@@ -18,7 +18,6 @@ from tasks.media.tools import Toolset
 
 # The candidate is ours, yet nothing in it may make a tool leave the machine.
 _OURS = ["-protocol_whitelist", "file"]
-_ENDS_SECONDS = 2.0
 
 
 @dataclass(frozen=True)
@@ -42,10 +41,12 @@ class Inspector:
         sound = ["-map", f"0:p:{index}:a", "-af", "silencedetect=noise=-50dB:duration=0.5,ebur128=framelog=quiet"]
         return self._decode("variant", ["-i", str(master), *picture, *(sound if has_audio else [])])
 
-    def decode_ends(self, media: Path, duration_seconds: float) -> tuple[Decoded, Decoded] | None:
-        """Decode two seconds of picture at the beginning and at the end; ``None`` if that fails."""
-        start = max(0.0, duration_seconds - _ENDS_SECONDS)
-        length = f"{_ENDS_SECONDS:g}"
+    def decode_ends(
+        self, media: Path, duration_seconds: float, length_seconds: float
+    ) -> tuple[Decoded, Decoded] | None:
+        """Decode that many seconds of picture at the beginning and at the end; ``None`` if that fails."""
+        start = max(0.0, duration_seconds - length_seconds)
+        length = f"{length_seconds:.6f}"
         # The same file twice in one run could not be told apart in the log.
         head = self._decode("head", ["-t", length, "-i", str(media), "-map", "0:v"])
         tail = self._decode("tail", ["-ss", f"{start:.6f}", "-i", str(media), "-map", "0:v"])
@@ -70,11 +71,11 @@ class Inspector:
     def tracks(self, media: Path) -> "dict[str, Track]":
         """Return the streams of a file by kind (``video``, ``audio``), every packet counted; empty if unreadable."""
         answer = self.scratch / "gate-tracks.json"
+        asked = ("-count_packets", "-of", "json")
         fields = "stream=codec_type,width,height,nb_read_packets,duration:format=duration"
         try:
             run_tool(
-                [self.tools.ffprobe, "-v", "error", *_OURS, "-count_packets"]
-                + ["-show_entries", fields, "-of", "json", str(media)],
+                [self.tools.ffprobe, "-v", "error", *_OURS, *("-show_entries", fields), *asked, media],
                 log_path=self.scratch / "gate-tracks.log",
                 stdout_path=answer,
                 limits=self.limits,

@@ -175,10 +175,10 @@ def blamed(error: EncodeFailedError, log: ToolLog) -> EncodeFailedError | Corrup
 def verified_frame_count(log: ToolLog, facts: SourceFacts, plan: EncodePlan, work: WorkFiles) -> int:
     """Return how many frames every rung has, after holding them against what the source promised.
 
-    Up to half a second (or two frames) may be missing at the end. More frames than promised are the source's gain.
+    Up to half a second (or two frames) may be missing at the end, or too many there.
 
     Raises:
-        CorruptInputError: Nothing or too little could be decoded.
+        CorruptInputError: Nothing or too little could be decoded, or clearly more than there was a time for.
         TruncatedInputError: The pictures end early without a sign of damage.
         EncodeFailedError: The rungs differ in their number of frames.
     """
@@ -195,8 +195,11 @@ def verified_frame_count(log: ToolLog, facts: SourceFacts, plan: EncodePlan, wor
     if encoded == 0 or _is_mostly_damaged(decoded, facts):
         message = f"Only {decoded.frames} of {decoded.packets} pictures of the source can be decoded."
         raise CorruptInputError(message, details)
-    if encoded < plan.frame_count - max(_MISSING_FRAMES, _MISSING_SECONDS * plan.frame_rate):
-        message = f"The source promised {plan.frame_count} frames and gave {encoded}."
+    tolerance = max(_MISSING_FRAMES, _MISSING_SECONDS * plan.frame_rate)
+    message = f"The source promised {plan.frame_count} frames and gave {encoded}."
+    if encoded > plan.frame_count + tolerance:
+        raise CorruptInputError(f"{message} Its time stamps start over.", details)
+    if encoded < plan.frame_count - tolerance:
         # A cut leaves one broken picture behind; more of them are damage.
         raise (CorruptInputError if decoded.errors > _MISSING_FRAMES else TruncatedInputError)(message, details)
     if encoded != max(counts.values()):
