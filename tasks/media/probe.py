@@ -256,6 +256,7 @@ def _facts(path: Path, headers: Mapping[str, Any], video: Mapping[str, Any], tim
         container=str(container["format_name"]),
         duration_seconds=_duration(container, video, timeline, facts.frame_rate),
         start_seconds=timeline.start_seconds,
+        picture_delay_seconds=_picture_delay(headers, timeline),
         size_bytes=path.stat().st_size,
         video=facts,
         audio=_audio_facts(_default_of(audio)) if audio else None,
@@ -286,6 +287,7 @@ def _video_facts(stream: Mapping[str, Any], timeline: Timeline) -> VideoFacts:
         rotation_degrees=rotation,
         pixel_format=pixel_format,
         bit_depth=_bit_depth(pixel_format),
+        color_matrix=_told(stream.get("color_space")),
         is_hdr=stream.get("color_transfer") in _HDR_TRANSFERS,
         is_interlaced=stream.get("field_order") in _INTERLACED_ORDERS,
         has_square_pixels=pixel_aspect == 1,
@@ -316,6 +318,16 @@ def _duration(
     if len(timeline.picture_times) == 1:
         measured = max(measured, _number(video.get("duration")))
     return max(measured, one_frame)
+
+
+def _picture_delay(headers: Mapping[str, Any], timeline: Timeline) -> float:
+    """Return how long the file runs before its first picture: ffmpeg counts from where the file starts."""
+    start = headers["format"].get("start_time")
+    return round(max(0.0, timeline.start_seconds - _number(start)), 6) if start is not None else 0.0
+
+
+def _told(value: object) -> str | None:
+    return None if value in (None, "", "unknown", "reserved", "unspecified") else str(value)
 
 
 def _is_cover(stream: Mapping[str, Any]) -> bool:
