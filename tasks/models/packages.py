@@ -151,7 +151,7 @@ def _requirement(package: RegistryPackage) -> str:
 
 
 def _pip_arguments(package: RegistryPackage) -> list[str]:
-    arguments = ["--no-deps", "--no-cache-dir", "--no-input", "--progress-bar=off", "--ignore-requires-python"]
+    arguments = ["--no-deps", "--no-input", "--progress-bar=off", "--ignore-requires-python"]
     if package.sdist:
         # pip builds metadata even for a download and throws the archive away when that fails (no compiler, no
         # setuptools, no network for the build's own needs); --no-clean keeps the unpacked tree, which is all we need.
