@@ -185,7 +185,8 @@ def _cue_cost(group: list[Word], following: Word | None) -> float:
     if shown < MIN_CUE_SECONDS:
         cost += 4.0 * (MIN_CUE_SECONDS - shown)
     cost += max(0.0, _width(join_words(group)) / max(shown, 0.1) / MAX_CHARACTERS_PER_SECOND - 1.0)
-    cost += sum(0.6 for word in group[:-1] if ends_sentence(word))
+    sentences_inside = sum(1 for word in group[:-1] if ends_sentence(word))
+    cost += 0.6 * sentences_inside + (1.5 if sentences_inside and not ends_sentence(group[-1]) else 0.0)
     return cost + sum(1.0 for a, b in pairwise(group) if b.start_seconds - a.end_seconds >= _NATURAL_PAUSE_SECONDS)
 
 
