@@ -124,6 +124,17 @@ class Settings(BaseSettings):
         return self.storage.url or f"file://{self.home_path / 'store'}"
 
     @property
+    def storage_options(self) -> dict[str, str | None]:
+        """What ``open_store`` needs beside the URL."""
+        storage = self.storage
+        return {
+            "endpoint_url": storage.endpoint_url,
+            "access_key": storage.access_key.get_secret_value() if storage.access_key else None,
+            "secret_key": storage.secret_key.get_secret_value() if storage.secret_key else None,
+            "region": storage.region,
+        }
+
+    @property
     def catalogue_url(self) -> str:
         """The catalogue's SQLAlchemy URL with the default filled in."""
         return self.catalogue.url or f"sqlite:///{self.home_path / 'catalogue.db'}"
