@@ -33,7 +33,8 @@ MASTER = """#EXTM3U
 240p.m3u8
 """
 MPD = """<?xml version="1.0" encoding="UTF-8"?>
-<MPD xmlns="urn:mpeg:dash:schema:mpd:2011" type="static"><Period id="0"><AdaptationSet id="1" contentType="video"/></Period></MPD>
+<MPD xmlns="urn:mpeg:dash:schema:mpd:2011" type="static"><Period id="0">
+<AdaptationSet id="1" contentType="video"/></Period></MPD>
 """
 FILES = {
     "240p.mp4": b"picture" * 100,
