@@ -55,8 +55,8 @@ class Addresses:
 
     api_port: int
     prefect_port: int
-    prefect_database_url: str = field(repr=False)  # with its password
-    catalogue_url: str = field(repr=False)  # with its password
+    prefect_database_url: str
+    catalogue_url: str = field(repr=False)  # a person's own may hold a password
     storage_url: str
 
     @property

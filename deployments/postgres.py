@@ -34,7 +34,7 @@ NOBODY = 65534
 OWNER = "dailies"
 DATABASES = ("prefect", "catalogue")
 LOCATION_NOTE = "postgres.location"
-PASSWORD_FILE = "postgres.password"  # noqa: S105  # the name of the file
+PASSWORD_FILE = "postgres.pgpass"  # noqa: S105  # the name of the file
 PRIVATE = 0o700
 # Where the data may lie when the home cannot be reached: not cleaned at boot first.
 SHARED_PLACES = (Path("/var/lib"), Path("/var/tmp"), Path(tempfile.gettempdir()))  # noqa: S108  # mkdtemp, 0700
@@ -49,7 +49,7 @@ class EmbeddedPostgres:
     data_directory: Path
     binaries: Path
     port: int
-    password: str
+    password_file: Path
     user_id: int | None
 
     def command(self, environment: Mapping[str, str]) -> Command:
@@ -66,8 +66,11 @@ class EmbeddedPostgres:
         )
 
     def url(self, driver: str, database: str) -> str:
-        """Return the SQLAlchemy URL of a database, with the password in it."""
-        return f"{driver}://{OWNER}:{quote(self.password)}@{LOOPBACK}:{self.port}/{database}"
+        """Return the SQLAlchemy URL of a database.
+
+        It names the password's file instead of the password, so that it may stand in environments and job templates.
+        """
+        return f"{driver}://{OWNER}@{LOOPBACK}:{self.port}/{database}?passfile={quote(str(self.password_file))}"
 
     def answers(self) -> bool:
         """Say whether the server takes connections with our password."""
@@ -89,7 +92,7 @@ class EmbeddedPostgres:
             host=LOOPBACK,
             port=self.port,
             user=OWNER,
-            password=self.password,
+            passfile=str(self.password_file),
             dbname="postgres",
             connect_timeout=5,
             autocommit=True,
@@ -122,13 +125,13 @@ def prepare(home: Path, port: int) -> EmbeddedPostgres:
     place = _place(home, user_id)
     binaries = _reachable_binaries(place, user_id)
     data_directory = place / "data"
-    password = _password(home)
+    password_file = _password_file(home)
     if (data_directory / "PG_VERSION").exists():
         _require_same_version(data_directory, binaries)
         _end_leftover(data_directory)
     else:
-        _initialise(data_directory, binaries, password, user_id)
-    return EmbeddedPostgres(data_directory, binaries, port, password, user_id)
+        _initialise(data_directory, binaries, password_file, user_id)
+    return EmbeddedPostgres(data_directory, binaries, port, password_file, user_id)
 
 
 def forget(home: Path) -> None:
@@ -143,13 +146,14 @@ def forget(home: Path) -> None:
     (home / PASSWORD_FILE).unlink(missing_ok=True)
 
 
-def _password(home: Path) -> str:
+def _password_file(home: Path) -> Path:
+    """Return libpq's password file of the home, made once: ``host:port:database:user:password``."""
     file = home / PASSWORD_FILE
     if not file.exists():
         descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         with os.fdopen(descriptor, "w", encoding="utf-8") as target:
-            target.write(secrets.token_urlsafe(32))
-    return file.read_text("utf-8").strip()
+            target.write(f"{LOOPBACK}:*:*:{OWNER}:{secrets.token_urlsafe(32)}\n")
+    return file
 
 
 def _place(home: Path, user_id: int | None) -> Path:
@@ -254,28 +258,28 @@ def _require_same_version(data_directory: Path, binaries: Path) -> None:
         raise PostgresError(message, {"data_version": data, "program_version": program})
 
 
-def _initialise(data_directory: Path, binaries: Path, password: str, user_id: int | None) -> None:
+def _initialise(data_directory: Path, binaries: Path, password_file: Path, user_id: int | None) -> None:
     if data_directory.exists():  # an initdb that was cut short
         shutil.rmtree(data_directory)
     draft = data_directory.with_name("data.part")
     shutil.rmtree(draft, ignore_errors=True)
-    password_file = data_directory.with_name("password.part")
-    password_file.write_text(password, "utf-8")
-    password_file.chmod(0o600)
+    password_copy = data_directory.with_name("password.part")  # a copy that the user can read
+    password_copy.touch(0o600)
+    password_copy.write_text(password_file.read_text("utf-8").strip().rsplit(":", 1)[1], "utf-8")
     if user_id is not None:
-        os.chown(password_file, user_id, user_id)
+        os.chown(password_copy, user_id, user_id)
     try:
         _run_tool(
             [
                 binaries / "bin" / "initdb",
-                *("-D", draft, "-U", OWNER, "--auth=scram-sha-256", f"--pwfile={password_file}"),
+                *("-D", draft, "-U", OWNER, "--auth=scram-sha-256", f"--pwfile={password_copy}"),
                 # The provider that does not depend on the locales of the machine.
                 *("--encoding=UTF8", "--locale-provider=builtin", "--builtin-locale=C.UTF-8", "--locale=C"),
             ],
             user_id,
         )
     finally:
-        password_file.unlink()
+        password_copy.unlink()
     draft.rename(data_directory)
 
 

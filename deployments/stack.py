@@ -105,7 +105,7 @@ class Stack:
 
     @property
     def catalogue_url(self) -> str:
-        """The SQLAlchemy URL of the catalogue, with its password."""
+        """The SQLAlchemy URL of the catalogue."""
         return self.addresses.catalogue_url
 
     @property

@@ -10,6 +10,7 @@
     │   └── OutputRefusedError    the publish gate found the candidate unfit
     ├── TransientError            TRANSIENT   the same call may go through later
     │   ├── SourceUnavailableError · StoreUnavailableError · PublicationConflictError
+    │   └── DownloadFailedError   a registry or hub did not give a pinned file
     ├── InfrastructureError       INFRA       the machine is at fault: does not count against the item
     │   ├── EncoderKilledError · EncoderStalledError · DiskFullError · OrchestratorUnavailableError
     │   ├── CatalogueUnavailableError
@@ -180,6 +181,12 @@ class PublicationConflictError(TransientError):
 
     code = "TRANSIENT.PUBLICATION.CONFLICT"
     http_status = 409
+
+
+class DownloadFailedError(TransientError):
+    """A package registry or model hub did not give a pinned file, or gave other bytes."""
+
+    code = "TRANSIENT.DOWNLOAD.FAILED"
 
 
 class InfrastructureError(DailiesError):

@@ -132,6 +132,7 @@ class PublishedCaptions(DomainModel):
     srt_path: str
     playlist_path: str
     word_count: int
+    cue_count: int
     first_lines: tuple[str, ...]
     model: str
 
