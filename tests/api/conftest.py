@@ -1,6 +1,7 @@
 """A real API over HTTP, on a real Prefect server (SQLite) with a deployment of the pipeline's name, and no worker."""
 
 import socket
+import subprocess
 import threading
 import uuid
 from collections.abc import Callable, Iterator
@@ -16,9 +17,12 @@ from prefect.client.schemas.objects import FlowRun, State
 
 from api.app import create_app
 from data.database import Database, migrate
+from data.domain.publications import Chapter, PublicationManifest
 from data.settings import ApiSettings, IngestSettings, Settings
 from data.storage import ObjectStore, open_store
 from deployments.stack import Stack
+from tasks.media.tools import find_tools
+from tests.api.publishing import publish_video
 from tests.fakes.processes import wait_until
 
 MAX_UPLOAD_BYTES = 32 * 1024 * 1024
@@ -39,7 +43,9 @@ class Prefect:
     def child_of(self, run_id: str) -> FlowRun:
         """Start a run of another deployment from inside a run, as the generate step does."""
         response = self.client.request(
-            "POST", "/task_runs/", json={"flow_run_id": run_id, "task_key": "hand-over", "dynamic_key": uuid.uuid4().hex}
+            "POST",
+            "/task_runs/",
+            json={"flow_run_id": run_id, "task_key": "hand-over", "dynamic_key": uuid.uuid4().hex},
         )
         return self.client.create_flow_run_from_deployment(
             self.other_id, parameters={}, parent_task_run_id=uuid.UUID(response.json()["id"])
@@ -114,7 +120,9 @@ def serve_api() -> Iterator[ServeApi]:
 
 
 @pytest.fixture(scope="session")
-def api_url(serve_api: ServeApi, settings: Settings, database: Database, prefect_server: Stack, prefect: Prefect) -> str:
+def api_url(
+    serve_api: ServeApi, settings: Settings, database: Database, prefect_server: Stack, prefect: Prefect
+) -> str:
     return serve_api(settings, prefect_server.prefect_api_url)
 
 
@@ -134,3 +142,27 @@ def submit(api: httpx.Client, media_folder: Path) -> Callable[..., dict[str, Any
         return dict(answer.json())
 
     return handed_in
+
+
+@pytest.fixture(scope="session")
+def published(tmp_path_factory: pytest.TempPathFactory, store: ObjectStore, database: Database) -> PublicationManifest:
+    """A short video with sound, captions and chapters, really encoded and packaged, and published."""
+    scratch = tmp_path_factory.mktemp("published")
+    source = scratch / "source.mp4"
+    # x264 spends few bits on the bars, and the moving counter makes every second look different.
+    command = [find_tools().ffmpeg, "-v", "error", "-f", "lavfi", "-i", "testsrc=size=640x360:rate=24"]
+    command += ["-f", "lavfi", "-i", "sine=frequency=330", "-t", "8", "-c:v", "libx264", "-preset", "ultrafast"]
+    subprocess.run([*command, "-pix_fmt", "yuv420p", "-c:a", "aac", str(source)], check=True)
+    return publish_video(
+        source,
+        scratch,
+        store,
+        database,
+        title="Test <bars> & a tone",
+        cues=[(0.2, 4.0, "It was the best of times"), (4.0, 7.8, "it was the worst of times")],
+        chapters=(
+            Chapter(start_seconds=0, end_seconds=3, title="Beginning"),
+            Chapter(start_seconds=3, end_seconds=6, title="Middle"),
+            Chapter(start_seconds=6, end_seconds=8, title="End"),
+        ),
+    )

@@ -49,7 +49,9 @@ EVERY_STATE = [
 
 
 @pytest.mark.parametrize(
-    ("prefect_state", "expected", "reason"), EVERY_STATE, ids=[f"{each.type.value}-{each.name}" for each, *_ in EVERY_STATE]
+    ("prefect_state", "expected", "reason"),
+    EVERY_STATE,
+    ids=[f"{each.type.value}-{each.name}" for each, *_ in EVERY_STATE],
 )
 def test_every_prefect_state_has_a_job_state(
     api: httpx.Client,
@@ -218,9 +220,7 @@ def read_log(api: httpx.Client, job: Job, **parameters: Any) -> tuple[list[str],
     return [line["message"] for line in page["items"]], page["next"]
 
 
-def test_logs_of_the_job_and_its_child_are_one_log_by_time(
-    api: httpx.Client, submit: Submit, prefect: Prefect
-) -> None:
+def test_logs_of_the_job_and_its_child_are_one_log_by_time(api: httpx.Client, submit: Submit, prefect: Prefect) -> None:
     job = submit()
     child = prefect.child_of(job["id"])
     write_log(prefect, job["id"], (1, 20, "a"), (4, 30, "d"))
