@@ -10,6 +10,7 @@
     │   └── OutputRefusedError    the publish gate found the candidate unfit
     ├── TransientError            TRANSIENT   the same call may go through later
     │   ├── SourceUnavailableError · StoreUnavailableError · PublicationConflictError
+    │   └── DownloadFailedError   a registry or hub did not give a pinned file
     ├── InfrastructureError       INFRA       the machine is at fault: does not count against the item
     │   ├── EncoderKilledError · EncoderStalledError · DiskFullError · OrchestratorUnavailableError
     │   ├── CatalogueUnavailableError
@@ -182,6 +183,12 @@ class PublicationConflictError(TransientError):
     http_status = 409
 
 
+class DownloadFailedError(TransientError):
+    """A package registry or model hub did not give a pinned file, or gave other bytes."""
+
+    code = "TRANSIENT.DOWNLOAD.FAILED"
+
+
 class InfrastructureError(DailiesError):
     """The machine or a service of ours is at fault; does not count against the item."""
 
@@ -306,3 +313,18 @@ def is_retryable(error: BaseException) -> bool:
     if isinstance(error, DailiesError):
         return error.retryable
     return isinstance(error, ConnectionError | TimeoutError)
+
+
+def error_of_code(code: str | None, message: str) -> DailiesError:
+    """Return the error that a dotted code names, as it comes back from another process.
+
+    A code that no class has (a child run that crashed, say) becomes an :class:`InfrastructureError`.
+    """
+    known = {kind.code: kind for kind in _tree(DailiesError)}
+    kind = known.get(code or "", InfrastructureError)
+    return kind(message.removeprefix(f"[{code}] "))
+
+
+def _tree(kind: type[DailiesError]) -> list[type[DailiesError]]:
+    """Every class of the tree, parents after their children so that the parent's own code wins."""
+    return [*(leaf for child in kind.__subclasses__() for leaf in _tree(child)), kind]

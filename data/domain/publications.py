@@ -115,9 +115,25 @@ class CaptionTrack(DomainModel):
     vtt_key: str
     """WebVTT with word times (``<00:00:01.000>`` tags)."""
     srt_key: str
+    transcript_key: str
+    """Every word with its times and probability, as JSON."""
     word_count: int
     cue_count: int
     first_lines: tuple[str, ...] = ()
+    model: str
+
+
+class PublishedCaptions(DomainModel):
+    """Captions of one language as they are public; paths are relative to the publication's prefix."""
+
+    language: str
+    label: str
+    vtt_path: str
+    srt_path: str
+    playlist_path: str
+    word_count: int
+    cue_count: int
+    first_lines: tuple[str, ...]
     model: str
 
 
@@ -187,12 +203,14 @@ class PublicationManifest(DomainModel):
     published_at: datetime
     title: str
     prefix: str
+    content_key: str
+    """Digest of what is published; the same again is not published twice."""
     source_sha256: str
     source: SourceFacts
     duration_seconds: float
     renditions: tuple[Rendition, ...]
     audio: AudioRendition | None
-    captions: tuple[CaptionTrack, ...]
+    captions: tuple[PublishedCaptions, ...]
     chapters: tuple[Chapter, ...]
     hls_path: str = "master.m3u8"
     dash_path: str = "manifest.mpd"

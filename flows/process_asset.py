@@ -1,0 +1,49 @@
+"""The pipeline for one asset: ingest → transcode → generate → publish."""
+
+from pathlib import PurePosixPath
+from typing import Any
+
+from prefect import flow
+from prefect.runtime import flow_run
+
+from data.domain.publications import GeneratedArtifacts, PublicationManifest
+from data.domain.recipes import Recipe
+from data.recipes import load_recipe
+from tasks.handover import hand_over_generation
+from tasks.ingest import ingest_source
+from tasks.publish import publish_asset
+from tasks.transcode import transcode_asset
+
+
+def run_name() -> str:
+    """Name a run for people: by its title, else by the file that it takes in."""
+    parameters = flow_run.get_parameters() or {}
+    return str(parameters.get("title") or PurePosixPath(str(parameters.get("source", ""))).name or "video")
+
+
+@flow(name="process-asset", flow_run_name=run_name, persist_result=True, result_serializer="json")
+def process_asset(
+    source: str,
+    recipe: str = "default",
+    overrides: dict[str, Any] | None = None,
+    title: str = "",
+    metadata: dict[str, Any] | None = None,
+) -> PublicationManifest:
+    """Take one source from ingest to publication.
+
+    Args:
+        source: An absolute path below an allowed root, ``upload:<id>``, or an ``https://`` address.
+        recipe: Name of the recipe.
+        overrides: Recipe fields replaced by dotted name, for example ``{"captions.language": "en"}``.
+        title: Title of the publication; the file's name by default.
+        metadata: Anything of the caller's, kept with the run.
+    """
+    plan = load_recipe(recipe).with_overrides(overrides or {})
+    asset = ingest_source(source)
+    package = transcode_asset(asset, plan)
+    artifacts = hand_over_generation(asset, package, plan) if _has_ai_steps(plan) else GeneratedArtifacts()
+    return publish_asset(asset, package, artifacts, plan, title)
+
+
+def _has_ai_steps(recipe: Recipe) -> bool:
+    return recipe.captions.enabled or recipe.chapters.enabled or recipe.poster.faces

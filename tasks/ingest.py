@@ -1,0 +1,107 @@
+"""The ingest stage: take a source in, find out what it is, and store it by its content."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+from prefect import task
+from prefect.logging import get_run_logger
+
+from data.database import Database
+from data.domain.assets import Asset
+from data.domain.errors import InputTooLongError, SourceNotFoundError
+from data.domain.keys import asset_id, source_key
+from data.repositories import AssetRepository, UploadRepository
+from data.settings import Settings, get_settings
+from data.storage import ObjectStore, open_store
+from tasks.media.probe import probe
+from tasks.media.tools import find_tools
+from tasks.policies import TASK_POLICY, tool_limits
+from tasks.progress import step_progress
+from tasks.providers.sources import FetchedSource, SourceLimits, fetch_source, too_large
+from tasks.workspace import job_id, workspace
+
+UPLOAD_SCHEME = "upload:"
+
+
+@task(task_run_name="ingest", **TASK_POLICY)
+def ingest_source(source: str) -> Asset:
+    """Copy a source into the object store by its content, refuse what is not a video, and record the asset.
+
+    Args:
+        source: An absolute path below an allowed root, ``upload:<id>``, or an ``https://`` address.
+    """
+    settings = get_settings()
+    store, database = open_store(settings.storage_url, **settings.storage_options), Database(settings.catalogue_url)
+    with workspace() as scratch, step_progress("ingest") as progress:
+        fetched = _fetch(source, scratch / "source", settings, store, database, progress.update)
+        asset = _probed(fetched, settings)
+        if store.stat(asset.source_key) is None:
+            store.put_file(fetched.path, asset.source_key)
+        with database.session() as session:
+            assets = AssetRepository(session)
+            assets.record(asset)
+            assets.bind_job(job_id(), asset.id)
+    get_run_logger().info("Ingested %s as asset %s: %s", fetched.name, asset.id, _described(asset))
+    return asset
+
+
+def _fetch(
+    source: str,
+    target: Path,
+    settings: Settings,
+    store: ObjectStore,
+    database: Database,
+    on_progress: Callable[[float], None],
+) -> FetchedSource:
+    """Bring the source into the workspace; an upload is in the store already."""
+    if not source.startswith(UPLOAD_SCHEME):
+        return fetch_source(source, target, source_limits(settings), on_progress)
+    with database.session() as session:
+        upload = UploadRepository(session).get(source.removeprefix(UPLOAD_SCHEME))
+    if upload.size_bytes is None or upload.sha256 is None:
+        raise SourceNotFoundError(f"The upload {upload.id} is not complete.", {"upload": upload.id})
+    if upload.size_bytes > settings.ingest.max_bytes:
+        raise too_large(settings.ingest.max_bytes)
+    store.fetch(upload.key, target)
+    return FetchedSource(target, upload.sha256, upload.size_bytes, upload.original_name)
+
+
+def source_limits(settings: Settings) -> SourceLimits:
+    """Return what may be fetched, from the settings."""
+    ingest = settings.ingest
+    return SourceLimits(
+        max_bytes=ingest.max_bytes,
+        allowed_roots=tuple(ingest.allowed_roots),
+        allow_private_hosts=ingest.allow_private_hosts,
+        timeout_seconds=ingest.timeout_seconds,
+        max_seconds=settings.media.hard_limit_seconds,
+    )
+
+
+def _probed(fetched: FetchedSource, settings: Settings) -> Asset:
+    """Find out what the source is; refuse what is no video or too long."""
+    media, ingest = settings.media, settings.ingest
+    tools = find_tools(media.ffmpeg, media.ffprobe, media.packager)
+    facts = probe(fetched.path, tools, max_pixels=ingest.max_pixels, limits=tool_limits(media))
+    if facts.duration_seconds > ingest.max_duration_seconds:
+        raise InputTooLongError(
+            f"The source lasts {facts.duration_seconds:.0f} s; the limit is {ingest.max_duration_seconds:.0f} s.",
+            {"duration_seconds": facts.duration_seconds, "max_duration_seconds": ingest.max_duration_seconds},
+        )
+    return Asset(
+        id=asset_id(fetched.sha256),
+        sha256=fetched.sha256,
+        source_key=source_key(fetched.sha256),
+        original_name=fetched.name,
+        facts=facts,
+    )
+
+
+def _described(asset: Asset) -> str:
+    """Say in a line what the source is, for the run's log."""
+    facts, video = asset.facts, asset.facts.video
+    sound = f"{facts.audio.codec} {facts.audio.channels}ch" if facts.audio else "no sound"
+    return (
+        f"{facts.container}, {video.codec} {video.width}x{video.height} at {float(video.frame_rate):.3g}/s, {sound}, "
+        f"{facts.duration_seconds:.1f} s, {facts.size_bytes / 1e6:.1f} MB."
+    )

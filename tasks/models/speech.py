@@ -1,0 +1,199 @@
+"""Speech to text with Whisper (faster-whisper, int8 on the CPU), and the rule by which it invents no words.
+
+Whisper answers music, noise and silence with words of its own: phrases from its training ("Thank you very much."), or
+one word in an endless loop. What is kept has passed, in this order:
+
+1. *Voice*: Silero's voice detector (packaged with faster-whisper) hears speech there; nothing else is transcribed.
+2. *One try*: no fallback to higher temperatures. What is sure comes out at temperature 0; what needs sampling is a
+   guess, another one each time, and costs up to a minute for half a minute of music.
+3. *No loop*: a window (up to 30 s) whose text repeats itself more than real speech does is dropped. The opening of A
+   Tale of Two Cities, as repetitive as prose gets, compresses to 1/2.4; loops start at 1/12. So is what is faster than
+   anybody speaks.
+4. *Confidence*: the window's mean log probability and the mean probability of a phrase's words, both stricter where the
+   model itself doubts that somebody speaks; and a whole transcript of a few words needs to be sure of them.
+
+Words that are kept are never rewritten. The numbers were set on real speech (clean, quiet, under music, in noise), and
+on a film's music and effects, instruments, noise, tones and speech played backwards.
+"""
+
+import os
+import re
+import zlib
+from collections.abc import Callable, Iterable, Iterator
+from functools import lru_cache
+from itertools import groupby
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from data.domain.errors import ModelMissingError, RecipeInvalidError
+from tasks.media.captions import Transcript, Word
+from tasks.models.audio import AudioBlock, read_blocks
+
+if TYPE_CHECKING:
+    from faster_whisper import WhisperModel
+    from faster_whisper.transcribe import Segment, TranscriptionInfo
+
+NO_LANGUAGE = "und"
+"""ISO 639 code of a transcript without words."""
+
+_MAX_REPETITION = 2.8
+_MAX_WORDS_PER_SECOND = 9.0
+_MIN_LOG_PROBABILITY = -0.9
+_MIN_WORD_PROBABILITY = 0.5
+_DOUBTED_SPEECH = 0.6
+_DOUBTED_MIN_LOG_PROBABILITY = -0.6
+_DOUBTED_MIN_WORD_PROBABILITY = 0.7
+_FEW_WORDS = 3
+_SURE_LANGUAGE = 0.5
+_SOUND_TAG = re.compile(r"^\s*[\[(*♪].*[\])*♪]\s*$")
+
+
+def transcribe(
+    audio: Path,
+    model_directory: Path,
+    *,
+    language: str | None = None,
+    threads: int = 0,
+    on_progress: Callable[[float], None] | None = None,
+) -> Transcript:
+    """Write down what is said in a sound file.
+
+    Args:
+        audio: Any file with an audio stream.
+        model_directory: A folder of Whisper weights in CTranslate2's format, as the model store gives it.
+        language: ISO 639 code of the speech; ``None`` lets the model tell, once for the whole file.
+        threads: CPU threads; 0 takes CTranslate2's default.
+        on_progress: Called with the time in the sound (s) up to which it is done.
+
+    Returns:
+        The words with their times in seconds; no words, and the language ``und``, where nobody speaks.
+
+    Raises:
+        ModelMissingError: The folder holds no such model.
+        RecipeInvalidError: The model does not know the language.
+        UnsupportedInputError: The file has no sound.
+        CorruptInputError: The sound cannot be decoded.
+    """
+    model = _load(model_directory, threads)
+    _check_language(model, language)
+    words: list[Word] = []
+    heard, probability, end_seconds = language or NO_LANGUAGE, 0.0, 0.0
+    for block in read_blocks(audio):
+        found, info = _transcribe_block(model, block, language, on_progress)
+        end_seconds = block.start_seconds + block.duration_seconds
+        words += found
+        if found and info.language_probability > probability:
+            heard, probability = info.language, float(info.language_probability)
+            language = heard if probability >= _SURE_LANGUAGE else language
+        if on_progress:
+            on_progress(end_seconds)
+    if not _is_believable(words):
+        words, heard, probability = [], NO_LANGUAGE, 0.0
+    return Transcript(heard, probability, tuple(words), end_seconds, model_directory.name)
+
+
+def _transcribe_block(
+    model: "WhisperModel", block: AudioBlock, language: str | None, on_progress: Callable[[float], None] | None
+) -> tuple[list[Word], "TranscriptionInfo"]:
+    segments, info = model.transcribe(
+        block.samples,
+        language=language,
+        beam_size=5,
+        temperature=0.0,
+        compression_ratio_threshold=None,
+        log_prob_threshold=None,
+        no_speech_threshold=None,
+        condition_on_previous_text=False,
+        word_timestamps=True,
+        vad_filter=True,
+        vad_parameters={"min_silence_duration_ms": 500},
+        language_detection_segments=4,
+    )
+    words: list[Word] = []
+    for segment in _without_loops(segments):
+        if _is_spoken(segment):
+            words += _words(segment, block.start_seconds)
+        if on_progress:
+            on_progress(block.start_seconds + float(segment.end))
+    return words, info
+
+
+def _without_loops(segments: Iterable["Segment"]) -> Iterator["Segment"]:
+    for _, window in groupby(segments, key=lambda segment: segment.seek):
+        phrases = list(window)
+        if repetition("".join(phrase.text for phrase in phrases)) <= _MAX_REPETITION:
+            yield from phrases
+
+
+def repetition(text: str) -> float:
+    """Say how repetitive a text is: by which factor it compresses, alike in every script.
+
+    The low byte of each character is enough to tell repetition, and unlike UTF-8 it does not make a script with three
+    bytes a character look repetitive.
+    """
+    characters = bytes(ord(character) & 0xFF for character in text)
+    return len(characters) / len(zlib.compress(characters))
+
+
+def _is_spoken(segment: "Segment") -> bool:
+    """Say whether a phrase was spoken, or invented by the model."""
+    words = [word for word in segment.words or () if _has_letters(word.word)]
+    if not words or _SOUND_TAG.match(segment.text):
+        return False
+    if _is_too_fast(len(words), float(segment.end - segment.start)):
+        return False
+    sureness = float(sum(word.probability for word in words)) / len(words)
+    log_probability = float(segment.avg_logprob)
+    if segment.no_speech_prob >= _DOUBTED_SPEECH:
+        return log_probability >= _DOUBTED_MIN_LOG_PROBABILITY and sureness >= _DOUBTED_MIN_WORD_PROBABILITY
+    return log_probability >= _MIN_LOG_PROBABILITY and sureness >= _MIN_WORD_PROBABILITY
+
+
+def _is_too_fast(word_count: int, seconds: float) -> bool:
+    # Times of one or two words are too coarse to judge by.
+    return word_count > _FEW_WORDS and word_count > seconds * _MAX_WORDS_PER_SECOND
+
+
+def _is_believable(words: list[Word]) -> bool:
+    if len(words) > _FEW_WORDS:
+        return True
+    return bool(words) and sum(word.probability for word in words) / len(words) >= _DOUBTED_MIN_WORD_PROBABILITY
+
+
+def _words(segment: "Segment", offset_seconds: float) -> Iterable[Word]:
+    for index, word in enumerate(segment.words or ()):
+        if _has_letters(word.word):
+            yield Word(
+                text=word.word.strip(),
+                start_seconds=round(offset_seconds + float(word.start), 3),
+                end_seconds=round(offset_seconds + float(word.end), 3),
+                probability=round(float(word.probability), 4),
+                joins_previous=index > 0 and not word.word.startswith(" "),
+            )
+
+
+def _has_letters(text: str) -> bool:
+    return any(character.isalnum() for character in text)
+
+
+def _check_language(model: "WhisperModel", language: str | None) -> None:
+    if language is not None and language not in model.supported_languages:
+        raise RecipeInvalidError(
+            f"The speech model does not know the language {language!r}.", {"field": "captions.language"}
+        )
+
+
+@lru_cache(maxsize=1)
+def _load(model_directory: Path, threads: int) -> "WhisperModel":
+    """Load the weights; once per process, since that takes longer than a minute of speech."""
+    if not (model_directory / "model.bin").is_file() or not (model_directory / "tokenizer.json").is_file():
+        raise ModelMissingError(
+            f"{model_directory} holds no Whisper model. Run `python -m tasks.models pull whisper-base`.",
+            {"directory": str(model_directory)},
+        )
+    os.environ.setdefault("HF_HUB_OFFLINE", "1")  # read when the hub client is imported: never ask a hub at run time
+    from faster_whisper import WhisperModel  # takes a second: only for those who transcribe
+
+    return WhisperModel(
+        str(model_directory), device="cpu", compute_type="int8", cpu_threads=threads, local_files_only=True
+    )

@@ -1,0 +1,63 @@
+"""One retry rule for every task, and what every task shares."""
+
+from typing import Any, TypedDict
+
+from prefect import Task
+from prefect.cache_policies import INPUTS, RUN_ID, CachePolicy
+from prefect.client.schemas.objects import State, TaskRun
+
+from data.domain.errors import is_retryable
+from data.settings import MediaSettings, RetrySettings, get_settings
+from tasks.media.process import Limits
+
+
+class TaskPolicy(TypedDict):
+    """The options of a task that are ours to set, not the stage's."""
+
+    retries: int
+    retry_delay_seconds: list[float]
+    retry_jitter_factor: float
+    retry_condition_fn: Any
+    persist_result: bool
+    result_serializer: str
+    cache_policy: CachePolicy
+
+
+def retry_after(task: Task[..., Any], task_run: TaskRun, state: State[Any]) -> bool:
+    """Say whether a failed task is tried again: the error itself knows."""
+    error = state.data
+    return isinstance(error, BaseException) and is_retryable(error)
+
+
+def retry_delays(retry: RetrySettings) -> list[float]:
+    """Return the delay in seconds before each retry: doubled each time, up to the longest."""
+    return [min(retry.first_delay_seconds * 2**n, retry.max_delay_seconds) for n in range(retry.attempts)]
+
+
+def task_policy(retry: RetrySettings) -> TaskPolicy:
+    """Return the options that every task gets.
+
+    The result of a finished task is kept by run and inputs, so that a retried or resumed run goes on after its last
+    finished step; work shared between runs is found by content in the object store instead.
+    """
+    return TaskPolicy(
+        retries=retry.attempts,
+        retry_delay_seconds=retry_delays(retry),
+        retry_jitter_factor=0.5,
+        retry_condition_fn=retry_after,
+        persist_result=True,
+        result_serializer="json",
+        cache_policy=INPUTS + RUN_ID,
+    )
+
+
+def tool_limits(media: MediaSettings) -> Limits:
+    """Return the time limits of one tool run, from the settings."""
+    return Limits(
+        soft_seconds=media.soft_limit_seconds,
+        hard_seconds=media.hard_limit_seconds,
+        stall_seconds=media.stall_seconds,
+    )
+
+
+TASK_POLICY: TaskPolicy = task_policy(get_settings().retry)

@@ -1,0 +1,86 @@
+"""Progress of a step as a Prefect progress artifact: a bar in the Prefect UI, a number in the API."""
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar, copy_context
+from uuid import UUID
+
+import httpx
+from prefect.artifacts import create_progress_artifact, update_progress_artifact
+from prefect.exceptions import PrefectException
+from prefect.logging import get_run_logger
+
+_REPORT_SECONDS = 1.0
+
+
+class StepProgress:
+    """The share of a step that is done. Lives as long as the step; a thread of its own tells Prefect.
+
+    Telling must never slow or fail the work: the server may be away for a while, so only the newest value is sent, at
+    most once a second, and a failure to send it is a debug line in the log.
+    """
+
+    def __init__(self, step: str) -> None:
+        self._step = step
+        self._share = 0.0
+        self._ended = threading.Event()
+        self._logger = get_run_logger()
+        self._thread = threading.Thread(target=copy_context().run, args=(self._report,), daemon=True, name="progress")
+        self._thread.start()
+
+    def update(self, share: float) -> None:
+        """Take note that a share (0–1) of the step is done; never goes back."""
+        self._share = max(self._share, min(1.0, share))
+
+    def close(self) -> None:
+        """Send the last value and end."""
+        self._ended.set()
+        self._thread.join(timeout=3)
+
+    def _report(self) -> None:
+        artifact: UUID | None = None
+        sent = -1.0
+        while True:
+            ended = self._ended.is_set()
+            if self._share != sent:
+                share = self._share
+                try:
+                    if artifact is None:
+                        artifact = _created(create_progress_artifact(share * 100, description=self._step))
+                    else:
+                        update_progress_artifact(artifact, share * 100, description=self._step)
+                    sent = share
+                except (httpx.HTTPError, PrefectException) as error:
+                    self._logger.debug("Progress of %s was not reported: %s", self._step, error)
+            if ended:
+                return
+            self._ended.wait(_REPORT_SECONDS)
+
+
+def _created(artifact: object) -> UUID:
+    assert isinstance(artifact, UUID), artifact
+    return artifact
+
+
+_current: ContextVar[StepProgress | None] = ContextVar("step_progress", default=None)
+
+
+def report_progress(share: float) -> None:
+    """Tell the step that this code runs in that a share (0–1) of it is done; outside a step, nobody."""
+    progress = _current.get()
+    if progress is not None:
+        progress.update(share)
+
+
+@contextmanager
+def step_progress(step: str) -> Iterator[StepProgress]:
+    """Report the progress of a step while the block runs; leaving it in peace means that all of it is done."""
+    progress = StepProgress(step)
+    token = _current.set(progress)
+    try:
+        yield progress
+        progress.update(1.0)
+    finally:
+        _current.reset(token)
+        progress.close()

@@ -1,0 +1,207 @@
+"""What publishing is, without Prefect: a draft manifest, a complete candidate, and the switch to a new version."""
+
+import hashlib
+import logging
+from datetime import UTC, datetime
+from pathlib import Path
+
+from data.domain.assets import Asset
+from data.domain.errors import DailiesError, OutputRefusedError, StoreUnavailableError
+from data.domain.keys import publication_manifest_key, publication_prefix
+from data.domain.publications import (
+    CaptionTrack,
+    GateReport,
+    GeneratedArtifacts,
+    Package,
+    PublicationManifest,
+    PublishedCaptions,
+)
+from data.domain.recipes import Recipe
+from data.storage import ObjectStore
+from tasks.media.chapters import chapters_vtt
+from tasks.media.playlists import CaptionRendition, caption_playlist, dash_with_captions, with_captions
+
+logger = logging.getLogger(__name__)
+
+CHAPTERS_PATH = "chapters.vtt"
+
+
+def current_publication(store: ObjectStore, asset_id: str) -> tuple[PublicationManifest | None, str | None]:
+    """Return what is public now, with the etag that a switch must name; (None, None) when nothing is."""
+    found = store.get_versioned(publication_manifest_key(asset_id))
+    if found is None:
+        return None, None
+    return PublicationManifest.model_validate_json(found[0]), found[1]
+
+
+def is_whole(store: ObjectStore, manifest: PublicationManifest) -> bool:
+    """Say whether every file of a version is in the store at its size."""
+    there = {stored.key.removeprefix(manifest.prefix): stored.size_bytes for stored in store.list(manifest.prefix)}
+    return all(there.get(path) == size for path, size in manifest.files.items())
+
+
+def draft_manifest(
+    asset: Asset, package: Package, artifacts: GeneratedArtifacts, recipe: Recipe, title: str, version: int, job_id: str
+) -> PublicationManifest:
+    """Say what is to become public; files and gate are filled in once they are known."""
+    title = title or asset.original_name
+    chapters_path = CHAPTERS_PATH if artifacts.chapters else None
+    return PublicationManifest(
+        asset_id=asset.id,
+        version=version,
+        job_id=job_id,
+        recipe=f"{recipe.name}@{recipe.version}",
+        published_at=datetime.now(UTC),
+        title=title,
+        prefix=publication_prefix(asset.id, version, job_id),
+        content_key=_content_key(package, artifacts, recipe, title),
+        source_sha256=asset.sha256,
+        source=asset.facts,
+        duration_seconds=package.duration_seconds,
+        renditions=package.renditions,
+        audio=package.audio,
+        captions=tuple(_published(track) for track in artifacts.captions),
+        chapters=artifacts.chapters,
+        mp4_path=package.mp4_path,
+        poster_path=package.poster_path,
+        sprite=package.sprite,
+        chapters_path=chapters_path,
+        files={},
+        gate=GateReport(checks=()),
+        tools=package.tools,
+        notes=artifacts.notes,
+    )
+
+
+def _content_key(package: Package, artifacts: GeneratedArtifacts, recipe: Recipe, title: str) -> str:
+    """Digest everything that a viewer could tell apart."""
+    parts = [package.key, artifacts.model_dump_json(), recipe.gate.model_dump_json(), title]
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:24]
+
+
+def _published(track: CaptionTrack) -> PublishedCaptions:
+    stem = f"captions-{track.language}"
+    return PublishedCaptions(
+        language=track.language,
+        label=track.label,
+        vtt_path=f"{stem}.vtt",
+        srt_path=f"{stem}.srt",
+        playlist_path=f"{stem}.m3u8",
+        word_count=track.word_count,
+        cue_count=track.cue_count,
+        first_lines=track.first_lines,
+        model=track.model,
+    )
+
+
+def assemble_candidate(directory: Path, store: ObjectStore, package: Package, artifacts: GeneratedArtifacts) -> Path:
+    """Bring everything that is to be public into one directory, playlists complete."""
+    directory.mkdir()
+    for path in package.files:
+        store.fetch(package.prefix + path, directory / path)
+    if artifacts.poster is not None:
+        _replace(directory / package.poster_path, store.get_bytes(artifacts.poster.key))
+    if artifacts.chapters:
+        (directory / CHAPTERS_PATH).write_text(chapters_vtt(artifacts.chapters), encoding="utf-8")
+    if artifacts.captions:
+        _add_captions(directory, store, package, artifacts.captions)
+    return directory
+
+
+def _add_captions(directory: Path, store: ObjectStore, package: Package, tracks: tuple[CaptionTrack, ...]) -> None:
+    renditions = []
+    for track in tracks:
+        public = _published(track)
+        store.fetch(track.vtt_key, directory / public.vtt_path)
+        store.fetch(track.srt_key, directory / public.srt_path)
+        playlist = caption_playlist(public.vtt_path, package.duration_seconds)
+        (directory / public.playlist_path).write_text(playlist, encoding="utf-8")
+        renditions.append(
+            CaptionRendition(
+                language=public.language,
+                label=public.label,
+                playlist_path=public.playlist_path,
+                vtt_path=public.vtt_path,
+            )
+        )
+    master, mpd = directory / package.master_path, directory / package.dash_path
+    _replace(master, with_captions(master.read_text(encoding="utf-8"), renditions).encode())
+    _replace(mpd, dash_with_captions(mpd.read_text(encoding="utf-8"), renditions).encode())
+
+
+def _replace(path: Path, content: bytes) -> None:
+    """Write a new file in the place of a fetched one, which may share its bytes with the store."""
+    path.unlink(missing_ok=True)
+    path.write_bytes(content)
+
+
+def refuse_unfit(gate: GateReport) -> None:
+    """Let a fit candidate pass.
+
+    Raises:
+        OutputRefusedError: The gate found something that forbids publication; the reasons are in the sentence.
+    """
+    if gate.refusals:
+        reasons = [f"{check.name}: {check.detail}" for check in gate.refusals]
+        raise OutputRefusedError(f"The candidate was not published: {'; '.join(reasons)}", {"reasons": reasons})
+
+
+def release(
+    store: ObjectStore, candidate: Path, package: Package, draft: PublicationManifest, etag: str | None
+) -> PublicationManifest:
+    """Write every file of the version, then switch to it; on failure the last publication stays as it was.
+
+    Args:
+        store: Where to publish.
+        candidate: The directory that holds the complete candidate.
+        package: What the candidate was made from; its unchanged files are copied inside the store.
+        draft: The manifest without its files.
+        etag: Of the manifest that this one replaces; ``None`` when there is none yet.
+
+    Raises:
+        PublicationConflictError: Somebody else published the asset in between.
+        StoreUnavailableError: The store does not hold, afterwards, what was written.
+    """
+    manifest = draft.model_copy(update={"files": _sizes(candidate)})
+    try:
+        _write_version(store, candidate, package, manifest)
+        content = manifest.model_dump_json().encode()
+        store.compare_and_swap(publication_manifest_key(manifest.asset_id), content, etag)
+    except BaseException:  # a cancelled run must not leave half a version either
+        _withdraw(store, manifest)
+        raise
+    return manifest
+
+
+def _withdraw(store: ObjectStore, manifest: PublicationManifest) -> None:
+    """Remove the files of a version that did not come to be, unless it did after all (a lost answer)."""
+    try:
+        current, _ = current_publication(store, manifest.asset_id)
+        if current is None or current.prefix != manifest.prefix:
+            store.delete_tree(manifest.prefix)
+    except DailiesError as error:
+        logger.warning("The unpublished files at %s stay for the sweep: %s", manifest.prefix, error)
+
+
+def _sizes(directory: Path) -> dict[str, int]:
+    return {
+        path.relative_to(directory).as_posix(): path.stat().st_size
+        for path in sorted(directory.rglob("*"))
+        if path.is_file()
+    }
+
+
+def _write_version(store: ObjectStore, candidate: Path, package: Package, manifest: PublicationManifest) -> None:
+    """Write every file of the version; what the package has already is copied inside the store.
+
+    Raises:
+        StoreUnavailableError: The store does not hold, afterwards, what was written.
+    """
+    changed = {package.master_path, package.dash_path, package.poster_path}
+    for path in manifest.files:
+        if path in package.files and path not in changed:
+            store.copy(package.prefix + path, manifest.prefix + path)
+        else:
+            store.put_file(candidate / path, manifest.prefix + path)
+    if not is_whole(store, manifest):
+        raise StoreUnavailableError(f"Not every file of {manifest.prefix} arrived in the object store.")

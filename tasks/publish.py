@@ -1,0 +1,76 @@
+"""The publish stage: check the candidate itself, write it under a new version, and only then say that it is public."""
+
+from pathlib import Path
+
+from prefect import task
+from prefect.logging import get_run_logger
+
+from data.database import Database
+from data.domain.assets import Asset
+from data.domain.publications import GateReport, GeneratedArtifacts, Package, PublicationManifest
+from data.domain.recipes import Recipe
+from data.repositories import PublicationRepository
+from data.settings import get_settings
+from data.storage import open_store
+from tasks.media.checks import check_candidate
+from tasks.media.tools import find_tools
+from tasks.policies import TASK_POLICY, tool_limits
+from tasks.progress import step_progress
+from tasks.publication import (
+    assemble_candidate,
+    current_publication,
+    draft_manifest,
+    is_whole,
+    refuse_unfit,
+    release,
+)
+from tasks.workspace import job_id, workspace
+
+
+@task(task_run_name="publish", **TASK_POLICY)
+def publish_asset(
+    asset: Asset, package: Package, artifacts: GeneratedArtifacts, recipe: Recipe, title: str
+) -> PublicationManifest:
+    """Check the complete candidate, write it under a new version, and switch to it in one step.
+
+    The publication manifest is written last, by compare-and-swap. A candidate that the gate refuses, or a failure at
+    any line before, leaves the last publication as it was.
+    """
+    settings = get_settings()
+    store = open_store(settings.storage_url, **settings.storage_options)
+    with workspace() as scratch, step_progress("publish") as progress:
+        current, etag = current_publication(store, asset.id)
+        version = current.version + 1 if current else 1
+        manifest = draft_manifest(asset, package, artifacts, recipe, title, version, job_id())
+        if current and current.content_key == manifest.content_key and is_whole(store, current):
+            get_run_logger().info("Nothing to publish: version %d says the same already.", current.version)
+            manifest = current
+        else:
+            candidate = assemble_candidate(scratch / "candidate", store, package, artifacts)
+            progress.update(0.2)
+            gate = _checked(candidate, asset, package, recipe, scratch)
+            progress.update(0.7)
+            manifest = release(store, candidate, package, manifest.model_copy(update={"gate": gate}), etag)
+            get_run_logger().info("Published asset %s as version %d.", asset.id, version)
+        with Database(settings.catalogue_url).session() as session:
+            PublicationRepository(session).record(manifest)
+    return manifest
+
+
+def _checked(candidate: Path, asset: Asset, package: Package, recipe: Recipe, scratch: Path) -> GateReport:
+    """Let the gate look at the candidate, and say in the log what it found."""
+    media = get_settings().media
+    gate = check_candidate(
+        candidate,
+        package,
+        asset.facts,
+        recipe.gate,
+        tools=find_tools(media.ffmpeg, media.ffprobe, media.packager),
+        scratch=scratch,
+        limits=tool_limits(media),
+        run_id=job_id(),
+    )
+    for check in gate.checks:
+        get_run_logger().info("Gate: %s %s: %s", check.name, check.outcome, check.detail)
+    refuse_unfit(gate)
+    return gate

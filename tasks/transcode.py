@@ -1,0 +1,81 @@
+"""The transcode stage: one decode of the source into everything that its players need."""
+
+from collections.abc import Callable
+
+from prefect import task
+from prefect.logging import get_run_logger
+
+from data.database import Database
+from data.domain.assets import Asset
+from data.domain.keys import package_prefix, step_key
+from data.domain.publications import Package
+from data.domain.recipes import Recipe
+from data.repositories import PackageRepository
+from data.settings import get_settings
+from data.storage import ObjectStore, open_store
+from tasks.media.process import Progress
+from tasks.media.tools import find_tools
+from tasks.media.transcode import transcode
+from tasks.policies import TASK_POLICY, tool_limits
+from tasks.progress import StepProgress, step_progress
+from tasks.workspace import job_id, workspace
+
+PACKAGE_RECORD = "package.json"
+"""Written last into a package's prefix: where it is, the package is whole."""
+
+
+@task(task_run_name="transcode", **TASK_POLICY)
+def transcode_asset(asset: Asset, recipe: Recipe) -> Package:
+    """Encode the ladder of a recipe, unless the same content with the same recipe and tools was encoded before.
+
+    One ffmpeg process decodes the source once into every rung, the sound, poster candidates and thumbnails; the
+    result goes into the object store as one package.
+    """
+    settings = get_settings()
+    media = settings.media
+    store = open_store(settings.storage_url, **settings.storage_options)
+    tools = find_tools(media.ffmpeg, media.ffprobe, media.packager)
+    versions = tools.versions(media.encoder_threads)
+    key = step_key("transcode", asset.sha256, recipe.transcode_options(), versions)
+    prefix = package_prefix(asset.id, key)
+    with step_progress("transcode") as progress:
+        if package := finished_package(store, prefix):
+            get_run_logger().info("Nothing to encode: package %s has this content, recipe and tools already.", key)
+            return package
+        get_run_logger().info("Encoding with ffmpeg %s.", versions.ffmpeg)
+        with workspace() as scratch:
+            directory = scratch / "package"
+            directory.mkdir()
+            package = transcode(
+                store.fetch(asset.source_key, scratch / "source"),
+                asset,
+                recipe,
+                key=key,
+                prefix=prefix,
+                directory=directory,
+                scratch=scratch,
+                tools=tools,
+                encoder_threads=media.encoder_threads,
+                limits=tool_limits(media),
+                on_progress=_encoder_progress(progress),
+                run_id=job_id(),
+            )
+            store.put_tree(directory, prefix)
+        store.put_bytes(package.model_dump_json().encode(), prefix + PACKAGE_RECORD)
+        with Database(settings.catalogue_url).session() as session:
+            PackageRepository(session).record(package)
+    return package
+
+
+def finished_package(store: ObjectStore, prefix: str) -> Package | None:
+    """Return the package under a prefix if its record says that it is whole, and its files are there."""
+    if store.stat(prefix + PACKAGE_RECORD) is None:
+        return None
+    package = Package.model_validate_json(store.get_bytes(prefix + PACKAGE_RECORD))
+    there = {stored.key.removeprefix(prefix): stored.size_bytes for stored in store.list(prefix)}
+    return package if all(there.get(path) == size for path, size in package.files.items()) else None
+
+
+def _encoder_progress(progress: StepProgress) -> Callable[[Progress], None]:
+    # What is left after the encoder's last word is packaging and storing.
+    return lambda encoder: progress.update((encoder.share or 0.0) * 0.97)

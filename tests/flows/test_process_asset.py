@@ -1,0 +1,133 @@
+"""The pipeline on a real stack: real Postgres, Prefect server, workers, ffmpeg and models."""
+
+import json
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from deployments.stack import Stack
+from tasks.media.tools import find_tools
+from tests.fakes.clips import clip
+from tests.fakes.job_client import JobClient
+
+QUICK = {"video.preset": "ultrafast"}
+
+
+@pytest.fixture(scope="module")
+def jobs(stack: Stack) -> Iterator[JobClient]:
+    client = JobClient(stack.api_url)
+    yield client
+    client.close()
+
+
+@pytest.fixture(scope="module")
+def speech(media_root: Path) -> Path:
+    """Twelve seconds of Big Buck Bunny with real English speech."""
+    target = media_root / "speech.mp4"
+    command = [find_tools().ffmpeg, "-v", "error", "-y", "-ss", "62", "-t", "12", "-i", clip("bbb")]
+    command += ["-t", "12", "-i", clip("two_cities"), "-map", "0:v", "-map", "1:a", "-vf", "scale=-2:360"]
+    subprocess.run([*command, "-c:v", "libx264", "-preset", "ultrafast", "-c:a", "aac", target], check=True)
+    return target
+
+
+@pytest.fixture(scope="module")
+def published(jobs: JobClient, speech: Path) -> dict:
+    return jobs.succeed(str(speech), overrides=QUICK, title="Two Cities")
+
+
+def test_a_file_becomes_a_published_video_with_captions(jobs: JobClient, published: dict, speech: Path) -> None:
+    publication = jobs.publication(published)
+
+    assert published["progress"] == 1.0
+    assert [step["name"] for step in published["steps"]] == ["ingest", "transcode", "generate", "publish"]
+    assert publication["title"] == "Two Cities"
+    assert publication["version"] == 1
+    assert [rendition["height"] for rendition in publication["renditions"]] == [360, 240]
+    assert abs(publication["duration_seconds"] - 12) < 0.5
+    captions = publication["captions"][0]
+    assert captions["language"] == "en"
+    spoken = jobs.http.get(captions["vtt_url"]).text
+    assert "best of times" in _plain(spoken)
+
+
+def _plain(vtt: str) -> str:
+    """Strip the times and line breaks of a WebVTT text."""
+    words = [line for line in vtt.splitlines() if "-->" not in line]
+    text = " ".join(words)
+    while "<" in text:
+        text = text[: text.index("<")] + text[text.index(">", text.index("<")) + 1 :]
+    return " ".join(text.split())
+
+
+def test_what_is_published_decodes_over_http(jobs: JobClient, published: dict, stack: Stack) -> None:
+    urls = jobs.publication(published)["urls"]
+    tools = find_tools()
+
+    for kind in ("hls", "dash", "mp4"):
+        address = httpx_join(stack.api_url, urls[kind])
+        probe = [tools.ffmpeg, "-v", "error", "-i", address, "-map", "0:v:0", "-map", "0:a:0", "-f", "null", "-"]
+        decoded = subprocess.run(probe, capture_output=True, text=True, check=False)
+        assert decoded.returncode == 0, f"{kind}: {decoded.stderr}"
+
+
+def httpx_join(base: str, path: str) -> str:
+    return path if path.startswith("http") else base + path
+
+
+def test_the_same_source_with_the_same_recipe_is_not_encoded_again(
+    jobs: JobClient, published: dict, speech: Path, media_root: Path
+) -> None:
+    copy = media_root / "copy of speech.mp4"
+    shutil.copy(speech, copy)
+
+    again = jobs.succeed(str(copy), overrides=QUICK, title="Two Cities")
+
+    log = jobs.log_text(again["id"])
+    assert "Nothing to encode" in log
+    assert "Nothing to publish" in log
+    assert again["asset_id"] == published["asset_id"]
+    assert jobs.publication(again)["version"] == 1
+
+
+def test_a_changed_caption_option_does_not_encode_again(jobs: JobClient, published: dict, speech: Path) -> None:
+    changed = jobs.succeed(
+        str(speech), overrides={**QUICK, "captions.max_line_characters": 24}, title="Two Cities, narrow"
+    )
+
+    assert "Nothing to encode" in jobs.log_text(changed["id"])
+    publication = jobs.publication(changed)
+    assert publication["version"] > 1
+    lines = jobs.http.get(publication["captions"][0]["srt_url"]).text.splitlines()
+    assert max(len(line) for line in lines if "-->" not in line) <= 24
+
+
+def test_a_file_that_is_no_video_fails_with_its_code_and_is_not_retried(jobs: JobClient, media_root: Path) -> None:
+    text = media_root / "notes.mp4"
+    text.write_text("This is not a video.\n" * 100)
+
+    job = jobs.process(str(text))
+
+    assert job["state"] == "failed"
+    assert job["reason"] == "DATA.INPUT.NOT_MEDIA"
+    assert job["attempt"] == 1
+
+
+def test_a_refused_source_says_where_sources_may_come_from(jobs: JobClient) -> None:
+    job = jobs.process("/etc/hostname")
+
+    assert job["reason"] == "DATA.SOURCE.FORBIDDEN"
+    assert "ALLOWED_ROOTS" in job["message"]
+
+
+def test_prefect_users_run_it_from_the_command_line(stack: Stack, speech: Path, jobs: JobClient) -> None:
+    command = ["prefect", "deployment", "run", "process-asset/on-demand", "-p", f"source={speech}"]
+    command += ["-p", "recipe=quick", "--watch", "--watch-interval", "1"]
+
+    ran = subprocess.run(command, env=stack.environment, capture_output=True, text=True, check=False)
+
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+    listed = jobs.http.get("/api/v1/jobs", params={"limit": 5}).json()["items"]
+    assert any(job["recipe"] == "quick" and job["state"] == "succeeded" for job in listed), json.dumps(listed)
