@@ -16,6 +16,7 @@ from typing import BinaryIO
 from uuid import uuid4
 
 from data.domain.errors import ObjectMissingError, PublicationConflictError
+from data.locks import file_lock
 from data.storage.base import (
     INTERNAL_FOLDER,
     STREAM_CHUNK_BYTES,
@@ -28,7 +29,6 @@ from data.storage.local_files import (
     copy_into,
     describe,
     link_or_copy,
-    locked,
     reading,
     regular_files,
     sync_directory,
@@ -37,6 +37,7 @@ from data.storage.local_files import (
 
 LINK_FROM_BYTES = 1024 * 1024
 """Smaller objects are fetched as copies: a playlist is what a careless caller edits, and a copy costs nothing."""
+LOCK_TIMEOUT_SECONDS = 30.0
 _TREE_THREADS = 8
 """Parallel flushes share one commit of the file system's journal."""
 
@@ -284,5 +285,6 @@ class LocalStore:
         """Hold the lock that the key shares with a 256th of all others; the lock files stay."""
         with writing(key):
             self._locks.mkdir(parents=True, exist_ok=True)
-        with locked(self._locks / hashlib.sha256(key.encode()).hexdigest()[:2]):
-            yield
+            name = hashlib.sha256(key.encode()).hexdigest()[:2]
+            with file_lock(self._locks / name, LOCK_TIMEOUT_SECONDS):
+                yield
