@@ -309,10 +309,10 @@ def _duration(
     one_frame = float(1 / frame_rate)
     if not timeline.picture_times:  # a raw stream: pictures without times
         return max(timeline.picture_count * one_frame, one_frame)
-    end = timeline.end_seconds
-    if end <= timeline.picture_times[-1]:  # the last packet does not say how long it lasts
-        end = timeline.picture_times[-1] + one_frame
-    measured = end - timeline.start_seconds
+    measured = timeline.span_seconds
+    # The last packet need not say how long it lasts.
+    if measured <= timeline.picture_times[-1] - timeline.picture_times[0]:
+        measured += one_frame
     if len(timeline.picture_times) == 1:
         measured = max(measured, _number(video.get("duration")))
     return max(measured, one_frame)
