@@ -4,6 +4,7 @@
 and registers the deployments of ``prefect.yaml`` with ``prefect deploy --all``.
 """
 
+import asyncio
 import logging
 import subprocess
 import sys
@@ -29,6 +30,7 @@ from deployments.zombies import apply_automation, crash_silent_runs
 logger = logging.getLogger(__name__)
 
 DEPLOY_SECONDS = 120
+LEAST_HEARTBEAT = 30
 # Settings that a run needs although Prefect, not we, reads them: the worker may have been started by hand.
 RUN_TUNING = (
     "PREFECT_RESULTS_PERSIST_BY_DEFAULT",
@@ -53,9 +55,13 @@ def bootstrap(settings: Settings, project: Path = PROJECT) -> None:
     with get_client(sync_client=True) as client:
         for pool in wanted_pools(settings.orchestration):
             apply_pool(client, pool, project, environment)
-    save_result_storage(settings)
-    apply_automation(crash_silent_runs(get_current_settings().flows.heartbeat_frequency or 30))
+    asyncio.run(_apply_documents(settings))
     deploy_all(project)
+
+
+async def _apply_documents(settings: Settings) -> None:
+    await save_result_storage(settings)
+    await apply_automation(crash_silent_runs(get_current_settings().flows.heartbeat_frequency or LEAST_HEARTBEAT))
 
 
 def run_environment(settings: Settings) -> dict[str, str]:
@@ -88,7 +94,7 @@ def _holds_password(value: str) -> bool:
     return "://" in value and urlsplit(value).password is not None
 
 
-def save_result_storage(settings: Settings) -> None:
+async def save_result_storage(settings: Settings) -> None:
     """Keep task results in the bucket when the object store is one; a local store needs no block.
 
     The keys are not in it (its settings can be read through Prefect's API): s3fs takes them from the environment.
@@ -100,11 +106,11 @@ def save_result_storage(settings: Settings) -> None:
     )
     name = RESULT_BLOCK.rpartition("/")[2]
     try:
-        existing = RemoteFileSystem.load(name)
+        existing = await RemoteFileSystem.aload(name)
     except ValueError:  # Prefect's word for: there is none
         existing = None
     if existing is None or (existing.basepath, existing.settings) != (wanted.basepath, wanted.settings):
-        wanted.save(name, overwrite=True)
+        await wanted.asave(name, overwrite=True)
 
 
 def _filesystem_settings(storage: StorageSettings) -> dict[str, Any]:
