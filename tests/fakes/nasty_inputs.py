@@ -325,7 +325,7 @@ def _surround(shop: _Workshop) -> Path:
 @_nasty("published", name="odd-size-4:4:4")
 def _odd_size(shop: _Workshop) -> Path:
     odd = ("-c:v", "libx264", "-preset", "ultrafast", "-pix_fmt", "yuv444p")
-    return shop.run("odd.mp4", *_PICTURE, "-vf", "scale=641:271", *odd)
+    return shop.run("odd.mp4", *_PICTURE, "-vf", "scale=641:271,setsar=1", *odd)
 
 
 @_nasty("published")
