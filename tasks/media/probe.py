@@ -55,7 +55,8 @@ _DEEP_FORMAT = re.compile(r"(9|10|12|14|16|32)(?:le|be)$")
 _REFUSED_SIZE = re.compile(r"Picture size (\d{1,9})x(\d{1,9}) (?:exceeds|is invalid)")
 _HDR_TRANSFERS = {"smpte2084", "arib-std-b67"}
 _INTERLACED_ORDERS = {"tt", "bb", "tb", "bt"}
-_HEADER_KNOWS_DURATION = {"matroska", "flv", "mxf"}
+# Elsewhere the structure shows a cut, or the stated duration is often that of another file (Matroska after an edit).
+_TOLD_BY_DURATION = {"flv", "mxf"}
 _UNUSED_DISPOSITIONS = ("attached_pic", "timed_thumbnails")
 
 
@@ -204,7 +205,7 @@ class _Look:
         timeline = read_timeline(packets, stream_index)
         stated = _number(headers["format"].get("duration"))
         missing = stated + min(0.0, _number(headers["format"].get("start_time"))) - timeline.all_streams_end_seconds
-        is_short = self._sniffed.format_name in _HEADER_KNOWS_DURATION and missing > _allowed_to_miss(stated)
+        is_short = self._sniffed.format_name in _TOLD_BY_DURATION and missing > _allowed_to_miss(stated)
         if is_short or self._is_cut_short():
             raise _truncated()
         if timeline.picture_count == 0:

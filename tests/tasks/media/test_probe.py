@@ -85,7 +85,15 @@ def test_every_nasty_input_is_probed_or_refused_by_type(
     assert list(tmp_path.iterdir()) == []
 
 
-NATURAL_SUFFIXES = {"hls": "m3u8", "dash": "mpd", "ffconcat": "ffconcat", "sdp": "sdp", "svg": "svg", "smil": "smil"}
+NATURAL_SUFFIXES = {
+    "hls": "m3u8",
+    "dash": "mpd",
+    "ffconcat": "ffconcat",
+    "sdp": "sdp",
+    "svg": "svg",
+    "smil": "smil",
+    "quicktime": "mov",
+}
 
 
 @pytest.mark.parametrize("program", ["ffmpeg", "ffprobe"])
@@ -101,7 +109,7 @@ def test_the_safe_arguments_alone_keep_a_pointing_file_from_opening_anything(
         command = [getattr(tools, program), *safe_input(path)]
         command += ["-f", "null", "-"] if program == "ffmpeg" else []
         done = subprocess.run(command, capture_output=True, stdin=subprocess.DEVNULL, timeout=20, check=False)
-        assert done.returncode != 0
+        assert done.returncode != 0 or name.startswith("quicktime")  # its headers are its own
     assert canaries.opened == []
 
 
@@ -111,6 +119,7 @@ def test_the_safe_arguments_alone_keep_a_pointing_file_from_opening_anything(
         ("hls-to-a-host", ["-protocol_whitelist", "file,http,tcp,crypto", "-allowed_extensions", "ALL", "-f", "hls"]),
         ("dash-to-a-file", ["-protocol_whitelist", "file"]),
         ("ffconcat-to-a-file", ["-protocol_whitelist", "file", "-safe", "0"]),
+        ("quicktime-reference-to-a-file", ["-enable_drefs", "1", "-use_absolute_path", "1"]),
     ],
 )
 def test_the_canaries_sing_without_the_safe_arguments(
