@@ -123,7 +123,7 @@ def _prominence(face: FaceBox, image: Picture) -> float:
 
 def _grey(image_bgr: Picture, scale: float) -> Picture:
     """The picture in grey, made smaller by ``scale``; never larger, since that invents no detail."""
-    grey = np.asarray(cv2.cvtColor(image_bgr, cv2.COLOR_BGR2GRAY))
+    grey = np.asarray(cv2.cvtColor(image_bgr, cv2.COLOR_BGR2GRAY), dtype=np.uint8)
     if scale >= 1:
         return grey
     return np.asarray(cv2.resize(grey, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA), dtype=np.uint8)
