@@ -9,12 +9,22 @@ import logging
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 import orjson
-from prefect.client.orchestration import get_client
+from prefect.client.orchestration import SyncPrefectClient, get_client
+from prefect.client.schemas.filters import (
+    DeploymentFilter,
+    DeploymentFilterName,
+    FlowRunFilter,
+    FlowRunFilterExpectedStartTime,
+    FlowRunFilterState,
+    FlowRunFilterStateType,
+)
+from prefect.client.schemas.objects import StateType
 from prefect.filesystems import RemoteFileSystem
 from prefect.settings import get_current_settings
 from pydantic import BaseModel, SecretStr
@@ -31,6 +41,7 @@ logger = logging.getLogger(__name__)
 
 DEPLOY_SECONDS = 120
 LEAST_HEARTBEAT = 30
+UPKEEP = "every-minute"
 # Settings that a run needs although Prefect, not we, reads them: the worker may have been started by hand.
 RUN_TUNING = (
     "PREFECT_RESULTS_PERSIST_BY_DEFAULT",
@@ -57,6 +68,8 @@ def bootstrap(settings: Settings, project: Path = PROJECT) -> None:
             apply_pool(client, pool, project, environment)
     asyncio.run(_apply_documents(settings))
     deploy_all(project)
+    with get_client(sync_client=True) as client:
+        drop_missed_upkeep(client)
 
 
 async def _apply_documents(settings: Settings) -> None:
@@ -139,6 +152,24 @@ def deploy_all(project: Path, report: Callable[[str], None] = logger.info) -> No
     if done.returncode != 0:
         raise ComponentError(f"`prefect deploy --all` failed with exit code {done.returncode}:\n{output}")
     report(output)
+
+
+def drop_missed_upkeep(client: SyncPrefectClient) -> int:
+    """Delete the upkeep runs that fell due while nothing ran, and return how many.
+
+    Otherwise the workers go through each of them first, and the first job waits for half a minute.
+    """
+    due = FlowRunFilter(
+        state=FlowRunFilterState(type=FlowRunFilterStateType(any_=[StateType.SCHEDULED])),
+        expected_start_time=FlowRunFilterExpectedStartTime(before_=datetime.now(UTC)),
+    )
+    upkeep = DeploymentFilter(name=DeploymentFilterName(any_=[UPKEEP]))
+    # One page is enough: Prefect schedules at most 100 runs ahead.
+    runs = client.read_flow_runs(flow_run_filter=due, deployment_filter=upkeep)
+    missed = [run.id for run in runs if run.auto_scheduled]
+    for run_id in missed:
+        client.delete_flow_run(run_id)
+    return len(missed)
 
 
 def main() -> None:

@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any, Protocol
 from urllib.parse import urljoin
 
-from data.storage import open_store
 from rich.console import Console
 
 from data.domain.errors import DailiesError
@@ -19,6 +18,7 @@ from data.domain.jobs import JobState
 from data.domain.keys import publication_manifest_key
 from data.domain.publications import PublicationManifest
 from data.settings import MediaSettings, get_settings
+from data.storage import open_store
 from deployments import postgres
 from deployments.demo_checks import Check, Comparison, decodes, measure
 from deployments.demo_clip import demo_clip
