@@ -170,9 +170,7 @@ def test_parts_cover_an_object_of_any_size_and_are_never_too_many() -> None:
         ranges = part_ranges(size)
 
         assert sum(length for _, length in ranges) == size
-        assert all(
-            start + length == following for (start, length), (following, _) in itertools.pairwise(ranges)
-        )
+        assert all(start + length == following for (start, length), (following, _) in itertools.pairwise(ranges))
         assert len(ranges) <= 10_000
 
 
