@@ -60,7 +60,7 @@ def sample_rendition(name: str = "720p") -> Rendition:
         average_kbps=3000,
         frame_count=315,
         codec="avc1.64001f",
-        media_path=f"{name}.mp4",
+        media_prefix=f"{name}/",
         playlist_path=f"{name}.m3u8",
     )
 

@@ -25,7 +25,10 @@ def test_the_packager_is_given_relative_names_only() -> None:
     arguments = packager_arguments(WORK, plan_for(1280, 720), has_audio=True)
 
     assert not any("/a,b=c" in argument for argument in arguments)
-    assert arguments[0] == "in=rung-720p.mp4,stream=video,output=tracks/720p.mp4,playlist_name=720p.m3u8"
+    assert arguments[0] == (
+        "in=rung-720p.mp4,stream=video,init_segment=tracks/720p/init.mp4,"
+        "segment_template=tracks/720p/$Number%05d$.m4s,playlist_name=720p.m3u8"
+    )
 
 
 def test_without_sound_the_packager_is_told_of_none() -> None:
