@@ -269,6 +269,29 @@ class PrefectGateway:
             raise self._illegal(await self._read(job_id), JobMove.RETRY)
         return await self.get(job_id)
 
+    async def finish_cancellations(self, older_than: timedelta) -> int:
+        """Bring runs to ``Cancelled`` that were cancelled before their process had begun; return how many.
+
+        A worker that had just picked such a run up starts its process all the same; the process sees ``Cancelling`` and
+        ends, and then nobody says ``Cancelled``. To say it earlier would be wrong: Prefect lets a process that starts
+        late go from ``Cancelled`` to ``Running``.
+
+        Args:
+            older_than: How long a process may take to start.
+        """
+        cancelling = FlowRunFilter(state=FlowRunFilterState(type=FlowRunFilterStateType(any_=[StateType.CANCELLING])))
+        with _translated():
+            runs = await self._client.read_flow_runs(flow_run_filter=cancelling, limit=PREFECT_ROWS)
+        latest = datetime.now(UTC) - older_than
+        finished = 0
+        for run in runs:
+            if run.state is None or run.state.timestamp > latest:
+                continue
+            if await self._left_state(run.id) in (StateType.SCHEDULED, StateType.PENDING):
+                await self._propose(run.id, Cancelled(message=_CANCELLED))
+                finished += 1
+        return finished
+
     # --- health ----------------------------------------------------------------------------------------------------
 
     async def ping(self) -> None:
@@ -496,8 +519,11 @@ class PrefectGateway:
         outcome = await self._propose(run.id, Cancelling(message=_CANCELLED))
         if outcome.status is SetStateStatus.ABORT:
             return False
-        if outcome.state is not None and outcome.state.type is StateType.CANCELLING:
-            await self._finish_cancelling_unstarted(run.id)
+        is_cancelling = outcome.state is not None and outcome.state.type is StateType.CANCELLING
+        # Prefect cancels a waiting run at once only if it never had a process; after a retry the last one's pid is still
+        # on record. From `Cancelling` no worker can start it any more, so this cannot race with one.
+        if is_cancelling and await self._left_state(run.id) is StateType.SCHEDULED:
+            await self._propose(run.id, Cancelled(message=_CANCELLED))
         return True
 
     async def _propose(self, run_id: UUID, state: State[Any]) -> OrchestrationResult[Any]:
@@ -505,17 +531,10 @@ class PrefectGateway:
         with _translated():
             return await self._client.set_flow_run_state(run_id, state)
 
-    async def _finish_cancelling_unstarted(self, run_id: UUID) -> None:
-        """Cancel at once a run that waited for another attempt.
-
-        Prefect cancels a waiting run at once only if it never had a process; after a retry the old process's id makes
-        it wait in ``Cancelling`` for a worker that has nothing to end. The state it left tells: from ``Cancelling`` no
-        worker can start it any more, so this cannot race with one.
-        """
-        states = await self._states(run_id)
-        left = [state.type for state in states if state.type is not StateType.CANCELLING]
-        if left and left[-1] is StateType.SCHEDULED:
-            await self._propose(run_id, Cancelled(message=_CANCELLED))
+    async def _left_state(self, run_id: UUID) -> StateType | None:
+        """Return the type of the state that a cancelling run was in before."""
+        left = [state.type for state in await self._states(run_id) if state.type is not StateType.CANCELLING]
+        return left[-1] if left else None
 
     def _check_move(self, run: FlowRun, move: JobMove) -> None:
         if move not in self._moves(run):
