@@ -10,6 +10,8 @@ from dataclasses import dataclass, replace
 from html import escape
 from itertools import pairwise
 
+from data.domain.model import DomainModel
+
 MAX_CHARACTERS_PER_SECOND = 20.0
 """Reading speed that cues keep to where there is time for it."""
 MIN_CUE_SECONDS = 1.0
@@ -37,9 +39,8 @@ class Word:
     """Follows the word before without a space (Chinese, Japanese, the second half of a hyphenated word)."""
 
 
-@dataclass(frozen=True, slots=True)
-class Transcript:
-    """What is said in a recording."""
+class Transcript(DomainModel):
+    """What is said in a recording; kept as JSON beside the captions."""
 
     language: str
     """ISO 639 code; ``und`` when nothing is said."""
