@@ -12,14 +12,14 @@ from tests.fakes.clips import clip
 
 PIECES = (
     # clip, from (s), frames at 24 a second: each piece is one shot of its clip
-    ("bbb", 63.0, 30),
+    ("bbb", 64.0, 30),
     ("bikes", 3.2, 40),
     ("carphone_pristine", 0.5, 24),
     ("bbb", 200.5, 36),
     ("single_face_video", 0.2, 44),
     ("world", 4.0, 30),
     ("bikes", 5.8, 33),
-    ("bbb", 300.0, 28),
+    ("bbb", 306.0, 28),
     ("no_face_video", 0.5, 50),
     ("carphone_pristine", 2.0, 26),
     ("a", 1.0, 31),
