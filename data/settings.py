@@ -5,11 +5,20 @@ Read only at the edges (task skins, ``create_app``, bootstrap, migrations); valu
 
 from functools import lru_cache
 from pathlib import Path
-from typing import Literal
+from typing import Literal, TypedDict
 
 from platformdirs import user_cache_path
 from pydantic import BaseModel, Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class StorageOptions(TypedDict):
+    """What ``open_store`` needs beside the URL."""
+
+    endpoint_url: str | None
+    access_key: str | None
+    secret_key: str | None
+    region: str
 
 
 class StorageSettings(BaseModel):
@@ -124,15 +133,15 @@ class Settings(BaseSettings):
         return self.storage.url or f"file://{self.home_path / 'store'}"
 
     @property
-    def storage_options(self) -> dict[str, str | None]:
+    def storage_options(self) -> StorageOptions:
         """What ``open_store`` needs beside the URL."""
         storage = self.storage
-        return {
-            "endpoint_url": storage.endpoint_url,
-            "access_key": storage.access_key.get_secret_value() if storage.access_key else None,
-            "secret_key": storage.secret_key.get_secret_value() if storage.secret_key else None,
-            "region": storage.region,
-        }
+        return StorageOptions(
+            endpoint_url=storage.endpoint_url,
+            access_key=storage.access_key.get_secret_value() if storage.access_key else None,
+            secret_key=storage.secret_key.get_secret_value() if storage.secret_key else None,
+            region=storage.region,
+        )
 
     @property
     def catalogue_url(self) -> str:

@@ -162,12 +162,14 @@ def release(
         PublicationConflictError: Somebody else published the asset in between.
         StoreUnavailableError: The store does not hold, afterwards, what was written.
     """
-    manifest = draft.model_copy(update={"files": _sizes(candidate)})
+    private = {frame.path for frame in package.poster_candidates}
+    files = {path: size for path, size in _sizes(candidate).items() if path not in private}
+    manifest = draft.model_copy(update={"files": files})
     try:
         _write_version(store, candidate, package, manifest)
         content = manifest.model_dump_json().encode()
         store.compare_and_swap(publication_manifest_key(manifest.asset_id), content, etag)
-    except Exception:
+    except BaseException:  # a cancelled run must not leave half a version either
         _withdraw(store, manifest)
         raise
     return manifest

@@ -1,12 +1,16 @@
 """The transcode stage: one decode of the source into everything that its players need."""
 
+from collections.abc import Callable
+
 from prefect import task
 from prefect.logging import get_run_logger
 
+from data.database import Database
 from data.domain.assets import Asset
 from data.domain.keys import package_prefix, step_key
 from data.domain.publications import Package
 from data.domain.recipes import Recipe
+from data.repositories import PackageRepository
 from data.settings import get_settings
 from data.storage import ObjectStore, open_store
 from tasks.media.process import Progress
@@ -57,7 +61,9 @@ def transcode_asset(asset: Asset, recipe: Recipe) -> Package:
                 run_id=job_id(),
             )
             store.put_tree(directory, prefix)
-        store.put_bytes(package.model_dump_json().encode(), prefix + PACKAGE_RECORD, "application/json")
+        store.put_bytes(package.model_dump_json().encode(), prefix + PACKAGE_RECORD)
+        with Database(settings.catalogue_url).session() as session:
+            PackageRepository(session).record(package)
     return package
 
 
@@ -70,8 +76,6 @@ def finished_package(store: ObjectStore, prefix: str) -> Package | None:
     return package if all(there.get(path) == size for path, size in package.files.items()) else None
 
 
-def _encoder_progress(progress: StepProgress):  # type: ignore[no-untyped-def]
-    def tell(encoder: Progress) -> None:
-        progress.update((encoder.share or 0.0) * 0.97)  # the rest is packaging and storing
-
-    return tell
+def _encoder_progress(progress: StepProgress) -> Callable[[Progress], None]:
+    # What is left after the encoder's last word is packaging and storing.
+    return lambda encoder: progress.update((encoder.share or 0.0) * 0.97)

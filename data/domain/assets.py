@@ -35,6 +35,8 @@ class VideoFacts(DomainModel):
     pixel_format: str = "yuv420p"
     bit_depth: int = 8
     is_hdr: bool = False
+    color_matrix: str | None = None
+    """ffmpeg's ``color_space`` (``bt709``, ``smpte170m``) where the file tells it."""
     is_interlaced: bool = False
     has_square_pixels: bool = True
 
@@ -61,6 +63,8 @@ class SourceFacts(DomainModel):
     duration_seconds: float
     """Duration of the picture; at least one frame's time."""
     start_seconds: float = 0.0
+    picture_delay_seconds: float = 0.0
+    """How long after the beginning of the file the first picture is shown; sound may be heard before it."""
     size_bytes: int
     video: VideoFacts
     audio: AudioFacts | None = None

@@ -1,4 +1,22 @@
-"""Names of languages as their own speakers write them, for the labels of caption tracks."""
+"""Languages: tags as playlists want them (BCP 47, two letters where possible), and names as speakers write them."""
+
+# ISO 639-2 codes, bibliographic and terminological, of the languages that have an ISO 639-1 code and much video.
+_PAIRS = """
+    ara=ar ben=bn bul=bg cat=ca ces=cs cze=cs chi=zh zho=zh cym=cy wel=cy dan=da deu=de ger=de ell=el gre=el eng=en
+    est=et eus=eu baq=eu fas=fa per=fa fin=fi fra=fr fre=fr gle=ga glg=gl guj=gu heb=he hin=hi hrv=hr hun=hu hye=hy
+    arm=hy ind=id isl=is ice=is ita=it jpn=ja kan=kn kat=ka geo=ka kor=ko lav=lv lit=lt mal=ml mar=mr mkd=mk mac=mk
+    msa=ms may=ms nep=ne nld=nl dut=nl nob=nb nno=nn nor=no pan=pa pol=pl por=pt ron=ro rum=ro rus=ru slk=sk slo=sk
+    slv=sl spa=es sqi=sq alb=sq srp=sr swa=sw swe=sv tam=ta tel=te tgl=tl tha=th tur=tr ukr=uk urd=ur vie=vi
+"""
+_TWO_LETTERS = dict(pair.split("=") for pair in _PAIRS.split())
+
+
+def short_language(tag: str) -> str:
+    """Return a language tag in its shortest form: ``eng`` and ``ENG`` are ``en``, ``por-br`` is ``pt-BR``."""
+    main, _, rest = tag.strip().lower().partition("-")
+    short = _TWO_LETTERS.get(main, main)
+    return f"{short}-{rest.upper()}" if rest else short
+
 
 NATIVE_NAMES = {
     "ar": "العربية", "bg": "Български", "bn": "বাংলা", "ca": "Català", "cs": "Čeština", "da": "Dansk", "de": "Deutsch",

@@ -12,7 +12,7 @@ from deployments.stack import Stack
 from tasks.media.tools import find_tools
 from tests.fakes.clips import clip
 from tests.fakes.job_client import JobClient
-from tests.fakes.processes import encoders, engines
+from tests.fakes.stack_processes import encoders, engines
 
 pytestmark = pytest.mark.slow
 

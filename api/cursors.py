@@ -1,0 +1,101 @@
+"""Opaque positions in lists. A cursor names the last thing seen, never a count, so that lists may grow meanwhile."""
+
+import base64
+import binascii
+import uuid
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+import orjson
+
+from data.domain.errors import InvalidRequestError
+
+
+@dataclass(frozen=True)
+class JobPosition:
+    """The last job of a page, in the order of (when it was due, id), newest first; neither ever changes."""
+
+    due_at: datetime
+    id: uuid.UUID
+
+    def encode(self) -> str:
+        """Return the cursor's text."""
+        return _encode([self.due_at.isoformat(), str(self.id)])
+
+    @classmethod
+    def decode(cls, text: str) -> "JobPosition":
+        """Read a cursor.
+
+        Raises:
+            InvalidRequestError: The text is no cursor of ours.
+        """
+        due_at, run = _decode(text, list)
+        return cls(_time(due_at), _uuid(run))
+
+
+@dataclass(frozen=True)
+class LogPosition:
+    """Where the reading of one run's log stands: the last time seen and the lines seen at exactly that time."""
+
+    at: datetime
+    seen: tuple[uuid.UUID, ...]
+
+
+def encode_log_positions(positions: dict[uuid.UUID, LogPosition]) -> str:
+    """Return the cursor over several runs' logs.
+
+    Each run has its own position, because lines reach Prefect in order within a run but late between runs: one common
+    time would lose the lines of a child that are still on their way.
+    """
+    return _encode(
+        {str(run): [each.at.isoformat(), [str(line) for line in each.seen]] for run, each in positions.items()}
+    )
+
+
+def decode_log_positions(text: str) -> dict[uuid.UUID, LogPosition]:
+    """Read a cursor over logs.
+
+    Raises:
+        InvalidRequestError: The text is no cursor of ours.
+    """
+    raw = _decode(text, dict)
+    try:
+        return {
+            _uuid(run): LogPosition(_time(at), tuple(_uuid(line) for line in seen)) for run, (at, seen) in raw.items()
+        }
+    except (TypeError, ValueError) as error:
+        raise _invalid() from error
+
+
+def _encode(value: Any) -> str:
+    return base64.urlsafe_b64encode(orjson.dumps(value)).decode().rstrip("=")
+
+
+def _decode(text: str, kind: type) -> Any:
+    try:
+        value = orjson.loads(base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)))
+    except (binascii.Error, ValueError) as error:
+        raise _invalid() from error
+    if not isinstance(value, kind) or (isinstance(value, list) and len(value) != 2):
+        raise _invalid()
+    return value
+
+
+def _time(value: object) -> datetime:
+    try:
+        at = datetime.fromisoformat(str(value))
+    except ValueError as error:
+        raise _invalid() from error
+    return at if at.tzinfo else at.replace(tzinfo=UTC)
+
+
+def _uuid(value: object) -> uuid.UUID:
+    try:
+        return uuid.UUID(str(value))
+    except ValueError as error:
+        raise _invalid() from error
+
+
+def _invalid() -> InvalidRequestError:
+    return InvalidRequestError("`after` is not a cursor of this list.", {"field": "after"})

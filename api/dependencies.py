@@ -1,0 +1,51 @@
+"""What the routes work with: opened once for the life of the application, handed to each route by FastAPI."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+from fastapi import Depends, Request
+from fastapi.concurrency import run_in_threadpool
+
+from api.gateway import PrefectGateway, open_gateway
+from api.publications import Publications
+from data.database import Database
+from data.settings import Settings
+from data.storage import ObjectStore, open_store
+
+ANONYMOUS = "anonymous"
+"""The caller, until authentication is there."""
+
+
+@dataclass(frozen=True)
+class Services:
+    """The doors to everything outside this process."""
+
+    settings: Settings
+    gateway: PrefectGateway
+    database: Database
+    store: ObjectStore
+    publications: Publications
+
+
+@asynccontextmanager
+async def open_services(settings: Settings, prefect_api_url: str) -> AsyncIterator[Services]:
+    """Open the doors; none of them connects before its first use, so the API starts while others are still starting."""
+    database = Database(settings.catalogue_url)
+    options: dict[str, Any] = dict(settings.storage_options)
+    store = open_store(settings.storage_url, **options)
+    crash_attempts = settings.orchestration.crash_attempts
+    try:
+        async with open_gateway(prefect_api_url, crash_attempts=crash_attempts) as gateway:
+            yield Services(settings, gateway, database, store, Publications(store, database))
+    finally:
+        await run_in_threadpool(database.close)
+
+
+def _services(request: Request) -> Services:
+    services: Services = request.app.state.services
+    return services
+
+
+ServicesDependency = Annotated[Services, Depends(_services)]

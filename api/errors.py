@@ -1,0 +1,126 @@
+"""Every error as ``application/problem+json`` (RFC 9457): our own tree, field errors, and what the framework raises."""
+
+import http
+import inspect
+import logging
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import orjson
+from fastapi import FastAPI
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+
+from api.schemas import Problem
+from data.domain.errors import DailiesError, InvalidRequestError
+
+MEDIA_TYPE = "application/problem+json"
+RETRY_AFTER_SECONDS = 5
+"""What a 503 tells clients to wait: our dependencies come back within seconds or an operator is needed anyway."""
+
+logger = logging.getLogger(__name__)
+
+
+def install_error_handlers(app: FastAPI) -> None:
+    """Make the app answer every refusal as a problem; what nobody foresaw is the middleware's."""
+    app.add_exception_handler(DailiesError, _dailies_error)
+    app.add_exception_handler(RequestValidationError, _validation_error)
+    app.add_exception_handler(HTTPException, _framework_error)
+
+
+def error_problem(request: Request, error: DailiesError) -> Response:
+    """Return the answer for one of our own errors."""
+    headers = {"Retry-After": str(RETRY_AFTER_SECONDS)} if error.http_status == 503 else {}
+    return _problem(
+        request,
+        status=error.http_status,
+        code=error.code,
+        title=_title(type(error)),
+        detail=error.message,
+        facts=error.facts,
+        headers=headers,
+    )
+
+
+def unexpected_problem(request: Request) -> Response:
+    """Return the answer for an error that nobody foresaw; says nothing about its inside, the log does."""
+    return _problem(
+        request,
+        status=500,
+        code="INFRA.UNKNOWN",
+        title="Something went wrong on our side.",
+        detail="The error is in the server's log under this request id.",
+    )
+
+
+async def _dailies_error(request: Request, error: Exception) -> Response:
+    assert isinstance(error, DailiesError)
+    if error.http_status >= 500:
+        logger.warning("%s %s: %s", request.method, request.url.path, error)
+    return error_problem(request, error)
+
+
+async def _validation_error(request: Request, error: Exception) -> Response:
+    assert isinstance(error, RequestValidationError)
+    fields = [_field_error(each) for each in error.errors()]
+    return _problem(
+        request,
+        status=422,
+        code=InvalidRequestError.code,
+        title=_title(InvalidRequestError),
+        detail="; ".join(f"{each['field'] or 'body'}: {each['detail']}" for each in fields[:5]),
+        errors=fields,
+    )
+
+
+async def _framework_error(request: Request, error: Exception) -> Response:
+    """404 and 405 of the router, 400 of a body that is not JSON."""
+    assert isinstance(error, HTTPException)
+    phrase = http.HTTPStatus(error.status_code).phrase
+    code = "REQUEST." + phrase.upper().replace(" ", "_").replace("-", "_")
+    detail = error.detail if error.detail != phrase else f"{phrase}: {request.method} {request.url.path}"
+    return _problem(
+        request, status=error.status_code, code=code, title=phrase, detail=detail, headers=error.headers or {}
+    )
+
+
+def _field_error(error: Mapping[str, Any]) -> dict[str, Any]:
+    """One entry of ``errors``: where (``in``, ``field``, JSON ``pointer`` for bodies), what is wrong, and its kind."""
+    place, *path = [str(part) for part in error["loc"]]
+    entry = {"in": place, "field": ".".join(path), "detail": error["msg"], "kind": error["type"]}
+    if place == "body":
+        entry["pointer"] = "#" + "".join("/" + part.replace("~", "~0").replace("/", "~1") for part in path)
+    return entry
+
+
+def _title(error: type[DailiesError]) -> str:
+    """The class's docstring is its title: the same for every occurrence, as RFC 9457 wants it."""
+    return inspect.cleandoc(error.__doc__ or error.__name__).splitlines()[0]
+
+
+def _problem(
+    request: Request,
+    *,
+    status: int,
+    code: str,
+    title: str,
+    detail: str,
+    facts: Mapping[str, Any] | None = None,
+    errors: Sequence[dict[str, Any]] = (),
+    headers: Mapping[str, str] | None = None,
+) -> Response:
+    problem = Problem(
+        type=f"urn:dailies:problem:{code.lower()}",
+        title=title,
+        status=status,
+        detail=detail,
+        instance=request.url.path,
+        code=code,
+        request_id=request.scope.get("state", {}).get("request_id", ""),
+        facts=dict(facts or {}),
+        errors=tuple(errors),
+    )
+    body = b"" if request.method == "HEAD" else orjson.dumps(problem.model_dump(mode="json"))
+    return Response(body, status, {**(headers or {}), "Cache-Control": "no-store"}, MEDIA_TYPE)

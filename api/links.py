@@ -1,0 +1,33 @@
+"""Addresses inside the API. Relative to the origin, so that they hold behind any proxy."""
+
+from urllib.parse import quote
+
+BASE = "/api/v1"
+MEDIA = "/media"
+"""Playback files lie outside the API's base: ``/media/{asset}/{version}/{path}``. The version in the address makes each
+file immutable, so browsers, proxies and CDNs may keep it for ever, and relative paths inside playlists just work."""
+
+
+def job_url(job_id: str) -> str:
+    """Return the address of a job."""
+    return f"{BASE}/jobs/{job_id}"
+
+
+def asset_url(asset_id: str) -> str:
+    """Return the address of an asset's facts."""
+    return f"{BASE}/assets/{asset_id}"
+
+
+def watch_url(asset_id: str) -> str:
+    """Return the address of an asset's player page."""
+    return f"/watch/{asset_id}"
+
+
+def media_url(asset_id: str, version: int, path: str) -> str:
+    """Return the address of one file of a publication."""
+    return f"{MEDIA}/{asset_id}/{version}/{quote(path)}"
+
+
+def prefect_run_url(ui_url: str, job_id: str) -> str:
+    """Return the address of a job's run in the Prefect UI."""
+    return f"{ui_url.rstrip('/')}/runs/flow-run/{job_id}"

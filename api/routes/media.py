@@ -1,0 +1,53 @@
+"""Playback files of publications, as browsers and CDNs want them: ranges, validators, immutable."""
+
+import hashlib
+from collections.abc import AsyncIterator, Iterator
+
+from fastapi import APIRouter, Request
+from fastapi.concurrency import iterate_in_threadpool, run_in_threadpool
+from starlette.responses import Response, StreamingResponse
+
+from api.dependencies import ServicesDependency
+from api.links import MEDIA
+from api.playback import served_part
+from data.domain.errors import NotFoundError
+from data.domain.publications import PublicationManifest
+from data.storage import content_type_of
+
+router = APIRouter(prefix=MEDIA, tags=["media"])
+
+
+@router.api_route("/{asset_id}/{version}/{path:path}", methods=["GET", "HEAD"], response_class=Response)
+async def media_file(
+    asset_id: str, version: int, path: str, request: Request, services: ServicesDependency
+) -> Response:
+    """Serve one file of a publication, whole or a byte range of it. Only files that its manifest lists are there."""
+    manifest = await run_in_threadpool(services.publications.version, asset_id, version)
+    if path not in manifest.files:
+        raise NotFoundError(f"Version {version} of asset {asset_id} has no file {path}.")
+    part = served_part(
+        request.headers,
+        etag=_etag(manifest, path),
+        size_bytes=manifest.files[path],
+        content_type=content_type_of(path),
+    )
+    if request.method == "HEAD" or part.start == part.end_exclusive:
+        return Response(status_code=part.status, headers=part.headers)
+    chunks = await run_in_threadpool(services.store.read_range, manifest.prefix + path, part.start, part.end_exclusive)
+    return StreamingResponse(_closing(chunks), part.status, part.headers)
+
+
+def _etag(manifest: PublicationManifest, path: str) -> str:
+    """A version's prefix is written once and never again, so the place of a file names its bytes."""
+    return f'"{hashlib.sha256((manifest.prefix + path).encode()).hexdigest()[:32]}"'
+
+
+async def _closing(chunks: Iterator[bytes]) -> AsyncIterator[bytes]:
+    """Stream from a thread, and let go of the object at once when the viewer leaves in the middle (they often do)."""
+    try:
+        async for chunk in iterate_in_threadpool(chunks):
+            yield chunk
+    finally:
+        close = getattr(chunks, "close", None)
+        if close is not None:
+            close()

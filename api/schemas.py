@@ -1,0 +1,297 @@
+"""The shapes that the REST API takes and answers (OpenAPI is made from them)."""
+
+from datetime import datetime
+from enum import StrEnum
+from typing import Annotated, Any, Generic, Literal, TypeVar
+
+import orjson
+from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field
+
+from data.domain.assets import SourceFacts
+from data.domain.jobs import JobMove, JobState
+from data.domain.publications import AudioRendition, GateReport, Rendition, SpriteSheet, ToolVersions
+
+MAX_METADATA_BYTES = 16 * 1024
+"""Largest ``metadata`` of a job, as JSON."""
+
+Item = TypeVar("Item")
+
+
+class Answer(BaseModel):
+    """Base of everything the API answers; frozen, because answers are built once and never changed."""
+
+    model_config = ConfigDict(frozen=True)
+
+
+class Call(BaseModel):
+    """Base of every request body; unknown fields are refused so that a typing slip does not pass silently."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Priority(StrEnum):
+    """Which queue a job waits in; each is a Prefect work queue of the same name."""
+
+    HIGH = "high"
+    DEFAULT = "default"
+    LOW = "low"
+
+
+def _within_limit(metadata: dict[str, Any]) -> dict[str, Any]:
+    size = len(orjson.dumps(metadata))
+    if size > MAX_METADATA_BYTES:
+        raise ValueError(f"metadata is {size} bytes as JSON, at most {MAX_METADATA_BYTES} are taken")
+    return metadata
+
+
+def _one_line(title: object) -> object:
+    """Titles become run names and file-free labels: control characters and outer space do not belong in them."""
+    if not isinstance(title, str):
+        return title
+    return "".join(c if c.isprintable() else " " for c in title).strip()
+
+
+class JobRequest(Call):
+    """What to process, and how."""
+
+    source: str | None = Field(
+        default=None,
+        max_length=4096,
+        description="An absolute path below an allowed root, `upload:<id>`, or an `https://` address.",
+        examples=["upload:0f8c2d", "https://media.example/clip.mp4"],
+    )
+    prompt: str | None = Field(
+        default=None, max_length=32_768, description="Not taken yet: comes with a later version."
+    )
+    script: str | None = Field(
+        default=None, max_length=262_144, description="Not taken yet: comes with a later version."
+    )
+    recipe: str = Field(default="default", max_length=64, description="Name of a recipe.")
+    overrides: dict[str, Any] = Field(
+        default_factory=dict,
+        description="Fields of the recipe to replace, by dotted name.",
+        examples=[{"captions.language": "en"}],
+    )
+    priority: Priority = Priority.DEFAULT
+    title: Annotated[str, BeforeValidator(_one_line)] = Field(default="", max_length=200)
+    metadata: Annotated[dict[str, Any], AfterValidator(_within_limit)] = Field(
+        default_factory=dict, description="Yours: kept with the job and given back as it is, at most 16 KiB of JSON."
+    )
+
+
+class JobLinks(Answer):
+    """Where to go from a job."""
+
+    self: str
+    logs: str
+    history: str
+    asset: str | None = None
+    watch: str | None = Field(default=None, description="The player page; there once the job has published.")
+    prefect: str = Field(description="The run in the Prefect UI.")
+
+
+class StepProgress(Answer):
+    """How far one step of the pipeline is."""
+
+    name: str
+    progress: float = Field(ge=0, le=1)
+
+
+class Job(Answer):
+    """A job: one Prefect flow run as users of the API see it. Its id is the flow-run id."""
+
+    id: str
+    title: str
+    state: JobState
+    reason: str | None = Field(
+        default=None, description="Why it is in that state: `late`, `retry_wait`, a dotted error code …"
+    )
+    message: str | None = Field(default=None, description="The failure in words; only for failed jobs.")
+    step: str | None = Field(default=None, description="The step begun last: `ingest`, `transcode`, `generate` …")
+    steps: tuple[StepProgress, ...] = ()
+    attempt: int = Field(description="How often the job has started; 0 while it has not.")
+    progress: float = Field(ge=0, le=1, description="Share of the work that is done, weighted by step.")
+    last_progress_at: datetime | None = None
+    created_at: datetime
+    started_at: datetime | None = None
+    finished_at: datetime | None = None
+    priority: str
+    source: str | None = None
+    recipe: str | None = None
+    overrides: dict[str, Any] = Field(default_factory=dict)
+    metadata: dict[str, Any] = Field(default_factory=dict)
+    asset_id: str | None = Field(default=None, description="Known once the source is ingested.")
+    moves: tuple[JobMove, ...] = Field(default=(), description="What can be asked of the job now.")
+    links: JobLinks | None = None
+
+
+class JobQuery(Answer):
+    """Which jobs to list."""
+
+    states: frozenset[JobState] = frozenset()
+    text: str | None = None
+    created_after: AwareDatetime | None = None
+    created_before: AwareDatetime | None = None
+
+
+class Page(Answer, Generic[Item]):
+    """One page of a list."""
+
+    items: tuple[Item, ...]
+    next: str | None = Field(
+        default=None, description="Pass as `after` for what follows; `null` when there is nothing more."
+    )
+
+
+class LogLevel(StrEnum):
+    """How grave a line of a log is."""
+
+    DEBUG = "DEBUG"
+    INFO = "INFO"
+    WARNING = "WARNING"
+    ERROR = "ERROR"
+    CRITICAL = "CRITICAL"
+
+
+class LogLine(Answer):
+    """One line that a job, or its child on the `gpu` pool, logged."""
+
+    at: datetime
+    level: str
+    logger: str
+    message: str
+    run_id: str = Field(description="The flow run that logged it: the job's own, or its child's.")
+    task_run_id: str | None = None
+
+
+class LogPage(Page[LogLine]):
+    """Log lines, oldest first. `next` stays set while the job can still log: ask again with it to follow."""
+
+
+class Transition(Answer):
+    """One state that a job went through."""
+
+    at: datetime
+    state: JobState
+    reason: str | None = None
+    prefect_state: str = Field(description="Prefect's own name of the state.")
+    message: str | None = None
+
+
+class History(Answer):
+    """The states of a job, oldest first."""
+
+    items: tuple[Transition, ...]
+
+
+class Upload(Answer):
+    """A file handed in, waiting for its job."""
+
+    id: str
+    source: str = Field(description="What to give as `source` of a job.")
+    name: str
+    size_bytes: int
+    sha256: str
+
+
+class PlaybackUrls(Answer):
+    """Where a publication plays; every address is immutable for its version."""
+
+    watch: str
+    hls: str
+    dash: str
+    mp4: str
+    poster: str
+    sprite: str
+    thumbnails: str
+    chapters: str | None = None
+
+
+class CaptionLink(Answer):
+    """Captions of one language."""
+
+    language: str
+    label: str
+    vtt_url: str
+    srt_url: str
+    word_count: int
+    cue_count: int
+    first_lines: tuple[str, ...] = ()
+    model: str
+
+
+class ChapterMark(Answer):
+    """A chapter."""
+
+    start_seconds: float
+    end_seconds: float
+    title: str
+
+
+class Publication(Answer):
+    """What is public about an asset now."""
+
+    version: int
+    published_at: datetime
+    job_id: str
+    recipe: str
+    title: str
+    duration_seconds: float
+    urls: PlaybackUrls
+    renditions: tuple[Rendition, ...] = Field(description="Highest first.")
+    audio: AudioRendition | None
+    captions: tuple[CaptionLink, ...]
+    chapters: tuple[ChapterMark, ...]
+    sprite: SpriteSheet
+    gate: GateReport = Field(description="What was checked before it became public.")
+    tools: ToolVersions
+    notes: tuple[str, ...] = ()
+    size_bytes: int
+
+
+class AssetAnswer(Answer):
+    """One video as an editorial thing."""
+
+    id: str
+    sha256: str
+    original_name: str
+    facts: SourceFacts
+    publication: Publication | None = Field(default=None, description="`null` until something is published.")
+
+
+class Alive(Answer):
+    """The process answers."""
+
+    status: Literal["alive"] = "alive"
+
+
+class Dependency(Answer):
+    """One thing the service stands on."""
+
+    name: str
+    ok: bool
+    needed: bool = Field(description="Whether the service is of no use without it.")
+    latency_ms: float
+    detail: str = ""
+
+
+class Readiness(Answer):
+    """Whether work can be taken: `ready`, `degraded` (taken, but something is missing) or `unavailable`."""
+
+    status: Literal["ready", "degraded", "unavailable"]
+    dependencies: tuple[Dependency, ...]
+    jobs: dict[str, int] = Field(default_factory=dict, description="Unfinished jobs by state.")
+
+
+class Problem(Answer):
+    """An error as RFC 9457 has it, with a stable `code` and the facts that belong to it."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    instance: str
+    code: str
+    request_id: str
+    facts: dict[str, Any] = Field(default_factory=dict)
+    errors: tuple[dict[str, Any], ...] = ()

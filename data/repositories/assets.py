@@ -1,0 +1,132 @@
+"""Assets, and which job works on which."""
+
+import base64
+import binascii
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import and_, or_, select
+from sqlalchemy.orm import Session
+
+from data.domain.assets import Asset, SourceFacts
+from data.domain.errors import InvalidRequestError, NotFoundError
+from data.repositories.statements import insert_once, storable
+from data.tables import AssetRow, JobAssetRow, utc_now
+
+MAX_PAGE = 200
+
+
+@dataclass(frozen=True, slots=True)
+class AssetEntry:
+    """An asset with the time when it was first taken in."""
+
+    asset: Asset
+    created_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class AssetPage:
+    """Some assets, newest first."""
+
+    items: tuple[AssetEntry, ...]
+    next: str | None
+    """Opaque cursor of the page after this one; ``None`` on the last."""
+
+
+class AssetRepository:
+    """Assets within one unit of work."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+
+    def record(self, asset: Asset) -> None:
+        """Record an asset; one that is known stays as it was first recorded."""
+        values = {
+            "id": asset.id,
+            "sha256": asset.sha256,
+            "source_key": asset.source_key,
+            "original_name": storable(asset.original_name),
+            "facts": asset.facts.model_dump(mode="json"),
+            "size_bytes": asset.facts.size_bytes,
+            "duration_seconds": asset.facts.duration_seconds,
+            "created_at": utc_now(),
+        }
+        insert_once(self._session, AssetRow, values)
+
+    def get(self, asset_id: str) -> Asset:
+        """Return an asset.
+
+        Raises:
+            NotFoundError: There is none with that id.
+        """
+        return self.entry(asset_id).asset
+
+    def entry(self, asset_id: str) -> AssetEntry:
+        """Return an asset with its time.
+
+        Raises:
+            NotFoundError: There is none with that id.
+        """
+        row = self._session.get(AssetRow, storable(asset_id))
+        if row is None:
+            raise NotFoundError(f"There is no asset {asset_id}.", {"asset_id": asset_id})
+        return _entry(row)
+
+    def list(self, limit: int = 50, after: str | None = None) -> AssetPage:
+        """Return a page of assets, newest first.
+
+        Args:
+            limit: At most this many, 1–200.
+            after: The cursor that the page before gave; ``None`` begins.
+
+        Raises:
+            InvalidRequestError: The limit or the cursor is not one that we take.
+        """
+        if not 1 <= limit <= MAX_PAGE:
+            raise InvalidRequestError(f"A page holds 1 to {MAX_PAGE} assets, not {limit}.", {"limit": limit})
+        query = select(AssetRow).order_by(AssetRow.created_at.desc(), AssetRow.id.desc()).limit(limit + 1)
+        if after is not None:
+            time, asset_id = _read_cursor(after)
+            earlier = or_(AssetRow.created_at < time, and_(AssetRow.created_at == time, AssetRow.id < asset_id))
+            query = query.where(earlier)
+        rows = self._session.scalars(query).all()
+        items = tuple(_entry(row) for row in rows[:limit])
+        return AssetPage(items, _cursor(items[-1]) if len(rows) > limit else None)
+
+    def bind_job(self, job_id: str, asset_id: str) -> None:
+        """Remember which asset a job works on. A retried job may find another one: the last word counts."""
+        values = {"job_id": job_id, "asset_id": asset_id, "created_at": utc_now()}
+        if not insert_once(self._session, JobAssetRow, values):
+            row = self._session.get_one(JobAssetRow, job_id)
+            row.asset_id = asset_id
+            self._session.flush()
+
+    def asset_of_job(self, job_id: str) -> str | None:
+        """Return the id of the asset that a job works on; ``None`` before its ingest step."""
+        return self._session.scalar(select(JobAssetRow.asset_id).where(JobAssetRow.job_id == storable(job_id)))
+
+
+def _entry(row: AssetRow) -> AssetEntry:
+    asset = Asset(
+        id=row.id,
+        sha256=row.sha256,
+        source_key=row.source_key,
+        original_name=row.original_name,
+        facts=SourceFacts.model_validate(row.facts),
+    )
+    return AssetEntry(asset, row.created_at)
+
+
+def _cursor(entry: AssetEntry) -> str:
+    return base64.urlsafe_b64encode(f"{entry.created_at.isoformat()} {entry.asset.id}".encode()).decode()
+
+
+def _read_cursor(cursor: str) -> tuple[datetime, str]:
+    try:
+        time, asset_id = base64.b64decode(cursor, altchars=b"-_", validate=True).decode().split(" ")
+        moment = datetime.fromisoformat(time)
+    except (binascii.Error, ValueError) as error:
+        raise InvalidRequestError("The cursor is not one that a page gave.", {"after": ascii(cursor)}) from error
+    if moment.tzinfo is None:
+        raise InvalidRequestError("The cursor is not one that a page gave.", {"after": ascii(cursor)})
+    return moment, storable(asset_id)

@@ -1,0 +1,97 @@
+"""What is published: every version of every asset, as its manifest says. The object store's manifest is the truth."""
+
+from sqlalchemy import select, update
+from sqlalchemy.orm import Session
+
+from data.domain.errors import Fact, PublicationConflictError
+from data.domain.publications import PublicationManifest
+from data.repositories.statements import insert_once, storable
+from data.tables import PublicationRow, RenditionRow, utc_now
+
+
+class PublicationRepository:
+    """Publications within one unit of work."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+
+    def record(self, manifest: PublicationManifest) -> None:
+        """Record a published version with its renditions; the same version of the same job again changes nothing.
+
+        Raises:
+            PublicationConflictError: Another job published that version.
+        """
+        values = {
+            "asset_id": manifest.asset_id,
+            "version": manifest.version,
+            "job_id": manifest.job_id,
+            "prefix": manifest.prefix,
+            "recipe": manifest.recipe,
+            "title": storable(manifest.title),
+            "manifest": manifest.model_dump(mode="json"),
+            "published_at": manifest.published_at,
+        }
+        if insert_once(self._session, PublicationRow, values):
+            self._session.add_all(_renditions(manifest))
+            self._session.flush()
+            return
+        known = self._session.get_one(PublicationRow, (manifest.asset_id, manifest.version))
+        if known.job_id != manifest.job_id:
+            facts: dict[str, Fact] = {
+                "asset_id": manifest.asset_id,
+                "version": manifest.version,
+                "job_id": known.job_id,
+            }
+            raise PublicationConflictError(f"Version {manifest.version} was published by another job.", facts)
+
+    def latest(self, asset_id: str) -> PublicationManifest | None:
+        """Return the newest version that was not retracted; ``None`` when nothing is public."""
+        return next(iter(self.versions(asset_id, limit=1)), None)
+
+    def versions(self, asset_id: str, limit: int = 100) -> tuple[PublicationManifest, ...]:
+        """Return the versions of an asset that were not retracted, newest first."""
+        query = (
+            select(PublicationRow.manifest)
+            .where(PublicationRow.asset_id == storable(asset_id), PublicationRow.retracted_at.is_(None))
+            .order_by(PublicationRow.version.desc())
+            .limit(limit)
+        )
+        return tuple(PublicationManifest.model_validate(each) for each in self._session.scalars(query))
+
+    def of_job(self, job_id: str) -> PublicationManifest | None:
+        """Return what a job published last, retracted or not; ``None`` when it published nothing."""
+        query = (
+            select(PublicationRow.manifest)
+            .where(PublicationRow.job_id == storable(job_id))
+            .order_by(PublicationRow.published_at.desc(), PublicationRow.version.desc())
+            .limit(1)
+        )
+        found = self._session.scalar(query)
+        return None if found is None else PublicationManifest.model_validate(found)
+
+    def retract(self, asset_id: str) -> int:
+        """Mark every version of an asset as no longer public and return how many were."""
+        query = (
+            update(PublicationRow)
+            .where(PublicationRow.asset_id == asset_id, PublicationRow.retracted_at.is_(None))
+            .values(retracted_at=utc_now())
+            .returning(PublicationRow.version)
+        )
+        return len(self._session.scalars(query).all())
+
+
+def _renditions(manifest: PublicationManifest) -> list[RenditionRow]:
+    return [
+        RenditionRow(
+            asset_id=manifest.asset_id,
+            version=manifest.version,
+            name=rendition.name,
+            width=rendition.width,
+            height=rendition.height,
+            average_kbps=rendition.average_kbps,
+            size_bytes=rendition.size_bytes,
+            frame_count=rendition.frame_count,
+            codec=rendition.codec,
+        )
+        for rendition in manifest.renditions
+    ]

@@ -1,0 +1,27 @@
+"""Statements that Postgres and SQLite write alike and SQLAlchemy has no common word for."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from sqlalchemy import literal_column
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.orm import Session
+
+from data.tables import Base
+
+
+def insert_once(session: Session, table: type[Base], values: Mapping[str, Any]) -> bool:
+    """Insert a row unless one with the same key is there, also when two try at the same time.
+
+    Returns:
+        Whether the row is new.
+    """
+    insert = postgresql.insert if session.get_bind().dialect.name == "postgresql" else sqlite.insert
+    statement = insert(table.__table__).values(**values).on_conflict_do_nothing()  # type: ignore[arg-type]
+    # Counting rows is no help: drivers say -1 here.
+    return session.execute(statement.returning(literal_column("1"))).first() is not None
+
+
+def storable(text: str) -> str:
+    """Return a text from outside as a database can hold it: no NUL, no half characters of broken file names."""
+    return text.replace("\0", "").encode("utf-8", "replace").decode()

@@ -1,0 +1,93 @@
+"""Uploads: files that the API took and that wait for their job."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+from sqlalchemy.orm import Session
+
+from data.domain.errors import NotFoundError
+from data.repositories.statements import storable
+from data.tables import UploadRow, utc_now
+
+
+class UploadState(StrEnum):
+    """How far an upload is."""
+
+    RECEIVING = "receiving"
+    COMPLETE = "complete"
+
+
+@dataclass(frozen=True, slots=True)
+class Upload:
+    """A file that was handed to the API."""
+
+    id: str
+    key: str
+    original_name: str
+    content_type: str | None
+    state: UploadState
+    size_bytes: int | None
+    """``None`` until complete."""
+    sha256: str | None
+    """``None`` until complete."""
+    created_at: datetime
+
+
+class UploadRepository:
+    """Uploads within one unit of work."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+
+    def create(self, upload_id: str, *, key: str, original_name: str, content_type: str | None = None) -> Upload:
+        """Record that an upload begins."""
+        row = UploadRow(
+            id=upload_id,
+            key=key,
+            original_name=storable(original_name),
+            content_type=None if content_type is None else storable(content_type),
+            state=UploadState.RECEIVING,
+            created_at=utc_now(),
+        )
+        self._session.add(row)
+        self._session.flush()
+        return _upload(row)
+
+    def complete(self, upload_id: str, *, size_bytes: int, sha256: str) -> Upload:
+        """Record that an upload is in the object store whole.
+
+        Raises:
+            NotFoundError: There is none with that id.
+        """
+        row = self._row(upload_id)
+        row.size_bytes, row.sha256, row.state = size_bytes, sha256, UploadState.COMPLETE
+        self._session.flush()
+        return _upload(row)
+
+    def get(self, upload_id: str) -> Upload:
+        """Return an upload.
+
+        Raises:
+            NotFoundError: There is none with that id.
+        """
+        return _upload(self._row(upload_id))
+
+    def _row(self, upload_id: str) -> UploadRow:
+        row = self._session.get(UploadRow, storable(upload_id))
+        if row is None:
+            raise NotFoundError(f"There is no upload {upload_id}.", {"upload_id": upload_id})
+        return row
+
+
+def _upload(row: UploadRow) -> Upload:
+    return Upload(
+        id=row.id,
+        key=row.key,
+        original_name=row.original_name,
+        content_type=row.content_type,
+        state=UploadState(row.state),
+        size_bytes=row.size_bytes,
+        sha256=row.sha256,
+        created_at=row.created_at,
+    )

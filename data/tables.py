@@ -1,0 +1,183 @@
+"""The catalogue's tables. Rows never leave package ``data``: repositories turn them into domain values."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    DateTime,
+    Dialect,
+    Float,
+    ForeignKey,
+    ForeignKeyConstraint,
+    Index,
+    MetaData,
+    String,
+)
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+from sqlalchemy.types import TypeDecorator
+
+
+class UtcDateTime(TypeDecorator[datetime]):
+    """A moment in time: aware going in, aware UTC coming out, also on SQLite, which knows no time zones."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        """Refuse a time without a zone, which could mean anything."""
+        if value is None:
+            return None
+        if value.tzinfo is None:
+            raise ValueError(f"{value!r} has no time zone.")
+        return value.astimezone(UTC)
+
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        """Return the time in UTC."""
+        if value is None:
+            return None
+        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+
+Document = JSON(none_as_null=True).with_variant(JSONB(none_as_null=True), "postgresql")
+JsonObject = dict[str, Any]
+
+
+def utc_now() -> datetime:
+    """Return the time, aware."""
+    return datetime.now(UTC)
+
+
+class Base(DeclarativeBase):
+    """What all tables share: names of constraints that migrations can rely on, and types."""
+
+    metadata = MetaData(
+        naming_convention={
+            "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+            "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+            "fk": "fk_%(table_name)s_%(column_0_N_name)s_%(referred_table_name)s",
+            "pk": "pk_%(table_name)s",
+        }
+    )
+    type_annotation_map = {datetime: UtcDateTime(), JsonObject: Document, str: String()}  # noqa: RUF012
+
+
+class AssetRow(Base):
+    """A source that was taken in."""
+
+    __tablename__ = "assets"
+    __table_args__ = (Index(None, "created_at", "id"),)
+
+    id: Mapped[str] = mapped_column(primary_key=True)
+    sha256: Mapped[str] = mapped_column(unique=True)
+    source_key: Mapped[str]
+    original_name: Mapped[str]
+    facts: Mapped[JsonObject]
+    size_bytes: Mapped[int] = mapped_column(BigInteger)
+    duration_seconds: Mapped[float] = mapped_column(Float(53))
+    created_at: Mapped[datetime]
+
+
+class JobAssetRow(Base):
+    """Which asset a job works on, known from its ingest step on."""
+
+    __tablename__ = "job_assets"
+
+    job_id: Mapped[str] = mapped_column(primary_key=True)
+    asset_id: Mapped[str] = mapped_column(ForeignKey("assets.id", ondelete="CASCADE"), index=True)
+    created_at: Mapped[datetime]
+
+
+class PackageRow(Base):
+    """A finished transcode, found again by its cache key."""
+
+    __tablename__ = "packages"
+
+    key: Mapped[str] = mapped_column(primary_key=True)
+    asset_id: Mapped[str] = mapped_column(ForeignKey("assets.id", ondelete="CASCADE"), index=True)
+    prefix: Mapped[str]
+    manifest: Mapped[JsonObject]
+    created_at: Mapped[datetime]
+
+
+class ArtifactRow(Base):
+    """Something that AI made for an asset, found again by its cache key."""
+
+    __tablename__ = "artifacts"
+
+    asset_id: Mapped[str] = mapped_column(ForeignKey("assets.id", ondelete="CASCADE"), primary_key=True)
+    kind: Mapped[str] = mapped_column(primary_key=True)
+    key: Mapped[str] = mapped_column(primary_key=True)
+    prefix: Mapped[str]
+    details: Mapped[JsonObject]
+    job_id: Mapped[str | None]
+    created_at: Mapped[datetime]
+
+
+class PublicationRow(Base):
+    """One published version of an asset."""
+
+    __tablename__ = "publications"
+
+    asset_id: Mapped[str] = mapped_column(ForeignKey("assets.id", ondelete="CASCADE"), primary_key=True)
+    version: Mapped[int] = mapped_column(primary_key=True)
+    job_id: Mapped[str] = mapped_column(index=True)
+    prefix: Mapped[str]
+    recipe: Mapped[str]
+    title: Mapped[str]
+    manifest: Mapped[JsonObject]
+    published_at: Mapped[datetime] = mapped_column(index=True)
+    retracted_at: Mapped[datetime | None]
+
+
+class RenditionRow(Base):
+    """One rung of a published version, for questions over many assets."""
+
+    __tablename__ = "renditions"
+    __table_args__ = (
+        ForeignKeyConstraint(
+            ["asset_id", "version"], ["publications.asset_id", "publications.version"], ondelete="CASCADE"
+        ),
+    )
+
+    asset_id: Mapped[str] = mapped_column(primary_key=True)
+    version: Mapped[int] = mapped_column(primary_key=True)
+    name: Mapped[str] = mapped_column(primary_key=True)
+    width: Mapped[int]
+    height: Mapped[int]
+    average_kbps: Mapped[int]
+    size_bytes: Mapped[int] = mapped_column(BigInteger)
+    frame_count: Mapped[int] = mapped_column(BigInteger)
+    codec: Mapped[str]
+
+
+class UploadRow(Base):
+    """A file that a person handed to the API and no job has taken in yet."""
+
+    __tablename__ = "uploads"
+
+    id: Mapped[str] = mapped_column(primary_key=True)
+    key: Mapped[str]
+    original_name: Mapped[str]
+    size_bytes: Mapped[int | None] = mapped_column(BigInteger)
+    sha256: Mapped[str | None]
+    content_type: Mapped[str | None]
+    state: Mapped[str]
+    created_at: Mapped[datetime] = mapped_column(index=True)
+
+
+class IdempotencyRow(Base):
+    """What was answered to a call with an ``Idempotency-Key``."""
+
+    __tablename__ = "idempotency_keys"
+
+    scope: Mapped[str] = mapped_column(primary_key=True)
+    key: Mapped[str] = mapped_column(primary_key=True)
+    fingerprint: Mapped[str]
+    state: Mapped[str]
+    status_code: Mapped[int | None]
+    response: Mapped[JsonObject | None]
+    location: Mapped[str | None]
+    created_at: Mapped[datetime] = mapped_column(index=True)

@@ -1,0 +1,88 @@
+"""The commands of the stack's components other than Postgres, and how each is seen to be ready."""
+
+import platform
+import sys
+from collections.abc import Mapping
+from datetime import datetime
+from pathlib import Path
+
+import httpx
+
+from deployments.children import Command
+from deployments.environment import Addresses
+from deployments.ports import LOOPBACK
+
+PROJECT = Path(__file__).resolve().parent.parent
+PROBE_SECONDS = 5.0
+
+
+def server(addresses: Addresses, environment: Mapping[str, str]) -> Command:
+    """Return the Prefect server, with its UI."""
+    return Command(
+        name="prefect-server",
+        argv=_prefect("server", "start", "--host", LOOPBACK, "--port", str(addresses.prefect_port)),
+        environment=environment,
+        directory=PROJECT,
+        ready=lambda _started_at: _answers(f"{addresses.prefect_api_url}/health"),
+        ready_seconds=180,  # the first start migrates its database
+    )
+
+
+def bootstrap(environment: Mapping[str, str]) -> Command:
+    """Return the one-shot that migrates the catalogue and registers pools, queues, limits and deployments."""
+    return Command(
+        name="bootstrap",
+        argv=(sys.executable, "-m", "deployments.bootstrap"),
+        environment=environment,
+        directory=PROJECT,
+    )
+
+
+def worker(pool: str, addresses: Addresses, environment: Mapping[str, str]) -> Command:
+    """Return a stock process worker of one pool."""
+    name = f"{pool}@{platform.node()}"
+    return Command(
+        name=f"{pool}-worker",
+        argv=_prefect("worker", "start", "--type", "process", "--pool", pool, "--name", name),
+        environment=environment,
+        directory=PROJECT,
+        ready=lambda started_at: _worker_is_online(addresses.prefect_api_url, pool, name, started_at),
+        ready_seconds=120,
+    )
+
+
+def api(addresses: Addresses, environment: Mapping[str, str]) -> Command:
+    """Return the REST API."""
+    argv = ("-m", "uvicorn", "--factory", "api.app:create_app", "--host", LOOPBACK, "--port", str(addresses.api_port))
+    return Command(
+        name="api",
+        argv=(sys.executable, *argv, "--no-access-log"),
+        environment=environment,
+        directory=PROJECT,
+        ready=lambda _started_at: _answers(f"{addresses.api_url}/api/v1/health"),
+    )
+
+
+def _prefect(*arguments: str) -> tuple[str, ...]:
+    return (sys.executable, "-m", "prefect", *arguments)
+
+
+def _answers(url: str) -> bool:
+    try:
+        return httpx.get(url, timeout=PROBE_SECONDS).is_success
+    except httpx.TransportError:
+        return False
+
+
+def _worker_is_online(prefect_api_url: str, pool: str, name: str, started_at: datetime) -> bool:
+    """Say whether the worker has sent a heartbeat since it was started (its predecessor's record has the same name)."""
+    try:
+        answer = httpx.post(f"{prefect_api_url}/work_pools/{pool}/workers/filter", json={}, timeout=PROBE_SECONDS)
+    except httpx.TransportError:
+        return False
+    if not answer.is_success:
+        return False
+    return any(
+        worker["name"] == name and datetime.fromisoformat(worker["last_heartbeat_time"]) >= started_at
+        for worker in answer.json()
+    )

@@ -1,0 +1,114 @@
+"""The environment of the stack's children: where Prefect and Dailies find each other, and how Prefect is tuned here."""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from deployments.children import MARKER
+from deployments.ports import LOOPBACK
+
+RESULT_BLOCK = "remote-file-system/dailies-results"
+
+# A person's own Prefect (a profile, Prefect Cloud) must not leak into the stack.
+FOREIGN = frozenset(
+    {
+        "PREFECT_API_KEY",
+        "PREFECT_PROFILE",
+        "PREFECT_PROFILES_PATH",
+        "PREFECT_CLOUD_API_URL",
+        "PREFECT_SERVER_DATABASE_CONNECTION_URL",
+    }
+)
+
+# What `design.md` and measurements ask of Prefect; each can be overridden by the same variable in the environment.
+TUNING: Mapping[str, str] = {
+    # Leases in memory (the default) are lost with the server, and their slots with them.
+    "PREFECT_SERVER_CONCURRENCY_LEASE_STORAGE": "prefect.server.concurrency.lease_storage.filesystem",
+    # Poll for work every second: half the time between POST and RUNNING otherwise.
+    "PREFECT_WORKER_QUERY_SECONDS": "1",
+    "PREFECT_WORKER_HEARTBEAT_SECONDS": "10",
+    # Cancel comes by websocket; this is how soon the fallback notices, and pending runs count too.
+    "PREFECT_WORKER_CANCELLATION_POLL_SECONDS": "3",
+    "PREFECT_WORKER_ENABLE_CANCELLATION": "true",
+    # A silent run is taken for dead by the automation of deployments/bootstrap.py; 30 s is the least Prefect takes.
+    "PREFECT_FLOWS_HEARTBEAT_FREQUENCY": "30",
+    # A resumed run skips the finished tasks only when their results are kept.
+    "PREFECT_RESULTS_PERSIST_BY_DEFAULT": "true",
+    # Prune old runs, their logs and artifacts, and events: the catalogue keeps the facts.
+    "PREFECT_SERVER_SERVICES_DB_VACUUM_ENABLED": "events,flow_runs",
+    "PREFECT_LOGGING_TO_API_BATCH_INTERVAL": "1",
+    "PREFECT_SERVER_ALLOW_EPHEMERAL_MODE": "false",
+    "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+    "DO_NOT_TRACK": "1",
+    "PREFECT_CLI_PROMPT": "false",
+    "PREFECT_CLI_COLORS": "false",
+    "PREFECT_LOGGING_COLORS": "false",
+    "PYTHONUNBUFFERED": "1",
+}
+
+
+@dataclass(frozen=True)
+class Addresses:
+    """Where the parts of one stack listen and keep their data."""
+
+    api_port: int
+    prefect_port: int
+    prefect_database_url: str
+    catalogue_url: str = field(repr=False)  # a person's own may hold a password
+    storage_url: str
+
+    @property
+    def api_url(self) -> str:
+        """Where the REST API and the player are."""
+        return f"http://{LOOPBACK}:{self.api_port}"
+
+    @property
+    def prefect_ui_url(self) -> str:
+        """Where the Prefect UI is."""
+        return f"http://{LOOPBACK}:{self.prefect_port}"
+
+    @property
+    def prefect_api_url(self) -> str:
+        """Where the Prefect API is."""
+        return f"{self.prefect_ui_url}/api"
+
+
+def child_environment(
+    home: Path, stack_id: str, addresses: Addresses, project: Path, overrides: Mapping[str, str]
+) -> dict[str, str]:
+    """Return the whole environment of the stack's children.
+
+    Overrides win over what is inherited, but not over where this stack has put its parts.
+    """
+    inherited = {name: value for name, value in os.environ.items() if name not in FOREIGN}
+    return {
+        **TUNING,
+        **inherited,
+        **overrides,
+        MARKER: stack_id,
+        "PYTHONPATH": os.pathsep.join(filter(None, [str(project), inherited.get("PYTHONPATH")])),
+        "PREFECT_HOME": str(home / "prefect"),
+        "PREFECT_API_URL": addresses.prefect_api_url,
+        "PREFECT_API_DATABASE_CONNECTION_URL": addresses.prefect_database_url,
+        **result_storage(addresses.storage_url),
+        "DAILIES_HOME": str(home),
+        "DAILIES_CATALOGUE__URL": addresses.catalogue_url,
+        "DAILIES_STORAGE__URL": addresses.storage_url,
+        "DAILIES_API__PORT": str(addresses.api_port),
+        "DAILIES_API__PREFECT_UI_URL": addresses.prefect_ui_url,
+    }
+
+
+def isolated() -> dict[str, str]:
+    """Return overrides that keep a stack's store and catalogue in its home, whatever this machine's settings say."""
+    return {"DAILIES_STORAGE__URL": "", "DAILIES_CATALOGUE__URL": ""}
+
+
+def result_storage(storage_url: str) -> dict[str, str]:
+    """Return the settings that keep task results in the object store, beside what they describe."""
+    parts = urlsplit(storage_url)
+    if parts.scheme == "file":
+        return {"PREFECT_LOCAL_STORAGE_PATH": str(Path(parts.path) / "results")}
+    return {"PREFECT_RESULTS_DEFAULT_STORAGE_BLOCK": RESULT_BLOCK}

@@ -1,0 +1,122 @@
+"""Work pools and their queues, as the server has them after bootstrap.
+
+What a person changed in the Prefect UI stays: a limit is only written when the pool is made, or when the setting names
+it; of the job template only our own defaults are written.
+"""
+
+import copy
+import os
+import re
+import shlex
+import subprocess
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from prefect.client.orchestration import SyncPrefectClient
+from prefect.client.schemas.actions import WorkPoolCreate, WorkPoolUpdate
+from prefect.client.schemas.objects import WorkPool
+from prefect.exceptions import ObjectNotFound
+from prefect.workers.process import ProcessWorker
+
+from data.settings import OrchestrationSettings
+
+POOL_TYPE = "process"
+QUEUES: Mapping[str, int] = {"high": 1, "default": 2, "low": 3}
+NVIDIA_TIMEOUT_SECONDS = 20
+
+
+@dataclass(frozen=True)
+class Pool:
+    """A work pool as it shall be; ``limit`` 0 leaves the choice to ``default_limit`` and to the UI."""
+
+    name: str
+    description: str
+    limit: int
+    default_limit: int
+
+
+def wanted_pools(settings: OrchestrationSettings) -> tuple[Pool, ...]:
+    """Return our pools for this machine."""
+    return (
+        Pool("cpu", "Ingest, transcode, publish: runs at once by processor cores.", settings.cpu_slots, cpu_slots()),
+        Pool("gpu", "The AI stage: one run for each GPU.", settings.gpu_slots, max(1, gpu_count())),
+    )
+
+
+def cpu_slots() -> int:
+    """Return how many runs the cores carry: one each, at least 2, since a waiting parent uses none."""
+    return max(2, len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1)
+
+
+def gpu_count(devices: Path = Path("/dev")) -> int:
+    """Return the number of NVIDIA GPUs: as the driver's tool lists them, else by their device files."""
+    try:
+        listed = subprocess.run(
+            ["nvidia-smi", "-L"], capture_output=True, text=True, timeout=NVIDIA_TIMEOUT_SECONDS, check=False
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return sum(1 for path in devices.glob("nvidia*") if re.fullmatch(r"nvidia\d+", path.name))
+    return sum(1 for line in listed.stdout.splitlines() if line.startswith("GPU "))
+
+
+def job_template(current: Mapping[str, Any], project: Path, environment: Mapping[str, str]) -> dict[str, Any]:
+    """Return the base job template with our defaults in it.
+
+    Args:
+        current: The template as it is.
+        project: Folder in which runs start, so that ``flows`` can be imported.
+        environment: Variables that every run gets, whoever started its worker; no secrets.
+    """
+    template = copy.deepcopy(dict(current))
+    properties = template["variables"]["properties"]
+    properties["working_dir"]["default"] = str(project)
+    # Without a command of its own Prefect starts a second interpreter first, to look for the code: twice the start-up.
+    properties["command"]["default"] = f"{shlex.quote(sys.executable)} -m prefect.engine"
+    properties["env"]["default"] = {**(properties["env"].get("default") or {}), **environment}
+    return template
+
+
+def apply_pool(client: SyncPrefectClient, pool: Pool, project: Path, environment: Mapping[str, str]) -> WorkPool:
+    """Create the pool, or bring it up to date, with its queues."""
+    try:
+        existing = client.read_work_pool(pool.name)
+    except ObjectNotFound:
+        existing = client.create_work_pool(_new_pool(pool, project, environment))
+    else:
+        _update_pool(client, existing, pool, project, environment)
+    _apply_queues(client, pool.name)
+    return existing
+
+
+def _new_pool(pool: Pool, project: Path, environment: Mapping[str, str]) -> WorkPoolCreate:
+    return WorkPoolCreate(
+        name=pool.name,
+        type=POOL_TYPE,
+        description=pool.description,
+        base_job_template=job_template(ProcessWorker.get_default_base_job_template(), project, environment),
+        concurrency_limit=pool.limit or pool.default_limit,
+    )
+
+
+def _update_pool(
+    client: SyncPrefectClient, existing: WorkPool, pool: Pool, project: Path, environment: Mapping[str, str]
+) -> None:
+    changes: dict[str, Any] = {}
+    template = job_template(existing.base_job_template, project, environment)
+    if template != existing.base_job_template:
+        changes["base_job_template"] = template
+    if pool.limit and pool.limit != existing.concurrency_limit:
+        changes["concurrency_limit"] = pool.limit
+    if changes:
+        client.update_work_pool(pool.name, WorkPoolUpdate(**changes))
+
+
+def _apply_queues(client: SyncPrefectClient, pool_name: str) -> None:
+    """Make the queues that are missing; a new pool comes with ``default``, which moves down for ``high``."""
+    existing = {queue.name for queue in client.read_work_queues(work_pool_name=pool_name)}
+    for name, priority in QUEUES.items():
+        if name not in existing:
+            client.create_work_queue(name, work_pool_name=pool_name, priority=priority)

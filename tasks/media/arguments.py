@@ -1,0 +1,209 @@
+"""Build the command of the one decode, apart from running it; pure, so that its tests need no ffmpeg.
+
+One process decodes the source once. Its graph, with each scaler fed by the next larger one::
+
+    picture ─ deinterlace ─ constant rate ─ scale ─ tone map ─┬─ x264 1080p.mp4
+                                                              ├─ judge: every nth frame → candidates.bgr
+                                                              └─ scale ─┬─ x264 720p.mp4
+                                                                        └─ scale ─┬─ x264 240p.mp4
+                                                                                  └─ blackdetect → tiles.bgr
+    sound ── resample ─ stereo ─ as long as the picture ─ silencedetect ─ ebur128 ─ AAC audio.mp4
+
+The stills leave as raw BGR because their number is then the file's size, and numpy takes them as they are.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import ffmpeg
+
+from data.domain.assets import SourceFacts
+from data.domain.recipes import AudioOptions, Recipe, VideoOptions
+from tasks.media.plan import AUDIO_RATE_HZ, EncodePlan, PlannedRung, StillPlan
+
+# Unlabelled pictures of this many lines are BT.709 by custom, smaller ones BT.601; swscale takes 601 for both.
+_HD_LINES = 720
+_BT709 = {"color_primaries": "bt709", "color_trc": "bt709", "colorspace": "bt709", "range": "tv"}
+_NO_LEFTOVERS = {"map_metadata": "-1", "map_chapters": "-1", "fflags": "+bitexact"}
+
+
+@dataclass(frozen=True)
+class WorkFiles:
+    """Where one encode leaves its files; all in the scratch directory of the attempt."""
+
+    directory: Path
+
+    def rung(self, name: str) -> Path:
+        """The picture of one rung, as an ordinary MP4."""
+        return self.directory / f"rung-{name}.mp4"
+
+    @property
+    def audio(self) -> Path:
+        """The sound, as an ordinary MP4."""
+        return self.directory / "sound.mp4"
+
+    @property
+    def tiles(self) -> Path:
+        """Sprite tiles, raw BGR."""
+        return self.directory / "tiles.bgr"
+
+    @property
+    def candidates(self) -> Path:
+        """Poster candidates, raw BGR."""
+        return self.directory / "candidates.bgr"
+
+    @property
+    def log(self) -> Path:
+        """What ffmpeg said; the measurements are read from it."""
+        return self.directory / "encode.log"
+
+
+def encode_arguments(
+    source: Path,
+    facts: SourceFacts,
+    recipe: Recipe,
+    plan: EncodePlan,
+    work: WorkFiles,
+    *,
+    input_arguments: Sequence[str],
+    encoder_threads: int,
+) -> list[str]:
+    """Return the arguments, without the program, that turn a source into all its parts.
+
+    Args:
+        source: Absolute path of the source.
+        facts: What probing found in it.
+        recipe: What to make of it.
+        plan: Sizes, rate and counts for that source and recipe.
+        work: Where the parts go.
+        input_arguments: Name and value pairs that make opening a foreign file safe.
+        encoder_threads: Threads of each x264; 0 lets it choose.
+    """
+    # Pictures that change size midway are scaled like the others: rebuilding the graph would start its clock anew.
+    opened = ffmpeg.input(str(source), reinit_filter=0, **paired(input_arguments))
+    pictures = _normalised(opened[str(facts.video.stream_index)], facts, plan)
+    outputs = _picture_outputs(pictures, recipe.video, plan, work, encoder_threads)
+    if facts.audio is not None:
+        sound = _from_first_picture(opened[str(facts.audio.stream_index)], facts.picture_delay_seconds)
+        outputs.append(_sound_output(sound, recipe.audio, plan, work))
+    command: list[str] = ffmpeg.merge_outputs(*outputs).compile()
+    # Only at this level ffmpeg tells how many frames it decoded and how many of them were damaged.
+    return ["-loglevel", "verbose", "-y", *command[1:]]
+
+
+def paired(arguments: Sequence[str]) -> dict[str, str]:
+    """Return ``-name value`` pairs as the keyword options that ffmpeg-python takes."""
+    return {name.removeprefix("-"): value for name, value in zip(arguments[::2], arguments[1::2], strict=True)}
+
+
+def _normalised(stream: Any, facts: SourceFacts, plan: EncodePlan) -> Any:
+    """Progressive, constant rate, SDR, square pixels, BT.709 4:2:0, at the size of the top rung."""
+    if facts.video.is_interlaced:
+        stream = stream.filter("bwdif", mode="send_frame", deint="interlaced")
+    # The picture begins the video, also where sound is heard before it; both are moved alike, so they stay together.
+    if facts.picture_delay_seconds > 0:
+        stream = stream.filter("setpts", f"PTS-{facts.picture_delay_seconds:.6f}/TB")
+    # From zero: should the first pictures not decode, the first that does is held instead.
+    stream = stream.filter("fps", fps=str(plan.frame_rate), start_time=0)
+    top = plan.rungs[0]
+    stream = _tone_mapped(stream, top) if facts.video.is_hdr else _as_bt709(stream, top, facts)
+    return stream.filter("format", "yuv420p").filter("setsar", 1).filter("setparams", **_BT709)
+
+
+def _as_bt709(stream: Any, top: PlannedRung, facts: SourceFacts) -> Any:
+    options = {"out_color_matrix": "bt709", "out_range": "tv"}
+    if facts.video.color_matrix is None and facts.video.height >= _HD_LINES:
+        options["in_color_matrix"] = "bt709"
+    return stream.filter("scale", top.width, top.height, **options)
+
+
+def _tone_mapped(stream: Any, top: PlannedRung) -> Any:
+    """HDR (PQ or HLG) to SDR; scaled first, since tone mapping works in floating point and is slow."""
+    linear = (
+        stream.filter("scale", top.width, top.height)
+        .filter("setparams", color_primaries="bt2020", colorspace="bt2020nc")
+        .filter("zscale", t="linear", npl=100)
+        .filter("format", "gbrpf32le")
+    )
+    mapped = linear.filter("zscale", p="bt709").filter("tonemap", "hable", desat=0)
+    return mapped.filter("zscale", t="bt709", m="bt709", r="tv")
+
+
+def _picture_outputs(
+    pictures: Any, options: VideoOptions, plan: EncodePlan, work: WorkFiles, encoder_threads: int
+) -> list[Any]:
+    outputs: list[Any] = []
+    for index, rung in enumerate(plan.rungs):
+        uses_candidates = plan.candidates.rung_index == index
+        uses_tiles = plan.tiles.rung_index == index
+        is_last = index == len(plan.rungs) - 1
+        branches = iter(_split(pictures, 1 + uses_candidates + uses_tiles + (not is_last)))
+        outputs.append(_rung_output(next(branches), rung, options, plan, work, encoder_threads))
+        if uses_candidates:
+            outputs.append(_stills_output(next(branches), plan.candidates, work.candidates))
+        if uses_tiles:
+            # Black is measured here, on every frame before the thinning, where frames are small.
+            measured = next(branches).filter("blackdetect", d=0.1)
+            outputs.append(_stills_output(measured, plan.tiles, work.tiles))
+        if not is_last:
+            lower = plan.rungs[index + 1]
+            pictures = next(branches).filter("scale", lower.width, lower.height).filter("setsar", 1)
+    return outputs
+
+
+def _split(stream: Any, count: int) -> list[Any]:
+    if count == 1:
+        return [stream]
+    parts = stream.filter_multi_output("split", count)
+    return [parts[index] for index in range(count)]
+
+
+def _rung_output(
+    stream: Any, rung: PlannedRung, options: VideoOptions, plan: EncodePlan, work: WorkFiles, encoder_threads: int
+) -> Any:
+    threads = {"threads": encoder_threads} if encoder_threads else {}
+    return ffmpeg.output(
+        stream,
+        str(work.rung(rung.spec.name)),
+        **{"c:v": "libx264", "flags:v": "+bitexact"},
+        preset=options.preset,
+        crf=options.crf,
+        maxrate=f"{rung.spec.max_kbps}k",
+        bufsize=f"{2 * rung.spec.max_kbps}k",
+        # Keyframes by the clock and nowhere else, so that segments of all rungs begin with the same frame.
+        force_key_frames=f"expr:gte(t,n_forced*{options.segment_seconds:g})",
+        sc_threshold=0,
+        g=plan.keyframe_frames,
+        **threads,
+        **_NO_LEFTOVERS,
+    )
+
+
+def _stills_output(stream: Any, stills: StillPlan, target: Path) -> Any:
+    """Every nth frame, counted and not timed: even a single frame gives one, and each one's time is exact."""
+    chosen = stream.filter("select", f"not(mod(n,{stills.step_frames}))").filter("scale", stills.width, stills.height)
+    return ffmpeg.output(chosen, str(target), f="rawvideo", pix_fmt="bgr24", fps_mode="passthrough")
+
+
+def _from_first_picture(sound: Any, delay_seconds: float) -> Any:
+    if delay_seconds <= 0:
+        return sound
+    start = f"{delay_seconds:.6f}"
+    return sound.filter("atrim", start=start).filter("asetpts", f"PTS-{start}/TB")
+
+
+def _sound_output(stream: Any, options: AudioOptions, plan: EncodePlan, work: WorkFiles) -> Any:
+    """Stereo at 48 kHz that begins and ends with the picture: gaps and a late start become silence."""
+    sound = (
+        stream.filter("aresample", AUDIO_RATE_HZ, **{"async": 1, "first_pts": 0})
+        .filter("aformat", sample_fmts="fltp", channel_layouts="stereo")
+        .filter("apad", whole_len=plan.sample_count)
+        .filter("atrim", end_sample=plan.sample_count)
+        .filter("silencedetect", noise="-50dB", duration=0.5)
+        .filter("ebur128", framelog="quiet")
+    )
+    return ffmpeg.output(
+        sound, str(work.audio), **{"c:a": "aac", "b:a": f"{options.kbps}k", "flags:a": "+bitexact"}, **_NO_LEFTOVERS
+    )

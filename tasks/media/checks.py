@@ -1,0 +1,196 @@
+"""The publish gate: is this candidate, exactly as it will be published, fit to be seen?
+
+It trusts nothing that transcode said about itself. The playlists are followed file by file; the lowest rung with the
+sound is played through the master playlist to its end; the other rungs must have the same pictures, packet by packet,
+and decode at both ends. A full decode of every rung would cost as much as the encode and, the rungs being made in one
+process from one picture, finds nothing more.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from typing import Literal
+
+from data.domain.assets import SourceFacts
+from data.domain.publications import GateCheck, GateReport, Package, Rendition, SourceMeasures
+from data.domain.recipes import GateOptions
+from tasks.media.candidate import CandidateFiles, verdict
+from tasks.media.inspection import Inspector, Track, has_index_in_front
+from tasks.media.measures import Decoded, ToolLog
+from tasks.media.playlists import variants
+from tasks.media.process import Limits
+from tasks.media.tools import Toolset
+
+_NEARLY_ALL = 0.98
+_CLEARLY_LESS = 0.9
+_LOUDNESS_DRIFT_LU = 3.0
+_ENDS_SECONDS = 2.0
+_ENDS_FRAMES = 4
+_DEFAULT_LIMITS = Limits()
+
+
+def check_candidate(
+    directory: Path,
+    package: Package,
+    facts: SourceFacts,
+    options: GateOptions,
+    *,
+    tools: Toolset,
+    scratch: Path,
+    limits: Limits = _DEFAULT_LIMITS,
+    run_id: str = "",
+) -> GateReport:
+    """Examine a complete candidate; a finding against it is part of the report, not an error.
+
+    Args:
+        directory: The candidate, exactly as it will be published.
+        package: What transcode says that it made.
+        facts: What probing found in the source.
+        options: How strict to be.
+        tools: The programs.
+        scratch: Directory for logs.
+        limits: Time limits in seconds, for each program run.
+        run_id: Marks the processes for a later sweep.
+
+    Raises:
+        InfrastructureError: A tool was killed, stalled, missing, or ran out of time or disk.
+    """
+    checks = list(CandidateFiles(directory, package, options.max_duration_drift_seconds).checks())
+    if all(check.outcome == "passed" for check in checks):
+        # Only what the playlists rightly name can be played.
+        inspector = Inspector(tools, scratch, limits, run_id)
+        checks += _Playback(directory, package, facts, options, inspector).checks()
+    return GateReport(checks=tuple(checks))
+
+
+@dataclass(frozen=True)
+class _Playback:
+    """A candidate whose files are in order, to be played."""
+
+    directory: Path
+    package: Package
+    facts: SourceFacts
+    options: GateOptions
+    inspector: Inspector
+
+    def checks(self) -> Iterator[GateCheck]:
+        """Yield what decoding tells."""
+        lowest = self.package.renditions[-1]
+        log = self._play(lowest)
+        problems = list(self._decode_problems(lowest, log))
+        yield verdict("decode", problems, f"{lowest.name} with its sound plays to the end through the master playlist.")
+        yield verdict("rungs", list(self._rung_problems()), "All rungs have the same pictures and decode at both ends.")
+        yield verdict("mp4", list(self._mp4_problems()), "The progressive MP4 is whole, its index in front.")
+        if log is not None:
+            yield self._duration(log, lowest)
+            measures = log.measures(self.package.duration_seconds, has_audio=self.package.audio is not None)
+            yield from _measured(measures, self.package.measures, self.options)
+
+    def _play(self, rendition: Rendition) -> ToolLog | None:
+        master = self.directory / self.package.master_path
+        order = [item.playlist_path for item in variants(master.read_text(encoding="utf-8"))]
+        has_audio = self.package.audio is not None
+        return self.inspector.decode_variant(master, order.index(rendition.playlist_path), has_audio=has_audio)
+
+    def _decode_problems(self, rendition: Rendition, log: ToolLog | None) -> Iterator[str]:
+        if log is None:
+            yield f"{rendition.name} does not decode"
+            return
+        picture, sound = log.decoded.get("video", Decoded()), log.decoded.get("audio", Decoded())
+        if picture.errors or sound.errors:
+            yield f"{picture.errors} pictures and {sound.errors} stretches of sound are damaged"
+        if picture.frames != rendition.frame_count:
+            yield f"{rendition.name} gives {picture.frames} of {rendition.frame_count} frames"
+        if self.package.audio is None:
+            return
+        samples = sum(item.samples for (_, kind), item in log.encoded.items() if kind == "audio")
+        lasts = samples / self.package.audio.sample_rate_hz
+        if abs(lasts - self.package.duration_seconds) > self.options.max_duration_drift_seconds:
+            yield f"the sound lasts {lasts:.2f} s instead of {self.package.duration_seconds:.2f} s"
+
+    def _rung_problems(self) -> Iterator[str]:
+        *others, lowest = self.package.renditions
+        for rendition in (*others, lowest):
+            tracks = self.inspector.tracks(self.directory / rendition.media_path)
+            yield from _track_problems(rendition, tracks.get("video"))
+        for rendition in others:
+            yield from self._end_problems(rendition.media_path, rendition)
+
+    def _end_problems(self, media_path: str, rendition: Rendition) -> Iterator[str]:
+        rate = Fraction(rendition.frame_rate)
+        length = max(_ENDS_SECONDS, float(_ENDS_FRAMES / rate))
+        ends = self.inspector.decode_ends(self.directory / media_path, self.package.duration_seconds, length)
+        if ends is None:
+            yield f"{media_path} does not decode"
+            return
+        # Less a frame on either side of the cut.
+        expected = min(rendition.frame_count, int(length * rate)) - 2
+        for place, decoded in zip(("beginning", "end"), ends, strict=True):
+            if decoded.errors or decoded.frames < max(1, expected):
+                yield f"{media_path} does not decode at its {place}: {decoded.frames} frames, {decoded.errors} errors"
+
+    def _mp4_problems(self) -> Iterator[str]:
+        name = self.package.mp4_path
+        tracks = self.inspector.tracks(self.directory / name)
+        picture = tracks.get("video")
+        rendition = next((item for item in self.package.renditions if _is_of_size(picture, item)), None)
+        if picture is None or rendition is None:
+            yield f"{name} holds no picture of a rung's size"
+            return
+        if picture.packets != rendition.frame_count:
+            yield f"{name} has {picture.packets} of {rendition.frame_count} frames"
+        if ("audio" in tracks) != (self.package.audio is not None):
+            yield f"{name} {'has' if 'audio' in tracks else 'lacks'} sound"
+        for kind, track in tracks.items():
+            if abs(track.duration_seconds - self.package.duration_seconds) > self.options.max_duration_drift_seconds:
+                yield f"the {kind} of {name} lasts {track.duration_seconds:.2f} s"
+        if not has_index_in_front(self.directory / name):
+            yield f"the index of {name} is not in front"
+        yield from self._end_problems(name, rendition)
+
+    def _duration(self, log: ToolLog, rendition: Rendition) -> GateCheck:
+        frames = log.decoded.get("video", Decoded()).frames
+        lasts = float(frames / Fraction(rendition.frame_rate))
+        drift = lasts - self.facts.duration_seconds
+        outcome: Literal["passed", "refused"] = "passed"
+        if abs(drift) > self.options.max_duration_drift_seconds:
+            outcome = "refused"
+        detail = f"{lasts:.3f} s, {drift:+.3f} s against the source."
+        return GateCheck(name="duration", outcome=outcome, detail=detail)
+
+
+def _is_of_size(track: Track | None, rendition: Rendition) -> bool:
+    return track is not None and (track.width, track.height) == (rendition.width, rendition.height)
+
+
+def _track_problems(rendition: Rendition, track: Track | None) -> Iterator[str]:
+    if track is None:
+        yield f"{rendition.media_path} holds no picture"
+    elif not _is_of_size(track, rendition):
+        yield f"{rendition.media_path} is {track.width}x{track.height} instead of {rendition.width}x{rendition.height}"
+    elif track.packets != rendition.frame_count:
+        yield f"{rendition.media_path} has {track.packets} of {rendition.frame_count} frames"
+
+
+def _measured(candidate: SourceMeasures, source: SourceMeasures, options: GateOptions) -> Iterator[GateCheck]:
+    """Compare what is seen and heard with the source; what the source itself lacks is a warning at most."""
+    yield _share_check("black", candidate.black_share, source.black_share, refuse=options.refuse_black)
+    if candidate.silence_share is None:
+        return
+    yield _share_check("silence", candidate.silence_share, source.silence_share or 0.0, refuse=options.refuse_silence)
+    if candidate.loudness_lufs is not None and source.loudness_lufs is not None:
+        drift = candidate.loudness_lufs - source.loudness_lufs
+        yield GateCheck(
+            name="loudness",
+            outcome="passed" if abs(drift) <= _LOUDNESS_DRIFT_LU else "warned",
+            detail=f"{candidate.loudness_lufs:.1f} LUFS, {drift:+.1f} LU against the source.",
+        )
+
+
+def _share_check(name: str, candidate: float, source: float, *, refuse: bool) -> GateCheck:
+    detail = f"{candidate:.0%} of the candidate and {source:.0%} of the source."
+    if candidate < _NEARLY_ALL:
+        return GateCheck(name=name, outcome="passed", detail=detail)
+    is_new = source < _CLEARLY_LESS
+    return GateCheck(name=name, outcome="refused" if refuse and is_new else "warned", detail=detail)

@@ -1,0 +1,141 @@
+"""Look at a finished candidate with tools: decode it, count its packets, read its pictures. Judging is `checks`' part.
+
+A file that cannot be read is a finding, not an error: errors are raised only for trouble with the tools themselves.
+"""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from data.domain.errors import EncodeFailedError
+from tasks.media.measures import Decoded, ToolLog, read_log
+from tasks.media.process import Limits, run_ffmpeg, run_tool
+from tasks.media.tools import Toolset
+
+# The candidate is ours, yet nothing in it may make a tool leave the machine.
+_OURS = ["-protocol_whitelist", "file"]
+
+
+@dataclass(frozen=True)
+class Inspector:
+    """What it takes to run the tools on one candidate; lives as long as one check."""
+
+    tools: Toolset
+    scratch: Path
+    limits: Limits
+    run_id: str = ""
+
+    def decode_variant(self, master: Path, index: int, *, has_audio: bool) -> ToolLog | None:
+        """Play one variant with its sound through the master playlist to the end, measuring; ``None`` if it cannot.
+
+        Args:
+            master: The master playlist.
+            index: Position of the variant in it.
+            has_audio: Whether sound belongs to it.
+        """
+        picture = ["-map", f"0:p:{index}:v", "-vf", "blackdetect=d=0.1"]
+        sound = ["-map", f"0:p:{index}:a", "-af", "silencedetect=noise=-50dB:duration=0.5,ebur128=framelog=quiet"]
+        return self._decode("variant", ["-i", str(master), *picture, *(sound if has_audio else [])])
+
+    def decode_ends(
+        self, media: Path, duration_seconds: float, length_seconds: float
+    ) -> tuple[Decoded, Decoded] | None:
+        """Decode that many seconds of picture at the beginning and at the end; ``None`` if that fails."""
+        start = max(0.0, duration_seconds - length_seconds)
+        length = f"{length_seconds:.6f}"
+        # The same file twice in one run could not be told apart in the log.
+        head = self._decode("head", ["-t", length, "-i", str(media), "-map", "0:v"])
+        tail = self._decode("tail", ["-ss", f"{start:.6f}", "-i", str(media), "-map", "0:v"])
+        if head is None or tail is None:
+            return None
+        return _seen(head), _seen(tail)
+
+    def _decode(self, name: str, arguments: Sequence[str]) -> ToolLog | None:
+        log_path = self.scratch / f"gate-{name}.log"
+        try:
+            run_ffmpeg(
+                ["-loglevel", "verbose", *_OURS, *arguments, "-f", "null", "-"],
+                tools=self.tools,
+                log_path=log_path,
+                limits=self.limits,
+                run_id=self.run_id,
+            )
+        except EncodeFailedError:
+            return None
+        return read_log(log_path)
+
+    def tracks(self, media: Path) -> "dict[str, Track]":
+        """Return the streams of a file by kind (``video``, ``audio``), every packet counted; empty if unreadable."""
+        answer = self.scratch / "gate-tracks.json"
+        asked = ("-count_packets", "-of", "json")
+        fields = "stream=codec_type,width,height,nb_read_packets,duration:format=duration"
+        try:
+            run_tool(
+                [self.tools.ffprobe, "-v", "error", *_OURS, *("-show_entries", fields), *asked, media],
+                log_path=self.scratch / "gate-tracks.log",
+                stdout_path=answer,
+                limits=self.limits,
+                run_id=self.run_id,
+            )
+        except EncodeFailedError:
+            return {}
+        told = json.loads(answer.read_text(encoding="utf-8"))
+        whole = float(told.get("format", {}).get("duration", 0))
+        return {
+            stream["codec_type"]: Track(
+                width=int(stream.get("width", 0)),
+                height=int(stream.get("height", 0)),
+                packets=int(stream.get("nb_read_packets", 0)),
+                duration_seconds=float(stream.get("duration", whole)),
+            )
+            for stream in told.get("streams", [])
+        }
+
+
+def _seen(log: ToolLog) -> Decoded:
+    """Pictures that were shown (those before a seek point are decoded too), and errors on the way."""
+    decoded = log.decoded.get("video", Decoded())
+    shown = sum(written.frames for (_, kind), written in log.encoded.items() if kind == "video")
+    return Decoded(packets=decoded.packets, frames=shown, errors=decoded.errors)
+
+
+@dataclass(frozen=True)
+class Track:
+    """One stream of a file, counted."""
+
+    width: int
+    height: int
+    packets: int
+    duration_seconds: float
+
+
+def jpeg_size(path: Path) -> tuple[int, int] | None:
+    """Return (width, height) of a complete JPEG; ``None`` for anything else."""
+    data = path.read_bytes()
+    if not (data.startswith(b"\xff\xd8\xff") and data.endswith(b"\xff\xd9")):
+        return None
+    picture = cv2.imdecode(np.frombuffer(data, dtype=np.uint8), cv2.IMREAD_COLOR)
+    return None if picture is None else (int(picture.shape[1]), int(picture.shape[0]))
+
+
+def has_index_in_front(mp4: Path) -> bool:
+    """Say whether an MP4's index precedes its media, so that it plays while it loads."""
+    size = mp4.stat().st_size
+    offset = 0
+    with mp4.open("rb") as stream:
+        while offset + 8 <= size:
+            stream.seek(offset)
+            header = stream.read(16)
+            length, kind = int.from_bytes(header[:4], "big"), header[4:8]
+            if kind in (b"moov", b"mdat"):
+                return kind == b"moov"
+            if length == 1:
+                length = int.from_bytes(header[8:16], "big")
+            if length < 8:
+                return False
+            offset += length
+    return False

@@ -1,0 +1,134 @@
+"""Decide what the one decode makes: sizes, frame rate, counts and intervals. Pure arithmetic on facts and recipe.
+
+Everything in time is counted in frames of the output's constant rate, so that the time of any thumbnail, poster
+candidate or segment is exact and known before ffmpeg runs.
+"""
+
+import math
+from dataclasses import dataclass
+from fractions import Fraction
+
+from data.domain.assets import SourceFacts
+from data.domain.errors import RecipeInvalidError
+from data.domain.ladders import RenditionSpec
+from data.domain.recipes import Recipe
+
+AUDIO_RATE_HZ = 48_000
+CANDIDATE_LONG_SIDE = 640
+"""Poster candidates are judged, and looked at for faces, at no more than this many pixels."""
+CANDIDATE_COUNT = 40
+"""Frames that are judged for the poster, spread evenly; more cost time and find nothing better."""
+
+_RESERVED_NAMES = frozenset({"audio", "video", "master", "manifest", "poster", "sprite", "thumbnails", "captions"})
+
+
+@dataclass(frozen=True)
+class PlannedRung:
+    """A rung with its exact picture size."""
+
+    spec: RenditionSpec
+    width: int
+    height: int
+
+
+@dataclass(frozen=True)
+class StillPlan:
+    """Frames taken from the decode at an even distance."""
+
+    width: int
+    height: int
+    step_frames: int
+    rung_index: int
+    """The rung they are scaled from: the smallest that is large enough."""
+
+    @property
+    def frame_bytes(self) -> int:
+        """Size of one frame in BGR, 8 bits a channel."""
+        return self.width * self.height * 3
+
+
+@dataclass(frozen=True)
+class EncodePlan:
+    """What one ffmpeg process is to make of one source."""
+
+    frame_rate: Fraction
+    frame_count: int
+    """Frames that the source promises; the encode is held against it."""
+    rungs: tuple[PlannedRung, ...]
+    """Highest first."""
+    tiles: StillPlan
+    candidates: StillPlan
+    segment_seconds: float
+
+    @property
+    def duration_seconds(self) -> float:
+        """Exact time of the promised frames."""
+        return float(self.frame_count / self.frame_rate)
+
+    @property
+    def keyframe_frames(self) -> int:
+        """Most frames between two keyframes: one segment, which never cuts a forced keyframe short."""
+        return max(1, math.ceil(self.segment_seconds * self.frame_rate))
+
+    @property
+    def sample_count(self) -> int:
+        """Sound samples at 48 kHz that last as long as the picture."""
+        return max(1, round(self.frame_count / self.frame_rate * AUDIO_RATE_HZ))
+
+
+def plan_encode(facts: SourceFacts, recipe: Recipe) -> EncodePlan:
+    """Return what to make of a source.
+
+    Raises:
+        RecipeInvalidError: Two rungs have one name, or a rung is named like another file of the package.
+    """
+    video = facts.video
+    rate = capped_rate(video.frame_rate, recipe.video.max_frame_rate)
+    frames = max(1, round(facts.duration_seconds * rate))
+    rungs = _planned_rungs(facts, recipe)
+    tile_width, tile_height = fitted_size(video.width, video.height, recipe.thumbnails.width)
+    still_width, still_height = fitted_size(video.width, video.height, CANDIDATE_LONG_SIDE)
+    tile_step = max(
+        1,
+        round(recipe.thumbnails.min_interval_seconds * rate),
+        math.ceil(frames / recipe.thumbnails.max_count),
+    )
+    return EncodePlan(
+        frame_rate=rate,
+        frame_count=frames,
+        rungs=rungs,
+        tiles=StillPlan(tile_width, tile_height, tile_step, _nearest_rung(rungs, tile_width)),
+        candidates=StillPlan(
+            still_width, still_height, math.ceil(frames / CANDIDATE_COUNT), _nearest_rung(rungs, still_width)
+        ),
+        segment_seconds=recipe.video.segment_seconds,
+    )
+
+
+def capped_rate(rate: Fraction, most: float) -> Fraction:
+    """Return the rate divided by the smallest whole number that brings it under ``most``: no judder, exact timing."""
+    return rate / max(1, math.ceil(rate / Fraction(most).limit_denominator(1001)))
+
+
+def fitted_size(width: int, height: int, long_side: int) -> tuple[int, int]:
+    """Return (width, height) with the longer side at most ``long_side`` pixels, same shape, never larger."""
+    scale = min(1.0, long_side / max(width, height))
+    return max(1, round(width * scale)), max(1, round(height * scale))
+
+
+def _planned_rungs(facts: SourceFacts, recipe: Recipe) -> tuple[PlannedRung, ...]:
+    video = facts.video
+    specs = recipe.video.ladder.fitted_to(video.short_side).rungs
+    names = [spec.name for spec in specs]
+    wrong = sorted({name for name in names if names.count(name) > 1 or name in _RESERVED_NAMES})
+    if wrong:
+        raise RecipeInvalidError(
+            f"Rungs need names of their own, not those of other files of a package: {', '.join(wrong)}.",
+            {"names": wrong},
+        )
+    return tuple(PlannedRung(spec, *spec.dimensions(video.width, video.height)) for spec in specs)
+
+
+def _nearest_rung(rungs: tuple[PlannedRung, ...], width: int) -> int:
+    """Index of the lowest rung that still has that width; the highest when none has."""
+    return max((index for index, rung in enumerate(rungs) if rung.width >= width), default=0)

@@ -1,0 +1,251 @@
+"""From one source to its whole package with one decode: rungs, sound, sprite, poster and measurements.
+
+The only slow step is one ffmpeg process (:mod:`tasks.media.arguments`); what follows copies streams and looks at a few
+dozen small frames. Nothing is believed on an exit code: what was decoded and encoded is counted and held against what
+probing promised (:mod:`tasks.media.accounts`).
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from data.domain.assets import Asset, SourceFacts
+from data.domain.errors import EncodeFailedError
+from data.domain.publications import AudioRendition, Package, PosterCandidate, Rendition, SpriteSheet
+from data.domain.recipes import Recipe
+from tasks.media.accounts import blamed, verified_frame_count
+from tasks.media.arguments import WorkFiles, encode_arguments
+from tasks.media.frames import best_frames, extract_frame, judge_frames, raw_pictures, write_jpeg
+from tasks.media.measures import ToolLog, read_log
+from tasks.media.packaging import DASH_NAME, MASTER_NAME, MP4_NAME, write_progressive, write_tracks
+from tasks.media.plan import AUDIO_RATE_HZ, EncodePlan, plan_encode
+from tasks.media.playlists import variants
+from tasks.media.probe import SAFE_INPUT_ARGUMENTS
+from tasks.media.process import Limits, Progress, run_ffmpeg
+from tasks.media.sprite import write_sprite
+from tasks.media.tools import Toolset
+
+POSTER_NAME = "poster.jpg"
+_MOST_CANDIDATES = 12
+
+
+def transcode(
+    source: Path,
+    asset: Asset,
+    recipe: Recipe,
+    *,
+    key: str,
+    prefix: str,
+    directory: Path,
+    scratch: Path,
+    tools: Toolset,
+    encoder_threads: int,
+    limits: Limits,
+    on_progress: Callable[[Progress], None] | None = None,
+    run_id: str = "",
+) -> Package:
+    """Make every file of a package.
+
+    Args:
+        source: Absolute path of the source.
+        asset: What ingest found out about it.
+        recipe: What to make of it.
+        key: Cache key of this step, recorded in the package.
+        prefix: Where the files will lie in the object store, recorded in the package.
+        directory: Empty directory that takes the package's files.
+        scratch: Directory for work files, best on the same file system; the caller removes it.
+        tools: The programs.
+        encoder_threads: Threads of each x264; 0 lets it choose.
+        limits: Time limits in seconds, for each program run.
+        on_progress: Called with the encoder's own progress.
+        run_id: Marks the processes for a later sweep.
+
+    Raises:
+        CorruptInputError: The source cannot be decoded, or much of it cannot.
+        TruncatedInputError: The source ends clearly before it promised to.
+        RecipeInvalidError: Two files of the package would have one name.
+        DailiesError: A program failed, stalled, was killed, or ran out of time or disk.
+    """
+    facts = asset.facts
+    plan = plan_encode(facts, recipe)
+    attempt = _Attempt(facts, plan, WorkFiles(scratch), directory, tools, limits, run_id)
+    arguments = encode_arguments(
+        source,
+        facts,
+        recipe,
+        plan,
+        attempt.work,
+        input_arguments=SAFE_INPUT_ARGUMENTS,
+        encoder_threads=encoder_threads,
+    )
+    log = attempt.encode(arguments, on_progress)
+    frame_count = verified_frame_count(log, facts, plan, attempt.work)
+    duration = float(frame_count / plan.frame_rate)
+    attempt.package()
+    sprite = attempt.sprite(duration)
+    candidates = attempt.candidates()
+    attempt.poster(candidates[0].at_seconds)
+    files = _sizes(directory)
+    codecs = _codecs(directory)
+    return Package(
+        asset_id=asset.id,
+        key=key,
+        prefix=prefix,
+        duration_seconds=duration,
+        renditions=_renditions(plan, frame_count, files, codecs),
+        audio=_audio_rendition(facts, duration, files, codecs),
+        mp4_path=MP4_NAME,
+        poster_path=POSTER_NAME,
+        poster_at_seconds=candidates[0].at_seconds,
+        poster_candidates=candidates,
+        sprite=sprite,
+        master_path=MASTER_NAME,
+        dash_path=DASH_NAME,
+        measures=log.measures(duration, has_audio=facts.audio is not None),
+        tools=tools.versions(encoder_threads),
+        files=files,
+    )
+
+
+@dataclass(frozen=True)
+class _Attempt:
+    """One attempt at one source: what it works with, and its steps in the order of their calls."""
+
+    facts: SourceFacts
+    plan: EncodePlan
+    work: WorkFiles
+    directory: Path
+    tools: Toolset
+    limits: Limits
+    run_id: str
+
+    def encode(self, arguments: list[str], on_progress: Callable[[Progress], None] | None) -> ToolLog:
+        """Run the one decode and return its own account of it."""
+        try:
+            run_ffmpeg(
+                arguments,
+                tools=self.tools,
+                log_path=self.work.log,
+                limits=self.limits,
+                expected_seconds=self.plan.duration_seconds,
+                on_progress=on_progress,
+                run_id=self.run_id,
+            )
+        except EncodeFailedError as error:
+            raise blamed(error, read_log(self.work.log)) from error
+        return read_log(self.work.log)
+
+    def package(self) -> None:
+        """Write tracks, playlists and the progressive MP4."""
+        has_audio = self.facts.audio is not None
+        write_tracks(
+            self.work,
+            self.plan,
+            self.directory,
+            has_audio=has_audio,
+            language=_language(self.facts),
+            tools=self.tools,
+            limits=self.limits,
+            run_id=self.run_id,
+        )
+        write_progressive(
+            self.work,
+            self.plan,
+            self.directory / MP4_NAME,
+            has_audio=has_audio,
+            tools=self.tools,
+            limits=self.limits,
+            run_id=self.run_id,
+        )
+
+    def sprite(self, duration_seconds: float) -> SpriteSheet:
+        """Write the scrubbing sprite."""
+        stills = self.plan.tiles
+        tiles = raw_pictures(self.work.tiles, stills.width, stills.height)
+        return write_sprite(tiles, stills, self.plan.frame_rate, duration_seconds, self.directory)
+
+    def candidates(self) -> tuple[PosterCandidate, ...]:
+        """Write the frames that could be the poster, best first."""
+        stills = self.plan.candidates
+        pictures = raw_pictures(self.work.candidates, stills.width, stills.height)
+        times = [float(index * stills.step_frames / self.plan.frame_rate) for index in range(len(pictures))]
+        (self.directory / "candidates").mkdir()
+        written = []
+        for rank, frame in enumerate(best_frames(judge_frames(pictures, times), _MOST_CANDIDATES), start=1):
+            path = f"candidates/{rank:02}.jpg"
+            write_jpeg(pictures[frame.index], self.directory / path)
+            written.append(PosterCandidate(path=path, at_seconds=frame.at_seconds, score=frame.quality.score))
+        return tuple(written)
+
+    def poster(self, at_seconds: float) -> None:
+        """Write the poster at the size of the top rung."""
+        extract_frame(
+            self.work.rung(self.plan.rungs[0].spec.name),
+            at_seconds,
+            self.directory / POSTER_NAME,
+            self.tools,
+            log_path=self.work.directory / "poster.log",
+            limits=self.limits,
+            run_id=self.run_id,
+        )
+
+
+def _language(facts: SourceFacts) -> str | None:
+    language = facts.audio.language if facts.audio else None
+    return None if language in (None, "", "und") else language
+
+
+def _sizes(directory: Path) -> dict[str, int]:
+    paths = sorted(path for path in directory.rglob("*") if path.is_file())
+    return {path.relative_to(directory).as_posix(): path.stat().st_size for path in paths}
+
+
+def _codecs(directory: Path) -> dict[str, tuple[str, ...]]:
+    master = (directory / MASTER_NAME).read_text(encoding="utf-8")
+    return {variant.playlist_path: variant.codecs for variant in variants(master)}
+
+
+def _renditions(
+    plan: EncodePlan, frame_count: int, files: dict[str, int], codecs: dict[str, tuple[str, ...]]
+) -> tuple[Rendition, ...]:
+    duration = float(frame_count / plan.frame_rate)
+    renditions = []
+    for rung in plan.rungs:
+        media, playlist = f"{rung.spec.name}.mp4", f"{rung.spec.name}.m3u8"
+        renditions.append(
+            Rendition(
+                name=rung.spec.name,
+                width=rung.width,
+                height=rung.height,
+                frame_rate=str(plan.frame_rate),
+                size_bytes=files[media],
+                average_kbps=_kbps(files[media], duration),
+                frame_count=frame_count,
+                codec=next(codec for codec in codecs[playlist] if not codec.startswith("mp4a")),
+                media_path=media,
+                playlist_path=playlist,
+            )
+        )
+    return tuple(renditions)
+
+
+def _audio_rendition(
+    facts: SourceFacts, duration_seconds: float, files: dict[str, int], codecs: dict[str, tuple[str, ...]]
+) -> AudioRendition | None:
+    if facts.audio is None:
+        return None
+    named = {codec for values in codecs.values() for codec in values if codec.startswith("mp4a")}
+    return AudioRendition(
+        channels=2,
+        sample_rate_hz=AUDIO_RATE_HZ,
+        size_bytes=files["audio.mp4"],
+        average_kbps=_kbps(files["audio.mp4"], duration_seconds),
+        codec=named.pop(),
+        media_path="audio.mp4",
+        playlist_path="audio.m3u8",
+        language=_language(facts),
+    )
+
+
+def _kbps(size_bytes: int, duration_seconds: float) -> int:
+    return max(1, round(size_bytes * 8 / duration_seconds / 1000))

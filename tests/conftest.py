@@ -1,0 +1,76 @@
+"""Fixtures that every suite may use: a running stack, a bare Prefect server, and waiting without sleeping."""
+
+import os
+import shutil
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from deployments import postgres
+from deployments.stack import Stack
+
+WaitUntil = Callable[..., None]
+
+
+def _wait_until(predicate: Callable[[], object], timeout: float = 30.0, description: str = "the condition") -> None:
+    deadline = time.monotonic() + timeout
+    while not predicate():
+        if time.monotonic() > deadline:
+            pytest.fail(f"waited {timeout:.0f} s in vain for {description}")
+        time.sleep(0.05)
+
+
+@pytest.fixture(scope="session")
+def wait_until() -> WaitUntil:
+    """Return a function that polls a predicate and fails with its description after the timeout (seconds)."""
+    return _wait_until
+
+
+@pytest.fixture(scope="session")
+def state_home() -> Iterator[Callable[[str], Path]]:
+    """Return a maker of short state directories that any local user can traverse (Postgres does not run as root)."""
+    made: list[Path] = []
+
+    def make(name: str) -> Path:
+        home = Path(tempfile.mkdtemp(prefix=f"dailies-{name}-"))
+        home.chmod(0o711)
+        made.append(home)
+        return home
+
+    yield make
+    for home in made:
+        postgres.forget(home)
+        shutil.rmtree(home, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def media_root(state_home: Callable[[str], Path]) -> Path:
+    """Return the folder that the stack of the tests allows local sources to lie in."""
+    return state_home("media")
+
+
+@pytest.fixture(scope="session")
+def stack(state_home: Callable[[str], Path], media_root: Path) -> Iterator[Stack]:
+    """Start Postgres, Prefect server, bootstrap, both workers and the API, once for the whole session."""
+    environment = {"DAILIES_INGEST__ALLOWED_ROOTS": f'["{media_root}"]'}
+    with Stack(state_home("stack"), environment=environment) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def prefect_server(state_home: Callable[[str], Path]) -> Iterator[Stack]:
+    """Start a Prefect server alone (SQLite), once for the session; `prefect_server.prefect_api_url` is its address."""
+    with Stack(state_home("server"), components=("server",), minimal=True) as running:
+        yield running
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _no_foreign_prefect() -> None:
+    """Keep a developer's own Prefect profile and analytics out of the tests."""
+    for name in ("PREFECT_PROFILE", "PREFECT_API_KEY"):
+        os.environ.pop(name, None)
+    os.environ["PREFECT_SERVER_ANALYTICS_ENABLED"] = "false"
+    os.environ["DO_NOT_TRACK"] = "1"

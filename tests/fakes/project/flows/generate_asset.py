@@ -1,0 +1,6 @@
+from prefect import flow
+
+
+@flow(name="generate-asset")
+def generate_asset() -> None:
+    return None

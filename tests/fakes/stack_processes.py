@@ -1,0 +1,42 @@
+"""Which processes of a stack are running: found by the mark that the stack leaves in their environment."""
+
+import psutil
+
+from deployments.children import MARKER
+
+
+def stack_processes(stack_id: str) -> list[psutil.Process]:
+    """Return every living process that was started by the stack, or by something that it started."""
+    found = []
+    for process in psutil.process_iter():
+        try:
+            if process.status() != psutil.STATUS_ZOMBIE and process.environ().get(MARKER) == stack_id:
+                found.append(process)
+        except (psutil.NoSuchProcess, psutil.AccessDenied):
+            continue
+    return found
+
+
+def encoders(stack_id: str) -> list[psutil.Process]:
+    """Return the stack's ffmpeg processes."""
+    return [process for process in stack_processes(stack_id) if _is(process, "ffmpeg")]
+
+
+def engines(stack_id: str, job_id: str) -> list[psutil.Process]:
+    """Return the processes that run the flow of a job."""
+    return [process for process in stack_processes(stack_id) if _runs(process, job_id)]
+
+
+def _is(process: psutil.Process, name: str) -> bool:
+    try:
+        return name in process.name()
+    except psutil.NoSuchProcess:
+        return False
+
+
+def _runs(process: psutil.Process, job_id: str) -> bool:
+    try:
+        is_engine = "prefect.engine" in " ".join(process.cmdline())
+        return is_engine and process.environ().get("PREFECT__FLOW_RUN_ID", "") == job_id
+    except (psutil.NoSuchProcess, psutil.AccessDenied):
+        return False
