@@ -13,6 +13,7 @@ def main() -> None:
     """Serve until a signal ends it. Other hosts than the loopback are refused by the settings themselves."""
     settings = get_settings()
     logging.basicConfig(level=settings.log_level, format="%(asctime)s %(levelname)-7s %(name)s: %(message)s")
+    logging.getLogger("httpx").setLevel(logging.WARNING)  # a line for every call to Prefect says nothing
     family = socket.AF_INET6 if ":" in settings.api.host else socket.AF_INET
     with socket.socket(family, socket.SOCK_STREAM) as listener:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

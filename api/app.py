@@ -46,6 +46,7 @@ def create_app(settings: Settings | None = None, *, prefect_api_url: str = "") -
         # FastAPI's own pages load scripts from another host, which our content security policy forbids.
         docs_url=None,
         redoc_url=None,
+        redirect_slashes=False,  # a call has one address; a redirect would lose the body of half the clients
     )
     install_error_handlers(app)
     app.add_middleware(RequestContext)

@@ -215,6 +215,7 @@ class CaptionLink(Answer):
     vtt_url: str
     srt_url: str
     word_count: int
+    cue_count: int
     first_lines: tuple[str, ...] = ()
     model: str
 

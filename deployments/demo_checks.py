@@ -73,13 +73,13 @@ class Comparison:
         at = duration * SAMPLE_AT if duration > 2 * SAMPLE_SECONDS else 0.0
         return cls(source, media_url, int(best["width"]), int(best["height"]), at)
 
-    def arguments(self, media_path: str, metric: str) -> list[str]:
+    def arguments(self, playlist_path: str, metric: str) -> list[str]:
         """Return ffmpeg's arguments; the first input is the one that is judged."""
         window = ["-ss", f"{self.at_seconds:.3f}", "-t", f"{SAMPLE_SECONDS:.3f}"]
         same = f"settb=AVTB,setpts=PTS-STARTPTS,scale={self.width}:{self.height}:flags=bicubic,format=yuv420p"
         graph = f"[0:v:0]{same}[judged];[1:v:0]{same}[reference];[judged][reference]{metric}"
         return [
-            *(*window, "-i", urljoin(self.media_url, media_path), *window, "-i", str(self.source)),
+            *(*window, "-i", urljoin(self.media_url, playlist_path), *window, "-i", str(self.source)),
             *("-filter_complex", graph, "-an", "-f", "null", "-"),
         ]
 
@@ -87,7 +87,7 @@ class Comparison:
 def measure(comparison: Comparison, rendition: dict[str, Any], tools: Toolset, log_path: Path) -> dict[str, float]:
     """Return ``{"vmaf": 0–100}``, or ``{"ssim": 0–1}`` where this ffmpeg has no VMAF; empty when neither worked."""
     for name, metric, pattern in METRICS:
-        arguments = comparison.arguments(rendition["media_path"], metric)
+        arguments = comparison.arguments(rendition["playlist_path"], metric)
         try:
             outcome = run_ffmpeg(arguments, tools=tools, log_path=log_path, limits=LIMITS)
         except DailiesError:

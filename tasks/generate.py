@@ -14,7 +14,7 @@ from data.domain.assets import Asset
 from data.domain.errors import CorruptInputError
 from data.domain.keys import artifact_prefix, step_key
 from data.domain.model import DomainModel
-from data.domain.publications import CaptionTrack, Chapter, Package, PosterChoice
+from data.domain.publications import AudioRendition, CaptionTrack, Chapter, Package, PosterChoice, Rendition
 from data.domain.recipes import CaptionOptions, ChapterOptions, PosterOptions
 from data.repositories import ArtifactRepository
 from data.settings import get_settings
@@ -23,6 +23,7 @@ from tasks.media.captions import Transcript, build_cues, to_srt, to_webvtt
 from tasks.media.chapters import chapters_from_shots
 from tasks.media.frames import extract_frame
 from tasks.media.languages import language_label
+from tasks.media.packaging import join_segments
 from tasks.media.tools import find_tools
 from tasks.models.poster import PosterImage, choose_poster
 from tasks.models.shots import detect_shots
@@ -66,7 +67,7 @@ def caption_asset(asset: Asset, package: Package, options: CaptionOptions) -> Ca
     def make(prefix: str) -> CaptionOutcome:
         with workspace() as scratch:
             transcript = transcribe(
-                store.fetch(package.prefix + sound.media_path, scratch / "sound.mp4"),
+                _fetch_track(store, package, sound, scratch),
                 models.path(options.model),
                 language=options.language,
                 threads=settings.models.threads,
@@ -113,7 +114,7 @@ def find_chapters(
 
     def make(_: str) -> ChapterOutcome:
         with workspace() as scratch:
-            shots = detect_shots(store.fetch(package.prefix + lowest.media_path, scratch / "lowest.mp4"))
+            shots = detect_shots(_fetch_track(store, package, lowest, scratch))
         words = _TRANSCRIPT.validate_json(store.get_bytes(transcript_key)).words if transcript_key else ()
         chapters = chapters_from_shots(
             shots, package.duration_seconds, options.min_seconds, options.max_count, words=words
@@ -173,6 +174,13 @@ def _poster(package: Package, options: PosterOptions, models: ModelStore, prefix
         sharpness=verdict.sharpness,
         reason="The recipe names this time." if is_named else verdict.reason,
     )
+
+
+def _fetch_track(store: ObjectStore, package: Package, track: Rendition | AudioRendition, scratch: Path) -> Path:
+    """Bring one track of a package into the workspace as a single file."""
+    for path in (track.playlist_path, *(path for path in package.files if path.startswith(track.media_prefix))):
+        store.fetch(package.prefix + path, scratch / path)
+    return join_segments(scratch, track.playlist_path, scratch / "track.mp4")
 
 
 def _read_image(path: Path) -> Any:

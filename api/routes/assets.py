@@ -50,6 +50,7 @@ def _publication(manifest: PublicationManifest) -> Publication:
                 vtt_url=_file_url(manifest, track.vtt_path),
                 srt_url=_file_url(manifest, track.srt_path),
                 word_count=track.word_count,
+                cue_count=track.cue_count,
                 first_lines=track.first_lines,
                 model=track.model,
             )

@@ -26,7 +26,7 @@ router = APIRouter(include_in_schema=False)
 console_files = ConsoleFiles(directory=CONSOLE)
 
 
-@router.get("/watch/{asset_id}")
+@router.api_route("/watch/{asset_id}", methods=["GET", "HEAD"])
 async def watch(asset_id: str) -> FileResponse:
     """Show the player of an asset; the page itself finds out what there is to play."""
     headers = {"Content-Security-Policy": PAGE_CSP, "Cache-Control": "no-cache"}

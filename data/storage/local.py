@@ -121,12 +121,7 @@ class LocalStore:
 
     def copy(self, source_key: str, key: str) -> StoredObject:
         """Copy an object inside the store as a hard link, which is safe because objects are never changed in place."""
-        source, target = self._path(source_key), self._path(key)
-        with reading(source_key):
-            self._in_folder_of(target, lambda: link_or_copy(source, target, may_link=True, by_way_of=self._new_path()))
-            stored = describe(target, key)
-        if stored is None:
-            raise ObjectMissingError(f"{key} was removed while it was copied.", {"key": key})
+        stored = self._link(source_key, key)
         self._sync_directories([key])
         return stored
 
@@ -134,7 +129,8 @@ class LocalStore:
         """Copy a tree inside the store."""
         sizes = self._tree(source_prefix)
         for name in sizes:
-            self.copy(tree_prefix(source_prefix) + name, tree_prefix(prefix) + name)
+            self._link(tree_prefix(source_prefix) + name, tree_prefix(prefix) + name)
+        self._sync_directories(tree_prefix(prefix) + name for name in sizes)
         return sizes
 
     def delete(self, key: str) -> None:
@@ -214,6 +210,15 @@ class LocalStore:
             finally:
                 temporary.unlink(missing_ok=True)
         assert stored is not None
+        return stored
+
+    def _link(self, source_key: str, key: str) -> StoredObject:
+        source, target = self._path(source_key), self._path(key)
+        with reading(source_key):
+            self._in_folder_of(target, lambda: link_or_copy(source, target, may_link=True, by_way_of=self._new_path()))
+            stored = describe(target, key)
+        if stored is None:
+            raise ObjectMissingError(f"{key} was removed while it was copied.", {"key": key})
         return stored
 
     def _in_folder_of(self, path: Path, action: Callable[[], object]) -> None:

@@ -11,6 +11,7 @@ from statistics import median
 
 SLOWEST, FASTEST = Fraction(1, 10), Fraction(240)
 _FALLBACK_RATE = Fraction(25)
+_FASTEST_UNMEASURED = Fraction(120)
 _STANDARD_RATES = tuple(
     Fraction(rate)
     for rate in (
@@ -121,12 +122,13 @@ def sane_rate(timeline: Timeline, claims: tuple[Fraction | None, ...], *, is_var
 
     Args:
         timeline: The pictures' times.
-        claims: What the container says, most trusted first; ``None`` for nonsense such as 0/0.
+        claims: What the container says, its nominal rate before its average; ``None`` for nonsense such as 0/0.
         is_variable: What ``Timeline.is_variable`` said.
     """
     measured = timeline.measured_rate
     if measured is None:
-        believable = (claim for claim in claims if claim and SLOWEST <= claim <= Fraction(120))
+        # The last claim is the average; the first counts fields where there are no times to set it right.
+        believable = (claim for claim in reversed(claims) if claim and 1 <= claim <= _FASTEST_UNMEASURED)
         return next(believable, _FALLBACK_RATE)
     if is_variable:
         usual = timeline.usual_gap_seconds

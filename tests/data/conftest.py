@@ -4,10 +4,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from data.database import Database, migrate
 from tests.fakes.postgres_server import PostgresServer, postgres_server
 from tests.fakes.s3_server import S3Server, s3_server
+
+settings.register_profile("dailies", deadline=None)  # how fast the machine is says nothing about the code
+settings.load_profile("dailies")
 
 
 @pytest.fixture(scope="session")

@@ -60,7 +60,7 @@ def sample_rendition(name: str = "720p") -> Rendition:
         average_kbps=3000,
         frame_count=315,
         codec="avc1.64001f",
-        media_path=f"{name}.mp4",
+        media_prefix=f"{name}/",
         playlist_path=f"{name}.m3u8",
     )
 
@@ -69,7 +69,7 @@ def sample_package(asset: Asset, key: str = "k" * 24) -> Package:
     return Package(
         asset_id=asset.id,
         key=key,
-        prefix=package_prefix(asset.id, key),
+        prefix=package_prefix(asset.id, key, "one"),
         duration_seconds=10.5,
         renditions=(sample_rendition(),),
         audio=None,

@@ -325,7 +325,7 @@ def _surround(shop: _Workshop) -> Path:
 @_nasty("published", name="odd-size-4:4:4")
 def _odd_size(shop: _Workshop) -> Path:
     odd = ("-c:v", "libx264", "-preset", "ultrafast", "-pix_fmt", "yuv444p")
-    return shop.run("odd.mp4", *_PICTURE, "-vf", "scale=641:271", *odd)
+    return shop.run("odd.mp4", *_PICTURE, "-vf", "scale=641:271,setsar=1", *odd)
 
 
 @_nasty("published")
@@ -445,4 +445,25 @@ def _pointer(text: str) -> Builder:
 for _what, _content in _POINTING.items():
     _nasty(UnsupportedInputError, name=_what)(_pointer(_content))
 
-POINTING_INPUTS = tuple(_POINTING)
+
+@_nasty(CorruptInputError)
+def _quicktime_reference_to_a_file(shop: _Workshop) -> Path:
+    """A movie whose pictures lie in another file, as QuickTime's alias records (``alis``) say."""
+    content = shop.run("whole.mov", *_PICTURE, *_X264).read_bytes()
+    path = str(shop.canaries.file).encode()
+    padded = path + bytes(len(path) % 2)
+    # Skipped fields are zeros; see mov_read_dref in FFmpeg's libavformat/mov.c for the layout.
+    alias = bytes(10) + b"\x04Disk" + bytes(23 + 12) + b"\x06canary" + bytes(57 + 16 + 4 + 16)
+    alias += struct.pack(">HH", 2, len(padded)) + padded + struct.pack(">HH", 0xFFFF, 0)
+    itself = b"url \0\0\0\x01"
+    entry = content.index(itself) - 4
+    reference = struct.pack(">I4sI", 12 + len(alias), b"alis", 0) + alias
+    grown = len(reference) - 12
+    patched = bytearray(content[:entry] + reference + content[entry + 12 :])
+    for box in (b"moov", b"trak", b"mdia", b"minf", b"dinf", b"dref"):
+        place = content.rindex(box, 0, entry) - 4
+        patched[place : place + 4] = struct.pack(">I", struct.unpack_from(">I", content, place)[0] + grown)
+    return shop.write("reference.mov", bytes(patched))
+
+
+POINTING_INPUTS = (*_POINTING, "quicktime-reference-to-a-file")

@@ -106,7 +106,7 @@ def package() -> Package:
         average_kbps=300,
         frame_count=250,
         codec="avc1.64001f",
-        media_path="240p.mp4",
+        media_prefix="240p/",
         playlist_path="240p.m3u8",
     )
     return Package(
