@@ -115,11 +115,27 @@ def test_a_file_that_is_no_video_fails_with_its_code_and_is_not_retried(jobs: Jo
     assert job["attempt"] == 1
 
 
-def test_a_refused_source_says_where_sources_may_come_from(jobs: JobClient) -> None:
-    job = jobs.process("/etc/hostname")
+def test_a_source_outside_the_roots_is_refused_before_any_run_and_says_what_to_set(jobs: JobClient) -> None:
+    answer = jobs.http.post("/api/v1/jobs", json={"source": "/etc/hostname"})
 
-    assert job["reason"] == "DATA.SOURCE.FORBIDDEN"
-    assert "ALLOWED_ROOTS" in job["message"]
+    assert answer.status_code == 422
+    assert answer.json()["code"] == "DATA.SOURCE.FORBIDDEN"
+    assert "DAILIES_INGEST__ALLOWED_ROOTS" in answer.json()["detail"]
+
+
+def test_what_the_api_does_not_see_the_flow_refuses(stack: Stack, jobs: JobClient) -> None:
+    command = ["prefect", "deployment", "run", "process-asset/on-demand", "-p", "source=/etc/hostname"]
+
+    ran = subprocess.run(
+        [*command, "--watch", "--watch-interval", "1"],
+        env=stack.environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert ran.returncode != 0
+    assert "DATA.SOURCE.FORBIDDEN" in jobs.http.get("/api/v1/jobs", params={"limit": 1}).text
 
 
 def test_prefect_users_run_it_from_the_command_line(stack: Stack, speech: Path, jobs: JobClient) -> None:
