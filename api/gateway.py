@@ -57,6 +57,8 @@ OFFERED_MOVES = frozenset({JobMove.CANCEL, JobMove.RETRY})
 
 PREFECT_ROWS = 200
 """Prefect's own limit of rows an answer (``PREFECT_SERVER_API_DEFAULT_LIMIT``)."""
+BUSY_PAUSES_SECONDS = (0.1, 0.3, 1.0, 2.0)
+"""How long to wait before each further try when Prefect is busy."""
 SCAN_ROWS = 2000
 """Most runs looked at for one page of a text search; the page may then be short, with a cursor to go on."""
 
@@ -89,23 +91,32 @@ async def open_gateway(
     client = PrefectClient(
         api_url or settings.api.url or DEFAULT_API_URL,
         auth_string=secret.get_secret_value() if secret else None,
-        httpx_settings={"transport": _FailFastTransport(retries=1), "timeout": timeout_seconds},
+        httpx_settings={"transport": _PromptTransport(retries=1), "timeout": timeout_seconds},
     )
     async with client:
         yield PrefectGateway(client, crash_attempts)
 
 
-class _FailFastTransport(httpx.AsyncHTTPTransport):
-    """Says at once that Prefect is away; the client alone would retry for a minute while our caller waits."""
+class _PromptTransport(httpx.AsyncHTTPTransport):
+    """Says soon that Prefect is away; the client alone would retry for a minute while our caller waits.
+
+    A 503 is tried again a few times first: that is how Prefect says that its SQLite database was locked for a moment,
+    and that it did nothing.
+    """
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        try:
-            response = await super().handle_async_request(request)
-        except httpx.TransportError as error:
-            raise OrchestratorUnavailableError(f"Prefect does not answer ({type(error).__name__}).") from error
-        if response.status_code in (502, 503):
-            raise OrchestratorUnavailableError(f"Prefect answers {response.status_code}.")
-        return response
+        """Send a request to Prefect."""
+        for pause_seconds in (*BUSY_PAUSES_SECONDS, None):
+            try:
+                response = await super().handle_async_request(request)
+            except httpx.TransportError as error:
+                raise OrchestratorUnavailableError(f"Prefect does not answer ({type(error).__name__}).") from error
+            if response.status_code not in (502, 503):
+                return response
+            await response.aclose()
+            if pause_seconds is not None:
+                await asyncio.sleep(pause_seconds)
+        raise OrchestratorUnavailableError(f"Prefect answers {response.status_code}.")
 
 
 class PrefectGateway:
