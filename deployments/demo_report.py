@@ -78,7 +78,6 @@ def tables(summary: dict[str, Any]) -> RenderableType:
         _chapters(asset["publication"]["chapters"]),
         _pairs("Timings", {step: f"{seconds:.1f} s" for step, seconds in summary["timings"]["steps"].items()}),
         _pairs("Checks", {check["name"]: _verdict(check) for check in summary["checks"]}),
-        _pairs("Links", {name: escape(link) for name, link in summary["links"].items()}),
     ]
     return Group(*parts)
 
@@ -158,7 +157,7 @@ def readable_time(seconds: float) -> str:
 
 def readable_quality(measured: dict[str, float]) -> str:
     """Return ``VMAF 95.3`` or ``SSIM 0.9812``, or a dash where nothing was measured."""
-    return ", ".join(f"{name.upper()} {value:g}" for name, value in measured.items()) or "–"
+    return ", ".join(f"{name.upper()} {value:.4g}" for name, value in measured.items()) or "–"
 
 
 def first_caption_lines(webvtt: str, count: int = CAPTION_LINES) -> list[str]:
