@@ -11,7 +11,7 @@ from prefect.client.schemas.filters import (
     FlowRunFilterStateType,
     FlowRunFilterTags,
 )
-from prefect.client.schemas.objects import StateType
+from prefect.client.schemas.objects import State, StateType
 from prefect.logging import get_run_logger
 from prefect.states import AwaitingRetry
 
@@ -48,7 +48,7 @@ def retry_crashed_jobs() -> list[str]:
     with get_client(sync_client=True) as client:
         for run in client.read_flow_runs(flow_run_filter=crashed):
             if run.run_count < attempts:
-                state = AwaitingRetry(message=f"Attempt {run.run_count} of {attempts} crashed.")
+                state: State[None] = AwaitingRetry(message=f"Attempt {run.run_count} of {attempts} crashed.")
                 client.set_flow_run_state(run.id, state)
                 get_run_logger().warning("Job %s crashed at attempt %d and is tried again.", run.id, run.run_count)
                 again.append(str(run.id))
