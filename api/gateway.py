@@ -44,13 +44,12 @@ from api.cursors import JobPosition, LogPosition, decode_log_positions, encode_l
 from api.progress import StepReport, job_progress
 from api.schemas import Job, JobQuery, LogLine, LogPage, Page, Priority, Transition
 from data.domain.errors import IllegalMoveError, InvalidRequestError, NotFoundError, OrchestratorUnavailableError
-from data.domain.jobs import ALLOWED_MOVES, TERMINAL_STATES, JobMove, JobState, StateView, job_state
+from data.domain.jobs import ALLOWED_MOVES, JOB_TAG, TERMINAL_STATES, JobMove, JobState, StateView, job_state
 
 DEFAULT_API_URL = "http://127.0.0.1:4200/api"
 """Where `make up` serves Prefect; used when Prefect's own ``PREFECT_API_URL`` is not set."""
 
 PROCESS_ASSET = "process-asset/on-demand"
-JOB_TAG = "dailies-job"
 _CANCELLED = "Cancelled by request."
 OFFERED_MOVES = frozenset({JobMove.CANCEL, JobMove.RETRY})
 """The moves that this version of the API can carry out."""

@@ -45,6 +45,7 @@ def packager_arguments(work: WorkFiles, plan: EncodePlan, *, has_audio: bool) ->
         *("--hls_master_playlist_output", f"{_OUTPUT_FOLDER}/{MASTER_NAME}"),
         *("--mpd_output", f"{_OUTPUT_FOLDER}/{DASH_NAME}"),
         *("--hls_playlist_type", "VOD", "--generate_static_live_mpd"),
+        "--use_fake_clock_for_muxer",  # the same parts give the same bytes
     ]
 
 

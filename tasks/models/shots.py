@@ -7,7 +7,7 @@ from scenedetect import AdaptiveDetector, SceneManager, VideoOpenFailure, open_v
 from data.domain.errors import CorruptInputError
 from tasks.media.chapters import Shot
 
-MIN_SHOT_SECONDS = 0.5
+MIN_SHOT_SECONDS = 0.25
 """Two cuts that are nearer than this (flashes, one cut seen twice) count as one."""
 
 

@@ -69,7 +69,7 @@ def sample_package(asset: Asset, key: str = "k" * 24) -> Package:
     return Package(
         asset_id=asset.id,
         key=key,
-        prefix=package_prefix(asset.id, key),
+        prefix=package_prefix(asset.id, key, "one"),
         duration_seconds=10.5,
         renditions=(sample_rendition(),),
         audio=None,

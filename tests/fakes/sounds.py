@@ -1,6 +1,7 @@
 """Sounds for tests: made ones, and cut from real clips."""
 
 import wave
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -13,9 +14,16 @@ Samples = NDArray[np.float32]
 
 def samples_of(path: Path, start_seconds: float = 0, seconds: float | None = None) -> Samples:
     """Read a stretch of a file as mono samples at 16 kHz."""
-    samples = np.concatenate([block.samples for block in read_blocks(path)])
+    samples = _decoded(path)
     start = int(start_seconds * SAMPLE_RATE_HZ)
     return samples[start : None if seconds is None else start + int(seconds * SAMPLE_RATE_HZ)]
+
+
+@lru_cache(maxsize=4)
+def _decoded(path: Path) -> Samples:
+    samples = np.concatenate([block.samples for block in read_blocks(path)])
+    samples.flags.writeable = False
+    return samples
 
 
 def silence(seconds: float) -> Samples:

@@ -38,7 +38,8 @@ def test_places_in_the_object_store() -> None:
 
     assert asset == "ab" * 12
     assert keys.source_key(SHA, ".mp4") == f"sources/ab/{SHA}.mp4"
-    assert keys.package_prefix(asset, "k") == f"packages/{asset}/k/"
+    assert keys.package_prefix(asset, "k", "one") == f"packages/{asset}/k/one/"
+    assert keys.package_record_key(asset, "k") == f"packages/{asset}/k.json"
     assert keys.artifact_prefix(asset, "captions", "k") == f"artifacts/{asset}/captions/k/"
     assert keys.publication_prefix(asset, 7, "0123456789") == f"publications/{asset}/v0007-01234567/"
     assert keys.publication_manifest_key(asset) == f"publications/{asset}/publication.json"

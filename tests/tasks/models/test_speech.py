@@ -100,6 +100,7 @@ def test_no_words_are_invented(name: str, whisper: Path, tmp_path: Path) -> None
     assert transcript.language_probability == 0
 
 
+@pytest.mark.slow
 def test_a_whole_film_without_speech_has_no_words(whisper: Path) -> None:
     assert heard(transcribe(clip("bbb"), whisper, threads=2)) == ""
 
