@@ -519,8 +519,8 @@ class PrefectGateway:
         if outcome.status is SetStateStatus.ABORT:
             return False
         is_cancelling = outcome.state is not None and outcome.state.type is StateType.CANCELLING
-        # Prefect cancels a waiting run at once only if it never had a process; after a retry the last one's pid is still
-        # on record. From `Cancelling` no worker can start it any more, so this cannot race with one.
+        # Prefect cancels a waiting run at once only if it never had a process; after a retry the last pid is still on
+        # record. From `Cancelling` no worker can start it any more, so this cannot race with one.
         if is_cancelling and await self._left_state(run.id) is StateType.SCHEDULED:
             await self._propose(run.id, Cancelled(message=_CANCELLED))
         return True
