@@ -87,7 +87,9 @@ def _demonstrate(home: Path, video: Path | None, keep: bool, console: Console) -
     demo = Demo(home, source, began, console)
     if not keep:
         with Stack(home, environment=environment, report=demo.say) as stack:
-            return demo.run(stack)
+            passed = demo.run(stack)
+        demo.say_where()
+        return passed
     detached = DetachedStack(home, environment)
     try:
         passed = demo.run(detached)
@@ -96,6 +98,7 @@ def _demonstrate(home: Path, video: Path | None, keep: bool, console: Console) -
         raise
     console.print(f"The stack keeps running: {detached.api_url} and {detached.prefect_ui_url}.", highlight=False)
     console.print(f"Stop it with: {detached.how_to_stop}", soft_wrap=True, highlight=False)
+    demo.say_where()
     return passed
 
 
@@ -138,10 +141,16 @@ class Demo:
         self._began = began
         self._console = console
         self._tools = _tools(get_settings().media)
+        self._summary_path: Path | None = None
 
     def say(self, sentence: str) -> None:
         """Show a sentence in passing."""
         self._console.print(sentence, style="dim", markup=False, highlight=False)
+
+    def say_where(self) -> None:
+        """Show where the summary lies, if there is one."""
+        if self._summary_path is not None:
+            self._console.print(str(self._summary_path), soft_wrap=True, markup=False, highlight=False)
 
     def run(self, stack: RunningStack) -> bool:
         """Process the source, show the outcome, write the summary; say whether all checks passed."""
@@ -163,7 +172,7 @@ class Demo:
             self._console.print(f"{name:<12}{link}", soft_wrap=True, markup=False, highlight=False)
         path = self._home / "summary.json"
         path.write_text(json.dumps(summary, indent=2, default=str, ensure_ascii=False), "utf-8")
-        self._console.print(str(path), soft_wrap=True, markup=False, highlight=False)
+        self._summary_path = path
         return all(check["passed"] for check in summary["checks"])
 
     def _watch(self, api: DailiesApi, course: Course, stack: RunningStack) -> JobSnapshot:
