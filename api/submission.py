@@ -66,7 +66,7 @@ def _checked_source(source: str, services: Services) -> str:
     if source.startswith(UPLOAD_SCHEME):
         return _upload_name(source.removeprefix(UPLOAD_SCHEME), services)
     if source.startswith("/"):
-        _check_path(source, services.settings.ingest.allowed_roots)
+        _check_path(source, services.settings.source_roots)
     else:
         _check_address(source, allow_http=services.settings.ingest.allow_private_hosts)
     return file_name(source)
@@ -84,7 +84,7 @@ def _upload_name(upload_id: str, services: Services) -> str:
     return upload.original_name
 
 
-def _check_path(source: str, allowed_roots: list[Path]) -> None:
+def _check_path(source: str, allowed_roots: tuple[Path, ...]) -> None:
     """Refuse what ingest would refuse anyway; it has the last word, because it sees the disk of its own machine."""
     path = Path(source)
     if ".." in path.parts or not source.isprintable():

@@ -70,7 +70,7 @@ def source_limits(settings: Settings) -> SourceLimits:
     ingest = settings.ingest
     return SourceLimits(
         max_bytes=ingest.max_bytes,
-        allowed_roots=tuple(ingest.allowed_roots),
+        allowed_roots=settings.source_roots,
         allow_private_hosts=ingest.allow_private_hosts,
         timeout_seconds=ingest.timeout_seconds,
         max_seconds=settings.media.hard_limit_seconds,
