@@ -40,7 +40,7 @@ fix: setup ## correct what can be corrected by machine
 	$(BIN)/ruff format .
 
 test: setup ## the tests, with a real Prefect server and a real ffmpeg (ARGS="-k name")
-	$(BIN)/python -m pytest -m "not slow" $(ARGS)
+	$(BIN)/python -m pytest -m "not slow" -n auto --maxprocesses 4 --dist loadfile $(ARGS)
 
 test-all: setup ## the slow suites, which `make test` leaves out
 	@$(BIN)/python -m pytest -m slow $(ARGS) || { status=$$?; \

@@ -4,7 +4,7 @@ import json
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -79,16 +79,15 @@ def httpx_join(base: str, path: str) -> str:
 
 
 def test_the_same_source_with_the_same_recipe_is_not_encoded_again(
-    jobs: JobClient, published: dict, speech: Path, media_root: Path
+    jobs: JobClient, published: dict, speech: Path, media_root: Path, wait_until: Callable[..., None]
 ) -> None:
     copy = media_root / "copy of speech.mp4"
     shutil.copy(speech, copy)
 
     again = jobs.succeed(str(copy), overrides=QUICK, title="Two Cities")
 
-    log = jobs.log_text(again["id"])
-    assert "Nothing to encode" in log
-    assert "Nothing to publish" in log
+    assert "Nothing to encode" in jobs.log_text(again["id"])
+    wait_until(lambda: "Nothing to publish" in jobs.log_text(again["id"]), 10, "the last lines of the log to arrive")
     assert again["asset_id"] == published["asset_id"]
     assert jobs.publication(again)["version"] == 1
 
