@@ -104,6 +104,18 @@ def test_a_changed_caption_option_does_not_encode_again(jobs: JobClient, publish
     assert max(len(line) for line in lines if "-->" not in line) <= 24
 
 
+def test_an_upload_becomes_a_published_video(jobs: JobClient) -> None:
+    with clip("carphone_pristine").open("rb") as file:
+        uploaded = jobs.http.post("/api/v1/uploads", files={"file": ("my clip.mp4", file, "video/mp4")}).json()
+
+    job = jobs.succeed(uploaded["source"], recipe="quick")
+
+    publication = jobs.publication(job)
+    assert publication["title"] == "my clip.mp4"
+    assert publication["captions"] == []
+    assert [(rendition["width"], rendition["height"]) for rendition in publication["renditions"]] == [(176, 144)]
+
+
 def test_a_file_that_is_no_video_fails_with_its_code_and_is_not_retried(jobs: JobClient, media_root: Path) -> None:
     text = media_root / "notes.mp4"
     text.write_text("This is not a video.\n" * 100)
