@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
+from typing import Literal
 
 from data.domain.assets import SourceFacts
 from data.domain.publications import GateCheck, GateReport, Package, Rendition, SourceMeasures
@@ -88,7 +89,7 @@ class _Playback:
 
     def _play(self, rendition: Rendition) -> ToolLog | None:
         master = self.directory / self.package.master_path
-        order = [item.playlist_path for item in variants(self._text(self.package.master_path))]
+        order = [item.playlist_path for item in variants(master.read_text(encoding="utf-8"))]
         has_audio = self.package.audio is not None
         return self.inspector.decode_variant(master, order.index(rendition.playlist_path), has_audio=has_audio)
 
@@ -152,12 +153,11 @@ class _Playback:
         frames = log.decoded.get("video", Decoded()).frames
         lasts = float(frames / Fraction(rendition.frame_rate))
         drift = lasts - self.facts.duration_seconds
+        outcome: Literal["passed", "refused"] = "passed"
+        if abs(drift) > self.options.max_duration_drift_seconds:
+            outcome = "refused"
         detail = f"{lasts:.3f} s, {drift:+.3f} s against the source."
-        return GateCheck(
-            name="duration",
-            outcome="passed" if abs(drift) <= self.options.max_duration_drift_seconds else "refused",
-            detail=detail,
-        )
+        return GateCheck(name="duration", outcome=outcome, detail=detail)
 
 
 def _is_of_size(track: Track | None, rendition: Rendition) -> bool:

@@ -2,19 +2,21 @@
 
 The only slow step is one ffmpeg process (:mod:`tasks.media.arguments`); what follows copies streams and looks at a few
 dozen small frames. Nothing is believed on an exit code: what was decoded and encoded is counted and held against what
-probing promised.
+probing promised (:mod:`tasks.media.accounts`).
 """
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 from data.domain.assets import Asset, SourceFacts
-from data.domain.errors import CorruptInputError, EncodeFailedError, TruncatedInputError
+from data.domain.errors import EncodeFailedError
 from data.domain.publications import AudioRendition, Package, PosterCandidate, Rendition, SpriteSheet
 from data.domain.recipes import Recipe
+from tasks.media.accounts import blamed, verified_frame_count
 from tasks.media.arguments import WorkFiles, encode_arguments
 from tasks.media.frames import best_frames, extract_frame, judge_frames, raw_pictures, write_jpeg
-from tasks.media.measures import Decoded, ToolLog, read_log
+from tasks.media.measures import ToolLog, read_log
 from tasks.media.packaging import DASH_NAME, MASTER_NAME, MP4_NAME, write_progressive, write_tracks
 from tasks.media.plan import AUDIO_RATE_HZ, EncodePlan, plan_encode
 from tasks.media.playlists import variants
@@ -25,20 +27,6 @@ from tasks.media.tools import Toolset
 
 POSTER_NAME = "poster.jpg"
 _MOST_CANDIDATES = 12
-
-_MISSING_SECONDS = 0.5
-"""So much picture may be missing at the end: containers round, and a last frame's duration is a guess."""
-_MISSING_FRAMES = 2
-_DECODED_SHARE = 0.85
-"""Fewer pictures than this out of the source's packets is damage; hidden and empty packets explain the rest."""
-
-_BAD_INPUT_MARKS = (
-    "Error opening input",
-    "Invalid data found when processing input",
-    "moov atom not found",
-    "Could not find codec parameters",
-    "Cannot determine format of input stream",
-)
 
 
 def transcode(
@@ -80,37 +68,24 @@ def transcode(
     """
     facts = asset.facts
     plan = plan_encode(facts, recipe)
-    work = WorkFiles(scratch)
-    has_audio = facts.audio is not None
+    attempt = _Attempt(facts, plan, WorkFiles(scratch), directory, tools, limits, run_id)
     arguments = encode_arguments(
-        source, facts, recipe, plan, work, input_arguments=SAFE_INPUT_ARGUMENTS, encoder_threads=encoder_threads
+        source,
+        facts,
+        recipe,
+        plan,
+        attempt.work,
+        input_arguments=SAFE_INPUT_ARGUMENTS,
+        encoder_threads=encoder_threads,
     )
-    log = _encode(arguments, plan, work, tools, limits, on_progress, run_id)
-    frame_count = verified_frame_count(log, facts, plan, work)
+    log = attempt.encode(arguments, on_progress)
+    frame_count = verified_frame_count(log, facts, plan, attempt.work)
     duration = float(frame_count / plan.frame_rate)
-
-    language = _language(facts)
-    write_tracks(
-        work, plan, directory, has_audio=has_audio, language=language, tools=tools, limits=limits, run_id=run_id
-    )
-    mp4 = directory / MP4_NAME
-    write_progressive(work, plan, mp4, has_audio=has_audio, tools=tools, limits=limits, run_id=run_id)
-    sprite = _write_sprite(work, plan, duration, directory)
-    candidates = _write_candidates(work, plan, directory)
-    extract_frame(
-        work.rung(plan.rungs[0].spec.name),
-        candidates[0].at_seconds,
-        directory / POSTER_NAME,
-        tools,
-        log_path=work.directory / "poster.log",
-        limits=limits,
-        run_id=run_id,
-    )
-    files = {
-        path.relative_to(directory).as_posix(): path.stat().st_size
-        for path in sorted(directory.rglob("*"))
-        if path.is_file()
-    }
+    attempt.package()
+    sprite = attempt.sprite(duration)
+    candidates = attempt.candidates()
+    attempt.poster(candidates[0].at_seconds)
+    files = _sizes(directory)
     codecs = _codecs(directory)
     return Package(
         asset_id=asset.id,
@@ -126,10 +101,93 @@ def transcode(
         sprite=sprite,
         master_path=MASTER_NAME,
         dash_path=DASH_NAME,
-        measures=log.measures(duration, has_audio=has_audio),
+        measures=log.measures(duration, has_audio=facts.audio is not None),
         tools=tools.versions(encoder_threads),
         files=files,
     )
+
+
+@dataclass(frozen=True)
+class _Attempt:
+    """One attempt at one source: what it works with, and its steps in the order of their calls."""
+
+    facts: SourceFacts
+    plan: EncodePlan
+    work: WorkFiles
+    directory: Path
+    tools: Toolset
+    limits: Limits
+    run_id: str
+
+    def encode(self, arguments: list[str], on_progress: Callable[[Progress], None] | None) -> ToolLog:
+        """Run the one decode and return its own account of it."""
+        try:
+            run_ffmpeg(
+                arguments,
+                tools=self.tools,
+                log_path=self.work.log,
+                limits=self.limits,
+                expected_seconds=self.plan.duration_seconds,
+                on_progress=on_progress,
+                run_id=self.run_id,
+            )
+        except EncodeFailedError as error:
+            raise blamed(error, read_log(self.work.log)) from error
+        return read_log(self.work.log)
+
+    def package(self) -> None:
+        """Write tracks, playlists and the progressive MP4."""
+        has_audio = self.facts.audio is not None
+        write_tracks(
+            self.work,
+            self.plan,
+            self.directory,
+            has_audio=has_audio,
+            language=_language(self.facts),
+            tools=self.tools,
+            limits=self.limits,
+            run_id=self.run_id,
+        )
+        write_progressive(
+            self.work,
+            self.plan,
+            self.directory / MP4_NAME,
+            has_audio=has_audio,
+            tools=self.tools,
+            limits=self.limits,
+            run_id=self.run_id,
+        )
+
+    def sprite(self, duration_seconds: float) -> SpriteSheet:
+        """Write the scrubbing sprite."""
+        stills = self.plan.tiles
+        tiles = raw_pictures(self.work.tiles, stills.width, stills.height)
+        return write_sprite(tiles, stills, self.plan.frame_rate, duration_seconds, self.directory)
+
+    def candidates(self) -> tuple[PosterCandidate, ...]:
+        """Write the frames that could be the poster, best first."""
+        stills = self.plan.candidates
+        pictures = raw_pictures(self.work.candidates, stills.width, stills.height)
+        times = [float(index * stills.step_frames / self.plan.frame_rate) for index in range(len(pictures))]
+        (self.directory / "candidates").mkdir()
+        written = []
+        for rank, frame in enumerate(best_frames(judge_frames(pictures, times), _MOST_CANDIDATES), start=1):
+            path = f"candidates/{rank:02}.jpg"
+            write_jpeg(pictures[frame.index], self.directory / path)
+            written.append(PosterCandidate(path=path, at_seconds=frame.at_seconds, score=frame.quality.score))
+        return tuple(written)
+
+    def poster(self, at_seconds: float) -> None:
+        """Write the poster at the size of the top rung."""
+        extract_frame(
+            self.work.rung(self.plan.rungs[0].spec.name),
+            at_seconds,
+            self.directory / POSTER_NAME,
+            self.tools,
+            log_path=self.work.directory / "poster.log",
+            limits=self.limits,
+            run_id=self.run_id,
+        )
 
 
 def _language(facts: SourceFacts) -> str | None:
@@ -137,99 +195,9 @@ def _language(facts: SourceFacts) -> str | None:
     return None if language in (None, "", "und") else language
 
 
-def _encode(
-    arguments: list[str],
-    plan: EncodePlan,
-    work: WorkFiles,
-    tools: Toolset,
-    limits: Limits,
-    on_progress: Callable[[Progress], None] | None,
-    run_id: str,
-) -> ToolLog:
-    """Run the one decode and return its own account of it."""
-    try:
-        run_ffmpeg(
-            arguments,
-            tools=tools,
-            log_path=work.log,
-            limits=limits,
-            expected_seconds=plan.duration_seconds,
-            on_progress=on_progress,
-            run_id=run_id,
-        )
-    except EncodeFailedError as error:
-        raise blamed(error, read_log(work.log)) from error
-    return read_log(work.log)
-
-
-def blamed(error: EncodeFailedError, log: ToolLog) -> EncodeFailedError | CorruptInputError:
-    """Return the error that says whether source or encoder was at fault when ffmpeg failed."""
-    said = f"{error.message}\n{error.facts.get('stderr_tail', '')}"
-    decoded = log.decoded.get("video")
-    nothing_decoded = decoded is not None and decoded.frames == 0
-    if nothing_decoded or (decoded and decoded.errors) or any(mark in said for mark in _BAD_INPUT_MARKS):
-        return CorruptInputError("The source's picture cannot be decoded.", error.facts)
-    return error
-
-
-def verified_frame_count(log: ToolLog, facts: SourceFacts, plan: EncodePlan, work: WorkFiles) -> int:
-    """Return how many frames every rung has, after holding them against what the source promised.
-
-    Up to half a second (or two frames) may be missing at the end, or too many there.
-
-    Raises:
-        CorruptInputError: Nothing or too little could be decoded, or clearly more than there was a time for.
-        TruncatedInputError: The pictures end early without a sign of damage.
-        EncodeFailedError: The rungs differ in their number of frames.
-    """
-    decoded = log.decoded.get("video", Decoded())
-    counts = {rung.spec.name: log.frames_to(work.rung(rung.spec.name)) for rung in plan.rungs}
-    encoded = min(counts.values())
-    details = {
-        "promised_frames": plan.frame_count,
-        "encoded_frames": encoded,
-        "packets": decoded.packets,
-        "decoded_frames": decoded.frames,
-        "decode_errors": decoded.errors,
-    }
-    if encoded == 0 or _is_mostly_damaged(decoded, facts):
-        message = f"Only {decoded.frames} of {decoded.packets} pictures of the source can be decoded."
-        raise CorruptInputError(message, details)
-    tolerance = max(_MISSING_FRAMES, _MISSING_SECONDS * plan.frame_rate)
-    message = f"The source promised {plan.frame_count} frames and gave {encoded}."
-    if encoded > plan.frame_count + tolerance:
-        raise CorruptInputError(f"{message} Its time stamps start over.", details)
-    if encoded < plan.frame_count - tolerance:
-        # A cut leaves one broken picture behind; more of them are damage.
-        raise (CorruptInputError if decoded.errors > _MISSING_FRAMES else TruncatedInputError)(message, details)
-    if encoded != max(counts.values()):
-        raise EncodeFailedError(f"The rungs have different numbers of frames: {counts}.", details)
-    return encoded
-
-
-def _is_mostly_damaged(decoded: Decoded, facts: SourceFacts) -> bool:
-    promised = max(decoded.packets, facts.video.packet_count or 0)
-    # Interlaced H.264 may come as one packet a field, two a frame.
-    expected = promised / 2 if facts.video.is_interlaced else promised
-    return decoded.frames < expected * _DECODED_SHARE - _MISSING_FRAMES
-
-
-def _write_sprite(work: WorkFiles, plan: EncodePlan, duration_seconds: float, directory: Path) -> SpriteSheet:
-    tiles = raw_pictures(work.tiles, plan.tiles.width, plan.tiles.height)
-    return write_sprite(tiles, plan.tiles, plan.frame_rate, duration_seconds, directory)
-
-
-def _write_candidates(work: WorkFiles, plan: EncodePlan, directory: Path) -> tuple[PosterCandidate, ...]:
-    pictures = raw_pictures(work.candidates, plan.candidates.width, plan.candidates.height)
-    step = plan.candidates.step_frames
-    times = [float(index * step / plan.frame_rate) for index in range(len(pictures))]
-    (directory / "candidates").mkdir()
-    written = []
-    for rank, frame in enumerate(best_frames(judge_frames(pictures, times), _MOST_CANDIDATES), start=1):
-        path = f"candidates/{rank:02}.jpg"
-        write_jpeg(pictures[frame.index], directory / path)
-        written.append(PosterCandidate(path=path, at_seconds=frame.at_seconds, score=frame.quality.score))
-    return tuple(written)
+def _sizes(directory: Path) -> dict[str, int]:
+    paths = sorted(path for path in directory.rglob("*") if path.is_file())
+    return {path.relative_to(directory).as_posix(): path.stat().st_size for path in paths}
 
 
 def _codecs(directory: Path) -> dict[str, tuple[str, ...]]:

@@ -1,0 +1,76 @@
+"""Hold what ffmpeg says that it did against what probing promised; pure.
+
+An exit code of 0 proves nothing: a truncated file ends so with half its frames, a damaged one with frozen pictures.
+"""
+
+from data.domain.assets import SourceFacts
+from data.domain.errors import CorruptInputError, EncodeFailedError, TruncatedInputError
+from tasks.media.arguments import WorkFiles
+from tasks.media.measures import Decoded, ToolLog
+from tasks.media.plan import EncodePlan
+
+_MISSING_SECONDS = 0.5
+"""So much picture may be missing at the end: containers round, and a last frame's duration is a guess."""
+_MISSING_FRAMES = 2
+_DECODED_SHARE = 0.85
+"""Fewer pictures than this out of the source's packets is damage; hidden and empty packets explain the rest."""
+
+_BAD_INPUT_MARKS = (
+    "Error opening input",
+    "Invalid data found when processing input",
+    "moov atom not found",
+    "Could not find codec parameters",
+    "Cannot determine format of input stream",
+)
+
+
+def blamed(error: EncodeFailedError, log: ToolLog) -> EncodeFailedError | CorruptInputError:
+    """Return the error that says whether source or encoder was at fault when ffmpeg failed."""
+    said = f"{error.message}\n{error.facts.get('stderr_tail', '')}"
+    decoded = log.decoded.get("video")
+    nothing_decoded = decoded is not None and decoded.frames == 0
+    if nothing_decoded or (decoded and decoded.errors) or any(mark in said for mark in _BAD_INPUT_MARKS):
+        return CorruptInputError("The source's picture cannot be decoded.", error.facts)
+    return error
+
+
+def verified_frame_count(log: ToolLog, facts: SourceFacts, plan: EncodePlan, work: WorkFiles) -> int:
+    """Return how many frames every rung has, after holding them against what the source promised.
+
+    Up to half a second (or two frames) may be missing at the end, or too many there.
+
+    Raises:
+        CorruptInputError: Nothing or too little could be decoded, or clearly more than there was a time for.
+        TruncatedInputError: The pictures end early without a sign of damage.
+        EncodeFailedError: The rungs differ in their number of frames.
+    """
+    decoded = log.decoded.get("video", Decoded())
+    counts = {rung.spec.name: log.frames_to(work.rung(rung.spec.name)) for rung in plan.rungs}
+    encoded = min(counts.values())
+    details = {
+        "promised_frames": plan.frame_count,
+        "encoded_frames": encoded,
+        "packets": decoded.packets,
+        "decoded_frames": decoded.frames,
+        "decode_errors": decoded.errors,
+    }
+    if encoded == 0 or _is_mostly_damaged(decoded, facts):
+        message = f"Only {decoded.frames} of {decoded.packets} pictures of the source can be decoded."
+        raise CorruptInputError(message, details)
+    tolerance = max(_MISSING_FRAMES, _MISSING_SECONDS * plan.frame_rate)
+    message = f"The source promised {plan.frame_count} frames and gave {encoded}."
+    if encoded > plan.frame_count + tolerance:
+        raise CorruptInputError(f"{message} Its time stamps start over.", details)
+    if encoded < plan.frame_count - tolerance:
+        # A cut leaves one broken picture behind; more of them are damage.
+        raise (CorruptInputError if decoded.errors > _MISSING_FRAMES else TruncatedInputError)(message, details)
+    if encoded != max(counts.values()):
+        raise EncodeFailedError(f"The rungs have different numbers of frames: {counts}.", details)
+    return encoded
+
+
+def _is_mostly_damaged(decoded: Decoded, facts: SourceFacts) -> bool:
+    promised = max(decoded.packets, facts.video.packet_count or 0)
+    # Interlaced H.264 may come as one packet a field, two a frame.
+    expected = promised / 2 if facts.video.is_interlaced else promised
+    return decoded.frames < expected * _DECODED_SHARE - _MISSING_FRAMES
