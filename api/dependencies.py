@@ -3,7 +3,7 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import Depends, Request
 from fastapi.concurrency import run_in_threadpool
@@ -33,7 +33,8 @@ class Services:
 async def open_services(settings: Settings, prefect_api_url: str) -> AsyncIterator[Services]:
     """Open the doors; none of them connects before its first use, so the API starts while others are still starting."""
     database = Database(settings.catalogue_url)
-    store = open_store(settings.storage_url, **settings.storage_options)
+    options: dict[str, Any] = dict(settings.storage_options)
+    store = open_store(settings.storage_url, **options)
     crash_attempts = settings.orchestration.crash_attempts
     try:
         async with open_gateway(prefect_api_url, crash_attempts=crash_attempts) as gateway:

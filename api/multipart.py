@@ -17,7 +17,8 @@ FILE_FIELD = "file"
 """The name of the form field that carries the file."""
 FLUSH_BYTES = 1024 * 1024
 """How much is gathered before a thread writes it: the event loop never waits for a disk."""
-MAX_HEADER_BYTES = 16 * 1024
+MAX_HEADER_BYTES = 8 * 1024
+"""Longest header of a part."""
 MAX_OTHER_BYTES = 64 * 1024
 """Room for form fields beside the file, which are read over."""
 
@@ -85,6 +86,7 @@ class _Reader:
                 "on_headers_finished": self._headers_finished,
                 "on_end": self._end,
             },
+            max_header_size=MAX_HEADER_BYTES,
         )
 
     def feed(self, chunk: bytes) -> None:
@@ -122,15 +124,9 @@ class _Reader:
 
     def _header_field(self, data: bytes, start: int, end: int) -> None:
         self._header += data[start:end]
-        self._check_header()
 
     def _header_value(self, data: bytes, start: int, end: int) -> None:
         self._value += data[start:end]
-        self._check_header()
-
-    def _check_header(self) -> None:
-        if len(self._header) + len(self._value) > MAX_HEADER_BYTES:
-            raise InvalidRequestError(f"A part's header is longer than {MAX_HEADER_BYTES} bytes.")
 
     def _end_header(self) -> None:
         if self._header.lower() == b"content-disposition":

@@ -70,4 +70,5 @@ class Publications:
 
     def _read_version(self, asset_id: str, version: int) -> PublicationManifest | None:
         with self._database.session() as session:
-            return PublicationRepository(session).find(asset_id, version)
+            versions = PublicationRepository(session).versions(asset_id)
+        return next((each for each in versions if each.version == version), None)

@@ -2,14 +2,14 @@
 
 from datetime import datetime
 from enum import StrEnum
-from typing import Annotated, Any, Generic, TypeVar
+from typing import Annotated, Any, Generic, Literal, TypeVar
 
 import orjson
 from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field
 
 from data.domain.assets import SourceFacts
 from data.domain.jobs import JobMove, JobState
-from data.domain.publications import GateReport, Rendition, SpriteSheet
+from data.domain.publications import AudioRendition, GateReport, Rendition, SpriteSheet, ToolVersions
 
 MAX_METADATA_BYTES = 16 * 1024
 """Largest ``metadata`` of a job, as JSON."""
@@ -143,6 +143,16 @@ class Page(Answer, Generic[Item]):
     )
 
 
+class LogLevel(StrEnum):
+    """How grave a line of a log is."""
+
+    DEBUG = "DEBUG"
+    INFO = "INFO"
+    WARNING = "WARNING"
+    ERROR = "ERROR"
+    CRITICAL = "CRITICAL"
+
+
 class LogLine(Answer):
     """One line that a job, or its child on the `gpu` pool, logged."""
 
@@ -203,9 +213,10 @@ class CaptionLink(Answer):
     language: str
     label: str
     vtt_url: str
-    srt_url: str | None = None
+    srt_url: str
     word_count: int
     cue_count: int
+    first_lines: tuple[str, ...] = ()
     model: str
 
 
@@ -227,11 +238,13 @@ class Publication(Answer):
     title: str
     duration_seconds: float
     urls: PlaybackUrls
-    renditions: tuple[Rendition, ...]
+    renditions: tuple[Rendition, ...] = Field(description="Highest first.")
+    audio: AudioRendition | None
     captions: tuple[CaptionLink, ...]
     chapters: tuple[ChapterMark, ...]
     sprite: SpriteSheet
-    gate: GateReport
+    gate: GateReport = Field(description="What was checked before it became public.")
+    tools: ToolVersions
     notes: tuple[str, ...] = ()
     size_bytes: int
 
@@ -244,6 +257,12 @@ class AssetAnswer(Answer):
     original_name: str
     facts: SourceFacts
     publication: Publication | None = Field(default=None, description="`null` until something is published.")
+
+
+class Alive(Answer):
+    """The process answers."""
+
+    status: Literal["alive"] = "alive"
 
 
 class Dependency(Answer):
@@ -259,7 +278,7 @@ class Dependency(Answer):
 class Readiness(Answer):
     """Whether work can be taken: `ready`, `degraded` (taken, but something is missing) or `unavailable`."""
 
-    status: str
+    status: Literal["ready", "degraded", "unavailable"]
     dependencies: tuple[Dependency, ...]
     jobs: dict[str, int] = Field(default_factory=dict, description="Unfinished jobs by state.")
 

@@ -11,11 +11,12 @@ from data.domain.errors import (
     DailiesError,
     FailureClass,
     InvalidRequestError,
+    NotFoundError,
     SourceForbiddenError,
     SourceNotFoundError,
 )
 from data.recipes import load_recipe
-from data.repositories import UploadRepository
+from data.repositories import UploadRepository, UploadState
 
 UPLOAD_SCHEME = "upload:"
 
@@ -65,26 +66,34 @@ def _check_recipe(request: JobRequest) -> None:
 
 def _check_source(source: str, services: Services) -> None:
     if source.startswith(UPLOAD_SCHEME):
-        with services.database.session() as session:
-            UploadRepository(session).get(source.removeprefix(UPLOAD_SCHEME))
+        _check_upload(source.removeprefix(UPLOAD_SCHEME), services)
     elif source.startswith("/"):
         _check_path(source, services.settings.ingest.allowed_roots)
     else:
         _check_address(source, allow_http=services.settings.ingest.allow_private_hosts)
 
 
+def _check_upload(upload_id: str, services: Services) -> None:
+    facts = {"field": "source", "upload_id": upload_id}
+    try:
+        with services.database.session() as session:
+            upload = UploadRepository(session).get(upload_id)
+    except NotFoundError as error:
+        raise SourceNotFoundError(error.message, facts) from error
+    if upload.state is not UploadState.COMPLETE:
+        raise SourceNotFoundError(f"The upload {upload_id} is not complete.", facts)
+
+
 def _check_path(source: str, allowed_roots: list[Path]) -> None:
-    """Refuse what ingest will refuse anyway. It has the last word: it follows links, and sees its own machine's disk."""
+    """Refuse what ingest would refuse anyway; it has the last word, because it sees the disk of its own machine."""
     path = Path(source)
     if ".." in path.parts or not source.isprintable():
         raise SourceForbiddenError("A path may not contain `..` or control characters.", {"field": "source"})
-    roots = [root.expanduser() for root in allowed_roots]
-    if not any(path.is_relative_to(root) or path.is_relative_to(root.resolve()) for root in roots):
+    real = path.resolve()
+    if not any(path.is_relative_to(root) or real.is_relative_to(root.resolve()) for root in allowed_roots):
         raise SourceForbiddenError(
             "The source lies outside the allowed roots (setting `ingest.allowed_roots`).", {"field": "source"}
         )
-    if path.is_dir():
-        raise SourceNotFoundError("The source is a folder; a job takes one file.", {"field": "source"})
 
 
 def _check_address(source: str, *, allow_http: bool) -> None:

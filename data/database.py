@@ -11,15 +11,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import portalocker
-from alembic import command
-from alembic.config import Config
 from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url, text
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.orm import Session
 
 from data.domain.errors import CatalogueUnavailableError
+from data.locks import file_lock
 
 SQLITE_BUSY_SECONDS = 30
 CONNECT_TIMEOUT_SECONDS = 10
@@ -114,7 +112,7 @@ def typed_errors() -> Iterator[None]:
     """Translate what the driver says when the database is not there, not reachable, or too busy."""
     try:
         yield
-    except (OperationalError, InterfaceError, PoolTimeoutError) as error:
+    except (OperationalError, InterfaceError, PoolTimeoutError, sqlite3.OperationalError) as error:
         raise CatalogueUnavailableError(f"The catalogue did not answer: {_first_line(error)}") from error
     except DBAPIError as error:
         if not error.connection_invalidated:
@@ -164,12 +162,13 @@ def _sqlite_lock(url: URL) -> Iterator[None]:
     if url.get_backend_name() != "sqlite" or not url.database or url.database == ":memory:":
         yield
         return
-    Path(url.database).parent.mkdir(parents=True, exist_ok=True)
+    path = Path(f"{url.database}.migrate.lock")
     try:
-        with portalocker.Lock(f"{url.database}.migrate.lock", timeout=MIGRATION_LOCK_TIMEOUT_SECONDS):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with file_lock(path, MIGRATION_LOCK_TIMEOUT_SECONDS):
             yield
-    except portalocker.exceptions.LockException as error:
-        raise CatalogueUnavailableError("Another process migrates the catalogue and does not end.") from error
+    except OSError as error:
+        raise CatalogueUnavailableError(f"The catalogue cannot be migrated: {error}") from error
 
 
 def _lock_postgres(connection: Connection) -> None:
@@ -179,6 +178,9 @@ def _lock_postgres(connection: Connection) -> None:
 
 
 def _upgrade(connection: Connection) -> None:
+    from alembic import command  # takes a second, which runs should not spend
+    from alembic.config import Config
+
     config = Config()
     config.set_main_option("script_location", str(_MIGRATIONS).replace("%", "%%"))
     config.attributes["connection"] = connection

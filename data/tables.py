@@ -3,7 +3,18 @@
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import JSON, BigInteger, DateTime, Dialect, ForeignKey, ForeignKeyConstraint, Index, MetaData, String
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    DateTime,
+    Dialect,
+    Float,
+    ForeignKey,
+    ForeignKeyConstraint,
+    Index,
+    MetaData,
+    String,
+)
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 from sqlalchemy.types import TypeDecorator
@@ -65,7 +76,7 @@ class AssetRow(Base):
     original_name: Mapped[str]
     facts: Mapped[JsonObject]
     size_bytes: Mapped[int] = mapped_column(BigInteger)
-    duration_seconds: Mapped[float]
+    duration_seconds: Mapped[float] = mapped_column(Float(53))
     created_at: Mapped[datetime]
 
 

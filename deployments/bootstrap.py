@@ -4,16 +4,27 @@
 and registers the deployments of ``prefect.yaml`` with ``prefect deploy --all``.
 """
 
+import asyncio
 import logging
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 import orjson
-from prefect.client.orchestration import get_client
+from prefect.client.orchestration import SyncPrefectClient, get_client
+from prefect.client.schemas.filters import (
+    DeploymentFilter,
+    DeploymentFilterName,
+    FlowRunFilter,
+    FlowRunFilterExpectedStartTime,
+    FlowRunFilterState,
+    FlowRunFilterStateType,
+)
+from prefect.client.schemas.objects import StateType
 from prefect.filesystems import RemoteFileSystem
 from prefect.settings import get_current_settings
 from pydantic import BaseModel, SecretStr
@@ -29,6 +40,8 @@ from deployments.zombies import apply_automation, crash_silent_runs
 logger = logging.getLogger(__name__)
 
 DEPLOY_SECONDS = 120
+LEAST_HEARTBEAT = 30
+UPKEEP = "every-minute"
 # Settings that a run needs although Prefect, not we, reads them: the worker may have been started by hand.
 RUN_TUNING = (
     "PREFECT_RESULTS_PERSIST_BY_DEFAULT",
@@ -53,9 +66,15 @@ def bootstrap(settings: Settings, project: Path = PROJECT) -> None:
     with get_client(sync_client=True) as client:
         for pool in wanted_pools(settings.orchestration):
             apply_pool(client, pool, project, environment)
-    save_result_storage(settings)
-    apply_automation(crash_silent_runs(get_current_settings().flows.heartbeat_frequency or 30))
+    asyncio.run(_apply_documents(settings))
     deploy_all(project)
+    with get_client(sync_client=True) as client:
+        drop_missed_upkeep(client)
+
+
+async def _apply_documents(settings: Settings) -> None:
+    await save_result_storage(settings)
+    await apply_automation(crash_silent_runs(get_current_settings().flows.heartbeat_frequency or LEAST_HEARTBEAT))
 
 
 def run_environment(settings: Settings) -> dict[str, str]:
@@ -88,7 +107,7 @@ def _holds_password(value: str) -> bool:
     return "://" in value and urlsplit(value).password is not None
 
 
-def save_result_storage(settings: Settings) -> None:
+async def save_result_storage(settings: Settings) -> None:
     """Keep task results in the bucket when the object store is one; a local store needs no block.
 
     The keys are not in it (its settings can be read through Prefect's API): s3fs takes them from the environment.
@@ -100,11 +119,11 @@ def save_result_storage(settings: Settings) -> None:
     )
     name = RESULT_BLOCK.rpartition("/")[2]
     try:
-        existing = RemoteFileSystem.load(name)
+        existing = await RemoteFileSystem.aload(name)
     except ValueError:  # Prefect's word for: there is none
         existing = None
     if existing is None or (existing.basepath, existing.settings) != (wanted.basepath, wanted.settings):
-        wanted.save(name, overwrite=True)
+        await wanted.asave(name, overwrite=True)
 
 
 def _filesystem_settings(storage: StorageSettings) -> dict[str, Any]:
@@ -133,6 +152,24 @@ def deploy_all(project: Path, report: Callable[[str], None] = logger.info) -> No
     if done.returncode != 0:
         raise ComponentError(f"`prefect deploy --all` failed with exit code {done.returncode}:\n{output}")
     report(output)
+
+
+def drop_missed_upkeep(client: SyncPrefectClient) -> int:
+    """Delete the upkeep runs that fell due while nothing ran, and return how many.
+
+    Otherwise the workers go through each of them first, and the first job waits for half a minute.
+    """
+    due = FlowRunFilter(
+        state=FlowRunFilterState(type=FlowRunFilterStateType(any_=[StateType.SCHEDULED])),
+        expected_start_time=FlowRunFilterExpectedStartTime(before_=datetime.now(UTC)),
+    )
+    upkeep = DeploymentFilter(name=DeploymentFilterName(any_=[UPKEEP]))
+    # One page is enough: Prefect schedules at most 100 runs ahead.
+    runs = client.read_flow_runs(flow_run_filter=due, deployment_filter=upkeep)
+    missed = [run.id for run in runs if run.auto_scheduled]
+    for run_id in missed:
+        client.delete_flow_run(run_id)
+    return len(missed)
 
 
 def main() -> None:

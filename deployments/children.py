@@ -38,6 +38,14 @@ class Command:
     user_id: int | None = None
 
 
+def guarded(command: Command, parent_pid: int) -> list[str]:
+    """Return the command line that runs the component as its user and ends it with its parent."""
+    user = "-" if command.user_id is None else str(command.user_id)
+    guard_path = str(Path(guard.__file__).resolve())
+    options = [str(parent_pid), str(int(command.stop_signal)), user]
+    return [sys.executable, "-I", "-S", guard_path, *options, "--", *command.argv]
+
+
 class Child:
     """One started component; lives until :meth:`stop`."""
 
@@ -49,11 +57,9 @@ class Child:
 
     def _start(self) -> subprocess.Popen[bytes]:
         command = self.command
-        user = "-" if command.user_id is None else str(command.user_id)
-        guarded = [sys.executable, "-I", "-S", guard.__file__, str(os.getpid()), str(int(command.stop_signal)), user]
         with self.log_path.open("ab") as log:
             return subprocess.Popen(
-                [*guarded, "--", *command.argv],
+                guarded(command, os.getpid()),
                 cwd=command.directory,
                 env=dict(command.environment),
                 stdin=subprocess.DEVNULL,

@@ -78,11 +78,15 @@ class Addresses:
 def child_environment(
     home: Path, stack_id: str, addresses: Addresses, project: Path, overrides: Mapping[str, str]
 ) -> dict[str, str]:
-    """Return the whole environment of the stack's children; overrides win over everything."""
+    """Return the whole environment of the stack's children.
+
+    Overrides win over what is inherited, but not over where this stack has put its parts.
+    """
     inherited = {name: value for name, value in os.environ.items() if name not in FOREIGN}
     return {
         **TUNING,
         **inherited,
+        **overrides,
         MARKER: stack_id,
         "PYTHONPATH": os.pathsep.join(filter(None, [str(project), inherited.get("PYTHONPATH")])),
         "PREFECT_HOME": str(home / "prefect"),
@@ -91,10 +95,15 @@ def child_environment(
         **result_storage(addresses.storage_url),
         "DAILIES_HOME": str(home),
         "DAILIES_CATALOGUE__URL": addresses.catalogue_url,
+        "DAILIES_STORAGE__URL": addresses.storage_url,
         "DAILIES_API__PORT": str(addresses.api_port),
         "DAILIES_API__PREFECT_UI_URL": addresses.prefect_ui_url,
-        **overrides,
     }
+
+
+def isolated() -> dict[str, str]:
+    """Return overrides that keep a stack's store and catalogue in its home, whatever this machine's settings say."""
+    return {"DAILIES_STORAGE__URL": "", "DAILIES_CATALOGUE__URL": ""}
 
 
 def result_storage(storage_url: str) -> dict[str, str]:

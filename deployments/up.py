@@ -13,12 +13,14 @@ from rich.table import Table
 
 from data.domain.errors import DailiesError
 from data.settings import Settings
+from deployments.errors import StackError
+from deployments.note import stop_running
 from deployments.stack import Stack
 
 PREFECT_PORT = 4200
 CHECK_SECONDS = 0.5
 MINIMAL_WARNING = (
-    "[yellow]Minimal mode: SQLite for Prefect and the catalogue. It locks up under more than a handful of runs at once; "
+    "[yellow]Minimal mode: SQLite for Prefect and the catalogue. It locks up under more than a handful of runs; "
     "without --minimal an embedded Postgres is used.[/yellow]"
 )
 
@@ -28,6 +30,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parse(arguments)
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
     console = Console()
+    if options.stop:
+        return _stop(options.home, console)
     if options.minimal:
         console.print(MINIMAL_WARNING)
     stack = Stack(
@@ -44,8 +48,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             console.print("Running. Stop with Ctrl-C.", highlight=False)
             while not stop.wait(CHECK_SECONDS):
                 stack.revive()
-            console.print("Stopping …")
     except KeyboardInterrupt:
+        console.print("Stopped.")
         return 0
     except DailiesError as error:
         Console(stderr=True).print(str(error), style="red", markup=False, highlight=False)
@@ -53,14 +57,28 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
+def _stop(home: Path, console: Console) -> int:
+    try:
+        was_running = stop_running(home.expanduser().resolve())
+    except StackError as error:
+        Console(stderr=True).print(str(error), style="red", markup=False, highlight=False)
+        return 1
+    console.print("Stopped." if was_running else f"No stack runs in {home}.", markup=False, highlight=False)
+    return 0
+
+
 def stop_on_signals() -> threading.Event:
-    """Return an event that SIGTERM, SIGHUP and Ctrl-C set; a second one interrupts what is under way."""
+    """Return an event that SIGTERM, SIGHUP and Ctrl-C set.
+
+    They also interrupt what is under way, as Ctrl-C does by default: a start is given up. Later ones are ignored: to
+    stop cleanly is what was asked for, and it ends in time by itself.
+    """
     stop = threading.Event()
 
-    def handle(number: int, _frame: object) -> None:
-        if stop.is_set():
+    def handle(_number: int, _frame: object) -> None:
+        if not stop.is_set():
+            stop.set()
             raise KeyboardInterrupt
-        stop.set()
 
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         signal.signal(number, handle)
@@ -92,6 +110,7 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--api-port", type=int, default=settings.api.port, help="0: a free one (default: %(default)s)")
     parser.add_argument("--prefect-port", type=int, default=PREFECT_PORT, help="0: a free one (default: %(default)s)")
     parser.add_argument("--minimal", action="store_true", help="SQLite instead of the embedded Postgres")
+    parser.add_argument("--stop", action="store_true", help="stop the stack of the state directory instead")
     return parser.parse_args(arguments)
 
 

@@ -28,7 +28,7 @@ def crash_silent_runs(heartbeat_seconds: int) -> Automation:
         trigger=EventTrigger(
             after={HEARTBEAT},
             expect={HEARTBEAT, *(f"prefect.flow-run.{state}" for state in QUIET_STATES)},
-            match={"prefect.resource.id": "prefect.flow-run.*"},  # type: ignore[arg-type]  # coerced by pydantic
+            match={"prefect.resource.id": "prefect.flow-run.*"},
             for_each={"prefect.resource.id"},
             posture=Posture.Proactive,
             threshold=1,
@@ -42,16 +42,16 @@ def crash_silent_runs(heartbeat_seconds: int) -> Automation:
     )
 
 
-def apply_automation(wanted: Automation) -> None:
+async def apply_automation(wanted: Automation) -> None:
     """Create the automation, or correct its rule; one that a person disabled stays disabled."""
     try:
-        existing = Automation.read(name=wanted.name)
+        existing = await Automation.aread(name=wanted.name)
     except ValueError:  # Prefect's word for: there is none
-        wanted.create()
+        await wanted.acreate()
         return
     if _rule(existing) != _rule(wanted):
         existing.trigger, existing.actions, existing.description = wanted.trigger, wanted.actions, wanted.description
-        existing.update()
+        await existing.aupdate()
 
 
 def _rule(automation: Automation) -> Mapping[str, Any]:

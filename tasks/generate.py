@@ -2,23 +2,28 @@
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import cv2
 from prefect import task
 from prefect.logging import get_run_logger
+from pydantic import TypeAdapter
 
+from data.database import Database
 from data.domain.assets import Asset
+from data.domain.errors import CorruptInputError
 from data.domain.keys import artifact_prefix, step_key
 from data.domain.model import DomainModel
-from data.domain.publications import CaptionTrack, Chapter, Package, PosterChoice
+from data.domain.publications import AudioRendition, CaptionTrack, Chapter, Package, PosterChoice, Rendition
 from data.domain.recipes import CaptionOptions, ChapterOptions, PosterOptions
-from data.settings import Settings, get_settings
+from data.repositories import ArtifactRepository
+from data.settings import get_settings
 from data.storage import ObjectStore, open_store
 from tasks.media.captions import Transcript, build_cues, to_srt, to_webvtt
 from tasks.media.chapters import chapters_from_shots
 from tasks.media.frames import extract_frame
 from tasks.media.languages import language_label
+from tasks.media.packaging import join_segments
 from tasks.media.tools import find_tools
 from tasks.models.poster import PosterImage, choose_poster
 from tasks.models.shots import detect_shots
@@ -30,6 +35,9 @@ from tasks.workspace import job_id, workspace
 
 FACE_MODEL = "centerface"
 _RECORD = "record.json"
+_SPEECH_SHARE = 0.8
+"""Share of the AI stage's progress that speech to text takes."""
+_TRANSCRIPT = TypeAdapter(Transcript)
 
 Made = TypeVar("Made", bound=DomainModel)
 
@@ -50,26 +58,25 @@ class ChapterOutcome(DomainModel):
 @task(task_run_name="captions", **TASK_POLICY)
 def caption_asset(asset: Asset, package: Package, options: CaptionOptions) -> CaptionOutcome:
     """Write down what is said: SRT, WebVTT with word times, and a transcript. No speech, no words."""
-    if package.audio is None:
+    sound = package.audio
+    if sound is None:
         return CaptionOutcome(track=None, note="No captions: the video has no sound.")
-    settings = get_settings()
-    store = open_store(settings.storage_url, **settings.storage_options)
-    models = ModelStore(settings.models.directory, settings.models.auto_pull)
-    key = step_key("captions", asset.sha256, options.model_dump(mode="json"), models.version(options.model))
+    settings, store, models = get_settings(), _store(), _models()
+    duration = package.duration_seconds
 
     def make(prefix: str) -> CaptionOutcome:
         with workspace() as scratch:
-            audio = store.fetch(package.prefix + package.audio.media_path, scratch / "audio.mp4")  # type: ignore[union-attr]
             transcript = transcribe(
-                audio,
+                _fetch_track(store, package, sound, scratch),
                 models.path(options.model),
                 language=options.language,
                 threads=settings.models.threads,
-                on_progress=lambda share: report_progress(0.8 * share),
+                on_progress=lambda seconds: report_progress(_SPEECH_SHARE * seconds / max(duration, 0.1)),
             )
-        return _captions(transcript, options, package.duration_seconds, store, prefix)
+        return _captions(transcript, options, duration, store, prefix)
 
-    return _made_once(store, CaptionOutcome, artifact_prefix(asset.id, "captions", key), make)
+    key = step_key("captions", asset.sha256, options.model_dump(mode="json"), models.version(options.model))
+    return _made_once(CaptionOutcome, asset, "captions", key, make)
 
 
 def _captions(
@@ -77,10 +84,7 @@ def _captions(
 ) -> CaptionOutcome:
     """Store a transcript as caption files; say so when nothing was said."""
     cues = build_cues(
-        transcript.words,
-        max_line_characters=options.max_line_characters,
-        max_lines=options.max_lines,
-        duration_seconds=duration_seconds,
+        transcript.words, options.max_line_characters, options.max_lines, duration_seconds=duration_seconds
     )
     if not cues:
         return CaptionOutcome(track=None, note="No captions: no speech was found.")
@@ -92,12 +96,12 @@ def _captions(
         transcript_key=f"{prefix}transcript.json",
         word_count=len(transcript.words),
         cue_count=len(cues),
-        first_lines=tuple(" ".join(cue.text.split()) for cue in cues[:3]),
+        first_lines=tuple(" ".join(cue.lines) for cue in cues[:3]),
         model=transcript.model,
     )
-    store.put_bytes(to_webvtt(cues).encode(), track.vtt_key, "text/vtt")
-    store.put_bytes(to_srt(cues).encode(), track.srt_key, "application/x-subrip")
-    store.put_bytes(transcript.model_dump_json().encode(), track.transcript_key, "application/json")
+    store.put_bytes(to_webvtt(cues).encode(), track.vtt_key)
+    store.put_bytes(to_srt(cues).encode(), track.srt_key)
+    store.put_bytes(_TRANSCRIPT.dump_json(transcript), track.transcript_key)
     return CaptionOutcome(track=track)
 
 
@@ -106,90 +110,106 @@ def find_chapters(
     asset: Asset, package: Package, options: ChapterOptions, transcript_key: str | None
 ) -> ChapterOutcome:
     """Divide the video at its shots; a chapter is named by the words that are said in it, where there are any."""
-    settings = get_settings()
-    store = open_store(settings.storage_url, **settings.storage_options)
-    key = step_key("chapters", asset.sha256, {**options.model_dump(mode="json"), "words": transcript_key}, "shots-1")
+    store, lowest = _store(), package.renditions[-1]
 
     def make(_: str) -> ChapterOutcome:
-        lowest = package.renditions[-1]
         with workspace() as scratch:
-            shots = detect_shots(store.fetch(package.prefix + lowest.media_path, scratch / "lowest.mp4"))
-        words = Transcript.model_validate_json(store.get_bytes(transcript_key)).words if transcript_key else ()
+            shots = detect_shots(_fetch_track(store, package, lowest, scratch))
+        words = _TRANSCRIPT.validate_json(store.get_bytes(transcript_key)).words if transcript_key else ()
         chapters = chapters_from_shots(
-            shots,
-            duration_seconds=package.duration_seconds,
-            min_seconds=options.min_seconds,
-            max_count=options.max_count,
-            words=words,
+            shots, package.duration_seconds, options.min_seconds, options.max_count, words=words
         )
         return ChapterOutcome(chapters=chapters if len(chapters) > 1 else ())
 
-    return _made_once(store, ChapterOutcome, artifact_prefix(asset.id, "chapters", key), make)
+    key = step_key("chapters", asset.sha256, {**options.model_dump(mode="json"), "words": transcript_key}, "shots-1")
+    return _made_once(ChapterOutcome, asset, "chapters", key, make)
 
 
 @task(task_run_name="poster", **TASK_POLICY)
 def choose_poster_frame(asset: Asset, package: Package, options: PosterOptions) -> PosterChoice:
     """Choose the frame that stands for the video: faces that are whole and sharp first, else the best picture."""
-    settings = get_settings()
-    store = open_store(settings.storage_url, **settings.storage_options)
-    models = ModelStore(settings.models.directory, settings.models.auto_pull)
-    version = models.version(FACE_MODEL) if options.faces else "none"
-    key = step_key("poster", package.key, options.model_dump(mode="json"), version)
+    models = _models()
 
     def make(prefix: str) -> PosterChoice:
         with workspace() as scratch:
-            return _poster(package, options, models, store, settings, prefix, scratch)
+            return _poster(package, options, models, prefix, scratch)
 
-    return _made_once(store, PosterChoice, artifact_prefix(asset.id, "poster", key), make)
+    version = models.version(FACE_MODEL) if options.faces else "none"
+    key = step_key("poster", package.key, options.model_dump(mode="json"), version)
+    return _made_once(PosterChoice, asset, "poster", key, make)
 
 
-def _poster(
-    package: Package,
-    options: PosterOptions,
-    models: ModelStore,
-    store: ObjectStore,
-    settings: Settings,
-    prefix: str,
-    scratch: Path,
-) -> PosterChoice:
-    """Judge the candidates and take the chosen frame at full size from the MP4."""
+def _poster(package: Package, options: PosterOptions, models: ModelStore, prefix: str, scratch: Path) -> PosterChoice:
+    """Judge the candidates, and take the chosen frame at full size from the MP4."""
+    store, media = _store(), get_settings().media
     candidates = [
         PosterImage(
-            image_bgr=cv2.imread(str(store.fetch(package.prefix + found.path, scratch / Path(found.path).name))),
+            image_bgr=_read_image(store.fetch(package.prefix + found.path, scratch / Path(found.path).name)),
             at_seconds=found.at_seconds,
             score=found.score,
         )
         for found in package.poster_candidates
     ]
     verdict = choose_poster(candidates, models.path(FACE_MODEL) if options.faces else None)
-    at_seconds = candidates[verdict.index].at_seconds if options.at_seconds is None else options.at_seconds
-    media = settings.media
-    frame = extract_frame(
+    is_named = options.at_seconds is not None
+    at_seconds = options.at_seconds if options.at_seconds is not None else candidates[verdict.index].at_seconds
+    frame = scratch / "poster.jpg"
+    extract_frame(
         store.fetch(package.prefix + package.mp4_path, scratch / "video.mp4"),
-        min(at_seconds, package.duration_seconds),
-        scratch / "poster.jpg",
-        tools=find_tools(media.ffmpeg, media.ffprobe, media.packager),
+        at_seconds,
+        frame,
+        find_tools(media.ffmpeg, media.ffprobe, media.packager),
+        log_path=scratch / "poster.log",
         limits=tool_limits(media),
         run_id=job_id(),
     )
-    image_height, image_width = cv2.imread(str(frame)).shape[:2]
-    store.put_file(frame, f"{prefix}poster.jpg", "image/jpeg")
+    height, width = _read_image(frame).shape[:2]
+    store.put_file(frame, f"{prefix}poster.jpg")
     return PosterChoice(
         key=f"{prefix}poster.jpg",
         at_seconds=at_seconds,
-        width=image_width,
-        height=image_height,
+        width=width,
+        height=height,
         face_count=verdict.face_count,
         sharpness=verdict.sharpness,
-        reason=verdict.reason if options.at_seconds is None else "The recipe names this time.",
+        reason="The recipe names this time." if is_named else verdict.reason,
     )
 
 
-def _made_once(store: ObjectStore, kind: type[Made], prefix: str, make: Callable[[str], Made]) -> Made:
+def _fetch_track(store: ObjectStore, package: Package, track: Rendition | AudioRendition, scratch: Path) -> Path:
+    """Bring one track of a package into the workspace as a single file."""
+    for path in (track.playlist_path, *(path for path in package.files if path.startswith(track.media_prefix))):
+        store.fetch(package.prefix + path, scratch / path)
+    return join_segments(scratch, track.playlist_path, scratch / "track.mp4")
+
+
+def _read_image(path: Path) -> Any:
+    """Return a picture as a BGR array of shape (height, width, 3), uint8."""
+    image = cv2.imread(str(path))
+    if image is None:
+        raise CorruptInputError(f"{path.name} is not a picture.")
+    return image
+
+
+def _store() -> ObjectStore:
+    settings = get_settings()
+    return open_store(settings.storage_url, **settings.storage_options)
+
+
+def _models() -> ModelStore:
+    models = get_settings().models
+    return ModelStore(models.directory, models.auto_pull)
+
+
+def _made_once(kind: type[Made], asset: Asset, step: str, key: str, make: Callable[[str], Made]) -> Made:
     """Return what was made before for the same content and options, else make it; its record is written last."""
+    store, prefix = _store(), artifact_prefix(asset.id, step, key)
     if store.stat(prefix + _RECORD) is not None:
-        get_run_logger().info("Nothing to do: %s has it already.", prefix)
+        get_run_logger().info("Nothing to do for %s: the same content and options were done before.", step)
         return kind.model_validate_json(store.get_bytes(prefix + _RECORD))
     made = make(prefix)
-    store.put_bytes(made.model_dump_json().encode(), prefix + _RECORD, "application/json")
+    store.put_bytes(made.model_dump_json().encode(), prefix + _RECORD)
+    with Database(get_settings().catalogue_url).session() as session:
+        details = made.model_dump(mode="json")
+        ArtifactRepository(session).record(asset.id, step, key, prefix=prefix, details=details, job_id=job_id())
     return made

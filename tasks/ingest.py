@@ -8,7 +8,7 @@ from prefect.logging import get_run_logger
 
 from data.database import Database
 from data.domain.assets import Asset
-from data.domain.errors import InputTooLongError
+from data.domain.errors import InputTooLongError, SourceNotFoundError
 from data.domain.keys import asset_id, source_key
 from data.repositories import AssetRepository, UploadRepository
 from data.settings import Settings, get_settings
@@ -58,6 +58,8 @@ def _fetch(
         return fetch_source(source, target, source_limits(settings), on_progress)
     with database.session() as session:
         upload = UploadRepository(session).get(source.removeprefix(UPLOAD_SCHEME))
+    if upload.size_bytes is None or upload.sha256 is None:
+        raise SourceNotFoundError(f"The upload {upload.id} is not complete.", {"upload": upload.id})
     if upload.size_bytes > settings.ingest.max_bytes:
         raise too_large(settings.ingest.max_bytes)
     store.fetch(upload.key, target)

@@ -162,7 +162,9 @@ def release(
         PublicationConflictError: Somebody else published the asset in between.
         StoreUnavailableError: The store does not hold, afterwards, what was written.
     """
-    manifest = draft.model_copy(update={"files": _sizes(candidate)})
+    private = {frame.path for frame in package.poster_candidates}
+    files = {path: size for path, size in _sizes(candidate).items() if path not in private}
+    manifest = draft.model_copy(update={"files": files})
     try:
         _write_version(store, candidate, package, manifest)
         content = manifest.model_dump_json().encode()

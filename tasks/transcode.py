@@ -1,12 +1,17 @@
 """The transcode stage: one decode of the source into everything that its players need."""
 
+import secrets
+from collections.abc import Callable
+
 from prefect import task
 from prefect.logging import get_run_logger
 
+from data.database import Database
 from data.domain.assets import Asset
-from data.domain.keys import package_prefix, step_key
+from data.domain.keys import package_prefix, package_record_key, step_key
 from data.domain.publications import Package
 from data.domain.recipes import Recipe
+from data.repositories import PackageRepository
 from data.settings import get_settings
 from data.storage import ObjectStore, open_store
 from tasks.media.process import Progress
@@ -15,9 +20,6 @@ from tasks.media.transcode import transcode
 from tasks.policies import TASK_POLICY, tool_limits
 from tasks.progress import StepProgress, step_progress
 from tasks.workspace import job_id, workspace
-
-PACKAGE_RECORD = "package.json"
-"""Written last into a package's prefix: where it is, the package is whole."""
 
 
 @task(task_run_name="transcode", **TASK_POLICY)
@@ -33,12 +35,13 @@ def transcode_asset(asset: Asset, recipe: Recipe) -> Package:
     tools = find_tools(media.ffmpeg, media.ffprobe, media.packager)
     versions = tools.versions(media.encoder_threads)
     key = step_key("transcode", asset.sha256, recipe.transcode_options(), versions)
-    prefix = package_prefix(asset.id, key)
+    record_key = package_record_key(asset.id, key)
     with step_progress("transcode") as progress:
-        if package := finished_package(store, prefix):
+        if package := finished_package(store, record_key):
             get_run_logger().info("Nothing to encode: package %s has this content, recipe and tools already.", key)
             return package
         get_run_logger().info("Encoding with ffmpeg %s.", versions.ffmpeg)
+        prefix = package_prefix(asset.id, key, secrets.token_hex(4))
         with workspace() as scratch:
             directory = scratch / "package"
             directory.mkdir()
@@ -57,21 +60,23 @@ def transcode_asset(asset: Asset, recipe: Recipe) -> Package:
                 run_id=job_id(),
             )
             store.put_tree(directory, prefix)
-        store.put_bytes(package.model_dump_json().encode(), prefix + PACKAGE_RECORD, "application/json")
+        store.put_bytes(package.model_dump_json().encode(), record_key)
+        with Database(settings.catalogue_url).session() as session:
+            packages = PackageRepository(session)
+            packages.forget(package.key)  # an older attempt's, whose files may be gone
+            packages.record(package)
     return package
 
 
-def finished_package(store: ObjectStore, prefix: str) -> Package | None:
-    """Return the package under a prefix if its record says that it is whole, and its files are there."""
-    if store.stat(prefix + PACKAGE_RECORD) is None:
+def finished_package(store: ObjectStore, record_key: str) -> Package | None:
+    """Return the package that a record names, if all of its files are still there."""
+    if store.stat(record_key) is None:
         return None
-    package = Package.model_validate_json(store.get_bytes(prefix + PACKAGE_RECORD))
-    there = {stored.key.removeprefix(prefix): stored.size_bytes for stored in store.list(prefix)}
+    package = Package.model_validate_json(store.get_bytes(record_key))
+    there = {stored.key.removeprefix(package.prefix): stored.size_bytes for stored in store.list(package.prefix)}
     return package if all(there.get(path) == size for path, size in package.files.items()) else None
 
 
-def _encoder_progress(progress: StepProgress):  # type: ignore[no-untyped-def]
-    def tell(encoder: Progress) -> None:
-        progress.update((encoder.share or 0.0) * 0.97)  # the rest is packaging and storing
-
-    return tell
+def _encoder_progress(progress: StepProgress) -> Callable[[Progress], None]:
+    # What is left after the encoder's last word is packaging and storing.
+    return lambda encoder: progress.update((encoder.share or 0.0) * 0.97)

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from deployments import postgres
+from deployments.environment import isolated
 from deployments.stack import Stack
 
 WaitUntil = Callable[..., None]
@@ -55,7 +56,7 @@ def media_root(state_home: Callable[[str], Path]) -> Path:
 @pytest.fixture(scope="session")
 def stack(state_home: Callable[[str], Path], media_root: Path) -> Iterator[Stack]:
     """Start Postgres, Prefect server, bootstrap, both workers and the API, once for the whole session."""
-    environment = {"DAILIES_INGEST__ALLOWED_ROOTS": f'["{media_root}"]'}
+    environment = {**isolated(), "DAILIES_INGEST__ALLOWED_ROOTS": f'["{media_root}"]'}
     with Stack(state_home("stack"), environment=environment) as running:
         yield running
 
@@ -63,7 +64,7 @@ def stack(state_home: Callable[[str], Path], media_root: Path) -> Iterator[Stack
 @pytest.fixture(scope="session")
 def prefect_server(state_home: Callable[[str], Path]) -> Iterator[Stack]:
     """Start a Prefect server alone (SQLite), once for the session; `prefect_server.prefect_api_url` is its address."""
-    with Stack(state_home("server"), components=("server",), minimal=True) as running:
+    with Stack(state_home("server"), components=("server",), minimal=True, environment=isolated()) as running:
         yield running
 
 

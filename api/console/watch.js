@@ -39,10 +39,9 @@ async function start() {
 function refuse(title, detail = "") {
   document.body.dataset.state = "refused";
   $("title").textContent = title;
-  document.title = `${title} Dailies`;
+  document.title = `${title.replace(/\.$/, "")} – Dailies`;
   $("facts").textContent = detail;
-  $("notice").textContent = title;
-  $("notice").hidden = false;
+  say(title);
 }
 
 // --- what the page says ---
@@ -355,8 +354,8 @@ video.addEventListener("play", () => { player.dataset.playing = ""; player.datas
 for (const name of ["pause", "ended"]) {
   video.addEventListener(name, () => { player.removeAttribute("data-playing"); drawPlaying(); wake(); });
 }
-for (const name of ["waiting", "stalled"]) video.addEventListener(name, () => { if (!video.paused) player.dataset.waiting = ""; });
-for (const name of ["playing", "canplay", "pause"]) video.addEventListener(name, () => player.removeAttribute("data-waiting"));
+video.addEventListener("waiting", () => { if (!video.paused) player.dataset.waiting = ""; });
+for (const name of ["playing", "canplay", "pause", "timeupdate"]) video.addEventListener(name, () => player.removeAttribute("data-waiting"));
 video.addEventListener("resize", drawQuality);
 video.addEventListener("volumechange", () => {
   player.toggleAttribute("data-muted", video.muted || video.volume === 0);

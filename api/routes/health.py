@@ -3,11 +3,12 @@
 import asyncio
 import time
 from collections.abc import Awaitable, Callable
+from functools import partial
 
 from fastapi import APIRouter, Response
 from fastapi.concurrency import run_in_threadpool
 
-from api.dependencies import ServicesDependency
+from api.dependencies import Services, ServicesDependency
 from api.schemas import Alive, Dependency, Readiness
 from data.domain.errors import DailiesError, OrchestratorUnavailableError
 from data.domain.jobs import TERMINAL_STATES, JobState
@@ -29,15 +30,9 @@ async def health() -> Alive:
 async def ready(services: ServicesDependency, response: Response) -> Readiness:
     """Look at every dependency, with its latency.
 
-    `ready`: all is well. `degraded` (200): work is taken but something is missing, such as a worker. `unavailable` (503):
-    Prefect, the catalogue or the object store does not answer.
+    `ready`: all is well. `degraded` (200): work is taken but something is missing, such as a worker. `unavailable`
+    (503): Prefect, the catalogue or the object store does not answer.
     """
-
-    async def workers(pool: str) -> str:
-        count = await services.gateway.live_workers(pool)
-        if not count:
-            raise OrchestratorUnavailableError(f"No live worker serves the work pool {pool}.")
-        return f"{count} live"
 
     async def prefect() -> str:
         await services.gateway.ping()
@@ -52,7 +47,7 @@ async def ready(services: ServicesDependency, response: Response) -> Readiness:
         return ""
 
     checks = [_check("prefect", True, prefect), _check("catalogue", True, catalogue), _check("store", True, store)]
-    checks += [_check(f"workers:{pool}", False, lambda pool=pool: workers(pool)) for pool in WORK_POOLS]
+    checks += [_check(f"workers:{pool}", False, partial(_workers, services, pool)) for pool in WORK_POOLS]
     dependencies = tuple(await asyncio.gather(*checks))
     is_available = all(each.ok for each in dependencies if each.needed)
     response.status_code = 200 if is_available else 503
@@ -60,6 +55,13 @@ async def ready(services: ServicesDependency, response: Response) -> Readiness:
     status = "unavailable" if not is_available else "ready" if all(each.ok for each in dependencies) else "degraded"
     jobs = await services.gateway.count(set(JobState) - TERMINAL_STATES) if dependencies[0].ok else {}
     return Readiness(status=status, dependencies=dependencies, jobs=jobs)
+
+
+async def _workers(services: Services, pool: str) -> str:
+    count = await services.gateway.live_workers(pool)
+    if not count:
+        raise OrchestratorUnavailableError(f"No live worker serves the work pool {pool}.")
+    return f"{count} live"
 
 
 async def _check(name: str, needed: bool, look: Callable[[], Awaitable[str]]) -> Dependency:

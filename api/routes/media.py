@@ -17,7 +17,8 @@ from data.storage import content_type_of
 router = APIRouter(prefix=MEDIA, tags=["media"])
 
 
-@router.api_route("/{asset_id}/{version}/{path:path}", methods=["GET", "HEAD"], response_class=Response)
+@router.get("/{asset_id}/{version}/{path:path}", response_class=Response)
+@router.head("/{asset_id}/{version}/{path:path}", response_class=Response, include_in_schema=False)
 async def media_file(
     asset_id: str, version: int, path: str, request: Request, services: ServicesDependency
 ) -> Response:

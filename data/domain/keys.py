@@ -31,9 +31,14 @@ def source_key(sha256: str, suffix: str = "") -> str:
     return f"sources/{sha256[:2]}/{sha256}{suffix}"
 
 
-def package_prefix(asset: str, key: str) -> str:
-    """Return the prefix of a package; it is a cache and may be expired at any time."""
-    return f"packages/{asset}/{key}/"
+def package_prefix(asset: str, key: str, attempt: str) -> str:
+    """Return where one attempt puts its package; two attempts at the same work never mix their files."""
+    return f"packages/{asset}/{key}/{attempt}/"
+
+
+def package_record_key(asset: str, key: str) -> str:
+    """Return the key of the record that says which attempt's package counts; written when that one is whole."""
+    return f"packages/{asset}/{key}.json"
 
 
 def artifact_prefix(asset: str, kind: str, key: str) -> str:

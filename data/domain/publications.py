@@ -28,8 +28,8 @@ class Rendition(DomainModel):
     frame_count: int
     codec: str
     """RFC 6381 codec string, for example ``avc1.64001f``."""
-    media_path: str
-    """CMAF file inside the package (``720p.mp4``), addressed by byte ranges from both HLS and DASH."""
+    media_prefix: str
+    """Folder of its CMAF segments inside the package (``720p/``), which HLS and DASH share."""
     playlist_path: str
 
 
@@ -41,7 +41,7 @@ class AudioRendition(DomainModel):
     size_bytes: int
     average_kbps: int
     codec: str
-    media_path: str
+    media_prefix: str
     playlist_path: str
     language: str | None = None
 

@@ -3,7 +3,7 @@
 from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
-from data.domain.errors import PublicationConflictError
+from data.domain.errors import Fact, PublicationConflictError
 from data.domain.publications import PublicationManifest
 from data.repositories.statements import insert_once, storable
 from data.tables import PublicationRow, RenditionRow, utc_now
@@ -37,7 +37,11 @@ class PublicationRepository:
             return
         known = self._session.get_one(PublicationRow, (manifest.asset_id, manifest.version))
         if known.job_id != manifest.job_id:
-            facts = {"asset_id": manifest.asset_id, "version": manifest.version, "job_id": known.job_id}
+            facts: dict[str, Fact] = {
+                "asset_id": manifest.asset_id,
+                "version": manifest.version,
+                "job_id": known.job_id,
+            }
             raise PublicationConflictError(f"Version {manifest.version} was published by another job.", facts)
 
     def latest(self, asset_id: str) -> PublicationManifest | None:

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from sqlalchemy import CursorResult
+from sqlalchemy import literal_column
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
@@ -17,9 +17,9 @@ def insert_once(session: Session, table: type[Base], values: Mapping[str, Any]) 
         Whether the row is new.
     """
     insert = postgresql.insert if session.get_bind().dialect.name == "postgresql" else sqlite.insert
-    result = session.execute(insert(table).values(**values).on_conflict_do_nothing())
-    assert isinstance(result, CursorResult)
-    return result.rowcount == 1
+    statement = insert(table.__table__).values(**values).on_conflict_do_nothing()  # type: ignore[arg-type]
+    # Counting rows is no help: drivers say -1 here.
+    return session.execute(statement.returning(literal_column("1"))).first() is not None
 
 
 def storable(text: str) -> str:

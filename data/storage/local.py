@@ -16,6 +16,7 @@ from typing import BinaryIO
 from uuid import uuid4
 
 from data.domain.errors import ObjectMissingError, PublicationConflictError
+from data.locks import file_lock
 from data.storage.base import (
     INTERNAL_FOLDER,
     STREAM_CHUNK_BYTES,
@@ -28,7 +29,6 @@ from data.storage.local_files import (
     copy_into,
     describe,
     link_or_copy,
-    locked,
     reading,
     regular_files,
     sync_directory,
@@ -37,6 +37,7 @@ from data.storage.local_files import (
 
 LINK_FROM_BYTES = 1024 * 1024
 """Smaller objects are fetched as copies: a playlist is what a careless caller edits, and a copy costs nothing."""
+LOCK_TIMEOUT_SECONDS = 30.0
 _TREE_THREADS = 8
 """Parallel flushes share one commit of the file system's journal."""
 
@@ -120,12 +121,7 @@ class LocalStore:
 
     def copy(self, source_key: str, key: str) -> StoredObject:
         """Copy an object inside the store as a hard link, which is safe because objects are never changed in place."""
-        source, target = self._path(source_key), self._path(key)
-        with reading(source_key):
-            self._in_folder_of(target, lambda: link_or_copy(source, target, may_link=True, by_way_of=self._new_path()))
-            stored = describe(target, key)
-        if stored is None:
-            raise ObjectMissingError(f"{key} was removed while it was copied.", {"key": key})
+        stored = self._link(source_key, key)
         self._sync_directories([key])
         return stored
 
@@ -133,7 +129,8 @@ class LocalStore:
         """Copy a tree inside the store."""
         sizes = self._tree(source_prefix)
         for name in sizes:
-            self.copy(tree_prefix(source_prefix) + name, tree_prefix(prefix) + name)
+            self._link(tree_prefix(source_prefix) + name, tree_prefix(prefix) + name)
+        self._sync_directories(tree_prefix(prefix) + name for name in sizes)
         return sizes
 
     def delete(self, key: str) -> None:
@@ -215,6 +212,15 @@ class LocalStore:
         assert stored is not None
         return stored
 
+    def _link(self, source_key: str, key: str) -> StoredObject:
+        source, target = self._path(source_key), self._path(key)
+        with reading(source_key):
+            self._in_folder_of(target, lambda: link_or_copy(source, target, may_link=True, by_way_of=self._new_path()))
+            stored = describe(target, key)
+        if stored is None:
+            raise ObjectMissingError(f"{key} was removed while it was copied.", {"key": key})
+        return stored
+
     def _in_folder_of(self, path: Path, action: Callable[[], object]) -> None:
         """Do it in an existing folder, although a deletion elsewhere may remove the folder again while it is empty."""
         for attempts_left in (4, 3, 2, 1, 0):
@@ -284,5 +290,6 @@ class LocalStore:
         """Hold the lock that the key shares with a 256th of all others; the lock files stay."""
         with writing(key):
             self._locks.mkdir(parents=True, exist_ok=True)
-        with locked(self._locks / hashlib.sha256(key.encode()).hexdigest()[:2]):
-            yield
+            name = hashlib.sha256(key.encode()).hexdigest()[:2]
+            with file_lock(self._locks / name, LOCK_TIMEOUT_SECONDS):
+                yield

@@ -1,11 +1,9 @@
-"""What the local store does with single files: copy, link, lock, describe, and say in our words what went wrong."""
+"""What the local store does with single files: copy, link, describe, and say in our words what went wrong."""
 
 import errno
-import fcntl
 import hashlib
 import os
 import shutil
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -17,7 +15,6 @@ from data.domain.errors import DiskFullError, InvalidRequestError, ObjectMissing
 from data.storage.base import StoredObject
 
 HASH_UP_TO_BYTES = 1024 * 1024
-LOCK_TIMEOUT_SECONDS = 30.0
 _COPY_CHUNK_BYTES = 64 * 1024 * 1024
 _NO_KERNEL_COPY = {errno.EXDEV, errno.ENOSYS, errno.EINVAL, errno.EOPNOTSUPP, errno.EBADF, errno.EPERM}
 _NO_LINK = {errno.EXDEV, errno.EPERM, errno.EOPNOTSUPP, errno.EMLINK, errno.EACCES}
@@ -108,25 +105,6 @@ def sync_directory(folder: Path) -> None:
 
 
 @contextmanager
-def locked(path: Path) -> Iterator[None]:
-    """Hold a lock file that the kernel releases when its holder dies; between threads as well as processes.
-
-    Raises:
-        StoreUnavailableError: The lock was not free for 30 s.
-    """
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
-    try:
-        deadline = time.monotonic() + LOCK_TIMEOUT_SECONDS
-        while not _took_lock(descriptor):
-            if time.monotonic() > deadline:
-                raise StoreUnavailableError(f"The lock {path} was not free for {LOCK_TIMEOUT_SECONDS:.0f} s.")
-            time.sleep(0.005)
-        yield
-    finally:
-        os.close(descriptor)
-
-
-@contextmanager
 def reading(key: str) -> Iterator[None]:
     """Translate what the operating system says while an object is read: what is not there is missing."""
     try:
@@ -165,12 +143,4 @@ def _linked(source: Path, target: Path) -> bool:
         if error.errno in _NO_LINK:
             return False
         raise
-    return True
-
-
-def _took_lock(descriptor: int) -> bool:
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
     return True

@@ -24,8 +24,8 @@ T = TypeVar("T")
 PART_BYTES = 16 * 1024 * 1024
 MAX_PARTS = 9_000
 """S3 takes 10,000."""
-PARTS_AT_ONCE = 6
-"""Bounds memory: 96 MiB for one transfer, be it a file or a tree."""
+PARTS_AT_ONCE = 4
+"""Bounds memory: 64 MiB of parts in one transfer, be it a file or a tree, and the client's copies of them."""
 SINGLE_COPY_BYTES = 5 * 1024**3
 """The most that S3 copies in one request."""
 _READ_ATTEMPTS = 3

@@ -70,7 +70,6 @@ def verified_frame_count(log: ToolLog, facts: SourceFacts, plan: EncodePlan, wor
 
 
 def _is_mostly_damaged(decoded: Decoded, facts: SourceFacts) -> bool:
-    promised = max(decoded.packets, facts.video.packet_count or 0)
     # Interlaced H.264 may come as one packet a field, two a frame.
-    expected = promised / 2 if facts.video.is_interlaced else promised
+    expected = decoded.packets / 2 if facts.video.is_interlaced else decoded.packets
     return decoded.frames < expected * _DECODED_SHARE - _MISSING_FRAMES

@@ -10,6 +10,8 @@ from dataclasses import dataclass, replace
 from html import escape
 from itertools import pairwise
 
+from data.domain.model import DomainModel
+
 MAX_CHARACTERS_PER_SECOND = 20.0
 """Reading speed that cues keep to where there is time for it."""
 MIN_CUE_SECONDS = 1.0
@@ -21,6 +23,7 @@ _CLOSING = "\"'”’»)]}」』"
 _BREAK_PAUSE_SECONDS = 1.2  # no cue spans a silence this long
 _NATURAL_PAUSE_SECONDS = 0.4
 _LINGER_SECONDS = 0.3  # a cue may stay this much longer than its last word
+_FLASH_SECONDS = 0.2  # what even a cue without any time of its own gets
 _MIN_GAP_SECONDS = 0.25  # a shorter gap between two cues only flickers: it is closed
 
 
@@ -37,9 +40,8 @@ class Word:
     """Follows the word before without a space (Chinese, Japanese, the second half of a hyphenated word)."""
 
 
-@dataclass(frozen=True, slots=True)
-class Transcript:
-    """What is said in a recording."""
+class Transcript(DomainModel):
+    """What is said in a recording; kept as JSON beside the captions."""
 
     language: str
     """ISO 639 code; ``und`` when nothing is said."""
@@ -247,24 +249,36 @@ def _best_rows(group: tuple[Word, ...], count: int, max_width: int) -> tuple[flo
 
 
 def _timed(groups: list[list[Word]], max_width: int, max_lines: int, duration_seconds: float | None) -> tuple[Cue, ...]:
+    latest = float("inf") if duration_seconds is None else duration_seconds
+    shortest = min(_FLASH_SECONDS, latest / (len(groups) + 1))
+    starts, ends = _shown_from(groups, latest, shortest), []
+    for index in range(len(groups) - 1, -1, -1):  # backwards: each ends before the next one, the last with the video
+        limit = latest if index + 1 == len(groups) else starts[index + 1]
+        starts[index] = min(starts[index], limit - shortest)
+        ends.append(max(_end_of(groups[index], starts[index], limit), starts[index] + shortest))
+    ends.reverse()
     cues: list[Cue] = []
-    for index, group in enumerate(groups):
-        limit = groups[index + 1][0].start_seconds if index + 1 < len(groups) else duration_seconds
-        limit = float("inf") if limit is None else limit
-        start = group[0].start_seconds
-        end = _end_of(group, limit)
+    for group, start, end in zip(groups, starts, ends, strict=True):
+        free = cues[-1].end_seconds if cues else 0.0
         if end - start < MIN_CUE_SECONDS:  # no time after it: take some before, where nothing is shown
-            free = cues[-1].end_seconds if cues else 0.0
-            start = max(free, min(start, end - MIN_CUE_SECONDS), 0.0)
-        start, end = round(start, 3), _floor_ms(end)
-        if end > start:
-            cues.append(Cue(start, end, _balanced_lines(group, max_width, max_lines)))
+            start = max(free, min(start, end - MIN_CUE_SECONDS))
+        cues.append(Cue(max(free, _floor_ms(start)), _floor_ms(end), _balanced_lines(group, max_width, max_lines)))
     return tuple(cues)
 
 
-def _end_of(group: list[Word], limit: float) -> float:
+def _shown_from(groups: list[list[Word]], latest: float, shortest: float) -> list[float]:
+    """Starts that leave every cue some time, even where the model gave many words the same time."""
+    starts: list[float] = []
+    earliest = 0.0
+    for group in groups:
+        starts.append(min(max(group[0].start_seconds, earliest), latest))
+        earliest = starts[-1] + shortest
+    return starts
+
+
+def _end_of(group: list[Word], start: float, limit: float) -> float:
     """When a cue goes: long enough to be read, not long after the last word, never later than ``limit``."""
-    start, spoken = group[0].start_seconds, group[-1].end_seconds
+    spoken = group[-1].end_seconds
     reading = _width(join_words(group)) / MAX_CHARACTERS_PER_SECOND
     end = max(spoken + _LINGER_SECONDS, start + reading, start + MIN_CUE_SECONDS)
     if 0 < limit - end < _MIN_GAP_SECONDS:

@@ -6,9 +6,10 @@ and decode at both ends. A full decode of every rung would cost as much as the e
 process from one picture, finds nothing more.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from itertools import accumulate
 from pathlib import Path
 from typing import Literal
 
@@ -18,7 +19,8 @@ from data.domain.recipes import GateOptions
 from tasks.media.candidate import CandidateFiles, verdict
 from tasks.media.inspection import Inspector, Track, has_index_in_front
 from tasks.media.measures import Decoded, ToolLog
-from tasks.media.playlists import variants
+from tasks.media.packaging import join_segments
+from tasks.media.playlists import segments, variants
 from tasks.media.process import Limits
 from tasks.media.tools import Toolset
 
@@ -112,15 +114,25 @@ class _Playback:
     def _rung_problems(self) -> Iterator[str]:
         *others, lowest = self.package.renditions
         for rendition in (*others, lowest):
-            tracks = self.inspector.tracks(self.directory / rendition.media_path)
-            yield from _track_problems(rendition, tracks.get("video"))
+            joined = join_segments(self.directory, rendition.playlist_path, self.inspector.scratch / "joined.mp4")
+            yield from _track_problems(rendition, self.inspector.tracks(joined).get("video"))
+            joined.unlink()
         for rendition in others:
-            yield from self._end_problems(rendition.media_path, rendition)
+            yield from self._end_problems(rendition.name, rendition, *self._joined_ends(rendition))
 
-    def _end_problems(self, media_path: str, rendition: Rendition) -> Iterator[str]:
-        rate = Fraction(rendition.frame_rate)
-        length = max(_ENDS_SECONDS, float(_ENDS_FRAMES / rate))
-        ends = self.inspector.decode_ends(self.directory / media_path, self.package.duration_seconds, length)
+    def _joined_ends(self, rendition: Rendition) -> tuple[Path, Path]:
+        """The first and the last segments, as many as the ends are long, as files of their own."""
+        parts = segments((self.directory / rendition.playlist_path).read_text(encoding="utf-8"))[1:]
+        seconds, length = [part.seconds for part in parts], _ends_length(rendition)
+        scratch, playlist = self.inspector.scratch, rendition.playlist_path
+        head = join_segments(self.directory, playlist, scratch / "head.mp4", slice(0, _enough(seconds, length)))
+        tail_parts = slice(-_enough(seconds[::-1], length), None)
+        return head, join_segments(self.directory, playlist, scratch / "tail.mp4", tail_parts)
+
+    def _end_problems(self, media_path: str, rendition: Rendition, head: Path, tail: Path) -> Iterator[str]:
+        rate, length = Fraction(rendition.frame_rate), _ends_length(rendition)
+        start = max(0.0, self.package.duration_seconds - length) if head == tail else 0.0
+        ends = self.inspector.decode_ends(head, tail, start, length)
         if ends is None:
             yield f"{media_path} does not decode"
             return
@@ -147,7 +159,7 @@ class _Playback:
                 yield f"the {kind} of {name} lasts {track.duration_seconds:.2f} s"
         if not has_index_in_front(self.directory / name):
             yield f"the index of {name} is not in front"
-        yield from self._end_problems(name, rendition)
+        yield from self._end_problems(name, rendition, self.directory / name, self.directory / name)
 
     def _duration(self, log: ToolLog, rendition: Rendition) -> GateCheck:
         frames = log.decoded.get("video", Decoded()).frames
@@ -160,17 +172,27 @@ class _Playback:
         return GateCheck(name="duration", outcome=outcome, detail=detail)
 
 
+def _ends_length(rendition: Rendition) -> float:
+    """How many seconds at either end are decoded."""
+    return max(_ENDS_SECONDS, float(_ENDS_FRAMES / Fraction(rendition.frame_rate)))
+
+
+def _enough(seconds: Sequence[float], length: float) -> int:
+    """How many of these durations, from the first on, last that long together; all if they never do."""
+    return next((count for count, lasts in enumerate(accumulate(seconds), 1) if lasts >= length), len(seconds))
+
+
 def _is_of_size(track: Track | None, rendition: Rendition) -> bool:
     return track is not None and (track.width, track.height) == (rendition.width, rendition.height)
 
 
 def _track_problems(rendition: Rendition, track: Track | None) -> Iterator[str]:
     if track is None:
-        yield f"{rendition.media_path} holds no picture"
+        yield f"{rendition.name} holds no picture"
     elif not _is_of_size(track, rendition):
-        yield f"{rendition.media_path} is {track.width}x{track.height} instead of {rendition.width}x{rendition.height}"
+        yield f"{rendition.name} is {track.width}x{track.height} instead of {rendition.width}x{rendition.height}"
     elif track.packets != rendition.frame_count:
-        yield f"{rendition.media_path} has {track.packets} of {rendition.frame_count} frames"
+        yield f"{rendition.name} has {track.packets} of {rendition.frame_count} frames"
 
 
 def _measured(candidate: SourceMeasures, source: SourceMeasures, options: GateOptions) -> Iterator[GateCheck]:

@@ -16,6 +16,7 @@ from data.domain.errors import InfrastructureError, ToolMissingError
 _PR_SET_PDEATHSIG = 1
 _HELD_SIGNALS = {signal.SIGTERM, signal.SIGINT}
 _LONGEST_NAP_SECONDS = 0.05
+_NOT_PASSED_ON = {"FFREPORT", "AV_LOG_FORCE_COLOR"}  # make ffmpeg leave report files and colour codes about
 
 # Places in /proc/…/stat, counted after the program's name (which may hold blanks), see proc_pid_stat(5).
 _STATE, _PGRP, _UTIME, _STIME = 0, 2, 11, 12
@@ -74,7 +75,7 @@ class Child:
                 stdout=stdout,
                 stderr=stderr,
                 cwd=cwd,
-                env={**os.environ, "DAILIES_RUN_ID": run_id},
+                env=_environment(run_id),
                 start_new_session=True,
                 preexec_fn=_before_exec(os.getpid(), signal_mask),
             )
@@ -93,7 +94,11 @@ class Child:
     def has_exited(self) -> bool:
         """Say whether the program has ended, and reap it if so; never blocks."""
         if self.exit_code is None:
-            pid, status, usage = os.wait4(self.pid, os.WNOHANG)
+            try:
+                pid, status, usage = os.wait4(self.pid, os.WNOHANG)
+            except ChildProcessError:  # somebody else reaped it: how it ended is lost, which is as good as killed
+                self.exit_code = self._process.returncode = -signal.SIGKILL
+                return True
             if pid:
                 self.exit_code = self._process.returncode = os.waitstatus_to_exitcode(status)
                 self.cpu_seconds = usage.ru_utime + usage.ru_stime
@@ -129,6 +134,10 @@ class Child:
 
     def _is_gone(self) -> bool:
         return self.has_exited() and not _has_living_member(self.pid)
+
+
+def _environment(run_id: str) -> dict[str, str]:
+    return {**{name: os.environ[name] for name in os.environ.keys() - _NOT_PASSED_ON}, "DAILIES_RUN_ID": run_id}
 
 
 def _before_exec(parent: int, signal_mask: set[int] | set[signal.Signals]) -> Callable[[], None]:

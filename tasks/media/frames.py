@@ -67,8 +67,8 @@ def _exposure(grey: NDArray[Any]) -> float:
 
 
 def _colourfulness(picture: Picture) -> float:
-    """Hasler and Süsstrunk's measure: 0 grey, 33 moderate, 59 very colourful."""
-    blue, green, red = (picture[..., channel].astype(np.float32) for channel in range(3))
+    """Hasler and Süsstrunk's measure, of every other pixel each way: 0 grey, 33 moderate, 59 very colourful."""
+    blue, green, red = (picture[::2, ::2, channel].astype(np.float32) for channel in range(3))
     red_green, yellow_blue = red - green, (red + green) / 2 - blue
     deviation = np.hypot(np.std(red_green), np.std(yellow_blue))
     mean = np.hypot(np.mean(red_green), np.mean(yellow_blue))

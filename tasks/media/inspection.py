@@ -42,17 +42,23 @@ class Inspector:
         return self._decode("variant", ["-i", str(master), *picture, *(sound if has_audio else [])])
 
     def decode_ends(
-        self, media: Path, duration_seconds: float, length_seconds: float
+        self, head: Path, tail: Path, tail_start_seconds: float, length_seconds: float
     ) -> tuple[Decoded, Decoded] | None:
-        """Decode that many seconds of picture at the beginning and at the end; ``None`` if that fails."""
-        start = max(0.0, duration_seconds - length_seconds)
-        length = f"{length_seconds:.6f}"
+        """Decode the picture at the beginning and at the end; ``None`` if that fails.
+
+        Args:
+            head: A file from whose beginning ``length_seconds`` are decoded.
+            tail: A file that is decoded from ``tail_start_seconds`` to its end; may be the same.
+            tail_start_seconds: Where in ``tail`` the end begins.
+            length_seconds: How much of the beginning.
+        """
+        length, start = f"{length_seconds:.6f}", f"{tail_start_seconds:.6f}"
         # The same file twice in one run could not be told apart in the log.
-        head = self._decode("head", ["-t", length, "-i", str(media), "-map", "0:v"])
-        tail = self._decode("tail", ["-ss", f"{start:.6f}", "-i", str(media), "-map", "0:v"])
-        if head is None or tail is None:
+        seen_head = self._decode("head", ["-t", length, "-i", str(head), "-map", "0:v"])
+        seen_tail = self._decode("tail", ["-ss", start, "-i", str(tail), "-map", "0:v"])
+        if seen_head is None or seen_tail is None:
             return None
-        return _seen(head), _seen(tail)
+        return _seen(seen_head), _seen(seen_tail)
 
     def _decode(self, name: str, arguments: Sequence[str]) -> ToolLog | None:
         log_path = self.scratch / f"gate-{name}.log"

@@ -1,4 +1,4 @@
-"""Languages: tags as playlists want them (BCP 47, two letters where there are two), and names as speakers write them."""
+"""Languages: tags as playlists want them (BCP 47, two letters where possible), and names as speakers write them."""
 
 # ISO 639-2 codes, bibliographic and terminological, of the languages that have an ISO 639-1 code and much video.
 _PAIRS = """

@@ -1,22 +1,25 @@
-"""From encoded parts to what is served: single-file CMAF tracks for HLS and DASH, and a progressive MP4. Copies only.
+"""From encoded parts to what is served: CMAF segments for HLS and DASH, and a progressive MP4. Copies only.
 
-Shaka Packager writes one file per track, addressed by byte ranges from both playlists, so that HLS and DASH share
-every byte. It runs in the scratch directory with relative names because commas and equal signs in a path would end
-its stream descriptors early.
+Shaka Packager writes one folder of segments per track, named by both playlists, so that HLS and DASH share every byte.
+One file per track with byte ranges would be fewer objects, but ffmpeg 9.0 plays no more than the first segment of such
+an HLS playlist over HTTP. The packager runs in the scratch directory with relative names because commas and equal signs
+in a path would end its stream descriptors early.
 """
 
+import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
 from tasks.media.arguments import WorkFiles
 from tasks.media.plan import EncodePlan, PlannedRung
-from tasks.media.playlists import dash_with_sound, with_sound, without_generator_lines
+from tasks.media.playlists import dash_with_sound, segments, with_sound, without_generator_lines
 from tasks.media.process import Limits, run_ffmpeg, run_tool
 from tasks.media.tools import Toolset
 
 MASTER_NAME = "master.m3u8"
 DASH_NAME = "manifest.mpd"
 MP4_NAME = "video.mp4"
+AUDIO_NAME = "audio"
 _OUTPUT_FOLDER = "tracks"
 _PROGRESSIVE_SHORT_SIDE = 1080
 
@@ -30,22 +33,26 @@ def packager_arguments(work: WorkFiles, plan: EncodePlan, *, has_audio: bool) ->
         has_audio: Whether there is sound.
     """
     descriptors = [
-        f"in={work.rung(rung.spec.name).name},stream=video,output={_OUTPUT_FOLDER}/{rung.spec.name}.mp4,"
-        f"playlist_name={rung.spec.name}.m3u8"
-        for rung in plan.rungs
+        f"in={work.rung(rung.spec.name).name},stream=video,{_segments_in(rung.spec.name)}" for rung in plan.rungs
     ]
     if has_audio:
         descriptors.append(
-            f"in={work.audio.name},stream=audio,output={_OUTPUT_FOLDER}/audio.mp4,playlist_name=audio.m3u8,"
-            "hls_group_id=audio,hls_name=Main"
+            f"in={work.audio.name},stream=audio,{_segments_in(AUDIO_NAME)},hls_group_id=audio,hls_name=Main"
         )
     return [
         *descriptors,
         *("--segment_duration", f"{plan.segment_seconds:g}"),
         *("--hls_master_playlist_output", f"{_OUTPUT_FOLDER}/{MASTER_NAME}"),
         *("--mpd_output", f"{_OUTPUT_FOLDER}/{DASH_NAME}"),
-        *("--hls_playlist_type", "VOD"),
+        *("--hls_playlist_type", "VOD", "--generate_static_live_mpd"),
+        "--use_fake_clock_for_muxer",  # the same parts give the same bytes
     ]
+
+
+def _segments_in(name: str) -> str:
+    """The packager's words for: this track's segments go into a folder of its name."""
+    folder = f"{_OUTPUT_FOLDER}/{name}"
+    return f"init_segment={folder}/init.mp4,segment_template={folder}/$Number%05d$.m4s,playlist_name={name}.m3u8"
 
 
 def write_tracks(
@@ -94,6 +101,27 @@ def write_tracks(
         elif path.name == DASH_NAME:
             text = dash_with_sound(text, language)
         (directory / path.name).write_text(text, encoding="utf-8")
+
+
+def join_segments(directory: Path, playlist_path: str, target: Path, parts: slice = slice(None)) -> Path:
+    """Join segments of a track into one fragmented MP4, which is what they are when put one behind the other.
+
+    Args:
+        directory: Where the package's files are.
+        playlist_path: The track's media playlist, relative to it.
+        target: The file to write.
+        parts: Which of its segments, the initialisation section not counted; all by default.
+
+    Raises:
+        ValueError: The playlist cannot be read.
+        OSError: A segment is not there.
+    """
+    initialisation, *media = segments((directory / playlist_path).read_text(encoding="utf-8"))
+    with target.open("wb") as joined:
+        for segment in (initialisation, *media[parts]):
+            with (directory / segment.path).open("rb") as part:
+                shutil.copyfileobj(part, joined)
+    return target
 
 
 def progressive_rung(plan: EncodePlan) -> PlannedRung:

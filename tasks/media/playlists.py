@@ -6,7 +6,7 @@ A caption file is one WebVTT that lasts as long as the video: one segment in HLS
 import math
 import re
 import xml.etree.ElementTree as ET
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from xml.sax.saxutils import quoteattr
@@ -17,6 +17,7 @@ _DASH = "urn:mpeg:dash:schema:mpd:2011"
 _XSI = "http://www.w3.org/2001/XMLSchema-instance"
 _CAPTION_GROUP = "subs"
 _ATTRIBUTE = re.compile(r'([A-Z0-9-]+)=("[^"]*"|[^,]*)')
+_NUMBER = re.compile(r"\$Number(?:%(0\d+d))?\$")
 _CLOCK = re.compile(r"PT(?:(\d+)H)?(?:(\d+)M)?(?:([\d.]+)S)?")
 
 
@@ -233,8 +234,19 @@ def dash_summary(mpd: str) -> DashSummary:
     if clock is None:
         raise ValueError("the MPD does not tell its duration")
     hours, minutes, seconds = (Fraction(part or 0) for part in clock.groups())
-    paths = tuple((element.text or "").strip() for element in root.iter(f"{{{_DASH}}}BaseURL"))
-    return DashSummary(float(hours * 3600 + minutes * 60 + seconds), paths)
+    paths = [(element.text or "").strip() for element in root.iter(f"{{{_DASH}}}BaseURL")]
+    for template in root.iter(f"{{{_DASH}}}SegmentTemplate"):
+        paths.extend(_template_paths(template))
+    return DashSummary(float(hours * 3600 + minutes * 60 + seconds), tuple(paths))
+
+
+def _template_paths(template: ET.Element) -> Iterator[str]:
+    """Spell out the files of one ``SegmentTemplate`` with a timeline (ISO/IEC 23009-1, 5.3.9.4 and 5.3.9.6)."""
+    yield template.get("initialization", "")
+    count = sum(1 + int(element.get("r", "0")) for element in template.iter(f"{{{_DASH}}}S"))
+    first = int(template.get("startNumber", "1"))
+    for number in range(first, first + count):
+        yield _NUMBER.sub(lambda found: f"{number:{found[1] or 'd'}}", template.get("media", ""))  # noqa: B023
 
 
 def _parsed(mpd: str) -> ET.Element:

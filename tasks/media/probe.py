@@ -52,9 +52,11 @@ _LEAST_SCORE = 26
 _STRANGEST_PIXEL = Fraction(16)
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]+")
 _DEEP_FORMAT = re.compile(r"(9|10|12|14|16|32)(?:le|be)$")
+_REFUSED_SIZE = re.compile(r"Picture size (\d{1,9})x(\d{1,9}) (?:exceeds|is invalid)")
 _HDR_TRANSFERS = {"smpte2084", "arib-std-b67"}
 _INTERLACED_ORDERS = {"tt", "bb", "tb", "bt"}
-_HEADER_KNOWS_DURATION = {"matroska", "flv", "mxf"}
+# Elsewhere the structure shows a cut, or the stated duration is often that of another file (Matroska after an edit).
+_TOLD_BY_DURATION = {"flv", "mxf"}
 _UNUSED_DISPOSITIONS = ("attached_pic", "timed_thumbnails")
 
 
@@ -157,6 +159,7 @@ class _Look:
         try:
             answer = self._ask("headers", "-of", "json", "-show_format", "-show_streams")
         except EncodeFailedError as error:
+            self._refuse_too_large(*_refused_size(str(error.facts["stderr_tail"])))
             raise self._unreadable() from error
         if answer.stat().st_size > _LARGEST_ANSWER_BYTES:
             raise CorruptInputError("The headers of the file are absurdly large.")
@@ -168,12 +171,7 @@ class _Look:
         streams = headers.get("streams", [])
         moving = [stream for stream in streams if stream.get("codec_type") == "video" and not _is_cover(stream)]
         for stream in moving:
-            pixels = int(stream.get("width") or 0) * int(stream.get("height") or 0)
-            if pixels > self._max_pixels:
-                raise InputTooLargeError(
-                    f"The picture is {stream['width']}x{stream['height']}: more than {self._max_pixels} pixels.",
-                    {"width": stream["width"], "height": stream["height"], "max_pixels": self._max_pixels},
-                )
+            self._refuse_too_large(int(stream.get("width") or 0), int(stream.get("height") or 0))
         usable = [stream for stream in moving if stream.get("width") and stream.get("height")]
         known = [stream for stream in usable if stream.get("codec_name", "unknown") not in ("unknown", "none")]
         if known:
@@ -207,12 +205,19 @@ class _Look:
         timeline = read_timeline(packets, stream_index)
         stated = _number(headers["format"].get("duration"))
         missing = stated + min(0.0, _number(headers["format"].get("start_time"))) - timeline.all_streams_end_seconds
-        is_short = self._sniffed.format_name in _HEADER_KNOWS_DURATION and missing > _allowed_to_miss(stated)
+        is_short = self._sniffed.format_name in _TOLD_BY_DURATION and missing > _allowed_to_miss(stated)
         if is_short or self._is_cut_short():
             raise _truncated()
         if timeline.picture_count == 0:
             raise CorruptInputError("The file announces a picture but holds none.")
         return timeline
+
+    def _refuse_too_large(self, width: int, height: int) -> None:
+        if width * height > self._max_pixels:
+            raise InputTooLargeError(
+                f"The picture is {width}x{height}: more than {self._max_pixels} pixels.",
+                {"width": width, "height": height, "max_pixels": self._max_pixels},
+            )
 
     def _ask(self, name: str, *arguments: str) -> Path:
         answer = self._folder / name
@@ -237,6 +242,12 @@ class _Look:
             return _truncated()
         facts = {"format": self._sniffed.format_name}
         return CorruptInputError(f"The headers of the {self._sniffed.format_name} file cannot be read.", facts)
+
+
+def _refused_size(complaint: str) -> tuple[int, int]:
+    """Return the size of a picture that ffprobe would not open for its size; zeros when that was not the reason."""
+    match = _REFUSED_SIZE.search(complaint)
+    return (int(match.group(1)), int(match.group(2))) if match else (0, 0)
 
 
 def _truncated() -> TruncatedInputError:
@@ -311,10 +322,10 @@ def _duration(
     one_frame = float(1 / frame_rate)
     if not timeline.picture_times:  # a raw stream: pictures without times
         return max(timeline.picture_count * one_frame, one_frame)
-    end = timeline.end_seconds
-    if end <= timeline.picture_times[-1]:  # the last packet does not say how long it lasts
-        end = timeline.picture_times[-1] + one_frame
-    measured = end - timeline.start_seconds
+    measured = timeline.span_seconds
+    # The last packet need not say how long it lasts.
+    if measured <= timeline.picture_times[-1] - timeline.picture_times[0]:
+        measured += one_frame
     if len(timeline.picture_times) == 1:
         measured = max(measured, _number(video.get("duration")))
     return max(measured, one_frame)
@@ -374,7 +385,7 @@ def _tags(tags: Mapping[str, Any]) -> dict[str, str]:
 
 
 def _clean(text: str, longest: int) -> str:
-    return _CONTROL.sub(" ", text).strip()[:longest]
+    return " ".join(_CONTROL.sub(" ", text).split())[:longest]
 
 
 def _fraction(text: object) -> Fraction | None:

@@ -2,7 +2,8 @@
 
 Prefect cannot interrupt a thread that waits for a child, so time limits, the stall watchdog and the killing live here.
 Every run is a process group of its own, and on every way out of these functions, exceptions raised into the waiting
-thread included (Ctrl-C, Prefect's cancel), the group is ended and gone first.
+thread included (Ctrl-C, Prefect's cancel), the group is ended and gone first. Should our process be killed outright,
+the kernel kills the tool: on Linux it does so when the *thread* that called these functions ends.
 """
 
 import errno

@@ -130,7 +130,7 @@ def _find(program: _Program, setting: Path | None) -> _Found:
             f"or point {program.variable} at a program.",
             {"tool": program.name},
         )
-    return _require(program, _executable(program.packaged), program.package)
+    return _require(program, executable(program.packaged), program.package)
 
 
 def _require(program: _Program, path: Path, origin: str) -> _Found:
@@ -187,8 +187,12 @@ def _not_listed(path: Path, listing: str, names: Iterable[str], kind: str) -> li
     return [f"{kind} {name}" for name in sorted(names) if name not in words]
 
 
-def _executable(path: Path) -> Path:
-    """Return the file with its executable bit set; some installers of wheels drop it."""
+def executable(path: Path) -> Path:
+    """Return the program with its executable bit set, or a copy that has it; some installers of wheels drop the bit.
+
+    Raises:
+        ToolMissingError: Neither the file nor the user's cache can be written.
+    """
     if os.access(path, os.X_OK):
         return path
     with suppress(OSError):

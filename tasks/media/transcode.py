@@ -17,7 +17,7 @@ from tasks.media.accounts import blamed, verified_frame_count
 from tasks.media.arguments import WorkFiles, encode_arguments
 from tasks.media.frames import best_frames, extract_frame, judge_frames, raw_pictures, write_jpeg
 from tasks.media.measures import ToolLog, read_log
-from tasks.media.packaging import DASH_NAME, MASTER_NAME, MP4_NAME, write_progressive, write_tracks
+from tasks.media.packaging import AUDIO_NAME, DASH_NAME, MASTER_NAME, MP4_NAME, write_progressive, write_tracks
 from tasks.media.plan import AUDIO_RATE_HZ, EncodePlan, plan_encode
 from tasks.media.playlists import variants
 from tasks.media.probe import SAFE_INPUT_ARGUMENTS
@@ -211,18 +211,19 @@ def _renditions(
     duration = float(frame_count / plan.frame_rate)
     renditions = []
     for rung in plan.rungs:
-        media, playlist = f"{rung.spec.name}.mp4", f"{rung.spec.name}.m3u8"
+        media, playlist = f"{rung.spec.name}/", f"{rung.spec.name}.m3u8"
+        size_bytes = _size_below(media, files)
         renditions.append(
             Rendition(
                 name=rung.spec.name,
                 width=rung.width,
                 height=rung.height,
                 frame_rate=str(plan.frame_rate),
-                size_bytes=files[media],
-                average_kbps=_kbps(files[media], duration),
+                size_bytes=size_bytes,
+                average_kbps=_kbps(size_bytes, duration),
                 frame_count=frame_count,
                 codec=next(codec for codec in codecs[playlist] if not codec.startswith("mp4a")),
-                media_path=media,
+                media_prefix=media,
                 playlist_path=playlist,
             )
         )
@@ -234,17 +235,23 @@ def _audio_rendition(
 ) -> AudioRendition | None:
     if facts.audio is None:
         return None
+    media = f"{AUDIO_NAME}/"
+    size_bytes = _size_below(media, files)
     named = {codec for values in codecs.values() for codec in values if codec.startswith("mp4a")}
     return AudioRendition(
         channels=2,
         sample_rate_hz=AUDIO_RATE_HZ,
-        size_bytes=files["audio.mp4"],
-        average_kbps=_kbps(files["audio.mp4"], duration_seconds),
+        size_bytes=size_bytes,
+        average_kbps=_kbps(size_bytes, duration_seconds),
         codec=named.pop(),
-        media_path="audio.mp4",
-        playlist_path="audio.m3u8",
+        media_prefix=media,
+        playlist_path=f"{AUDIO_NAME}.m3u8",
         language=_language(facts),
     )
+
+
+def _size_below(folder: str, files: dict[str, int]) -> int:
+    return sum(size for path, size in files.items() if path.startswith(folder))
 
 
 def _kbps(size_bytes: int, duration_seconds: float) -> int:

@@ -1,11 +1,13 @@
 """Reads a sound file as blocks of 16 kHz mono samples, so that memory does not grow with the length of a recording."""
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import av
 import numpy as np
+from av.container import InputContainer
 from numpy.typing import NDArray
 
 from data.domain.errors import CorruptInputError, UnsupportedInputError
@@ -56,22 +58,38 @@ def read_blocks(path: Path, block_seconds: float = 600.0) -> Iterator[AudioBlock
         yield AudioBlock(start_seconds, np.concatenate(pending))
 
 
-def _decode(path: Path) -> Iterator[tuple[float, Samples]]:
+def sound_seconds(path: Path) -> float | None:
+    """Return the duration that the container claims, in seconds; ``None`` when it says nothing.
+
+    Raises:
+        CorruptInputError: It cannot be opened.
+    """
+    with _readable(path) as container:
+        return container.duration / av.time_base if container.duration else None
+
+
+@contextmanager
+def _readable(path: Path) -> Iterator[InputContainer]:
     try:
         with av.open(str(path), metadata_errors="replace") as container:
-            if not container.streams.audio:
-                raise UnsupportedInputError(f"{path.name} has no sound.", {"name": path.name})
-            resampler = av.AudioResampler(format="flt", layout="mono", rate=SAMPLE_RATE_HZ)
-            start_seconds = None
-            for frame in container.decode(audio=0):
-                # Sound may start after the picture; before it (encoder priming) counts as 0.
-                start_seconds = max(0.0, frame.time or 0.0) if start_seconds is None else start_seconds
-                for resampled in resampler.resample(frame):
-                    yield start_seconds, resampled.to_ndarray()[0]
-            for resampled in resampler.resample(None):
-                yield start_seconds or 0.0, resampled.to_ndarray()[0]
+            yield container
     except av.FFmpegError as error:
         raise CorruptInputError(f"The sound of {path.name} cannot be decoded: {error.strerror}.") from error
+
+
+def _decode(path: Path) -> Iterator[tuple[float, Samples]]:
+    with _readable(path) as container:
+        if not container.streams.audio:
+            raise UnsupportedInputError(f"{path.name} has no sound.", {"name": path.name})
+        resampler = av.AudioResampler(format="flt", layout="mono", rate=SAMPLE_RATE_HZ)
+        start_seconds = None
+        for frame in container.decode(audio=0):
+            # Sound may start after the picture; before it (encoder priming) counts as 0.
+            start_seconds = max(0.0, frame.time or 0.0) if start_seconds is None else start_seconds
+            for resampled in resampler.resample(frame):
+                yield start_seconds, resampled.to_ndarray()[0]
+        for resampled in resampler.resample(None):
+            yield start_seconds or 0.0, resampled.to_ndarray()[0]
 
 
 def _quietest_point(samples: Samples) -> int:

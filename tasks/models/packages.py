@@ -115,8 +115,8 @@ def open_member(archive: Path, member: str) -> Iterator[IO[bytes]]:
                 yield stream
     else:
         with tarfile.open(archive) as tarred:
-            # extractfile follows links inside the archive and answers None for anything that is not a file.
-            found = tarred.extractfile(member) if member in tarred.getnames() else None
+            entry = next((entry for entry in tarred if entry.name == member), None)
+            found = tarred.extractfile(entry) if entry and entry.isreg() else None  # a link could point anywhere
             if found is None:
                 raise missing
             with found as stream:

@@ -27,7 +27,7 @@ from typing import TYPE_CHECKING
 
 from data.domain.errors import ModelMissingError, RecipeInvalidError
 from tasks.media.captions import Transcript, Word
-from tasks.models.audio import AudioBlock, read_blocks
+from tasks.models.audio import AudioBlock, read_blocks, sound_seconds
 
 if TYPE_CHECKING:
     from faster_whisper import WhisperModel
@@ -63,7 +63,7 @@ def transcribe(
         model_directory: A folder of Whisper weights in CTranslate2's format, as the model store gives it.
         language: ISO 639 code of the speech; ``None`` lets the model tell, once for the whole file.
         threads: CPU threads; 0 takes CTranslate2's default.
-        on_progress: Called with the time in the sound (s) up to which it is done.
+        on_progress: Called with the share (0–1) of the sound that is done.
 
     Returns:
         The words with their times in seconds; no words, and the language ``und``, where nobody speaks.
@@ -76,24 +76,43 @@ def transcribe(
     """
     model = _load(model_directory, threads)
     _check_language(model, language)
+    progress = _Progress(on_progress, sound_seconds(audio))
     words: list[Word] = []
     heard, probability, end_seconds = language or NO_LANGUAGE, 0.0, 0.0
     for block in read_blocks(audio):
-        found, info = _transcribe_block(model, block, language, on_progress)
+        found, info = _transcribe_block(model, block, language, progress)
         end_seconds = block.start_seconds + block.duration_seconds
         words += found
         if found and info.language_probability > probability:
             heard, probability = info.language, float(info.language_probability)
             language = heard if probability >= _SURE_LANGUAGE else language
-        if on_progress:
-            on_progress(end_seconds)
+        progress.reach(end_seconds)
     if not _is_believable(words):
         words, heard, probability = [], NO_LANGUAGE, 0.0
-    return Transcript(heard, probability, tuple(words), end_seconds, model_directory.name)
+    return Transcript(
+        language=heard,
+        language_probability=probability,
+        words=tuple(words),
+        duration_seconds=end_seconds,
+        model=model_directory.name,
+    )
+
+
+class _Progress:
+    """Turns times in the sound into shares of it, for one transcription."""
+
+    def __init__(self, on_progress: Callable[[float], None] | None, duration_seconds: float | None) -> None:
+        self._on_progress = on_progress
+        self._duration_seconds = duration_seconds
+
+    def reach(self, seconds: float) -> None:
+        """Tell that everything up to a time is done."""
+        if self._on_progress and self._duration_seconds:
+            self._on_progress(min(1.0, seconds / self._duration_seconds))
 
 
 def _transcribe_block(
-    model: "WhisperModel", block: AudioBlock, language: str | None, on_progress: Callable[[float], None] | None
+    model: "WhisperModel", block: AudioBlock, language: str | None, progress: _Progress
 ) -> tuple[list[Word], "TranscriptionInfo"]:
     segments, info = model.transcribe(
         block.samples,
@@ -113,8 +132,7 @@ def _transcribe_block(
     for segment in _without_loops(segments):
         if _is_spoken(segment):
             words += _words(segment, block.start_seconds)
-        if on_progress:
-            on_progress(block.start_seconds + float(segment.end))
+        progress.reach(block.start_seconds + float(segment.end))
     return words, info
 
 

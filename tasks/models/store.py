@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from hashlib import sha256
 from pathlib import Path
 from typing import Literal
 
@@ -58,6 +59,16 @@ class ModelStore:
         if self.auto_pull:
             return self.pull(name)
         raise _missing(name, f"The model {name} is not in {self.directory}.")
+
+    def version(self, name: str) -> str:
+        """Return what identifies a model's exact bytes, for cache keys; it need not be on this machine.
+
+        Raises:
+            ModelMissingError: There is no model of that name.
+        """
+        pin = self._pin(name)
+        digest = sha256("".join(f"{file.name}:{file.sha256}" for file in pin.files).encode()).hexdigest()
+        return f"{name}-{digest[:12]}"
 
     def pull(self, name: str) -> Path:
         """Fetch a model unless it is there, and return its folder.

@@ -1,11 +1,17 @@
-"""Servers for the tests of this package: each is started once, when the first test asks for it."""
+"""Servers and catalogues for the tests of this package: a server is started once, when the first test asks for it."""
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
+from data.database import Database, migrate
 from tests.fakes.postgres_server import PostgresServer, postgres_server
 from tests.fakes.s3_server import S3Server, s3_server
+
+settings.register_profile("dailies", deadline=None)  # how fast the machine is says nothing about the code
+settings.load_profile("dailies")
 
 
 @pytest.fixture(scope="session")
@@ -18,3 +24,26 @@ def s3() -> Iterator[S3Server]:
 def postgres() -> Iterator[PostgresServer]:
     with postgres_server() as server:
         yield server
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def empty_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """The URL of a database of each kind, new and without tables."""
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path / 'catalogue.db'}"
+    server: PostgresServer = request.getfixturevalue("postgres")
+    return server.create_database()
+
+
+@pytest.fixture
+def url(empty_url: str) -> str:
+    """The URL of a catalogue of each kind, new and with tables."""
+    migrate(empty_url)
+    return empty_url
+
+
+@pytest.fixture
+def database(url: str) -> Iterator[Database]:
+    database = Database(url)
+    yield database
+    database.close()

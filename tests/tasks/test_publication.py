@@ -33,7 +33,8 @@ MASTER = """#EXTM3U
 240p.m3u8
 """
 MPD = """<?xml version="1.0" encoding="UTF-8"?>
-<MPD xmlns="urn:mpeg:dash:schema:mpd:2011" type="static"><Period id="0"><AdaptationSet id="1" contentType="video"/></Period></MPD>
+<MPD xmlns="urn:mpeg:dash:schema:mpd:2011" type="static"><Period id="0">
+<AdaptationSet id="1" contentType="video"/></Period></MPD>
 """
 FILES = {
     "240p.mp4": b"picture" * 100,
@@ -44,6 +45,7 @@ FILES = {
     "poster.jpg": b"plain poster",
     "sprite.jpg": b"sprite",
     "thumbnails.vtt": b"WEBVTT\n",
+    "candidates/01.jpg": b"a frame",
 }
 FACTS = SourceFacts(
     container="mov,mp4",
@@ -104,7 +106,7 @@ def package() -> Package:
         average_kbps=300,
         frame_count=250,
         codec="avc1.64001f",
-        media_path="240p.mp4",
+        media_prefix="240p/",
         playlist_path="240p.m3u8",
     )
     return Package(
@@ -117,7 +119,7 @@ def package() -> Package:
         mp4_path="video.mp4",
         poster_path="poster.jpg",
         poster_at_seconds=1,
-        poster_candidates=(PosterCandidate(path="poster.jpg", at_seconds=1, score=1),),
+        poster_candidates=(PosterCandidate(path="candidates/01.jpg", at_seconds=1, score=1),),
         sprite=SpriteSheet(
             image_path="sprite.jpg",
             vtt_path="thumbnails.vtt",
@@ -148,7 +150,8 @@ def test_a_publication_holds_every_file_that_it_names(store: ObjectStore, tmp_pa
 
     assert is_whole(store, manifest)
     assert current_publication(store, ASSET.id)[0] == manifest
-    assert {*FILES, "captions-en.vtt", "captions-en.srt", "captions-en.m3u8", "chapters.vtt"} == set(manifest.files)
+    added = {"captions-en.vtt", "captions-en.srt", "captions-en.m3u8", "chapters.vtt"}
+    assert set(manifest.files) == (set(FILES) | added) - {"candidates/01.jpg"}
     assert store.get_bytes(manifest.prefix + "poster.jpg") == b"chosen poster"
     assert 'SUBTITLES="subs"' in store.get_bytes(manifest.prefix + "master.m3u8").decode()
     assert "captions-en.vtt" in store.get_bytes(manifest.prefix + "manifest.mpd").decode()

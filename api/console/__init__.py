@@ -1,0 +1,1 @@
+"""Static files of the pages that the API serves; no code."""

@@ -1,0 +1,143 @@
+"""Jobs: hand them in, watch them, stop them, try them again."""
+
+import hashlib
+import logging
+from typing import Annotated, Any
+
+import orjson
+from fastapi import APIRouter, Header, Query, Request
+from fastapi.concurrency import run_in_threadpool
+from pydantic import AwareDatetime
+from starlette.responses import Response
+
+from api.dependencies import Services, ServicesDependency
+from api.idempotency import Answered, KeyHeader, once
+from api.links import asset_url, job_url, prefect_run_url, watch_url
+from api.schemas import History, Job, JobLinks, JobQuery, JobRequest, LogLevel, LogPage, Page, Problem
+from api.submission import flow_parameters, run_title
+from data.domain.jobs import JobState
+from data.repositories import AssetRepository
+
+router = APIRouter(prefix="/jobs", tags=["jobs"])
+
+Responses = dict[int | str, dict[str, Any]]
+Limit = Annotated[int, Query(ge=1, le=200, description="Most items of one page.")]
+After = Annotated[str | None, Query(max_length=65_536, description="The `next` of the page before.")]
+NOT_FOUND: Responses = {404: {"model": Problem}}
+ILLEGAL_MOVE: Responses = {
+    409: {"model": Problem, "description": "The state of the job does not allow it; `facts.allowed` says what."}
+}
+
+
+@router.post("", status_code=202, response_model=Job, responses={422: {"model": Problem}, 409: {"model": Problem}})
+async def submit_job(
+    body: JobRequest, request: Request, services: ServicesDependency, idempotency_key: KeyHeader = None
+) -> Response:
+    """Hand in a source to be processed. Answers at once; the job waits in the queue of its priority.
+
+    With an `Idempotency-Key` the same call can be sent again safely: it gets the first call's answer.
+    """
+
+    async def submit(prefect_key: str | None) -> Answered:
+        parameters = await flow_parameters(body, services)
+        job = await services.gateway.submit(
+            parameters, title=run_title(body), priority=body.priority, idempotency_key=prefect_key
+        )
+        shown = _shown(job, None, services)
+        return Answered(202, shown.model_dump(mode="json"), job_url(job.id))
+
+    return await once(services, request, idempotency_key, body.model_dump(mode="json"), submit)
+
+
+@router.get("")
+async def list_jobs(
+    services: ServicesDependency,
+    state: Annotated[list[JobState] | None, Query(description="Only these; may be given several times.")] = None,
+    text: Annotated[str | None, Query(max_length=200, description="Found in title, id, source or metadata.")] = None,
+    created_after: AwareDatetime | None = None,
+    created_before: AwareDatetime | None = None,
+    after: After = None,
+    limit: Limit = 50,
+) -> Page[Job]:
+    """List jobs, the latest first. A page of a text search may be short although more follows: go by `next`."""
+    query = JobQuery(
+        states=frozenset(state or ()), text=text, created_after=created_after, created_before=created_before
+    )
+    page = await services.gateway.find(query, after=after, limit=limit)
+    assets = await run_in_threadpool(_assets_of, [job.id for job in page.items], services)
+    items = tuple(_shown(job, assets.get(job.id), services) for job in page.items)
+    return Page[Job](items=items, next=page.next)
+
+
+@router.get("/{job_id}", response_model=Job, responses=NOT_FOUND)
+async def get_job(
+    job_id: str, services: ServicesDependency, if_none_match: Annotated[str | None, Header()] = None
+) -> Response:
+    """Show a job. The `ETag` changes when anything about it does: poll with `If-None-Match`."""
+    shown = await _with_asset(await services.gateway.get(job_id), services)
+    content = orjson.dumps(shown.model_dump(mode="json"))
+    etag = f'"{hashlib.sha256(content).hexdigest()[:32]}"'
+    headers = {"ETag": etag, "Cache-Control": "no-cache"}
+    if if_none_match and etag in [each.strip().removeprefix("W/") for each in if_none_match.split(",")]:
+        return Response(status_code=304, headers=headers)
+    return Response(content, headers=headers, media_type="application/json")
+
+
+@router.get("/{job_id}/logs", responses=NOT_FOUND)
+async def job_logs(
+    job_id: str,
+    services: ServicesDependency,
+    level: Annotated[LogLevel, Query(description="This level and above.")] = LogLevel.DEBUG,
+    after: After = None,
+    limit: Limit = 100,
+) -> LogPage:
+    """Show what a job logged, on whatever pool, oldest first. While it runs, `next` is set: ask again with it."""
+    return await services.gateway.logs(job_id, level=logging.getLevelName(level.value), after=after, limit=limit)
+
+
+@router.get("/{job_id}/history", responses=NOT_FOUND)
+async def job_history(job_id: str, services: ServicesDependency) -> History:
+    """Show the states that a job went through, oldest first."""
+    return History(items=await services.gateway.history(job_id))
+
+
+@router.post("/{job_id}/cancel", status_code=202, responses={**NOT_FOUND, **ILLEGAL_MOVE})
+async def cancel_job(job_id: str, services: ServicesDependency, response: Response) -> Job:
+    """Stop a job. One that waits is `cancelled` at once; one that runs is `cancelling` until its process has ended."""
+    job = await services.gateway.cancel(job_id)
+    response.headers["Location"] = job_url(job.id)
+    return await _with_asset(job, services)
+
+
+@router.post("/{job_id}/retry", status_code=202, responses={**NOT_FOUND, **ILLEGAL_MOVE})
+async def retry_job(job_id: str, services: ServicesDependency, response: Response) -> Job:
+    """Queue a failed or cancelled job again, under its id. Steps that had finished are not done again."""
+    job = await services.gateway.retry(job_id)
+    response.headers["Location"] = job_url(job.id)
+    return await _with_asset(job, services)
+
+
+async def _with_asset(job: Job, services: Services) -> Job:
+    assets = await run_in_threadpool(_assets_of, [job.id], services)
+    return _shown(job, assets.get(job.id), services)
+
+
+def _assets_of(job_ids: list[str], services: Services) -> dict[str, str]:
+    with services.database.session() as session:
+        assets = AssetRepository(session)
+        found = {job_id: assets.asset_of_job(job_id) for job_id in job_ids}
+    return {job_id: asset_id for job_id, asset_id in found.items() if asset_id}
+
+
+def _shown(job: Job, asset_id: str | None, services: Services) -> Job:
+    """Complete a job with what Prefect does not know: its asset, and where to go from it."""
+    url = job_url(job.id)
+    links = JobLinks(
+        self=url,
+        logs=f"{url}/logs",
+        history=f"{url}/history",
+        asset=asset_url(asset_id) if asset_id else None,
+        watch=watch_url(asset_id) if asset_id and job.state is JobState.SUCCEEDED else None,
+        prefect=prefect_run_url(services.settings.api.prefect_ui_url, job.id),
+    )
+    return job.model_copy(update={"asset_id": asset_id, "links": links})

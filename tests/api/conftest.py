@@ -1,0 +1,168 @@
+"""A real API over HTTP, on a real Prefect server (SQLite) with a deployment of the pipeline's name, and no worker."""
+
+import socket
+import subprocess
+import threading
+import uuid
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+import uvicorn
+from prefect.client.orchestration import SyncPrefectClient
+from prefect.client.schemas.actions import WorkPoolCreate
+from prefect.client.schemas.objects import FlowRun, State
+
+from api.app import create_app
+from data.database import Database, migrate
+from data.domain.publications import Chapter, PublicationManifest
+from data.settings import ApiSettings, IngestSettings, Settings
+from data.storage import ObjectStore, open_store
+from deployments.stack import Stack
+from tasks.media.tools import find_tools
+from tests.api.publishing import publish_video
+from tests.fakes.processes import wait_until
+
+MAX_UPLOAD_BYTES = 32 * 1024 * 1024
+
+
+class Prefect:
+    """The other side of the gateway: what workers and flows do, done by hand on the real server."""
+
+    def __init__(self, client: SyncPrefectClient, deployment_id: uuid.UUID, other_id: uuid.UUID) -> None:
+        self.client = client
+        self.deployment_id = deployment_id
+        self.other_id = other_id
+
+    def force(self, run_id: str, state: State[Any]) -> None:
+        """Put a run into a state, whatever Prefect's rules say."""
+        self.client.set_flow_run_state(uuid.UUID(run_id), state, force=True)
+
+    def child_of(self, run_id: str) -> FlowRun:
+        """Start a run of another deployment from inside a run, as the generate step does."""
+        response = self.client.request(
+            "POST",
+            "/task_runs/",
+            json={"flow_run_id": run_id, "task_key": "hand-over", "dynamic_key": uuid.uuid4().hex},
+        )
+        return self.client.create_flow_run_from_deployment(
+            self.other_id, parameters={}, parent_task_run_id=uuid.UUID(response.json()["id"])
+        )
+
+
+@pytest.fixture(scope="session")
+def prefect(prefect_server: Stack) -> Iterator[Prefect]:
+    with SyncPrefectClient(prefect_server.prefect_api_url) as client:
+        for pool in ("cpu", "gpu"):
+            client.create_work_pool(WorkPoolCreate(name=pool, type="process"), overwrite=True)
+        made = {}
+        for flow, pool, tags in (("process-asset", "cpu", ["dailies-job"]), ("generate-asset", "gpu", [])):
+            flow_id = client.create_flow_from_name(flow)
+            made[flow] = client.create_deployment(flow_id=flow_id, name="on-demand", work_pool_name=pool, tags=tags)
+        yield Prefect(client, made["process-asset"], made["generate-asset"])
+
+
+@pytest.fixture(scope="session")
+def settings(tmp_path_factory: pytest.TempPathFactory) -> Settings:
+    home = tmp_path_factory.mktemp("home")
+    (home / "media").mkdir()
+    return Settings(
+        home=home,
+        ingest=IngestSettings(allowed_roots=[home / "media"]),
+        api=ApiSettings(max_upload_bytes=MAX_UPLOAD_BYTES),
+        _env_file=None,
+    )
+
+
+@pytest.fixture(scope="session")
+def media_folder(settings: Settings) -> Path:
+    return settings.home / "media"
+
+
+@pytest.fixture(scope="session")
+def database(settings: Settings) -> Iterator[Database]:
+    migrate(settings.catalogue_url)
+    opened = Database(settings.catalogue_url)
+    yield opened
+    opened.close()
+
+
+@pytest.fixture(scope="session")
+def store(settings: Settings) -> ObjectStore:
+    return open_store(settings.storage_url)
+
+
+ServeApi = Callable[[Settings, str], str]
+
+
+@pytest.fixture(scope="session")
+def serve_api() -> Iterator[ServeApi]:
+    """Return a function that serves an API in a thread and returns its address."""
+    running: list[tuple[uvicorn.Server, threading.Thread]] = []
+
+    def serve(settings: Settings, prefect_api_url: str) -> str:
+        listener = socket.create_server(("127.0.0.1", 0))
+        app = create_app(settings, prefect_api_url=prefect_api_url)
+        server = uvicorn.Server(uvicorn.Config(app, log_level="warning", proxy_headers=False))
+        thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
+        thread.start()
+        running.append((server, thread))
+        wait_until(lambda: server.started, 30, "the API to start")
+        return f"http://127.0.0.1:{listener.getsockname()[1]}"
+
+    yield serve
+    for server, _ in running:
+        server.should_exit = True
+    for _, thread in running:
+        thread.join(20)
+
+
+@pytest.fixture(scope="session")
+def api_url(
+    serve_api: ServeApi, settings: Settings, database: Database, prefect_server: Stack, prefect: Prefect
+) -> str:
+    return serve_api(settings, prefect_server.prefect_api_url)
+
+
+@pytest.fixture(scope="session")
+def api(api_url: str) -> Iterator[httpx.Client]:
+    with httpx.Client(base_url=api_url, timeout=60) as client:
+        yield client
+
+
+@pytest.fixture(scope="session")
+def submit(api: httpx.Client, media_folder: Path) -> Callable[..., dict[str, Any]]:
+    """Return a function that hands in a job and returns it."""
+
+    def handed_in(**body: Any) -> dict[str, Any]:
+        answer = api.post("/api/v1/jobs", json={"source": str(media_folder / "clip.mp4"), **body})
+        assert answer.status_code == 202, answer.text
+        return dict(answer.json())
+
+    return handed_in
+
+
+@pytest.fixture(scope="session")
+def published(tmp_path_factory: pytest.TempPathFactory, store: ObjectStore, database: Database) -> PublicationManifest:
+    """A short video with sound, captions and chapters, really encoded and packaged, and published."""
+    scratch = tmp_path_factory.mktemp("published")
+    source = scratch / "source.mp4"
+    # x264 spends few bits on the bars, and the moving counter makes every second look different.
+    command = [find_tools().ffmpeg, "-v", "error", "-f", "lavfi", "-i", "testsrc=size=640x360:rate=24"]
+    command += ["-f", "lavfi", "-i", "sine=frequency=330", "-t", "8", "-c:v", "libx264", "-preset", "ultrafast"]
+    subprocess.run([*command, "-pix_fmt", "yuv420p", "-c:a", "aac", str(source)], check=True)
+    return publish_video(
+        source,
+        scratch,
+        store,
+        database,
+        title="Test <bars> & a tone",
+        cues=[(0.2, 4.0, "It was the best of times"), (4.0, 7.8, "it was the worst of times")],
+        chapters=(
+            Chapter(start_seconds=0, end_seconds=3, title="Beginning"),
+            Chapter(start_seconds=3, end_seconds=6, title="Middle"),
+            Chapter(start_seconds=6, end_seconds=8, title="End"),
+        ),
+    )

@@ -1,0 +1,94 @@
+"""What cannot work is refused before a run is made for it."""
+
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from data.database import Database
+from data.repositories import UploadRepository
+
+JOBS = "/api/v1/jobs"
+
+
+def refused(api: httpx.Client, **body: Any) -> dict[str, Any]:
+    answer = api.post(JOBS, json=body)
+    assert answer.status_code == 422, answer.text
+    return dict(answer.json())
+
+
+@pytest.mark.parametrize("field", ["prompt", "script"])
+def test_a_prompt_comes_with_a_later_version(api: httpx.Client, field: str) -> None:
+    problem = refused(api, **{field: "a rabbit in the morning"})
+
+    assert problem["code"] == "REQUEST.NOT_OFFERED_YET"
+    assert "later version" in problem["detail"]
+
+
+def test_an_unknown_recipe_names_those_there_are(api: httpx.Client, media_folder: Path) -> None:
+    problem = refused(api, source=f"{media_folder}/a.mp4", recipe="nice")
+
+    assert problem["code"] == "DATA.RECIPE.UNKNOWN"
+    assert "default" in problem["facts"]["available"]
+
+
+@pytest.mark.parametrize("overrides", [{"captions.colour": "red"}, {"video.crf": 99}, {"name": "x"}])
+def test_overrides_that_do_not_fit_are_refused(
+    api: httpx.Client, media_folder: Path, overrides: dict[str, Any]
+) -> None:
+    assert refused(api, source=f"{media_folder}/a.mp4", overrides=overrides)["code"] == "DATA.RECIPE.INVALID"
+
+
+@pytest.mark.parametrize(
+    "source",
+    ["", "clip.mp4", "http://media.example/a.mp4", "ftp://x/y", "https://", "https://u:p@x/y", "file:///etc/passwd"],
+)
+def test_a_source_of_another_kind_is_refused(api: httpx.Client, source: str) -> None:
+    assert refused(api, source=source)["code"] == "REQUEST.INVALID"
+
+
+@pytest.mark.parametrize("path", ["/etc/passwd", "{media}/../catalogue.db", "{media}2/a.mp4", "{media}/a\nb.mp4"])
+def test_a_path_outside_the_allowed_roots_is_refused(api: httpx.Client, media_folder: Path, path: str) -> None:
+    assert refused(api, source=path.format(media=media_folder))["code"] == "DATA.SOURCE.FORBIDDEN"
+
+
+def test_a_link_that_leads_outside_is_for_ingest_to_refuse(api: httpx.Client, media_folder: Path) -> None:
+    answer = api.post(JOBS, json={"source": f"{media_folder}/not there yet.mp4"})
+
+    assert answer.status_code == 202
+
+
+def test_an_https_address_is_taken(api: httpx.Client) -> None:
+    job = api.post(JOBS, json={"source": "https://media.example/films/clip.mp4?token=x"}).json()
+
+    assert job["title"] == "clip.mp4"
+
+
+def test_an_upload_that_is_unknown_or_not_complete_is_refused(api: httpx.Client, database: Database) -> None:
+    with database.session() as session:
+        UploadRepository(session).create("half", key="uploads/half/a.mp4", original_name="a.mp4")
+
+    for source in ("upload:half", "upload:nothing", "upload:"):
+        assert refused(api, source=source)["code"] == "DATA.SOURCE.NOT_FOUND"
+
+
+def test_metadata_is_kept_up_to_its_limit(api: httpx.Client, media_folder: Path) -> None:
+    source = f"{media_folder}/a.mp4"
+    taken = api.post(JOBS, json={"source": source, "metadata": {"show": {"season": 2}, "tags": ["a"]}}).json()
+
+    assert api.get(taken["links"]["self"]).json()["metadata"] == {"show": {"season": 2}, "tags": ["a"]}
+    problem = refused(api, source=source, metadata={"text": "x" * 17_000})
+    assert problem["errors"][0]["field"] == "metadata"
+
+
+def test_a_title_is_one_clean_line(api: httpx.Client, media_folder: Path) -> None:
+    job = api.post(JOBS, json={"source": f"{media_folder}/a.mp4", "title": "  Two\nCities\x07 "}).json()
+
+    assert job["title"] == "Two Cities"
+
+
+def test_an_unknown_field_is_a_typing_slip_and_refused(api: httpx.Client, media_folder: Path) -> None:
+    problem = refused(api, source=f"{media_folder}/a.mp4", prioritty="high")
+
+    assert problem["errors"][0]["field"] == "prioritty"

@@ -1,0 +1,69 @@
+import pytest
+
+from data.domain.errors import RecipeInvalidError
+from data.domain.recipes import Recipe
+
+
+def test_overrides_replace_fields_by_dotted_name() -> None:
+    recipe = Recipe().with_overrides({"captions.language": "en", "video.crf": 30, "poster": {"faces": False}})
+
+    assert recipe.captions.language == "en"
+    assert recipe.video.crf == 30
+    assert not recipe.poster.faces
+    assert recipe.audio == Recipe().audio
+
+
+def test_overrides_leave_the_recipe_as_it_was() -> None:
+    recipe = Recipe()
+    recipe.with_overrides({"video.crf": 30})
+
+    assert recipe == Recipe()
+    assert recipe.with_overrides({}) is recipe
+
+
+@pytest.mark.parametrize(
+    "overrides",
+    [
+        {"video.unknown": 1},
+        {"unknown": 1},
+        {"unknown.deep": 1},
+        {"video.crf.deeper": 1},
+        {"": 1},
+        {".": 1},
+        {"video.": 1},
+        {"name": "another"},
+        {"version": 2},
+        {"video.crf": 99},
+        {"video.crf": "much"},
+        {"video": None},
+        {"captions.language": "../../x"},
+        {"video.ladder.rungs": []},
+    ],
+)
+def test_overrides_that_do_not_fit_are_refused(overrides: dict[str, object]) -> None:
+    with pytest.raises(RecipeInvalidError):
+        Recipe().with_overrides(overrides)
+
+
+def test_a_refusal_names_every_field_that_is_wrong() -> None:
+    with pytest.raises(RecipeInvalidError) as caught:
+        Recipe.parse({"video": {"crf": 99}, "audio": {"kbps": 1}, "wrong": 1})
+
+    problems = caught.value.facts["problems"]
+    assert isinstance(problems, list)
+    assert [problem.partition(":")[0] for problem in problems] == ["video.crf", "audio.kbps", "wrong"]
+
+
+def test_only_what_transcode_depends_on_is_in_its_options() -> None:
+    plain = Recipe()
+
+    assert plain.with_overrides({"captions.language": "en"}).transcode_options() == plain.transcode_options()
+    assert plain.with_overrides({"gate.refuse_black": False}).transcode_options() == plain.transcode_options()
+    assert plain.with_overrides({"video.crf": 30}).transcode_options() != plain.transcode_options()
+    assert plain.with_overrides({"thumbnails.width": 80}).transcode_options() != plain.transcode_options()
+
+
+def test_a_recipe_goes_through_json_unchanged() -> None:
+    recipe = Recipe().with_overrides({"captions.language": "en"})
+
+    assert Recipe.parse(recipe.model_dump(mode="json")) == recipe

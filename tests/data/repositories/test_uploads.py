@@ -1,0 +1,28 @@
+from datetime import UTC
+
+import pytest
+
+from data.database import Database
+from data.domain.errors import NotFoundError
+from data.repositories import UploadRepository, UploadState
+
+
+def test_an_upload_goes_from_receiving_to_complete(database: Database) -> None:
+    with database.session() as session:
+        begun = UploadRepository(session).create("u1", key="uploads/u1/x", original_name="x\0\udcff.mp4")
+    with database.session() as session:
+        UploadRepository(session).complete("u1", size_bytes=6_000_000_000, sha256="a" * 64)
+    with database.session() as session:
+        done = UploadRepository(session).get("u1")
+
+    assert (begun.state, begun.size_bytes, begun.original_name) == (UploadState.RECEIVING, None, "x?.mp4")
+    assert (done.state, done.size_bytes, done.sha256) == (UploadState.COMPLETE, 6_000_000_000, "a" * 64)
+    assert done.created_at == begun.created_at
+    assert done.created_at.tzinfo is UTC
+
+
+def test_an_unknown_upload_is_not_found(database: Database) -> None:
+    with pytest.raises(NotFoundError), database.session() as session:
+        UploadRepository(session).get("unknown")
+    with pytest.raises(NotFoundError), database.session() as session:
+        UploadRepository(session).complete("unknown", size_bytes=1, sha256="a")

@@ -1,0 +1,52 @@
+"""Real packages for tests: one call transcodes a file into a folder, fast and small."""
+
+from pathlib import Path
+
+from data.domain.assets import Asset, SourceFacts
+from data.domain.publications import Package
+from data.domain.recipes import Recipe
+from tasks.media.probe import probe
+from tasks.media.process import Limits
+from tasks.media.tools import find_tools
+from tasks.media.transcode import transcode
+
+SMALL = Recipe.parse(
+    {
+        "video": {
+            "preset": "ultrafast",
+            "segment_seconds": 2,
+            "ladder": {
+                "rungs": [
+                    {"name": "360p", "short_side": 360, "max_kbps": 900},
+                    {"name": "144p", "short_side": 144, "max_kbps": 200},
+                ]
+            },
+        }
+    }
+)
+"""Two rungs and segments of two seconds."""
+
+
+def make_package(
+    source: Path, folder: Path, recipe: Recipe = SMALL, facts: SourceFacts | None = None
+) -> tuple[Package, SourceFacts, Path]:
+    """Transcode a source into ``folder``; return the package, the source's facts and where the files are."""
+    tools = find_tools()
+    found = facts or probe(source, tools)
+    directory, scratch = folder / "package", folder / "scratch"
+    directory.mkdir(parents=True)
+    scratch.mkdir()
+    asset = Asset(id="a" * 24, sha256="a" * 64, source_key="sources/a", original_name=source.name, facts=found)
+    package = transcode(
+        source,
+        asset,
+        recipe,
+        key="key",
+        prefix="packages/a/key/",
+        directory=directory,
+        scratch=scratch,
+        tools=tools,
+        encoder_threads=2,
+        limits=Limits(),
+    )
+    return package, found, directory

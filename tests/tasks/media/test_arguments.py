@@ -1,0 +1,154 @@
+from pathlib import Path
+
+import pytest
+
+from data.domain.assets import AudioFacts, SourceFacts
+from data.domain.recipes import Recipe
+from tasks.media.arguments import WorkFiles, encode_arguments, paired
+from tasks.media.plan import plan_encode
+from tests.fakes.source_facts import source_facts
+
+WORK = WorkFiles(Path("/scratch"))
+
+
+def arguments(facts: SourceFacts, recipe: Recipe | None = None, *, threads: int = 0) -> list[str]:
+    chosen = recipe or Recipe()
+    return encode_arguments(
+        Path("/sources/clip.mp4"),
+        facts,
+        chosen,
+        plan_encode(facts, chosen),
+        WORK,
+        input_arguments=("-protocol_whitelist", "file", "-max_pixels", "100"),
+        encoder_threads=threads,
+    )
+
+
+def graph(facts: SourceFacts, recipe: Recipe | None = None) -> str:
+    built = arguments(facts, recipe)
+    return built[built.index("-filter_complex") + 1]
+
+
+def options_of(output: Path, built: list[str]) -> dict[str, str]:
+    """Options of one output: everything from its ``-map`` to its name."""
+    end = built.index(str(output))
+    start = max(index for index in range(end) if built[index] == "-map")
+    return paired(built[start:end])
+
+
+def test_the_source_is_opened_once_and_safely() -> None:
+    built = arguments(source_facts())
+
+    assert built.count("-i") == 1
+    opened = built[: built.index("-i")]
+    assert opened[opened.index("-protocol_whitelist") + 1] == "file"
+    assert opened[opened.index("-max_pixels") + 1] == "100"
+
+
+def test_every_rung_is_scaled_from_the_next_larger_one() -> None:
+    chain = graph(source_facts())
+
+    sizes = ("scale=1920:1080", "scale=1280:720", "scale=852:480", "scale=426:240")
+    places = [chain.index(size) for size in sizes]
+    assert places == sorted(places)
+    assert all(chain.count(size) == 1 for size in sizes)
+
+
+def test_all_rungs_have_their_keyframes_at_the_same_times() -> None:
+    built = arguments(source_facts(frame_rate="24000/1001"))
+
+    for name in ("1080p", "720p", "480p", "240p"):
+        options = options_of(WORK.rung(name), built)
+        assert options["force_key_frames"] == "expr:gte(t,n_forced*4)"
+        assert options["sc_threshold"] == "0"
+        assert options["g"] == "96"
+
+
+def test_quality_is_capped_by_the_bitrate_of_each_rung() -> None:
+    options = options_of(WORK.rung("720p"), arguments(source_facts()))
+
+    assert (options["crf"], options["maxrate"], options["bufsize"]) == ("23", "3000k", "6000k")
+
+
+def test_nothing_of_the_sources_metadata_gets_into_an_output() -> None:
+    built = arguments(source_facts())
+
+    for output in (WORK.rung("1080p"), WORK.rung("240p"), WORK.audio):
+        options = options_of(output, built)
+        assert (options["map_metadata"], options["map_chapters"]) == ("-1", "-1")
+
+
+@pytest.mark.parametrize(("threads", "expected"), [(0, None), (3, "3")])
+def test_encoder_threads_are_left_to_x264_unless_told(threads: int, expected: str | None) -> None:
+    built = arguments(source_facts(), threads=threads)
+
+    assert options_of(WORK.rung("240p"), built).get("threads") == expected
+
+
+def test_a_source_without_sound_has_no_sound_anywhere() -> None:
+    built = arguments(source_facts(audio=None))
+
+    assert str(WORK.audio) not in built
+    assert "aresample" not in graph(source_facts(audio=None))
+
+
+def test_sound_is_taken_from_the_stream_that_probing_chose() -> None:
+    sound = AudioFacts(stream_index=4, codec="ac3", channels=6, sample_rate_hz=48_000)
+
+    assert "[0:4]aresample=48000" in graph(source_facts(audio=sound))
+
+
+def test_sound_is_made_stereo_and_as_long_as_the_picture() -> None:
+    chain = graph(source_facts(duration_seconds=10))
+
+    assert "channel_layouts=stereo" in chain
+    assert "first_pts=0" in chain
+    assert "apad=whole_len=480000" in chain
+    assert "atrim=end_sample=480000" in chain
+
+
+def test_picture_and_sound_are_moved_alike_when_the_picture_starts_late() -> None:
+    chain = graph(source_facts(picture_delay_seconds=0.8))
+
+    assert "[0:0]setpts=PTS-0.800000/TB" in chain
+    assert "[0:1]atrim=start=0.800000" in chain
+    assert "asetpts=PTS-0.800000/TB" in chain
+
+
+def test_only_interlaced_pictures_are_deinterlaced() -> None:
+    assert "bwdif=deint=interlaced:mode=send_frame" in graph(source_facts(is_interlaced=True))
+    assert "bwdif" not in graph(source_facts())
+
+
+def test_hdr_is_tone_mapped_after_it_was_made_small() -> None:
+    chain = graph(source_facts(3840, 2160, is_hdr=True, bit_depth=10, pixel_format="yuv420p10le"))
+
+    assert chain.index("scale=1920:1080") < chain.index("tonemap=hable")
+
+
+def test_unlabelled_hd_colours_are_taken_for_bt709() -> None:
+    assert "in_color_matrix=bt709" in graph(source_facts())
+    assert "in_color_matrix" not in graph(source_facts(color_matrix="smpte170m"))
+    assert "in_color_matrix" not in graph(source_facts(720, 576))
+
+
+def test_every_output_is_labelled_bt709() -> None:
+    assert "setparams=color_primaries=bt709:color_trc=bt709:colorspace=bt709:range=tv" in graph(source_facts())
+
+
+def test_measurements_ride_along_in_the_same_process() -> None:
+    chain = graph(source_facts())
+
+    assert all(name in chain for name in ("blackdetect", "silencedetect", "ebur128"))
+
+
+def test_names_that_mean_something_to_ffmpeg_stay_one_argument() -> None:
+    facts = source_facts()
+    recipe = Recipe()
+    name = Path("/in/-i %03d [0:v];,'\".mp4")
+
+    built = encode_arguments(
+        name, facts, recipe, plan_encode(facts, recipe), WORK, input_arguments=(), encoder_threads=0
+    )
+
+    assert built[built.index("-i") + 1] == str(name)
