@@ -1,8 +1,8 @@
 """The keeper: parent of one run, from its fork to its end.
 
-It is a process of its own rather than a part of the server, so that a run outlives the server. It adopts whatever the run
-starts (``PR_SET_CHILD_SUBREAPER``), so that nothing of a run outlives the run, whatever session it is in: when the run has
-ended or its launcher is gone, what is left is asked to end (TERM) and then ended (KILL).
+It is a process of its own rather than a part of the server, so that a run outlives the server. It adopts whatever the
+run starts (``PR_SET_CHILD_SUBREAPER``), so that nothing of a run outlives the run, whatever session it is in: when the
+run has ended or its launcher is gone, what is left is asked to end (TERM) and then ended (KILL).
 
 What deliberately serves several runs leads a session of its own, without ``PREFECT__FLOW_RUN_ID`` in its environment.
 """

@@ -1,12 +1,12 @@
 """The command of our work pools: hand this process's environment, directory and streams to the fork server and wait.
 
 Run as ``python -I -S launch.py`` in place of ``python -m prefect.engine``. The worker sees what it always sees: a
-process that takes signals, writes to the inherited streams and ends as the run ends. Standard library only, and little of
-it: ``socket`` and ``signal`` would double the start of this program for the sake of their enums (7 → 14 ms, for every
-run), so their C halves are used, and no ``pathlib`` either.
+process that takes signals, writes to the inherited streams and ends as the run ends. Standard library only, and little
+of it: ``socket`` and ``signal`` would double the start of this program for the sake of their enums (7 → 14 ms, for
+every run), so their C halves are used, and no ``pathlib`` either.
 """
 
-# ruff: noqa: PTH  # pathlib costs 8 ms at every start
+# ruff: noqa: PTH101, PTH102, PTH108, PTH109, PTH110, PTH112, PTH116, PTH119, PTH120, PTH123, PTH208
 
 import os
 import sys
@@ -15,12 +15,16 @@ import zlib
 from _signal import (  # type: ignore[import-not-found]
     SIG_DFL,
     SIG_IGN,
+    SIGALRM,
     SIGCONT,
     SIGHUP,
     SIGINT,
     SIGKILL,
     SIGQUIT,
     SIGTERM,
+    SIGTSTP,
+    SIGTTIN,
+    SIGTTOU,
     SIGUSR1,
     SIGUSR2,
     default_int_handler,
@@ -36,8 +40,9 @@ if TYPE_CHECKING:
 
 PROTOCOL = "1"
 MODULE = "prefect.engine"
-ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.realpath(__file__))))  # pathlib costs 8 ms
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.realpath(__file__))))
 FORWARDED = (SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2, SIGCONT)
+IGNORABLE = (*FORWARDED, SIGTSTP, SIGTTIN, SIGTTOU, SIGALRM)
 MOST_SERVERS = 4
 LISTEN_SECONDS = 5.0
 START_SECONDS = 60.0
@@ -321,11 +326,12 @@ def server_environment(environment: "os._Environ[str] | dict[str, str]") -> dict
 
 
 def send_request(connection: socket, arguments: list[str]) -> None:
-    """Send what makes a process: umask, directory, arguments, environment, and the descriptors 0, 1 and 2."""
+    """Send what makes a process: umask, ignored signals, directory, arguments, environment, and its three streams."""
     umask = os.umask(0)
     os.umask(umask)
+    ignored = b",".join(b"%d" % number for number in IGNORABLE if get_handler(number) == SIG_IGN)
     environment = [name + b"=" + value for name, value in os.environb.items()]
-    parts = [b"%d" % umask, os.getcwdb(), b"%d" % len(arguments), *map(os.fsencode, arguments), *environment]
+    parts = [b"%d" % umask, ignored, os.getcwdb(), b"%d" % len(arguments), *map(os.fsencode, arguments), *environment]
     body = b"\0".join(parts)
     streams = [descriptor if is_open(descriptor) else os.open(os.devnull, os.O_RDWR) for descriptor in (0, 1, 2)]
     rights = b"".join(number.to_bytes(4, sys.byteorder) for number in streams)

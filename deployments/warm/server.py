@@ -6,8 +6,6 @@ itself by a fresh one that goes on with the same socket and lock: a run never fa
 """
 
 import contextlib
-import gc
-import importlib
 import json
 import logging
 import os
@@ -18,13 +16,12 @@ import struct
 import sys
 import threading
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 from deployments.warm import keeper
 from deployments.warm.fingerprint import Fingerprint, fingerprint
 from deployments.warm.launch import IDLE_SECONDS, ROOT, Place
-from deployments.warm.preload import FLOWS, LIBRARIES
+from deployments.warm.preload import preload
 from deployments.warm.run import Run
 
 logger = logging.getLogger(__name__)
@@ -62,7 +59,7 @@ class Server:
         self._listener.setblocking(False)
         self._note_state("starting")
         self._fingerprint = fingerprint(Path(ROOT))
-        preload()
+        logger.info("Imported %d modules in %.1f s", *preload())
         self._note_state("ready")
         for stale in (self.place.failed, self.place.told):
             Path(stale).unlink(missing_ok=True)
@@ -125,6 +122,7 @@ class Server:
         if fingerprint(Path(ROOT)) == self._fingerprint:
             return
         logger.info("Code, locks or settings have changed: the server renews itself")
+        self._note_state("starting")
         os.set_inheritable(self._lock, True)
         self._listener.set_inheritable(True)
         os.chdir(ROOT)
@@ -169,37 +167,6 @@ class Server:
         note["home"] = os.environ.get("DAILIES_HOME", "")
         os.ftruncate(self._lock, 0)
         os.pwrite(self._lock, json.dumps(note).encode(), 0)
-
-
-def preload() -> None:
-    """Import what runs import; what cannot be imported is left to the run, whose log is the place for its error."""
-    began = time.perf_counter()
-    with single_threaded_libraries():
-        for name in (*LIBRARIES, *FLOWS):
-            try:
-                importlib.import_module(name)
-            except Exception:  # whatever a module does when imported: the run says it, in its log
-                logger.warning("%s cannot be imported here", name, exc_info=True)
-    # `python -m` takes a module that is there already for a mistake.
-    sys.modules.pop("prefect.engine", None)
-    gc.collect()
-    gc.freeze()
-    logger.info("Imported %d modules in %.1f s", len(sys.modules), time.perf_counter() - began)
-
-
-@contextlib.contextmanager
-def single_threaded_libraries() -> Iterator[None]:
-    """Keep numerical libraries from starting threads when loaded; a fork would be without them."""
-    variables = {name: os.environ.get(name) for name in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS")}
-    os.environ.update(dict.fromkeys(variables, "1"))
-    try:
-        yield
-    finally:
-        for name, value in variables.items():
-            if value is None:
-                os.environ.pop(name, None)
-            else:
-                os.environ[name] = value
 
 
 def refuse(connection: socket.socket) -> str:

@@ -1,7 +1,7 @@
 """Show what a forked run is where ``ps``, psutil and ``/proc`` look: in the process's own argument block.
 
-A fork has the command line and the initial environment of its server, and those who look for the processes of a run (the
-stack, the reconciler, a person with ``ps``) would not find it. The kernel shows the memory in which the program's
+A fork has the command line and the initial environment of its server, and those who look for the processes of a run
+(the stack, the reconciler, a person with ``ps``) would not find it. The kernel shows the memory in which the program's
 arguments and environment were passed; whoever owns that memory may write to it, as `setproctitle` does.
 """
 

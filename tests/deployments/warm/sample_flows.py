@@ -1,5 +1,6 @@
 """Flows of the tests: they do one thing each and say what they see."""
 
+import atexit
 import json
 import logging
 import os
@@ -89,3 +90,10 @@ def _umask() -> int:
     value = os.umask(0)
     os.umask(value)
     return value
+
+
+@flow
+def list_modules(target: str) -> None:
+    """Write down, at the end of the process, which modules it has, in the order in which they were imported."""
+    little()
+    atexit.register(lambda: Path(target).write_text("\n".join(sys.modules)))
