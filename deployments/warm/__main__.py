@@ -13,7 +13,6 @@ import os  # noqa: E402
 import sys  # noqa: E402
 from collections.abc import Sequence  # noqa: E402
 
-from deployments.warm import control  # noqa: E402
 from deployments.warm.launch import IDLE_SECONDS, Place  # noqa: E402
 from deployments.warm.server import Server, listener_of, log_to_stderr  # noqa: E402
 
@@ -23,11 +22,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parse(arguments)
     if options.command == "serve":
         return serve(options)
-    if options.command == "start":
-        return control.start()
-    if options.command == "stop":
-        return control.stop()
-    return control.status()
+    from deployments.warm import control  # imports Prefect, which a server does later, in its own way
+
+    return {"start": control.start, "stop": control.stop, "status": control.status}[options.command]()
 
 
 def serve(options: argparse.Namespace) -> int:

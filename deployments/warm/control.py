@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import psutil
-from prefect.settings import get_current_settings
 
 from deployments.warm.launch import ROOT, Lines, NoWarmStartError, Place, connect_or_start, directory, private
 
@@ -75,6 +74,8 @@ def status() -> int:
 
 def start() -> int:
     """Start the server for this environment, as a worker with the same settings would, and wait until it is ready."""
+    from prefect.settings import get_current_settings  # 2 s, which the other commands need not wait for
+
     os.environ.update(get_current_settings().to_environment_variables(exclude_unset=True))
     place = Place(os.environ)
     try:

@@ -1,10 +1,7 @@
 """The keeper: parent of one run, from its fork to its end.
 
-It is a process of its own rather than a part of the server, so that a run outlives the server. It adopts whatever the
-run starts (``PR_SET_CHILD_SUBREAPER``), so that nothing of a run outlives the run, whatever session it is in: when the
-run has ended or its launcher is gone, what is left is asked to end (TERM) and then ended (KILL).
-
-What deliberately serves several runs leads a session of its own, without ``PREFECT__FLOW_RUN_ID`` in its environment.
+It is a process of its own rather than a part of the server, so that a run outlives the server; and so that nothing of a
+run outlives the run, it adopts and ends what the run leaves (see ``leftovers.py``).
 """
 
 import contextlib
@@ -14,15 +11,14 @@ import select
 import signal
 import socket
 import time
-from pathlib import Path
 
-from deployments.warm.run import Request, Run, receive_request, show_keeper
+from deployments.warm.leftovers import adopt_orphans, end_leftovers
+from deployments.warm.run import Run, receive_request, show_keeper
 
 REQUEST_SECONDS = 30.0
 # From TERM to KILL. Less than ten seconds from a cancel to the end of the whole tree, whatever the run is stuck in.
 STOP_SECONDS = 7.0
-LEFTOVER_SECONDS = 2.5
-_PR_SET_PDEATHSIG, _PR_SET_CHILD_SUBREAPER = 1, 36
+_PR_SET_PDEATHSIG = 1
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
@@ -34,7 +30,7 @@ def keep(connection: socket.socket, identity: bytes) -> Run | None:
         identity: Of this server; a run that needs another one is refused.
     """
     os.setsid()
-    _libc.prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+    adopt_orphans()
     connection.settimeout(REQUEST_SECONDS)
     try:
         connection.sendall(b"ready\n")
@@ -57,7 +53,7 @@ def keep(connection: socket.socket, identity: bytes) -> Run | None:
         return Run(request)
     request.close_streams()
     show_keeper(request)
-    Keeper(connection, child, request).stay()
+    Keeper(connection, child).stay()
     os._exit(0)
 
 
@@ -67,13 +63,11 @@ class Keeper:
     Args:
         connection: To the launcher: signals come in, the exit code goes out; it breaks when the launcher dies.
         child: The run's process.
-        request: What the run was asked to be.
     """
 
-    def __init__(self, connection: socket.socket, child: int, request: Request) -> None:
+    def __init__(self, connection: socket.socket, child: int) -> None:
         self._connection = connection
         self._child = child
-        self._marker = f"PREFECT__FLOW_RUN_ID={request.flow_run_id}".encode() if request.flow_run_id else b""
         self._exit_code: int | None = None
         self._kill_at: float | None = None
         self._wakeup, self._wakeup_writer = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
@@ -88,7 +82,7 @@ class Keeper:
         self._reap()
         while self._exit_code is None:
             self._wait()
-        self._end_leftovers()
+        end_leftovers(self._child, self._reap)
         self._send(f"exit {self._exit_code}")
 
     def _wait(self) -> None:
@@ -143,43 +137,7 @@ class Keeper:
                 if pid == self._child:
                     self._exit_code = os.waitstatus_to_exitcode(status)
 
-    def _end_leftovers(self) -> None:
-        """End what the run left: TERM, and KILL for what is still there, or appears, after a while."""
-        kill_at = time.monotonic() + LEFTOVER_SECONDS
-        asked: set[int] = set()
-        while left := self._leftovers():
-            must_end = time.monotonic() >= kill_at
-            for pid in left if must_end else left - asked:
-                with contextlib.suppress(ProcessLookupError):
-                    os.kill(pid, signal.SIGKILL if must_end else signal.SIGTERM)
-            asked |= left
-            select.select([self._wakeup], [], [], 0.05)
-            with contextlib.suppress(BlockingIOError):
-                os.read(self._wakeup, 4096)
-            self._reap()
-
-    def _leftovers(self) -> set[int]:
-        """Return the adopted processes that belong to the run; those of its group or session count without a mark."""
-        return {pid for pid in adopted() if self._is_of_run(pid)}
-
-    def _is_of_run(self, pid: int) -> bool:
-        try:
-            if os.getsid(pid) == self._child:
-                return True
-            environment = Path(f"/proc/{pid}/environ").read_bytes()
-        except PermissionError:
-            return True
-        except OSError:
-            return False
-        return bool(self._marker) and self._marker in environment.split(b"\0")
-
     def _send(self, line: str) -> None:
         if self._connection.fileno() >= 0:
             with contextlib.suppress(OSError):
                 self._connection.sendall(f"{line}\n".encode())
-
-
-def adopted() -> set[int]:
-    """Return the children of this process that still run: after the run's end, what it left."""
-    children = Path(f"/proc/self/task/{os.getpid()}/children").read_text("ascii")
-    return {int(pid) for pid in children.split()}

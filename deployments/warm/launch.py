@@ -1,9 +1,9 @@
 """The command of our work pools: hand this process's environment, directory and streams to the fork server and wait.
 
-Run as ``python -I -S launch.py`` in place of ``python -m prefect.engine``. The worker sees what it always sees: a
-process that takes signals, writes to the inherited streams and ends as the run ends. Standard library only, and little
-of it: ``socket`` and ``signal`` would double the start of this program for the sake of their enums (7 → 14 ms, for
-every run), so their C halves are used, and no ``pathlib`` either.
+``python -I -S launch.py -m prefect.engine`` in place of ``python -m prefect.engine``. The worker sees what it sees
+then: a process that takes signals, writes to the inherited streams and ends as the run ends. Standard library only, and
+little of it: ``socket`` and ``signal`` would double the start of this program for the sake of their enums (7 → 14 ms,
+for every run), so their C halves are used, and no ``pathlib`` either.
 """
 
 # ruff: noqa: PTH101, PTH102, PTH108, PTH109, PTH110, PTH112, PTH116, PTH119, PTH120, PTH123, PTH208
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from typing import NoReturn
 
 PROTOCOL = "1"
-MODULE = "prefect.engine"
+DEFAULT = ("-m", "prefect.engine")
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.realpath(__file__))))
 FORWARDED = (SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2, SIGCONT)
 IGNORABLE = (*FORWARDED, SIGTSTP, SIGTTIN, SIGTTOU, SIGALRM)
@@ -48,6 +48,7 @@ LISTEN_SECONDS = 5.0
 START_SECONDS = 60.0
 FAILED_SECONDS = 60.0
 BACKLOG = 1024
+ATTEMPTS = 2  # a server may be killed while one waits for it
 IDLE_SECONDS = 900.0
 # Read by the interpreter, the loader or a library once, at its start: a run with other values needs another server.
 READ_AT_START = ("DAILIES_", "PREFECT_", "PYTHON", "LD_", "LC_", "LANG", "MALLOC_", "OMP_", "OPENBLAS_", "MKL_")
@@ -136,7 +137,11 @@ def private(path: str) -> str:
 
 
 def main(arguments: list[str]) -> int:
-    """Run one flow run and return its exit code (negative: the signal that ended it)."""
+    """Do what ``python ARGUMENTS`` does and return its exit code (negative: the signal that ended it).
+
+    Args:
+        arguments: ``-m MODULE …``.
+    """
     if get_handler(SIGINT) is default_int_handler:
         on_signal(SIGINT, SIG_DFL)  # until there is a run to forward it to: end at once, without a traceback
     place = Place(os.environ)
@@ -183,18 +188,19 @@ def reach(place: Place) -> socket:
     private(place.directory)
     if os.getcwd() != ROOT:
         raise NoWarmStartError(f"a run that starts outside {ROOT} may mean other modules than those imported")
-    connection = connect_or_start(place)
-    connection.settimeout(START_SECONDS)
-    try:
-        answer = Lines(connection).read()
-        connection.settimeout(None)
-    except OSError as error:
-        raise ServerFailedError(f"the fork server does not answer ({error}); see {place.log}") from None
-    if answer.startswith(b"no "):
-        raise NoWarmStartError(answer[3:].decode())
-    if answer != b"ready":
-        raise ServerFailedError(f"the fork server ended while it started; see {place.log}")
-    return connection
+    for _ in range(ATTEMPTS):
+        connection = connect_or_start(place)
+        connection.settimeout(START_SECONDS)
+        try:
+            answer = Lines(connection).read()
+            connection.settimeout(None)
+        except OSError as error:
+            raise ServerFailedError(f"the fork server does not answer ({error}); see {place.log}") from None
+        if answer.startswith(b"no "):
+            raise NoWarmStartError(answer[3:].decode())
+        if answer == b"ready":
+            return connection
+    raise ServerFailedError(f"the fork server ended while it started; see {place.log}")
 
 
 def connect_or_start(place: Place) -> socket:
@@ -391,7 +397,7 @@ def use_ordinary_command(place: Place, reason: NoWarmStartError, arguments: list
     if is_new:
         sys.stderr.write(f"No warm start: {text}. The ordinary command is used instead, which takes seconds longer.\n")
         sys.stderr.flush()
-    os.execv(sys.executable, [sys.executable, "-m", MODULE, *arguments])  # noqa: S606
+    os.execv(sys.executable, [sys.executable, *arguments])  # noqa: S606
 
 
 def end_like(code: int) -> None:
@@ -407,4 +413,4 @@ def end_like(code: int) -> None:
 
 
 if __name__ == "__main__":
-    end_like(main(sys.argv[1:]))
+    end_like(main(sys.argv[1:] or list(DEFAULT)))

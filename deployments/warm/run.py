@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from deployments.warm import ending
-from deployments.warm.launch import MODULE, identity
+from deployments.warm.launch import identity
 from deployments.warm.title import show_as
 
 _CERTIFICATES = "PREFECT_API_SSL_CERT_FILE"
@@ -46,6 +46,11 @@ class Request:
     def flow_run_id(self) -> str:
         """The flow run's id; empty when it is not told in the usual way."""
         return self.environment.get(b"PREFECT__FLOW_RUN_ID", b"").decode()
+
+    @property
+    def module(self) -> str:
+        """The module to run; the arguments are ``-m MODULE …``."""
+        return self.arguments[1]
 
     def identity(self) -> bytes:
         """Return which server this run needs."""
@@ -106,14 +111,14 @@ class Run:
         self._request = request
 
     def carry_out(self) -> None:
-        """Run the engine as the program of this process; ends it as the engine would have.
+        """Run the module as the program of this process; ends it as the module would have.
 
         Raises:
-            SystemExit: The engine's own.
+            SystemExit: The module's own.
         """
         self._become()
         with ending.noting_exit_code():
-            runpy.run_module(MODULE, run_name="__main__", alter_sys=True)
+            runpy.run_module(self._request.module, run_name="__main__", alter_sys=True)
 
     def _become(self) -> None:
         """Take over what the launcher sent, and forget what was computed from what it replaces."""
@@ -130,8 +135,8 @@ class Run:
         for ignored in request.ignored_signals:  # by `nohup`, for example; a new interpreter leaves that as it is
             signal.signal(ignored, signal.SIG_IGN)
         signal.pthread_sigmask(signal.SIG_SETMASK, ())
-        sys.argv[:] = [MODULE, *request.arguments]
-        sys.orig_argv[:] = [sys.executable, "-m", MODULE, *request.arguments]
+        sys.argv[:] = request.arguments[1:]
+        sys.orig_argv[:] = [sys.executable, *request.arguments]
         sys.path[0] = os.getcwd()  # noqa: PTH109  # as `python -m` has it
         variables = request.variables()
         show_as([*sys.orig_argv, request.flow_run_id], _foremost(variables), "prefect-engine")
@@ -153,10 +158,9 @@ def _take_streams(streams: tuple[int, int, int]) -> None:
 
 def _refresh() -> None:
     """Renew what the server's imports hold of its own environment, directory and randomness."""
-    import prefect.context
-
-    with _plain_http_settings():
-        prefect.context.refresh_global_settings_context()
+    if context := sys.modules.get("prefect.context"):
+        with _plain_http_settings():
+            context.refresh_global_settings_context()
     if settings := sys.modules.get("data.settings"):
         settings.get_settings.cache_clear()
     random.seed()

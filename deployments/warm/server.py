@@ -21,6 +21,7 @@ from pathlib import Path
 from deployments.warm import keeper
 from deployments.warm.fingerprint import Fingerprint, fingerprint
 from deployments.warm.launch import IDLE_SECONDS, ROOT, Place
+from deployments.warm.leftovers import adopt_orphans, leftovers
 from deployments.warm.preload import preload
 from deployments.warm.run import Run
 
@@ -53,6 +54,7 @@ class Server:
 
     def serve(self) -> Run | None:
         """Fork until the end; return the run to carry out in a forked run, and None in the server itself at its end."""
+        adopt_orphans()
         signal.set_wakeup_fd(self._wakeup_writer)
         for number in _SIGNALS:
             signal.signal(number, self._note_signal)
@@ -63,23 +65,26 @@ class Server:
         self._note_state("ready")
         for stale in (self.place.failed, self.place.told):
             Path(stale).unlink(missing_ok=True)
+        self._last_run = time.monotonic()
         while not self._is_over():
-            if self._wait():
+            if self._wait(TICK_SECONDS):
                 self._renew_when_stale()
-                run = self._fork()
-                if run is not None:
+                if run := self._fork():
                     return run
         self._leave()
+        while self._wait(0):  # who came at the last moment
+            if run := self._fork():
+                return run
         return None
 
-    def _wait(self) -> bool:
-        """Wait for a run, a signal or a while; say whether it was a run."""
+    def _wait(self, seconds: float) -> bool:
+        """Wait for a run, a signal or the seconds; say whether it was a run."""
         watched: list[int | socket.socket] = [self._listener, self._wakeup]
-        readable, _, _ = select.select(watched, [], [], TICK_SECONDS)
+        readable, _, _ = select.select(watched, [], [], seconds)
         if self._wakeup in readable:
             os.read(self._wakeup, 4096)
         self._reap()
-        if not readable:
+        if not readable and seconds:
             self._renew_when_stale()
         return self._listener in readable
 
@@ -153,9 +158,12 @@ class Server:
                 Path(path).unlink(missing_ok=True)
 
     def _reap(self) -> None:
+        """Take note of ended keepers; end what the run of a killed one left."""
         with contextlib.suppress(ChildProcessError):
             while (child := os.waitpid(-1, os.WNOHANG)[0]) > 0:
                 self._keepers.discard(child)
+        for orphan in leftovers(but=self._keepers):
+            os.kill(orphan, signal.SIGKILL)
 
     def _note_signal(self, number: int, _frame: object) -> None:
         if number != signal.SIGCHLD:

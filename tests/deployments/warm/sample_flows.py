@@ -60,7 +60,7 @@ def surroundings() -> dict[str, Any]:
         "main": sys.modules["__main__"].__spec__.name,  # type: ignore[union-attr]
         "path": sys.path,
         "flags": str(sys.flags),
-        "cwd": os.getcwd(),
+        "cwd": str(Path.cwd()),
         "umask": _umask(),
         "environment": dict(os.environ),
         "signals": {number.name: str(signal.getsignal(number)) for number in signal.Signals},
@@ -68,7 +68,11 @@ def surroundings() -> dict[str, Any]:
         "threads": sorted(thread.name for thread in threading.enumerate()),
         "settings": get_current_settings().model_dump(mode="json"),
         "loggers": {
-            name: [logging.getLevelName(logger.level), [type(one).__name__ for one in logger.handlers], logger.propagate]
+            name: [
+                logging.getLevelName(logger.level),
+                [type(one).__name__ for one in logger.handlers],
+                logger.propagate,
+            ]
             for name, logger in [("root", root), *((n, logging.getLogger(n)) for n in ("prefect", "prefect.flow_runs"))]
         },
         "streams": [(one.encoding, one.errors, one.line_buffering, one.fileno()) for one in (sys.stdout, sys.stderr)],
@@ -81,7 +85,7 @@ def surroundings() -> dict[str, Any]:
 
 def _kind(path: Path) -> str:
     try:
-        return f"{path.name if int(path.name) < 3 else '-'} {os.readlink(path).split(':')[0]}"
+        return f"{path.name if int(path.name) < 3 else '-'} {str(path.readlink()).split(':')[0]}"
     except OSError:
         return "- gone"
 
