@@ -5,31 +5,21 @@ import json
 import logging
 import os
 import signal
+import stat
 import subprocess
 import sys
 import threading
 import time
-import warnings
 from pathlib import Path
 from typing import Any
 
-from prefect import flow, task
+from prefect import flow
 from prefect.settings import get_current_settings
 
 
 @flow
 def no_op() -> None:
     """Do nothing."""
-
-
-@task
-def little() -> int:
-    return 1
-
-
-@flow
-def one_task() -> int:
-    return little()
 
 
 @flow
@@ -52,6 +42,16 @@ def look_around(target: str) -> None:
     Path(target).write_text(json.dumps(surroundings(), default=str, indent=1))
 
 
+@flow
+def list_modules(target: str) -> None:
+    """Write down, at the end of the process, which modules it has, in the order in which they were imported."""
+    part = Path(target).with_suffix(".part")
+    atexit.register(lambda: (part.write_text("\n".join(sys.modules)), part.rename(target)))
+
+
+FLOWS = (no_op, leave_with, sleep_with_child, look_around, list_modules)
+
+
 def surroundings() -> dict[str, Any]:
     root = logging.getLogger()
     return {
@@ -63,7 +63,7 @@ def surroundings() -> dict[str, Any]:
         "cwd": str(Path.cwd()),
         "umask": _umask(),
         "environment": dict(os.environ),
-        "signals": {number.name: str(signal.getsignal(number)) for number in signal.Signals},
+        "signals": {number.name: _name(signal.getsignal(number)) for number in signal.Signals},
         "mask": sorted(signal.pthread_sigmask(signal.SIG_BLOCK, ())),
         "threads": sorted(thread.name for thread in threading.enumerate()),
         "settings": get_current_settings().model_dump(mode="json"),
@@ -76,11 +76,22 @@ def surroundings() -> dict[str, Any]:
             for name, logger in [("root", root), *((n, logging.getLogger(n)) for n in ("prefect", "prefect.flow_runs"))]
         },
         "streams": [(one.encoding, one.errors, one.line_buffering, one.fileno()) for one in (sys.stdout, sys.stderr)],
-        "warnings": [str(one[:3]) for one in warnings.filters],
         "timezone": time.tzname,
-        "descriptors": sorted(_kind(path) for path in Path("/proc/self/fd").iterdir()),
-        "leader": os.getsid(0) == os.getpid(),
+        "channels": sorted(_kind(path) for path in Path("/proc/self/fd").iterdir() if _is_inherited(path)),
+        "leads_session": os.getsid(0) == os.getpid(),
     }
+
+
+def _name(handler: Any) -> str:
+    return getattr(handler, "__name__", str(handler))
+
+
+def _is_inherited(path: Path) -> bool:
+    try:
+        # Files are left out: OpenSSL may be reading its certificates in another thread.
+        return os.get_inheritable(int(path.name)) and not stat.S_ISREG(os.fstat(int(path.name)).st_mode)
+    except OSError:
+        return False
 
 
 def _kind(path: Path) -> str:
@@ -94,10 +105,3 @@ def _umask() -> int:
     value = os.umask(0)
     os.umask(value)
     return value
-
-
-@flow
-def list_modules(target: str) -> None:
-    """Write down, at the end of the process, which modules it has, in the order in which they were imported."""
-    little()
-    atexit.register(lambda: Path(target).write_text("\n".join(sys.modules)))

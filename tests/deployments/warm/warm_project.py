@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shlex
 import shutil
 import signal
 import subprocess
@@ -183,6 +184,11 @@ class WarmProject:
                     process.send_signal(signal.SIGKILL)
             except (psutil.NoSuchProcess, psutil.AccessDenied):
                 continue
+
+
+def warm_command(root: Path) -> str:
+    """Return the command of a work pool whose runs start warm."""
+    return shlex.join([sys.executable, "-I", "-S", str(root / "deployments/warm/launch.py"), "-m", "prefect.engine"])
 
 
 def is_running(pid: int) -> bool:
