@@ -70,6 +70,7 @@ def test_term_ends_the_run_and_the_encoder_that_it_started(
         assert not is_running(pids["child"])
 
 
+@pytest.mark.slow
 def test_a_run_that_ignores_term_is_killed_within_ten_seconds(project: WarmProject) -> None:
     with project.sleeping("stubborn") as (launcher, pids):
         launcher.send_signal(signal.SIGTERM)

@@ -2,9 +2,7 @@
 
 import json
 import os
-import shlex
 import signal
-import sys
 import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -12,20 +10,17 @@ from typing import Any
 
 import pytest
 from prefect.client.orchestration import SyncPrefectClient
-from prefect.client.schemas.actions import WorkPoolCreate
 from prefect.client.schemas.objects import FlowRun, StateType
 from prefect.states import Cancelling
-from prefect.workers.process import ProcessWorker
 
 from deployments import components
 from deployments.children import Child
 from deployments.stack import Stack
 from deployments.warm.preload import LIBRARIES
-from tests.deployments.warm.sample_flows import FLOWS
-from tests.deployments.warm.warm_project import ROOT, is_running, warm_command
+from tests.deployments.warm.sample_pools import ORDINARY, WARM, make_pool
+from tests.deployments.warm.warm_project import is_running
 
 WaitUntil = Callable[..., None]
-ORDINARY = shlex.join([sys.executable, "-m", "prefect.engine"])
 
 
 class Runs:
@@ -36,25 +31,9 @@ class Runs:
         self.name = uuid.uuid4().hex[:6]
         self.runtime = runtime
         self.environment = {**stack.environment, "XDG_RUNTIME_DIR": str(runtime), "PREFECT_WORKER_QUERY_SECONDS": "0.5"}
-        for kind, command in (("warm", warm_command(ROOT)), ("ordinary", ORDINARY)):
-            self._make_pool(f"{kind}-{self.name}", command)
+        for kind, command in (("warm", WARM), ("ordinary", ORDINARY)):
+            make_pool(client, f"{kind}-{self.name}", command)
         self.workers = [self._start_worker(stack, f"{kind}-{self.name}") for kind in ("warm", "ordinary")]
-
-    def _make_pool(self, pool: str, command: str) -> None:
-        template = ProcessWorker.get_default_base_job_template()
-        template["variables"]["properties"]["command"]["default"] = command
-        template["variables"]["properties"]["working_dir"]["default"] = str(ROOT)
-        self.client.create_work_pool(WorkPoolCreate(name=pool, type="process", base_job_template=template))
-        for flow in FLOWS:
-            name = flow.fn.__name__
-            self.client.create_deployment(
-                flow_id=self.client.create_flow_from_name(flow.name),
-                name=pool,
-                work_pool_name=pool,
-                entrypoint=f"{flow.fn.__module__}.{name}",
-                pull_steps=[],
-                enforce_parameter_schema=False,
-            )
 
     def _start_worker(self, stack: Stack, pool: str) -> Child:
         command = components.worker(pool, stack.addresses, self.environment)

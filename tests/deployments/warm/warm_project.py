@@ -87,6 +87,8 @@ class WarmProject:
         self.set_value(1)
         (self.root / "program.py").write_text(PROGRAM)
         kept = ("PATH", "HOME", "LANG", "TMPDIR")
+        server = self.root / "deployments/warm/server.py"
+        server.write_text(server.read_text().replace("TICK_SECONDS = 5.0", "TICK_SECONDS = 0.5"))
         self.environment = {name: os.environ[name] for name in kept if name in os.environ}
         self.environment |= {
             "XDG_RUNTIME_DIR": str(runtime),
