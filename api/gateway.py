@@ -44,19 +44,20 @@ from api.cursors import JobPosition, LogPosition, decode_log_positions, encode_l
 from api.progress import StepReport, job_progress
 from api.schemas import Job, JobQuery, LogLine, LogPage, Page, Priority, Transition
 from data.domain.errors import IllegalMoveError, InvalidRequestError, NotFoundError, OrchestratorUnavailableError
-from data.domain.jobs import ALLOWED_MOVES, TERMINAL_STATES, JobMove, JobState, StateView, job_state
+from data.domain.jobs import ALLOWED_MOVES, JOB_TAG, TERMINAL_STATES, JobMove, JobState, StateView, job_state
 
 DEFAULT_API_URL = "http://127.0.0.1:4200/api"
 """Where `make up` serves Prefect; used when Prefect's own ``PREFECT_API_URL`` is not set."""
 
 PROCESS_ASSET = "process-asset/on-demand"
-JOB_TAG = "dailies-job"
 _CANCELLED = "Cancelled by request."
 OFFERED_MOVES = frozenset({JobMove.CANCEL, JobMove.RETRY})
 """The moves that this version of the API can carry out."""
 
 PREFECT_ROWS = 200
 """Prefect's own limit of rows an answer (``PREFECT_SERVER_API_DEFAULT_LIMIT``)."""
+BUSY_PAUSES_SECONDS = (0.1, 0.3, 1.0, 2.0)
+"""How long to wait before each further try when Prefect is busy."""
 SCAN_ROWS = 2000
 """Most runs looked at for one page of a text search; the page may then be short, with a cursor to go on."""
 
@@ -89,23 +90,32 @@ async def open_gateway(
     client = PrefectClient(
         api_url or settings.api.url or DEFAULT_API_URL,
         auth_string=secret.get_secret_value() if secret else None,
-        httpx_settings={"transport": _FailFastTransport(retries=1), "timeout": timeout_seconds},
+        httpx_settings={"transport": _PromptTransport(retries=1), "timeout": timeout_seconds},
     )
     async with client:
         yield PrefectGateway(client, crash_attempts)
 
 
-class _FailFastTransport(httpx.AsyncHTTPTransport):
-    """Says at once that Prefect is away; the client alone would retry for a minute while our caller waits."""
+class _PromptTransport(httpx.AsyncHTTPTransport):
+    """Says soon that Prefect is away; the client alone would retry for a minute while our caller waits.
+
+    A 503 is tried again a few times first: that is how Prefect says that its SQLite database was locked for a moment,
+    and that it did nothing.
+    """
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        try:
-            response = await super().handle_async_request(request)
-        except httpx.TransportError as error:
-            raise OrchestratorUnavailableError(f"Prefect does not answer ({type(error).__name__}).") from error
-        if response.status_code in (502, 503):
-            raise OrchestratorUnavailableError(f"Prefect answers {response.status_code}.")
-        return response
+        """Send a request to Prefect."""
+        for pause_seconds in (*BUSY_PAUSES_SECONDS, None):
+            try:
+                response = await super().handle_async_request(request)
+            except httpx.TransportError as error:
+                raise OrchestratorUnavailableError(f"Prefect does not answer ({type(error).__name__}).") from error
+            if response.status_code not in (502, 503):
+                return response
+            await response.aclose()
+            if pause_seconds is not None:
+                await asyncio.sleep(pause_seconds)
+        raise OrchestratorUnavailableError(f"Prefect answers {response.status_code}.")
 
 
 class PrefectGateway:
@@ -257,6 +267,29 @@ class PrefectGateway:
         if outcome.status is not SetStateStatus.ACCEPT:
             raise self._illegal(await self._read(job_id), JobMove.RETRY)
         return await self.get(job_id)
+
+    async def finish_cancellations(self, older_than: timedelta) -> int:
+        """Bring runs to ``Cancelled`` that were cancelled before their process had begun; return how many.
+
+        A worker that had just picked such a run up starts its process all the same; the process sees ``Cancelling`` and
+        ends, and then nobody says ``Cancelled``. To say it earlier would be wrong: Prefect lets a process that starts
+        late go from ``Cancelled`` to ``Running``.
+
+        Args:
+            older_than: How long a process may take to start.
+        """
+        cancelling = FlowRunFilter(state=FlowRunFilterState(type=FlowRunFilterStateType(any_=[StateType.CANCELLING])))
+        with _translated():
+            runs = await self._client.read_flow_runs(flow_run_filter=cancelling, limit=PREFECT_ROWS)
+        latest = datetime.now(UTC) - older_than
+        finished = 0
+        for run in runs:
+            if run.state is None or run.state.timestamp > latest:
+                continue
+            if await self._left_state(run.id) in (StateType.SCHEDULED, StateType.PENDING):
+                await self._propose(run.id, Cancelled(message=_CANCELLED))
+                finished += 1
+        return finished
 
     # --- health ----------------------------------------------------------------------------------------------------
 
@@ -485,8 +518,11 @@ class PrefectGateway:
         outcome = await self._propose(run.id, Cancelling(message=_CANCELLED))
         if outcome.status is SetStateStatus.ABORT:
             return False
-        if outcome.state is not None and outcome.state.type is StateType.CANCELLING:
-            await self._finish_cancelling_unstarted(run.id)
+        is_cancelling = outcome.state is not None and outcome.state.type is StateType.CANCELLING
+        # Prefect cancels a waiting run at once only if it never had a process; after a retry the last pid is still on
+        # record. From `Cancelling` no worker can start it any more, so this cannot race with one.
+        if is_cancelling and await self._left_state(run.id) is StateType.SCHEDULED:
+            await self._propose(run.id, Cancelled(message=_CANCELLED))
         return True
 
     async def _propose(self, run_id: UUID, state: State[Any]) -> OrchestrationResult[Any]:
@@ -494,17 +530,10 @@ class PrefectGateway:
         with _translated():
             return await self._client.set_flow_run_state(run_id, state)
 
-    async def _finish_cancelling_unstarted(self, run_id: UUID) -> None:
-        """Cancel at once a run that waited for another attempt.
-
-        Prefect cancels a waiting run at once only if it never had a process; after a retry the old process's id makes
-        it wait in ``Cancelling`` for a worker that has nothing to end. The state it left tells: from ``Cancelling`` no
-        worker can start it any more, so this cannot race with one.
-        """
-        states = await self._states(run_id)
-        left = [state.type for state in states if state.type is not StateType.CANCELLING]
-        if left and left[-1] is StateType.SCHEDULED:
-            await self._propose(run_id, Cancelled(message=_CANCELLED))
+    async def _left_state(self, run_id: UUID) -> StateType | None:
+        """Return the type of the state that a cancelling run was in before."""
+        left = [state.type for state in await self._states(run_id) if state.type is not StateType.CANCELLING]
+        return left[-1] if left else None
 
     def _check_move(self, run: FlowRun, move: JobMove) -> None:
         if move not in self._moves(run):

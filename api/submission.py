@@ -92,7 +92,7 @@ def _check_path(source: str, allowed_roots: list[Path]) -> None:
     real = path.resolve()
     if not any(path.is_relative_to(root) or real.is_relative_to(root.resolve()) for root in allowed_roots):
         raise SourceForbiddenError(
-            "The source lies outside the allowed roots (setting `ingest.allowed_roots`).", {"field": "source"}
+            "The source lies outside the allowed roots (setting DAILIES_INGEST__ALLOWED_ROOTS).", {"field": "source"}
         )
 
 

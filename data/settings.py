@@ -9,6 +9,7 @@ from typing import Literal, TypedDict
 
 from platformdirs import user_cache_path
 from pydantic import BaseModel, Field, SecretStr
+from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 
@@ -158,3 +159,25 @@ class Settings(BaseSettings):
 def get_settings() -> Settings:
     """Return this process's settings; read once."""
     return Settings()
+
+
+def settings_table() -> str:
+    """Return all settings as a Markdown table: variable, default, meaning. The README holds it; a test compares."""
+    rows = ["| variable | default | what it is |", "|---|---|---|"]
+    for name, field in Settings.model_fields.items():
+        group = field.annotation
+        if isinstance(group, type) and issubclass(group, BaseModel):
+            rows += [_row(f"DAILIES_{name}__{leaf}", info) for leaf, info in group.model_fields.items()]
+        else:
+            rows.append(_row(f"DAILIES_{name}", field))
+    return "\n".join(rows)
+
+
+def _row(variable: str, field: FieldInfo) -> str:
+    is_computed = field.default_factory is not None or field.default in (None, "")
+    default = "" if is_computed else f"`{field.default}`"
+    return f"| `{variable.upper()}` | {default} | {field.description} |"
+
+
+if __name__ == "__main__":
+    print(settings_table())  # noqa: T201 - this is the command line

@@ -8,6 +8,7 @@ import asyncio
 import logging
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -40,6 +41,8 @@ from deployments.zombies import apply_automation, crash_silent_runs
 logger = logging.getLogger(__name__)
 
 DEPLOY_SECONDS = 120
+SERVER_SECONDS = 120.0
+POLL_SECONDS = 0.2
 LEAST_HEARTBEAT = 30
 UPKEEP = "every-minute"
 # Settings that a run needs although Prefect, not we, reads them: the worker may have been started by hand.
@@ -58,18 +61,32 @@ def bootstrap(settings: Settings, project: Path = PROJECT) -> None:
         project: Folder of ``prefect.yaml`` and of the packages of the flows.
 
     Raises:
-        ComponentError: The deployments could not be registered.
+        ComponentError: The Prefect server did not answer, or the deployments could not be registered.
     """
     settings.home_path.mkdir(parents=True, exist_ok=True)
     migrate(settings.catalogue_url)
     environment = run_environment(settings)
     with get_client(sync_client=True) as client:
+        wait_for_server(client)
         for pool in wanted_pools(settings.orchestration):
             apply_pool(client, pool, project, environment)
     asyncio.run(_apply_documents(settings))
     deploy_all(project)
     with get_client(sync_client=True) as client:
         drop_missed_upkeep(client)
+
+
+def wait_for_server(client: SyncPrefectClient, timeout_seconds: float = SERVER_SECONDS) -> None:
+    """Return as soon as the Prefect server answers: it may have been started in the same moment.
+
+    Raises:
+        ComponentError: It did not answer in time.
+    """
+    deadline = time.monotonic() + timeout_seconds
+    while (error := client.api_healthcheck()) is not None:
+        if time.monotonic() > deadline:
+            raise ComponentError(f"The Prefect server at {client.api_url} does not answer: {error}")
+        time.sleep(POLL_SECONDS)
 
 
 async def _apply_documents(settings: Settings) -> None:

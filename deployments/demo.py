@@ -27,12 +27,13 @@ from deployments.demo_report import Display, as_records, first_caption_lines, ta
 from deployments.detached import DetachedStack
 from deployments.environment import isolated
 from deployments.errors import StackError
-from deployments.note import is_running, stop_running
+from deployments.note import stop_running
 from deployments.stack import Stack
 from deployments.up import stop_on_signals
 from tasks.media.tools import Toolset, find_tools
 
 RECIPE = "default"
+CLIPS = "clips"
 
 
 class RunningStack(Protocol):
@@ -75,10 +76,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _demonstrate(home: Path, video: Path | None, keep: bool, console: Console) -> bool:
     began = time.monotonic()
-    (home / "clips").mkdir(parents=True, exist_ok=True)
-    if is_running(home):
-        console.print("Stopping the stack that an earlier demo kept …", style="dim")
-        stop_running(home)
+    # From nothing each time: what an earlier demo made would be found, and nothing encoded.
+    forget(home, keeping=frozenset({CLIPS}))
+    (home / CLIPS).mkdir(parents=True, exist_ok=True)
     source = video.expanduser().resolve() if video else _own_clip(home, console)
     if not source.is_file():
         raise StackError(f"There is no video at {source}.", {"path": str(source)})
@@ -87,7 +87,9 @@ def _demonstrate(home: Path, video: Path | None, keep: bool, console: Console) -
     demo = Demo(home, source, began, console)
     if not keep:
         with Stack(home, environment=environment, report=demo.say) as stack:
-            return demo.run(stack)
+            passed = demo.run(stack)
+        demo.say_where()
+        return passed
     detached = DetachedStack(home, environment)
     try:
         passed = demo.run(detached)
@@ -96,20 +98,31 @@ def _demonstrate(home: Path, video: Path | None, keep: bool, console: Console) -
         raise
     console.print(f"The stack keeps running: {detached.api_url} and {detached.prefect_ui_url}.", highlight=False)
     console.print(f"Stop it with: {detached.how_to_stop}", soft_wrap=True, highlight=False)
+    demo.say_where()
     return passed
 
 
-def forget(home: Path) -> None:
-    """Delete what an earlier demo left, its database included (it may lie elsewhere)."""
-    if home.exists():
-        stop_running(home)
-        postgres.forget(home)
-        shutil.rmtree(home)
+def forget(home: Path, keeping: frozenset[str] = frozenset()) -> None:
+    """Delete what an earlier demo left, its database included (it may lie elsewhere).
+
+    Args:
+        home: State directory of the demo.
+        keeping: Names in it that stay.
+    """
+    if not home.exists():
+        return
+    stop_running(home)
+    postgres.forget(home)
+    for path in home.iterdir():
+        if path.name not in keeping:
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
+    if not keeping:
+        home.rmdir()
 
 
 def _own_clip(home: Path, console: Console) -> Path:
     console.print("Getting the demo's clip …", style="dim")
-    return demo_clip(home / "clips")
+    return demo_clip(home / CLIPS)
 
 
 class Demo:
@@ -128,10 +141,16 @@ class Demo:
         self._began = began
         self._console = console
         self._tools = _tools(get_settings().media)
+        self._summary_path: Path | None = None
 
     def say(self, sentence: str) -> None:
         """Show a sentence in passing."""
         self._console.print(sentence, style="dim", markup=False, highlight=False)
+
+    def say_where(self) -> None:
+        """Show where the summary lies, if there is one."""
+        if self._summary_path is not None:
+            self._console.print(str(self._summary_path), soft_wrap=True, markup=False, highlight=False)
 
     def run(self, stack: RunningStack) -> bool:
         """Process the source, show the outcome, write the summary; say whether all checks passed."""
@@ -147,9 +166,13 @@ class Demo:
             api.close()
         summary["timings"]["total"] = round(time.monotonic() - self._began, 2)
         self._console.print(tables(summary))
+        self._console.print("[bold]Links[/bold]")
+        for name, link in summary["links"].items():
+            # Never wrapped: people click and copy them.
+            self._console.print(f"{name:<12}{link}", soft_wrap=True, markup=False, highlight=False)
         path = self._home / "summary.json"
         path.write_text(json.dumps(summary, indent=2, default=str, ensure_ascii=False), "utf-8")
-        self._console.print(str(path), soft_wrap=True, markup=False, highlight=False)
+        self._summary_path = path
         return all(check["passed"] for check in summary["checks"])
 
     def _watch(self, api: DailiesApi, course: Course, stack: RunningStack) -> JobSnapshot:
@@ -164,7 +187,7 @@ class Demo:
         self._console.print(f"The job {job.state.value}: {job.reason}", style="bold red", markup=False)
         self._console.print(job.message or "", markup=False, highlight=False)
         for line in api.last_log_lines(job.id):
-            self._console.print(f"  {line}", markup=False, highlight=False)
+            self._console.print(f"  {line}", soft_wrap=True, markup=False, highlight=False)
 
     def _summary(self, stack: RunningStack, api: DailiesApi, job: JobSnapshot, course: Course) -> dict[str, Any]:
         if job.asset_id is None:

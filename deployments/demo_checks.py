@@ -14,6 +14,7 @@ from tasks.media.tools import Toolset
 # Short: the demo shall not take longer to measure than to make.
 SAMPLE_SECONDS = 4.0
 SAMPLE_AT = 0.4
+LATEST_SAMPLE_SECONDS = 60.0  # what lies before it is decoded as well
 TOLERATED_SECONDS = 0.5
 LIMITS = Limits(soft_seconds=300, hard_seconds=320, stall_seconds=60)
 METRICS = (
@@ -70,16 +71,18 @@ class Comparison:
         """Choose the seconds from the middle of the publication."""
         best = publication["renditions"][0]
         duration = float(publication["duration_seconds"])
-        at = duration * SAMPLE_AT if duration > 2 * SAMPLE_SECONDS else 0.0
+        at = min(duration * SAMPLE_AT, LATEST_SAMPLE_SECONDS) if duration > 2 * SAMPLE_SECONDS else 0.0
         return cls(source, media_url, int(best["width"]), int(best["height"]), at)
 
     def arguments(self, playlist_path: str, metric: str) -> list[str]:
         """Return ffmpeg's arguments; the first input is the one that is judged."""
-        window = ["-ss", f"{self.at_seconds:.3f}", "-t", f"{SAMPLE_SECONDS:.3f}"]
-        same = f"settb=AVTB,setpts=PTS-STARTPTS,scale={self.width}:{self.height}:flags=bicubic,format=yuv420p"
+        # Cut by the filter: ffmpeg's seek in an HLS playlist lands a segment off.
+        window = f"trim=start={self.at_seconds:.3f}:duration={SAMPLE_SECONDS:.3f}"
+        same = f"settb=AVTB,{window},setpts=PTS-STARTPTS,scale={self.width}:{self.height}:flags=bicubic,format=yuv420p"
         graph = f"[0:v:0]{same}[judged];[1:v:0]{same}[reference];[judged][reference]{metric}"
+        until = ["-t", f"{self.at_seconds + SAMPLE_SECONDS + 1:.3f}"]
         return [
-            *(*window, "-i", urljoin(self.media_url, playlist_path), *window, "-i", str(self.source)),
+            *(*until, "-i", urljoin(self.media_url, playlist_path), *until, "-i", str(self.source)),
             *("-filter_complex", graph, "-an", "-f", "null", "-"),
         ]
 

@@ -124,7 +124,7 @@ class DailiesApi:
             page = _body(self._client.get(f"/api/v1/jobs/{job_id}/logs", params=query))
             lines += [f"{line['level']:<7} {line['message']}" for line in page["items"]]
             if not page["items"] or not page.get("next") or page["next"] == after:
-                return lines[-LOG_LINES:]
+                return "\n".join(lines).splitlines()[-LOG_LINES:]
             after = page["next"]
 
     def asset(self, asset_id: str) -> dict[str, Any]:

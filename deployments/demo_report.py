@@ -7,6 +7,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from rich.console import Console, Group, RenderableType
+from rich.markup import escape
 from rich.progress import BarColumn, Progress, TaskID, TaskProgressColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
@@ -69,7 +70,7 @@ class Display(AbstractContextManager["Display"]):
 
 
 def tables(summary: dict[str, Any]) -> RenderableType:
-    """Return the tables that the demo ends with."""
+    """Return the tables that the demo ends with; whatever comes from the video is shown as it is, not as markup."""
     asset = summary["asset"]
     parts: list[RenderableType] = [
         _renditions(asset["publication"]["renditions"], summary["quality"]),
@@ -77,7 +78,6 @@ def tables(summary: dict[str, Any]) -> RenderableType:
         _chapters(asset["publication"]["chapters"]),
         _pairs("Timings", {step: f"{seconds:.1f} s" for step, seconds in summary["timings"]["steps"].items()}),
         _pairs("Checks", {check["name"]: _verdict(check) for check in summary["checks"]}),
-        _pairs("Links", summary["links"]),
     ]
     return Group(*parts)
 
@@ -86,7 +86,7 @@ def _renditions(renditions: Iterable[dict[str, Any]], quality: dict[str, dict[st
     table = _titled("Renditions", "name", "picture", "frames/s", "kb/s", "size", "quality")
     for rendition in renditions:
         table.add_row(
-            rendition["name"],
+            escape(rendition["name"]),
             f"{rendition['width']}×{rendition['height']}",
             str(rendition["frame_rate"]),
             f"{rendition['average_kbps']}",
@@ -99,8 +99,8 @@ def _renditions(renditions: Iterable[dict[str, Any]], quality: dict[str, dict[st
 def _captions(captions: Sequence[dict[str, Any]], lines: dict[str, list[str]]) -> Table:
     table = _titled("Captions", "language", "words", "cues", "first lines")
     for track in captions:
-        first = "\n".join(lines.get(track["language"], []))
-        table.add_row(track["language"], str(track["word_count"]), str(track["cue_count"]), first)
+        first = escape("\n".join(lines.get(track["language"], [])))
+        table.add_row(escape(track["language"]), str(track["word_count"]), str(track["cue_count"]), first)
     if not captions:
         table.add_row("none", "", "", "no speech was found, or captions were not asked for")
     return table
@@ -110,7 +110,9 @@ def _chapters(chapters: Sequence[dict[str, Any]]) -> Table:
     table = _titled("Chapters", "from", "to", "title")
     for chapter in chapters:
         table.add_row(
-            readable_time(chapter["start_seconds"]), readable_time(chapter["end_seconds"]), str(chapter["title"])
+            readable_time(chapter["start_seconds"]),
+            readable_time(chapter["end_seconds"]),
+            escape(str(chapter["title"])),
         )
     if not chapters:
         table.add_row("–", "–", "none")
@@ -121,7 +123,7 @@ def _pairs(title: str, pairs: dict[str, str]) -> Table:
     table = _titled(title, "", "")
     table.show_header = False
     for name, value in pairs.items():
-        table.add_row(name, value)
+        table.add_row(escape(name), value)
     return table
 
 
@@ -134,7 +136,7 @@ def _titled(title: str, *columns: str) -> Table:
 
 def _verdict(check: dict[str, Any]) -> str:
     mark = "[green]passed[/green]" if check["passed"] else "[red]failed[/red]"
-    return f"{mark}  {check['detail']}"
+    return f"{mark}  {escape(check['detail'])}"
 
 
 def readable_size(size_bytes: int) -> str:
@@ -155,7 +157,7 @@ def readable_time(seconds: float) -> str:
 
 def readable_quality(measured: dict[str, float]) -> str:
     """Return ``VMAF 95.3`` or ``SSIM 0.9812``, or a dash where nothing was measured."""
-    return ", ".join(f"{name.upper()} {value:g}" for name, value in measured.items()) or "–"
+    return ", ".join(f"{name.upper()} {value:.4g}" for name, value in measured.items()) or "–"
 
 
 def first_caption_lines(webvtt: str, count: int = CAPTION_LINES) -> list[str]:

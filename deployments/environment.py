@@ -39,7 +39,7 @@ TUNING: Mapping[str, str] = {
     # Prune old runs, their logs and artifacts, and events: the catalogue keeps the facts.
     "PREFECT_SERVER_SERVICES_DB_VACUUM_ENABLED": "events,flow_runs",
     "PREFECT_LOGGING_TO_API_BATCH_INTERVAL": "1",
-    "PREFECT_SERVER_ALLOW_EPHEMERAL_MODE": "false",
+    "PREFECT_SERVER_EPHEMERAL_ENABLED": "false",
     "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
     "DO_NOT_TRACK": "1",
     "PREFECT_CLI_PROMPT": "false",

@@ -1,6 +1,7 @@
 """``python -m deployments.run COMPONENT``: one component of the stack in the foreground, for the ``Procfile``.
 
-The addresses are fixed, so that processes started apart find each other; what a component needs, it waits for.
+The addresses are fixed (``DAILIES_API__PORT``, ``PREFECT_SERVER_API_PORT``), so that processes started apart find each
+other; what a component needs, it waits for.
 """
 
 import argparse
@@ -13,6 +14,7 @@ from pathlib import Path
 from typing import NoReturn
 
 import httpx
+from prefect.settings import get_current_settings
 
 from data.domain.errors import DailiesError
 from data.settings import Settings, get_settings
@@ -22,7 +24,6 @@ from deployments.environment import Addresses, child_environment
 from deployments.errors import StackError, StackRunningError
 from deployments.note import take_lock
 from deployments.stack import API, BOOTSTRAP_SECONDS, CPU_WORKER, GPU_WORKER, POSTGRES, SERVER
-from deployments.up import PREFECT_PORT
 
 POSTGRES_PORT = 54320
 STACK_ID = "procfile"
@@ -61,7 +62,7 @@ def _become(command: Command) -> NoReturn:
 def _addresses(settings: Settings, cluster: postgres.EmbeddedPostgres) -> Addresses:
     return Addresses(
         api_port=settings.api.port,
-        prefect_port=PREFECT_PORT,
+        prefect_port=get_current_settings().server.api.port,
         prefect_database_url=cluster.url("postgresql+asyncpg", "prefect"),
         catalogue_url=settings.catalogue.url or cluster.url("postgresql+psycopg", "catalogue"),
         storage_url=settings.storage_url,

@@ -154,11 +154,7 @@ class Stack:
         if cluster is not None:
             self._bring_up([cluster.command(self._environment)])
             cluster.create_databases()
-        if SERVER in self._wanted:
-            self._bring_up([components.server(self.addresses, self._environment)])
-        if BOOTSTRAP in self._wanted:
-            self._run_bootstrap()
-        self._bring_up(self._services())
+        self._start_services()
         self._write_note()
 
     def check(self) -> None:
@@ -197,6 +193,21 @@ class Stack:
             StackNote.remove(self.home)
             self._lock.close()
             self._lock = None
+
+    def _start_services(self) -> None:
+        # The bootstrap loads and migrates the catalogue while the server starts.
+        bootstrap = self._launch([components.bootstrap(self._environment)] if BOOTSTRAP in self._wanted else [])
+        try:
+            self._bring_up([components.server(self.addresses, self._environment)] if SERVER in self._wanted else [])
+            api = self._launch([components.api(self.addresses, self._environment)] if API in self._wanted else [])
+            self._children.extend(child for child, _ in api)
+            self._finish(bootstrap)
+        finally:
+            for child, _ in bootstrap:
+                child.stop(STOP_GRACE_SECONDS)
+        workers = self._launch(self._workers())
+        self._children.extend(child for child, _ in workers)
+        self._await_ready([*workers, *api])
 
     def _lock_home(self) -> None:
         self.home.mkdir(parents=True, exist_ok=True)
@@ -254,34 +265,38 @@ class Stack:
             storage_url=storage_url or f"file://{self.home / 'store'}",
         )
 
-    def _services(self) -> list[Command]:
-        addresses, environment = self.addresses, self._environment
-        services = {
-            CPU_WORKER: components.worker("cpu", addresses, environment),
-            GPU_WORKER: components.worker("gpu", addresses, environment),
-            API: components.api(addresses, environment),
-        }
-        return [command for name, command in services.items() if name in self._wanted]
+    def _workers(self) -> list[Command]:
+        pools = {CPU_WORKER: "cpu", GPU_WORKER: "gpu"}
+        return [
+            components.worker(pool, self.addresses, self._environment)
+            for name, pool in pools.items()
+            if name in self._wanted
+        ]
+
+    def _launch(self, commands: list[Command]) -> list[tuple[Child, float]]:
+        """Start the commands, and return each with the time of its start."""
+        return [(Child(command, self.home / "log"), time.monotonic()) for command in commands]
 
     def _bring_up(self, commands: list[Command]) -> None:
         """Start the commands side by side and wait for all of them."""
-        began = time.monotonic()
-        started = [Child(command, self.home / "log") for command in commands]
-        self._children.extend(started)
-        for child in started:
-            child.wait_until_ready()
-            self.timings[child.name] = time.monotonic() - began
-            self._report(f"{child.name} is ready ({self.timings[child.name]:.1f} s)")
+        launched = self._launch(commands)
+        self._children.extend(child for child, _ in launched)
+        self._await_ready(launched)
 
-    def _run_bootstrap(self) -> None:
-        began = time.monotonic()
-        child = Child(components.bootstrap(self._environment), self.home / "log")
-        try:
+    def _await_ready(self, launched: list[tuple[Child, float]]) -> None:
+        for child, began in launched:
+            child.wait_until_ready()
+            self._note_time(child.name, began, "is ready")
+
+    def _finish(self, launched: list[tuple[Child, float]]) -> None:
+        """Wait for components that do their work and end."""
+        for child, began in launched:
             child.wait_until_done(BOOTSTRAP_SECONDS)
-        finally:
-            child.stop(STOP_GRACE_SECONDS)
-        self.timings[child.name] = time.monotonic() - began
-        self._report(f"{child.name} is done ({self.timings[child.name]:.1f} s)")
+            self._note_time(child.name, began, "is done")
+
+    def _note_time(self, name: str, began: float, what: str) -> None:
+        self.timings[name] = round(time.monotonic() - began, 2)
+        self._report(f"{name} {what} ({self.timings[name]:.1f} s)")
 
     def _wait_before_restart(self, name: str, error: ComponentError) -> None:
         now = time.monotonic()

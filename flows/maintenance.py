@@ -2,10 +2,10 @@
 
 from prefect import flow
 
-from tasks.upkeep import sweep_scratch
+from tasks.upkeep import retry_crashed_jobs, sweep_scratch
 
 
 @flow(name="maintenance")
-def maintenance() -> int:
-    """Clean up after killed attempts; return how many scratch directories were swept."""
-    return len(sweep_scratch())
+def maintenance() -> dict[str, list[str]]:
+    """Clean up after killed attempts, and queue crashed jobs again while attempts remain."""
+    return {"swept": sweep_scratch(), "retried": retry_crashed_jobs()}

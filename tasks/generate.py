@@ -7,7 +7,6 @@ from typing import Any, TypeVar
 import cv2
 from prefect import task
 from prefect.logging import get_run_logger
-from pydantic import TypeAdapter
 
 from data.database import Database
 from data.domain.assets import Asset
@@ -37,7 +36,8 @@ FACE_MODEL = "centerface"
 _RECORD = "record.json"
 _SPEECH_SHARE = 0.8
 """Share of the AI stage's progress that speech to text takes."""
-_TRANSCRIPT = TypeAdapter(Transcript)
+_CAPTIONS_VERSION = "captions-1"
+"""Changes when what is made of a transcript changes, so that older captions are not found again."""
 
 Made = TypeVar("Made", bound=DomainModel)
 
@@ -71,11 +71,16 @@ def caption_asset(asset: Asset, package: Package, options: CaptionOptions) -> Ca
                 models.path(options.model),
                 language=options.language,
                 threads=settings.models.threads,
-                on_progress=lambda seconds: report_progress(_SPEECH_SHARE * seconds / max(duration, 0.1)),
+                on_progress=lambda share: report_progress(_SPEECH_SHARE * share),
             )
         return _captions(transcript, options, duration, store, prefix)
 
-    key = step_key("captions", asset.sha256, options.model_dump(mode="json"), models.version(options.model))
+    key = step_key(
+        "captions",
+        asset.sha256,
+        options.model_dump(mode="json"),
+        f"{_CAPTIONS_VERSION} {models.version(options.model)}",
+    )
     return _made_once(CaptionOutcome, asset, "captions", key, make)
 
 
@@ -101,7 +106,7 @@ def _captions(
     )
     store.put_bytes(to_webvtt(cues).encode(), track.vtt_key)
     store.put_bytes(to_srt(cues).encode(), track.srt_key)
-    store.put_bytes(_TRANSCRIPT.dump_json(transcript), track.transcript_key)
+    store.put_bytes(transcript.model_dump_json().encode(), track.transcript_key)
     return CaptionOutcome(track=track)
 
 
@@ -115,7 +120,7 @@ def find_chapters(
     def make(_: str) -> ChapterOutcome:
         with workspace() as scratch:
             shots = detect_shots(_fetch_track(store, package, lowest, scratch))
-        words = _TRANSCRIPT.validate_json(store.get_bytes(transcript_key)).words if transcript_key else ()
+        words = Transcript.model_validate_json(store.get_bytes(transcript_key)).words if transcript_key else ()
         chapters = chapters_from_shots(
             shots, package.duration_seconds, options.min_seconds, options.max_count, words=words
         )

@@ -73,6 +73,10 @@ class DailiesError(Exception):
         """Code and sentence, as logs and Prefect states show it."""
         return f"[{self.code}] {self.message}"
 
+    def __repr__(self) -> str:
+        """Class, code and sentence, as Prefect logs the failure of a task that it will retry."""
+        return f"{type(self).__name__}({str(self)!r})"
+
 
 class DataError(DailiesError):
     """The input is at fault; the same input fails again."""

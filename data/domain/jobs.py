@@ -4,6 +4,9 @@ from enum import StrEnum
 
 from data.domain.model import DomainModel
 
+JOB_TAG = "dailies-job"
+"""Prefect tag of every flow run that is a job; ``prefect.yaml`` puts it on the deployment."""
+
 STEP_WEIGHTS = {"ingest": 0.05, "transcode": 0.6, "generate": 0.25, "publish": 0.1}
 """Share of a job's progress by step, in the order of the pipeline; sums to 1."""
 

@@ -1,9 +1,9 @@
 """The publish gate: is this candidate, exactly as it will be published, fit to be seen?
 
-It trusts nothing that transcode said about itself. The playlists are followed file by file; the lowest rung with the
-sound is played through the master playlist to its end; the other rungs must have the same pictures, packet by packet,
-and decode at both ends. A full decode of every rung would cost as much as the encode and, the rungs being made in one
-process from one picture, finds nothing more.
+It trusts nothing that transcode said about itself. The playlists are followed file by file and the index of every
+segment is read; the lowest rung with the sound is played through the master playlist to its end; the other rungs must
+have as many pictures by their indexes and decode at both ends. A full decode of every rung would cost as much as the
+encode and, the rungs being made in one process from one picture, finds nothing more.
 """
 
 from collections.abc import Iterator, Sequence
@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from itertools import accumulate
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Literal
 
 from data.domain.assets import SourceFacts
@@ -20,7 +21,7 @@ from tasks.media.candidate import CandidateFiles, verdict
 from tasks.media.inspection import Inspector, Track, has_index_in_front
 from tasks.media.measures import Decoded, ToolLog
 from tasks.media.packaging import join_segments
-from tasks.media.playlists import segments, variants
+from tasks.media.playlists import MediaPlaylist, media_playlist, variants
 from tasks.media.process import Limits
 from tasks.media.tools import Toolset
 
@@ -51,18 +52,19 @@ def check_candidate(
         facts: What probing found in the source.
         options: How strict to be.
         tools: The programs.
-        scratch: Directory for logs.
+        scratch: Directory for logs and, for a moment, the ends of each rung.
         limits: Time limits in seconds, for each program run.
         run_id: Marks the processes for a later sweep.
 
     Raises:
         InfrastructureError: A tool was killed, stalled, missing, or ran out of time or disk.
     """
-    checks = list(CandidateFiles(directory, package, options.max_duration_drift_seconds).checks())
+    files = CandidateFiles(directory, package, options.max_duration_drift_seconds)
+    checks = list(files.checks())
     if all(check.outcome == "passed" for check in checks):
         # Only what the playlists rightly name can be played.
         inspector = Inspector(tools, scratch, limits, run_id)
-        checks += _Playback(directory, package, facts, options, inspector).checks()
+        checks += _Playback(files, facts, options, inspector).checks()
     return GateReport(checks=tuple(checks))
 
 
@@ -70,11 +72,18 @@ def check_candidate(
 class _Playback:
     """A candidate whose files are in order, to be played."""
 
-    directory: Path
-    package: Package
+    files: CandidateFiles
     facts: SourceFacts
     options: GateOptions
     inspector: Inspector
+
+    @property
+    def directory(self) -> Path:
+        return self.files.directory
+
+    @property
+    def package(self) -> Package:
+        return self.files.package
 
     def checks(self) -> Iterator[GateCheck]:
         """Yield what decoding tells."""
@@ -114,33 +123,50 @@ class _Playback:
     def _rung_problems(self) -> Iterator[str]:
         *others, lowest = self.package.renditions
         for rendition in (*others, lowest):
-            joined = join_segments(self.directory, rendition.playlist_path, self.inspector.scratch / "joined.mp4")
-            yield from _track_problems(rendition, self.inspector.tracks(joined).get("video"))
-            joined.unlink()
+            yield from self._track_problems(rendition)
         for rendition in others:
-            yield from self._end_problems(rendition.name, rendition, *self._joined_ends(rendition))
+            with TemporaryDirectory(dir=self.inspector.scratch) as folder:
+                head, tail = self._ends_of(rendition, Path(folder))
+                yield from self._end_problems(rendition.name, rendition, head, tail)
 
-    def _joined_ends(self, rendition: Rendition) -> tuple[Path, Path]:
-        """The first and the last segments, as many as the ends are long, as files of their own."""
-        parts = segments((self.directory / rendition.playlist_path).read_text(encoding="utf-8"))[1:]
-        seconds, length = [part.seconds for part in parts], _ends_length(rendition)
-        scratch, playlist = self.inspector.scratch, rendition.playlist_path
-        head = join_segments(self.directory, playlist, scratch / "head.mp4", slice(0, _enough(seconds, length)))
-        tail_parts = slice(-_enough(seconds[::-1], length), None)
-        return head, join_segments(self.directory, playlist, scratch / "tail.mp4", tail_parts)
+    def _ends_of(self, rendition: Rendition, folder: Path) -> tuple[Path, Path]:
+        """Join the first and the last segments, as many as the ends are long.
 
-    def _end_problems(self, media_path: str, rendition: Rendition, head: Path, tail: Path) -> Iterator[str]:
+        ffmpeg seeks in a playlist only to the next keyframe, so that of the last seconds it may show a single frame.
+        """
+        playlist, length = rendition.playlist_path, _ends_length(rendition)
+        seconds = [segment.seconds for segment in self._media_playlist(rendition).segments]
+        first, last = slice(_enough(seconds, length)), slice(-_enough(seconds[::-1], length), None)
+        head = join_segments(self.directory, playlist, folder / "head.mp4", first)
+        return head, join_segments(self.directory, playlist, folder / "tail.mp4", last)
+
+    def _media_playlist(self, rendition: Rendition) -> MediaPlaylist:
+        return media_playlist((self.directory / rendition.playlist_path).read_text(encoding="utf-8"))
+
+    def _track_problems(self, rendition: Rendition) -> Iterator[str]:
+        name = rendition.name
+        initialisation = self._media_playlist(rendition).paths[0]
+        track = self.inspector.tracks(self.directory / initialisation).get("video")
+        if track is None:
+            yield f"{name} holds no picture"
+        elif not _is_of_size(track, rendition):
+            yield f"{name} is {track.width}x{track.height} instead of {rendition.width}x{rendition.height}"
+        found = sum(segment.samples for segment in self.files.segments(rendition))
+        if found != rendition.frame_count:
+            yield f"{name} has {found} of {rendition.frame_count} frames"
+
+    def _end_problems(self, name: str, rendition: Rendition, head: Path, tail: Path) -> Iterator[str]:
         rate, length = Fraction(rendition.frame_rate), _ends_length(rendition)
         start = max(0.0, self.package.duration_seconds - length) if head == tail else 0.0
         ends = self.inspector.decode_ends(head, tail, start, length)
         if ends is None:
-            yield f"{media_path} does not decode"
+            yield f"{name} does not decode"
             return
         # Less a frame on either side of the cut.
         expected = min(rendition.frame_count, int(length * rate)) - 2
         for place, decoded in zip(("beginning", "end"), ends, strict=True):
             if decoded.errors or decoded.frames < max(1, expected):
-                yield f"{media_path} does not decode at its {place}: {decoded.frames} frames, {decoded.errors} errors"
+                yield f"{name} does not decode at its {place}: {decoded.frames} frames, {decoded.errors} errors"
 
     def _mp4_problems(self) -> Iterator[str]:
         name = self.package.mp4_path
@@ -184,15 +210,6 @@ def _enough(seconds: Sequence[float], length: float) -> int:
 
 def _is_of_size(track: Track | None, rendition: Rendition) -> bool:
     return track is not None and (track.width, track.height) == (rendition.width, rendition.height)
-
-
-def _track_problems(rendition: Rendition, track: Track | None) -> Iterator[str]:
-    if track is None:
-        yield f"{rendition.name} holds no picture"
-    elif not _is_of_size(track, rendition):
-        yield f"{rendition.name} is {track.width}x{track.height} instead of {rendition.width}x{rendition.height}"
-    elif track.packets != rendition.frame_count:
-        yield f"{rendition.name} has {track.packets} of {rendition.frame_count} frames"
 
 
 def _measured(candidate: SourceMeasures, source: SourceMeasures, options: GateOptions) -> Iterator[GateCheck]:

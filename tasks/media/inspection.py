@@ -12,6 +12,7 @@ import cv2
 import numpy as np
 
 from data.domain.errors import EncodeFailedError
+from tasks.media.boxes import boxes
 from tasks.media.measures import Decoded, ToolLog, read_log
 from tasks.media.process import Limits, run_ffmpeg, run_tool
 from tasks.media.tools import Toolset
@@ -130,18 +131,9 @@ def jpeg_size(path: Path) -> tuple[int, int] | None:
 
 def has_index_in_front(mp4: Path) -> bool:
     """Say whether an MP4's index precedes its media, so that it plays while it loads."""
-    size = mp4.stat().st_size
-    offset = 0
     with mp4.open("rb") as stream:
-        while offset + 8 <= size:
-            stream.seek(offset)
-            header = stream.read(16)
-            length, kind = int.from_bytes(header[:4], "big"), header[4:8]
-            if kind in (b"moov", b"mdat"):
-                return kind == b"moov"
-            if length == 1:
-                length = int.from_bytes(header[8:16], "big")
-            if length < 8:
-                return False
-            offset += length
-    return False
+        try:
+            kinds = (box.kind for box in boxes(stream, mp4.stat().st_size))
+            return next((kind == b"moov" for kind in kinds if kind in (b"moov", b"mdat")), False)
+        except ValueError:
+            return False

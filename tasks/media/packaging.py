@@ -12,7 +12,7 @@ from pathlib import Path
 
 from tasks.media.arguments import WorkFiles
 from tasks.media.plan import EncodePlan, PlannedRung
-from tasks.media.playlists import dash_with_sound, segments, with_sound, without_generator_lines
+from tasks.media.playlists import dash_with_sound, media_playlist, with_sound, without_generator_lines
 from tasks.media.process import Limits, run_ffmpeg, run_tool
 from tasks.media.tools import Toolset
 
@@ -110,16 +110,16 @@ def join_segments(directory: Path, playlist_path: str, target: Path, parts: slic
         directory: Where the package's files are.
         playlist_path: The track's media playlist, relative to it.
         target: The file to write.
-        parts: Which of its segments, the initialisation section not counted; all by default.
+        parts: Which of its segments; all by default. The initialisation section always comes first.
 
     Raises:
         ValueError: The playlist cannot be read.
         OSError: A segment is not there.
     """
-    initialisation, *media = segments((directory / playlist_path).read_text(encoding="utf-8"))
+    initialisation, *media = media_playlist((directory / playlist_path).read_text(encoding="utf-8")).paths
     with target.open("wb") as joined:
-        for segment in (initialisation, *media[parts]):
-            with (directory / segment.path).open("rb") as part:
+        for path in (initialisation, *media[parts]):
+            with (directory / path).open("rb") as part:
                 shutil.copyfileobj(part, joined)
     return target
 

@@ -45,13 +45,30 @@ class Variant:
 
 @dataclass(frozen=True)
 class Segment:
-    """One segment of a media playlist: a stretch of bytes in a file."""
+    """One segment of a media playlist: a file, played whole."""
 
     path: str
     seconds: float
-    offset: int
-    length: int | None
-    """``None`` for the whole file."""
+
+
+@dataclass(frozen=True)
+class MediaPlaylist:
+    """What one track is played from."""
+
+    initialisation: str | None
+    """Path of what comes before the first segment; ``None`` for captions."""
+    segments: tuple[Segment, ...]
+
+    @property
+    def seconds(self) -> float:
+        """How long it lasts."""
+        return sum(segment.seconds for segment in self.segments)
+
+    @property
+    def paths(self) -> tuple[str, ...]:
+        """Every file it names, in the order in which they are played."""
+        first = (self.initialisation,) if self.initialisation else ()
+        return (*first, *(segment.path for segment in self.segments))
 
 
 def without_generator_lines(text: str) -> str:
@@ -106,39 +123,38 @@ def attributes(line: str) -> dict[str, str]:
     return {name: value.strip('"') for name, value in _ATTRIBUTE.findall(line.partition(":")[2])}
 
 
-def segments(playlist: str) -> tuple[Segment, ...]:
-    """Return the initialisation section and the segments of a media playlist that has come to its end.
+def media_playlist(text: str) -> MediaPlaylist:
+    """Return what a media playlist that has come to its end names.
 
     Raises:
-        ValueError: The playlist is not complete or a number in it is not one.
+        ValueError: The playlist is not complete, is not of whole files, or a number in it is not one.
     """
-    lines = [line.strip() for line in playlist.splitlines() if line.strip()]
-    if not lines or lines[0] != "#EXTM3U" or "#EXT-X-ENDLIST" not in lines:
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    if not lines or lines[0] != "#EXTM3U" or lines[-1] != "#EXT-X-ENDLIST":
         raise ValueError("not a complete playlist")
+    if "BYTERANGE" in text:
+        raise ValueError("it names parts of files")
+    initialisation: str | None = None
     found: list[Segment] = []
-    seconds, extent = 0.0, ""
+    seconds = 0.0
     for line in lines:
         if line.startswith("#EXT-X-MAP:"):
-            values = attributes(line)
-            found.append(_segment(values["URI"], 0.0, values.get("BYTERANGE", ""), found))
+            if initialisation or found:
+                raise ValueError("it initialises the track midway")
+            initialisation = attributes(line).get("URI")
         elif line.startswith("#EXTINF:"):
-            seconds = float(line.removeprefix("#EXTINF:").partition(",")[0])
-        elif line.startswith("#EXT-X-BYTERANGE:"):
-            extent = line.removeprefix("#EXT-X-BYTERANGE:")
+            seconds = _seconds(line.removeprefix("#EXTINF:").partition(",")[0])
         elif not line.startswith("#"):
-            found.append(_segment(line, seconds, extent, found))
-            seconds, extent = 0.0, ""
-    return tuple(found)
+            found.append(Segment(line, seconds))
+            seconds = 0.0
+    return MediaPlaylist(initialisation, tuple(found))
 
 
-def _segment(path: str, seconds: float, extent: str, before: Sequence[Segment]) -> Segment:
-    if not extent:
-        return Segment(path, seconds, 0, None)
-    length, _, offset = extent.partition("@")
-    if not offset:  # continues where the one before ended
-        last = before[-1]
-        return Segment(path, seconds, last.offset + (last.length or 0), int(length))
-    return Segment(path, seconds, int(offset), int(length))
+def _seconds(text: str) -> float:
+    seconds = float(text)
+    if not 0 <= seconds < math.inf:  # float() takes "nan" and "inf", which no comparison would find out
+        raise ValueError(f"{text} is not a duration")
+    return seconds
 
 
 def caption_playlist(vtt_path: str, duration_seconds: float) -> str:
@@ -246,7 +262,11 @@ def _template_paths(template: ET.Element) -> Iterator[str]:
     count = sum(1 + int(element.get("r", "0")) for element in template.iter(f"{{{_DASH}}}S"))
     first = int(template.get("startNumber", "1"))
     for number in range(first, first + count):
-        yield _NUMBER.sub(lambda found: f"{number:{found[1] or 'd'}}", template.get("media", ""))  # noqa: B023
+        yield _numbered(template.get("media", ""), number)
+
+
+def _numbered(path: str, number: int) -> str:
+    return _NUMBER.sub(lambda found: f"{number:{found[1] or 'd'}}", path)
 
 
 def _parsed(mpd: str) -> ET.Element:

@@ -1,8 +1,13 @@
 """The gateway against a real Prefect server: every state that Prefect knows, and every move that people can make."""
 
+import asyncio
+import re
+import threading
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -10,6 +15,10 @@ import pytest
 from prefect import states as prefect_states
 from prefect.client.schemas.objects import State, StateType
 
+import api as api_package
+from api.gateway import open_gateway
+from data.domain.errors import OrchestratorUnavailableError
+from deployments.stack import Stack
 from tests.api.conftest import Prefect
 
 Job = dict[str, Any]
@@ -140,6 +149,32 @@ def test_a_running_job_is_cancelling_with_its_children_until_workers_have_ended_
     assert cancelled["state"] == "cancelling"
     assert prefect.client.read_flow_run(running.id).state.type is StateType.CANCELLING
     assert prefect.client.read_flow_run(waiting.id).state.type is StateType.CANCELLED
+
+
+def finish_cancellations(prefect_server: Stack, older_than: timedelta) -> None:
+    async def finish() -> None:
+        async with open_gateway(prefect_server.prefect_api_url, crash_attempts=1) as gateway:
+            await gateway.finish_cancellations(older_than)
+
+    asyncio.run(finish())
+
+
+def test_a_job_that_a_worker_had_just_picked_up_is_cancelled_once_its_process_cannot_start_any_more(
+    api: httpx.Client, submit: Submit, prefect: Prefect, prefect_server: Stack
+) -> None:
+    picked_up, running = submit(), submit()
+    prefect.force(picked_up["id"], state(StateType.PENDING))
+    start(prefect, running)
+    urls = [f"/api/v1/jobs/{job['id']}" for job in (picked_up, running)]
+
+    at_first = [api.post(f"{url}/cancel").json()["state"] for url in urls]
+    finish_cancellations(prefect_server, timedelta(minutes=5))
+    too_early = [api.get(url).json()["state"] for url in urls]
+    finish_cancellations(prefect_server, timedelta(0))
+    in_the_end = [api.get(url).json()["state"] for url in urls]
+
+    assert at_first == too_early == ["cancelling", "cancelling"]
+    assert in_the_end == ["cancelled", "cancelling"]
 
 
 @pytest.mark.parametrize("kind", [StateType.FAILED, StateType.CANCELLED])
@@ -365,3 +400,54 @@ def test_priority_is_the_work_queue(submit: Submit, prefect: Prefect) -> None:
 
         assert (job["priority"], run.work_queue_name, run.work_pool_name) == (priority, priority, "cpu")
         assert "dailies-job" in run.tags
+
+
+@pytest.fixture
+def busy_prefect() -> Iterator[tuple[str, list[int]]]:
+    """A server that answers as Prefect does while its database is locked: 503 as often as the list says, then 200."""
+    refusals: list[int] = []
+
+    class Busy(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            status = refusals.pop() if refusals else 200
+            self.send_response(status)
+            self.send_header("Content-Length", "2")
+            self.end_headers()
+            self.wfile.write(b"{}")
+
+        def log_message(self, *arguments: object) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Busy) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}/api", refusals
+        server.shutdown()
+
+
+async def ping(api_url: str) -> None:
+    async with open_gateway(api_url, crash_attempts=1) as gateway:
+        await gateway.ping()
+
+
+def test_a_prefect_that_is_busy_for_a_moment_is_asked_again(busy_prefect: tuple[str, list[int]]) -> None:
+    api_url, refusals = busy_prefect
+    refusals += [503, 502]
+
+    asyncio.run(ping(api_url))
+
+    assert refusals == []
+
+
+def test_a_prefect_that_stays_busy_is_away(busy_prefect: tuple[str, list[int]]) -> None:
+    api_url, refusals = busy_prefect
+    refusals += [503] * 50
+
+    with pytest.raises(OrchestratorUnavailableError, match="503"):
+        asyncio.run(ping(api_url))
+
+
+def test_nobody_else_in_the_api_imports_prefect() -> None:
+    others = [path for path in Path(api_package.__file__ or "").parent.rglob("*.py") if path.name != "gateway.py"]
+
+    assert len(others) > 10
+    assert [path.name for path in others if re.search(r"^\s*(import|from) prefect", path.read_text(), re.M)] == []

@@ -70,8 +70,7 @@ def test_it_says_where_it_listens_and_takes_uploads_without_holding_them_in_memo
     assert "no authentication yet" in served.log.read_text()
 
 
-@pytest.mark.parametrize("host", ["0.0.0.0", "192.168.1.5"])
-def test_it_refuses_every_host_but_this_machine(tmp_path: Path, host: str) -> None:
+def test_it_refuses_every_host_but_this_machine(tmp_path: Path) -> None:
     ended = subprocess.run(
         COMMAND,
         env=environment(tmp_path, DAILIES_API__HOST="0.0.0.0"),

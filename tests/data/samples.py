@@ -93,6 +93,7 @@ def sample_manifest(asset: Asset, version: int = 1, job: str = "job-1") -> Publi
         published_at=datetime(2026, 1, 1, 12, version, tzinfo=UTC),
         title="A title",
         prefix=publication_prefix(asset.id, version, job),
+        content_key="c" * 24,
         source_sha256=asset.sha256,
         source=asset.facts,
         duration_seconds=10.5,

@@ -3,6 +3,7 @@
 import json
 import shutil
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -115,19 +116,32 @@ def test_a_file_that_is_no_video_fails_with_its_code_and_is_not_retried(jobs: Jo
     assert job["attempt"] == 1
 
 
-def test_a_refused_source_says_where_sources_may_come_from(jobs: JobClient) -> None:
-    job = jobs.process("/etc/hostname")
+def test_a_source_outside_the_roots_is_refused_before_any_run_and_says_what_to_set(jobs: JobClient) -> None:
+    answer = jobs.http.post("/api/v1/jobs", json={"source": "/etc/hostname"})
 
-    assert job["reason"] == "DATA.SOURCE.FORBIDDEN"
-    assert "ALLOWED_ROOTS" in job["message"]
+    assert answer.status_code == 422
+    assert answer.json()["code"] == "DATA.SOURCE.FORBIDDEN"
+    assert "DAILIES_INGEST__ALLOWED_ROOTS" in answer.json()["detail"]
+
+
+def test_what_the_api_does_not_see_the_flow_refuses(stack: Stack, jobs: JobClient) -> None:
+    ran = prefect_run(stack, "source=/etc/hostname")
+
+    assert ran.returncode != 0
+    assert "DATA.SOURCE.FORBIDDEN" in jobs.http.get("/api/v1/jobs", params={"limit": 1}).text
 
 
 def test_prefect_users_run_it_from_the_command_line(stack: Stack, speech: Path, jobs: JobClient) -> None:
-    command = ["prefect", "deployment", "run", "process-asset/on-demand", "-p", f"source={speech}"]
-    command += ["-p", "recipe=quick", "--watch", "--watch-interval", "1"]
-
-    ran = subprocess.run(command, env=stack.environment, capture_output=True, text=True, check=False)
+    ran = prefect_run(stack, f"source={speech}", "recipe=quick")
 
     assert ran.returncode == 0, ran.stdout + ran.stderr
     listed = jobs.http.get("/api/v1/jobs", params={"limit": 5}).json()["items"]
     assert any(job["recipe"] == "quick" and job["state"] == "succeeded" for job in listed), json.dumps(listed)
+
+
+def prefect_run(stack: Stack, *parameters: str) -> subprocess.CompletedProcess[str]:
+    """Run the deployment by Prefect's own command line, and wait for its end."""
+    command = [sys.executable, "-m", "prefect", "deployment", "run", "process-asset/on-demand"]
+    command += [word for parameter in parameters for word in ("-p", parameter)]
+    command += ["--watch", "--watch-interval", "1"]
+    return subprocess.run(command, env=stack.environment, capture_output=True, text=True, check=False)

@@ -1,3 +1,4 @@
+import re
 import shutil
 import subprocess
 from collections.abc import Callable
@@ -8,13 +9,15 @@ import pytest
 from data.domain.assets import SourceFacts
 from data.domain.publications import GateReport, Package
 from data.domain.recipes import GateOptions
+from tasks.media.arguments import WorkFiles
 from tasks.media.checks import check_candidate
-from tasks.media.packaging import progressive_arguments
+from tasks.media.packaging import progressive_arguments, write_progressive, write_tracks
+from tasks.media.plan import plan_encode
 from tasks.media.playlists import CaptionRendition, caption_playlist, dash_with_captions, with_captions
-from tasks.media.process import Limits, run_ffmpeg, run_tool
+from tasks.media.process import Limits, run_ffmpeg
 from tasks.media.tools import find_tools
 from tests.fakes.clips import clip
-from tests.fakes.packages import make_package
+from tests.fakes.packages import SMALL, make_package
 
 X264 = ("-c:v", "libx264", "-preset", "ultrafast", "-g", "50", "-sc_threshold", "0")
 
@@ -66,49 +69,50 @@ class Candidate:
         self.rewrite("master.m3u8", lambda text: with_captions(text, [track]))
         self.rewrite("manifest.mpd", lambda text: dash_with_captions(text, [track]))
 
+    def listed(self) -> Package:
+        """Return the package as if transcode had left the files as they are now."""
+        found = {path.relative_to(self.directory).as_posix(): path for path in self.directory.rglob("*.*")}
+        sizes = {name: path.stat().st_size for name, path in found.items()}
+        return self.package.model_copy(update={"files": sizes})
+
     def replace_picture(self, filters: str) -> Package:
-        """Encode the pictures anew through filters and package them as if nothing had happened."""
-        tools = find_tools()
-        work = self.scratch / "work"
-        shutil.copytree(self.work, work)
+        """Encode pictures anew through filters and package them as if nothing had happened."""
+        work = self.work_copy()
         for name in ("rung-360p.mp4", "rung-144p.mp4"):
             run_ffmpeg(
                 [*("-i", str(self.work / name), "-vf", filters), *X264, str(work / name)],
-                tools=tools,
+                tools=find_tools(),
                 log_path=self.scratch / "log",
             )
-        return self._packaged(work)
+        return self.packaged(work)
 
     def replace_sound(self, filters: str) -> Package:
         """Encode the sound anew through filters and package it as if nothing had happened."""
-        work = self.scratch / "work"
-        shutil.copytree(self.work, work)
+        work = self.work_copy()
         run_ffmpeg(
             ["-i", str(self.work / "sound.mp4"), "-af", filters, "-c:a", "aac", str(work / "sound.mp4")],
             tools=find_tools(),
             log_path=self.scratch / "log",
         )
-        return self._packaged(work)
+        return self.packaged(work)
 
-    def _packaged(self, work: Path) -> Package:
-        tools = find_tools()
-        shutil.rmtree(work / "tracks")
-        videos = [
-            f"in=rung-{name}.mp4,stream=video,output=tracks/{name}.mp4,playlist_name={name}.m3u8"
-            for name in ("360p", "144p")
-        ]
-        sound = "in=sound.mp4,stream=audio,output=tracks/audio.mp4,playlist_name=audio.m3u8,hls_group_id=audio"
-        playlists = ("--hls_master_playlist_output", "tracks/master.m3u8", "--mpd_output", "tracks/manifest.mpd")
-        run_tool(
-            [tools.packager, *videos, sound, "--segment_duration", "2", "--hls_playlist_type", "VOD", *playlists],
-            log_path=self.scratch / "log",
-            cwd=work,
-        )
-        shutil.copytree(work / "tracks", self.directory, dirs_exist_ok=True)
-        parts = [work / "rung-360p.mp4", work / "sound.mp4"]
+    def work_copy(self) -> Path:
+        """Return a folder with the encoded parts, to be changed."""
+        work = self.scratch / "work"
+        work.mkdir()
+        for name in ("rung-360p.mp4", "rung-144p.mp4", "sound.mp4"):
+            shutil.copy(self.work / name, work)
+        return work
+
+    def packaged(self, work: Path) -> Package:
+        """Package encoded parts as if nothing had happened."""
+        tools, files, plan, limits = find_tools(), WorkFiles(work), plan_encode(self.facts, SMALL), Limits()
+        for name in ("360p", "144p", "audio"):
+            shutil.rmtree(self.directory / name)
+        write_tracks(files, plan, self.directory, has_audio=True, language=None, tools=tools, limits=limits)
         mp4 = self.directory / self.package.mp4_path
-        run_ffmpeg(progressive_arguments(parts, mp4), tools=tools, log_path=self.scratch / "log")
-        return self.package
+        write_progressive(files, plan, mp4, has_audio=True, tools=tools, limits=limits)
+        return self.listed()
 
 
 @pytest.fixture
@@ -120,7 +124,20 @@ def test_a_good_candidate_passes_every_check(candidate: Candidate) -> None:
     report = candidate.check()
 
     assert {check.name: check.outcome for check in report.checks} == dict.fromkeys(
-        ["files", "hls", "dash", "images", "decode", "rungs", "mp4", "duration", "black", "silence", "loudness"],
+        [
+            "files",
+            "hls",
+            "dash",
+            "segments",
+            "images",
+            "decode",
+            "rungs",
+            "mp4",
+            "duration",
+            "black",
+            "silence",
+            "loudness",
+        ],
         "passed",
     )
 
@@ -141,8 +158,41 @@ def test_a_candidate_without_sound_passes_where_the_source_has_none(tmp_path: Pa
 
 
 @pytest.mark.parametrize(
+    ("picture", "video"),
+    [
+        ("testsrc2=s=640x360:r=25:d=0.04", {}),
+        ("testsrc2=s=640x360:r=25:d=0.08", {"preset": "veryfast"}),
+        ("testsrc2=s=640x360:r=24:d=8.04", {"preset": "veryfast", "segment_seconds": 4}),
+        ("testsrc2=s=640x360:r=1:d=5", {"preset": "veryfast"}),
+    ],
+    ids=["one frame", "two frames", "a last segment of one frame", "one frame a second"],
+)
+def test_candidates_of_every_length_and_rate_pass(tmp_path: Path, picture: str, video: dict[str, object]) -> None:
+    source = tmp_path / "source.mkv"
+    run_ffmpeg(
+        ["-f", "lavfi", "-i", picture, "-c:v", "ffv1", str(source)], tools=find_tools(), log_path=tmp_path / "log"
+    )
+    recipe = SMALL.model_copy(update={"video": SMALL.video.model_copy(update=video)})
+
+    candidate = Candidate(make_package(source, tmp_path / "made", recipe), tmp_path)
+
+    assert len(candidate.package.renditions) == 2
+    assert candidate.check().refusals == ()
+
+
+def test_the_gate_leaves_the_candidate_as_it_is_and_no_media_behind(candidate: Candidate) -> None:
+    candidate.check()
+
+    assert candidate.listed().files == candidate.package.files
+    assert {path.suffix for path in candidate.scratch.iterdir()} == {".log", ".json"}
+
+
+@pytest.mark.parametrize(
     "name",
-    ["master.m3u8", "manifest.mpd", "144p.m3u8", "144p.mp4", "audio.mp4", "video.mp4", "poster.jpg", "thumbnails.vtt"],
+    [
+        *("master.m3u8", "manifest.mpd", "144p.m3u8", "video.mp4", "poster.jpg", "thumbnails.vtt", "candidates/01.jpg"),
+        *("144p/init.mp4", "360p/00002.m4s", "audio/00003.m4s"),
+    ],
 )
 def test_a_missing_file_is_refused_by_name(candidate: Candidate, name: str) -> None:
     (candidate.directory / name).unlink()
@@ -151,30 +201,166 @@ def test_a_missing_file_is_refused_by_name(candidate: Candidate, name: str) -> N
 
 
 def test_an_empty_file_counts_as_missing(candidate: Candidate) -> None:
-    (candidate.directory / "audio.mp4").write_bytes(b"")
+    (candidate.directory / "audio" / "00002.m4s").write_bytes(b"")
 
     assert candidate.refusals() == {"files"}
 
 
-@pytest.mark.parametrize("name", ["360p.mp4", "144p.mp4", "audio.mp4"])
-def test_a_truncated_track_is_refused(candidate: Candidate, name: str) -> None:
+@pytest.mark.parametrize("name", ["360p/00003.m4s", "144p/00002.m4s", "audio/00001.m4s", "360p/init.mp4", "video.mp4"])
+def test_a_file_that_was_cut_on_its_way_is_refused_by_name(candidate: Candidate, name: str) -> None:
     path = candidate.directory / name
-    path.write_bytes(path.read_bytes()[:-2000])
+    path.write_bytes(path.read_bytes()[:-200])
+
+    assert [(check.name, name in check.detail) for check in candidate.check().refusals] == [("files", True)]
+
+
+@pytest.mark.parametrize("name", ["360p/00003.m4s", "144p/00002.m4s", "audio/00001.m4s", "audio/init.mp4"])
+def test_a_segment_that_was_never_whole_is_refused_by_name(candidate: Candidate, name: str) -> None:
+    path = candidate.directory / name
+    path.write_bytes(path.read_bytes()[:-200])
+
+    report = candidate.check(candidate.listed())
+
+    assert [(check.name, name in check.detail) for check in report.refusals] == [("segments", True)]
+
+
+@pytest.mark.parametrize("name", ["360p", "144p", "audio"])
+def test_a_segment_that_is_missing_in_the_middle_is_refused_where_everything_agrees(
+    candidate: Candidate, name: str
+) -> None:
+    (candidate.directory / name / "00003.m4s").replace(candidate.directory / name / "00002.m4s")
+    candidate.rewrite(f"{name}.m3u8", lambda text: re.sub(r"#EXTINF:1\.2\d+,\n.*/00003.m4s\n", "", text))
+    candidate.rewrite(f"{name}.m3u8", lambda text: text.replace("#EXTINF:2.0", "#EXTINF:2.6"))
+    candidate.rewrite("manifest.mpd", lambda text: dash_without_last(text, name))
+
+    report = candidate.check(candidate.listed())
+
+    assert [(check.name, "gap" in check.detail) for check in report.refusals] == [("segments", True)]
+
+
+def dash_without_last(mpd: str, name: str) -> str:
+    """Take the last segment out of a track's timeline."""
+    before, found, after = mpd.partition(f'media="{name}/')
+    return before + found + re.sub(r'\s*<S t="\d+" d="\d+"/>', "", after, count=1)
+
+
+@pytest.mark.parametrize("name", ["360p", "audio"])
+def test_a_segment_that_no_playlist_names_is_refused(candidate: Candidate, name: str) -> None:
+    shutil.copy(candidate.directory / name / "00003.m4s", candidate.directory / name / "00004.m4s")
 
     report = candidate.check()
 
-    assert {check.name for check in report.refusals} == {"hls"}
-    assert name in report.refusals[0].detail
+    assert [(check.name, "00004" in check.detail) for check in report.refusals] == [("hls", True)]
 
 
-@pytest.mark.parametrize(("name", "check"), [("144p.mp4", "decode"), ("360p.mp4", "rungs"), ("video.mp4", "mp4")])
+def test_segments_in_the_wrong_order_are_refused(candidate: Candidate) -> None:
+    candidate.rewrite(
+        "360p.m3u8",
+        lambda text: text.replace("00001.m4s", "x").replace("00002.m4s", "00001.m4s").replace("/x", "/00002.m4s"),
+    )
+
+    assert candidate.refusals() == {"segments"}
+
+
+def test_a_segment_that_is_played_twice_is_refused(candidate: Candidate) -> None:
+    candidate.rewrite("360p.m3u8", lambda text: text.replace("00003.m4s", "00002.m4s"))
+
+    report = candidate.check()
+
+    assert [(check.name, "twice" in check.detail) for check in report.refusals] == [("hls", True)]
+
+
+def test_a_track_that_is_played_from_another_folder_is_refused(candidate: Candidate) -> None:
+    for name in ("360p.m3u8", "manifest.mpd"):
+        candidate.rewrite(name, lambda text: text.replace("360p/", "144p/"))
+
+    assert candidate.refusals() == {"hls"}
+
+
+def test_a_playlist_of_parts_of_files_is_refused(candidate: Candidate) -> None:
+    candidate.rewrite(
+        "360p.m3u8", lambda text: text.replace("#EXTINF:1.280,", "#EXT-X-BYTERANGE:100@0\n#EXTINF:1.280,")
+    )
+
+    assert candidate.refusals() == {"hls"}
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "refusal"),
+    [
+        ('<S t="51200" d="16384"/>', "", ("segments", "only HLS names 360p/00003.m4s")),
+        ('<S t="51200" d="16384"/>', '<S t="51200" d="16384" r="1"/>', ("dash", "360p/00004.m4s is missing")),
+        ('media="360p/$Number%05d$.m4s"', 'media="144p/$Number%05d$.m4s"', ("segments", "only HLS names 360p/00001")),
+        ('startNumber="1"', 'startNumber="0"', ("dash", "360p/00000.m4s is missing")),
+        ("<Period ", "<BaseURL>poster.jpg</BaseURL><Period ", ("segments", "only DASH names poster.jpg")),
+    ],
+)
+def test_hls_and_dash_must_name_the_same_files(
+    candidate: Candidate, before: str, after: str, refusal: tuple[str, str]
+) -> None:
+    candidate.rewrite("manifest.mpd", lambda text: text.replace(before, after, 1))
+
+    check, *others = candidate.check().refusals
+    assert (check.name, others) == (refusal[0], [])
+    assert refusal[1] in check.detail
+
+
+def test_captions_that_only_hls_offers_are_refused(candidate: Candidate) -> None:
+    mpd = (candidate.directory / "manifest.mpd").read_text()
+    candidate.add_captions()
+    (candidate.directory / "manifest.mpd").write_text(mpd)
+
+    assert candidate.refusals() == {"segments"}
+
+
+def test_rungs_whose_segments_begin_apart_are_refused(candidate: Candidate) -> None:
+    work = candidate.work_copy()
+    apart = ["-g", "300", "-force_key_frames", "0,2.4,4"]
+    run_ffmpeg(
+        ["-i", str(candidate.work / "rung-144p.mp4"), *X264, *apart, str(work / "rung-144p.mp4")],
+        tools=find_tools(),
+        log_path=candidate.scratch / "log",
+    )
+
+    report = candidate.check(candidate.packaged(work))
+
+    assert [(check.name, "together" in check.detail) for check in report.refusals] == [("segments", True)]
+
+
+def test_a_segment_that_does_not_begin_with_a_keyframe_is_refused(candidate: Candidate) -> None:
+    path = candidate.directory / "360p" / "00002.m4s"
+    data = bytearray(path.read_bytes())
+    flags = data.index(b"trun") + 4 + 12 + 4  # past the run's header and the first sample's size
+    assert data[flags : flags + 4] == bytes(4)
+    data[flags : flags + 4] = (0x10000).to_bytes(4, "big")
+    path.write_bytes(data)
+
+    report = candidate.check()
+
+    assert [(check.name, "keyframe" in check.detail) for check in report.refusals] == [("segments", True)]
+
+
+@pytest.mark.parametrize(
+    ("name", "check"), [("144p/00002.m4s", "decode"), ("360p/00003.m4s", "rungs"), ("video.mp4", "mp4")]
+)
 def test_damage_that_keeps_the_size_is_refused(candidate: Candidate, name: str, check: str) -> None:
     path = candidate.directory / name
     data = bytearray(path.read_bytes())
-    data[-30_000:-2_000] = bytes(28_000)
+    data[-20_000:-2_000] = bytes(18_000)
     path.write_bytes(data)
 
     assert check in candidate.refusals()
+
+
+def test_a_damaged_index_of_a_segment_is_refused(candidate: Candidate) -> None:
+    path = candidate.directory / "360p" / "00002.m4s"
+    data = bytearray(path.read_bytes())
+    data[data.index(b"trun") - 4 : data.index(b"trun")] = (2**31).to_bytes(4, "big")
+    path.write_bytes(data)
+
+    report = candidate.check()
+
+    assert [(check.name, "360p/00002.m4s" in check.detail) for check in report.refusals] == [("segments", True)]
 
 
 def test_a_playlist_that_names_nothing_is_refused(candidate: Candidate) -> None:
@@ -196,20 +382,21 @@ def test_a_playlist_that_leaves_segments_out_is_refused(candidate: Candidate) ->
 
 
 @pytest.mark.parametrize(
-    "address", ["../secret.mp4", "/etc/hostname", "https://example.org/360p.mp4", "file:///360p.mp4"]
+    "address", ["../secret.mp4", "360p/../../secret.mp4", "/etc/hostname", "https://example.org/1.m4s", "file:///1.m4s"]
 )
 def test_a_playlist_may_not_point_outside_the_candidate(candidate: Candidate, address: str) -> None:
     (candidate.directory.parent / "secret.mp4").write_bytes(b"secret")
-    candidate.rewrite("360p.m3u8", lambda text: text.replace("360p.mp4", address))
-    candidate.rewrite("manifest.mpd", lambda text: text.replace("360p.mp4", address))
+    candidate.rewrite("360p.m3u8", lambda text: text.replace("360p/00002.m4s", address))
+    candidate.rewrite("manifest.mpd", lambda text: text.replace("360p/init.mp4", address))
 
     assert candidate.refusals() == {"hls", "dash"}
 
 
-def test_a_link_that_leads_outside_is_refused(candidate: Candidate) -> None:
-    outside = candidate.directory.parent / "outside.mp4"
-    shutil.move(candidate.directory / "360p.mp4", outside)
-    (candidate.directory / "360p.mp4").symlink_to(outside)
+@pytest.mark.parametrize("name", ["360p/00002.m4s", "360p"])
+def test_a_link_that_leads_outside_is_refused(candidate: Candidate, name: str) -> None:
+    outside = candidate.directory.parent / "outside"
+    shutil.move(candidate.directory / name, outside)
+    (candidate.directory / name).symlink_to(outside)
 
     assert candidate.refusals() == {"files"}
 
@@ -224,14 +411,16 @@ def test_sound_that_the_master_playlist_does_not_name_is_refused(candidate: Cand
 
 
 def test_swapped_rungs_are_refused(candidate: Candidate) -> None:
-    for suffix in ("mp4", "m3u8"):
-        shutil.copy(candidate.directory / f"144p.{suffix}", candidate.scratch / f"low.{suffix}")
-        shutil.move(candidate.directory / f"360p.{suffix}", candidate.directory / f"144p.{suffix}")
-        shutil.move(candidate.scratch / f"low.{suffix}", candidate.directory / f"360p.{suffix}")
-    for name, other in (("360p", "144p"), ("144p", "360p")):
-        candidate.rewrite(f"{name}.m3u8", lambda text, name=name, other=other: text.replace(other, name))
+    high, low, aside = (candidate.directory / name for name in ("360p", "144p", "aside"))
+    high.rename(aside)
+    low.rename(high)
+    aside.rename(low)
 
-    assert "rungs" in candidate.refusals()
+    report = candidate.check(candidate.listed())
+
+    assert [check.name for check in report.refusals] == ["rungs"]
+    assert "360p is 256x144" in report.refusals[0].detail
+    assert "144p is 640x360" in report.refusals[0].detail
 
 
 def test_a_dash_playlist_of_another_length_is_refused(candidate: Candidate) -> None:
@@ -268,10 +457,10 @@ def test_a_black_candidate_of_a_picture_is_refused(candidate: Candidate) -> None
 
 
 def test_a_black_candidate_of_a_black_source_is_only_warned_about(candidate: Candidate) -> None:
-    candidate.replace_picture("drawbox=t=fill:color=black")
-    black = candidate.package.measures.model_copy(update={"black_share": 1.0})
+    package = candidate.replace_picture("drawbox=t=fill:color=black")
+    black = package.measures.model_copy(update={"black_share": 1.0})
 
-    report = candidate.check(candidate.package.model_copy(update={"measures": black}))
+    report = candidate.check(package.model_copy(update={"measures": black}))
 
     assert report.refusals == ()
     assert [check.name for check in report.checks if check.outcome == "warned"] == ["black"]
@@ -294,7 +483,7 @@ def test_a_candidate_that_is_much_louder_is_warned_about(candidate: Candidate) -
 def test_sound_that_ends_early_is_refused(candidate: Candidate) -> None:
     package = candidate.replace_sound("atrim=end=3")
 
-    assert "hls" in candidate.refusals(package)
+    assert candidate.refusals(package) == {"hls"}
 
 
 def test_missing_frames_are_refused_even_where_every_file_agrees(candidate: Candidate) -> None:
@@ -316,7 +505,7 @@ def test_a_progressive_file_whose_index_comes_last_is_refused(candidate: Candida
     subprocess.run([find_tools().ffmpeg, "-v", "error", "-i", mp4, "-c", "copy", copy], check=True, timeout=60)
     shutil.move(copy, mp4)
 
-    report = candidate.check()
+    report = candidate.check(candidate.listed())
 
     assert [(check.name, "index" in check.detail) for check in report.refusals] == [("mp4", True)]
 
@@ -327,10 +516,9 @@ def test_a_progressive_file_without_its_sound_is_refused(candidate: Candidate) -
         progressive_arguments([candidate.work / "rung-360p.mp4"], mp4),
         tools=find_tools(),
         log_path=candidate.scratch / "log",
-        limits=Limits(),
     )
 
-    assert candidate.refusals() == {"mp4"}
+    assert candidate.refusals(candidate.listed()) == {"mp4"}
 
 
 def test_captions_that_are_no_webvtt_are_refused(candidate: Candidate) -> None:
@@ -345,3 +533,10 @@ def test_captions_whose_file_is_missing_are_refused(candidate: Candidate) -> Non
     (candidate.directory / "captions-en.vtt").unlink()
 
     assert candidate.refusals() == {"hls", "dash"}
+
+
+def test_captions_whose_playlist_is_missing_are_refused(candidate: Candidate) -> None:
+    candidate.add_captions()
+    (candidate.directory / "captions-en.m3u8").unlink()
+
+    assert candidate.refusals() == {"hls"}

@@ -47,6 +47,7 @@ def test_a_file_that_no_tool_can_read_is_a_finding_not_an_error(tmp_path: Path) 
     (tmp_path / "no.mp4").write_text("nothing here")
     inspector = Inspector(find_tools(), tmp_path, Limits())
 
-    assert inspector.tracks(tmp_path / "no.mp4") == {}
-    assert inspector.decode_ends(tmp_path / "no.mp4", 5.0, 2.0) is None
-    assert inspector.decode_variant(tmp_path / "no.mp4", 0, has_audio=False) is None
+    nothing = tmp_path / "no.mp4"
+    assert inspector.tracks(nothing) == {}
+    assert inspector.decode_ends(nothing, nothing, 5.0, 2.0) is None
+    assert inspector.decode_variant(nothing, 0, has_audio=False) is None

@@ -4,14 +4,15 @@ import pytest
 
 from tasks.media.playlists import (
     CaptionRendition,
+    MediaPlaylist,
     Segment,
     attributes,
     caption_playlist,
     dash_summary,
     dash_with_captions,
     dash_with_sound,
+    media_playlist,
     media_renditions,
-    segments,
     variants,
     with_captions,
     with_sound,
@@ -43,7 +44,19 @@ xsi:schemaLocation="urn:mpeg:dash:schema:mpd:2011 DASH-MPD.xsd" type="static" me
   </Period>
 </MPD>
 """
-TRACK = '#EXTM3U\n#EXT-X-MAP:URI="a.mp4",BYTERANGE="10@0"\n#EXTINF:4.0,\n#EXT-X-BYTERANGE:100@30\na.mp4\n'
+TRACK = """\
+#EXTM3U
+#EXT-X-MAP:URI="720p/init.mp4"
+#EXTINF:4.000,
+720p/00001.m4s
+#EXTINF:2.500,
+720p/00002.m4s
+#EXT-X-ENDLIST
+"""
+TEMPLATE = """\
+<SegmentTemplate timescale="12800" initialization="720p/init.mp4" media="720p/$Number%05d$.m4s" startNumber="7">
+<SegmentTimeline><S t="0" d="25600" r="1"/><S t="51200" d="16384"/></SegmentTimeline></SegmentTemplate>
+"""
 ENGLISH = CaptionRendition("en", 'English "CC"', "captions-en.m3u8", "captions-en.vtt")
 GERMAN = CaptionRendition("de", "Deutsch", "captions-de.m3u8", "captions-de.vtt")
 
@@ -86,7 +99,7 @@ def test_a_caption_playlist_is_one_segment_of_the_whole_duration() -> None:
     playlist = caption_playlist("captions-en.vtt", 44.0417)
 
     assert "#EXT-X-TARGETDURATION:45" in playlist
-    assert segments(playlist) == (Segment("captions-en.vtt", 44.042, 0, None),)
+    assert media_playlist(playlist) == MediaPlaylist(None, (Segment("captions-en.vtt", 44.042),))
 
 
 def test_sound_plays_unasked_and_tells_its_language() -> None:
@@ -125,19 +138,31 @@ def test_a_variant_without_an_address_is_an_error() -> None:
         variants(MASTER.removesuffix("360p.m3u8\n"))
 
 
-def test_byte_ranges_continue_where_the_last_one_ended() -> None:
-    parts = segments(TRACK + "#EXTINF:2.5,\n#EXT-X-BYTERANGE:50\na.mp4\n#EXT-X-ENDLIST\n")
+def test_a_media_playlist_names_its_files_in_the_order_of_playing() -> None:
+    playlist = media_playlist(TRACK)
 
-    assert [(part.offset, part.length, part.seconds) for part in parts] == [
-        (0, 10, 0.0),
-        (30, 100, 4.0),
-        (130, 50, 2.5),
-    ]
+    assert playlist.paths == ("720p/init.mp4", "720p/00001.m4s", "720p/00002.m4s")
+    assert [segment.seconds for segment in playlist.segments] == [4.0, 2.5]
+    assert playlist.seconds == 6.5
 
 
-def test_a_playlist_that_was_cut_short_is_an_error() -> None:
-    with pytest.raises(ValueError, match="complete"):
-        segments(TRACK)
+@pytest.mark.parametrize(
+    ("before", "after", "told"),
+    [
+        ("#EXTM3U\n", "", "complete"),
+        ("#EXT-X-ENDLIST\n", "", "complete"),
+        ("#EXTINF:2.500", "#EXT-X-BYTERANGE:50@9\n#EXTINF:2.500", "parts of files"),
+        ('init.mp4"', 'init.mp4",BYTERANGE="10@0"', "parts of files"),
+        ("#EXTINF:2.500", '#EXT-X-MAP:URI="b.mp4"\n#EXTINF:2.500', "midway"),
+        ("2.500", "nan", "duration"),
+        ("2.500", "inf", "duration"),
+        ("2.500", "-2.5", "duration"),
+        ("2.500", "long", "float"),
+    ],
+)
+def test_a_media_playlist_that_cannot_be_played_is_an_error(before: str, after: str, told: str) -> None:
+    with pytest.raises(ValueError, match=told):
+        media_playlist(TRACK.replace(before, after))
 
 
 def test_a_dash_playlist_gains_a_text_set_and_keeps_its_namespaces() -> None:
@@ -157,6 +182,21 @@ def test_a_dash_playlist_tells_its_duration_and_files() -> None:
 
     assert summary.duration_seconds == 64.5
     assert summary.paths == ("audio.mp4", "captions-en.vtt")
+
+
+def test_a_dash_template_is_spelt_out_as_far_as_its_timeline_goes() -> None:
+    mpd = MPD.replace("<BaseURL>audio.mp4</BaseURL>", TEMPLATE)
+
+    assert dash_summary(mpd).paths == ("720p/init.mp4", "720p/00007.m4s", "720p/00008.m4s", "720p/00009.m4s")
+
+
+@pytest.mark.parametrize(
+    ("media", "expected"), [("$Number$.m4s", "7.m4s"), ("a.m4s", "a.m4s"), ("$Time$.m4s", "$Time$.m4s")]
+)
+def test_only_numbers_are_filled_into_a_dash_template(media: str, expected: str) -> None:
+    mpd = MPD.replace("<BaseURL>audio.mp4</BaseURL>", TEMPLATE.replace("720p/$Number%05d$.m4s", media))
+
+    assert dash_summary(mpd).paths[1] == expected
 
 
 @pytest.mark.parametrize("text", ["", "<MPD", "<html/>", '<MPD xmlns="urn:mpeg:dash:schema:mpd:2011"/>'])

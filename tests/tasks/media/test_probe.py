@@ -159,6 +159,7 @@ def test_an_ordinary_file_is_described_in_full(tmp_path: Path, tools: Toolset) -
         "is_hdr": False,
         "is_interlaced": False,
         "has_square_pixels": True,
+        "color_matrix": None,
     }
     assert facts.audio is not None
     assert (facts.audio.codec, facts.audio.channels, facts.audio.sample_rate_hz) == ("aac", 1, 44100)

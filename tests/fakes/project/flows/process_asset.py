@@ -1,7 +1,6 @@
 """A stand-in for the pipeline with the real one's name and parameters, which tells where and with what it ran."""
 
 import os
-import time
 from pathlib import Path
 from typing import Any
 
@@ -9,8 +8,9 @@ from prefect import flow, task
 
 
 @task(persist_result=True, result_serializer="json")
-def look_around() -> dict[str, str]:
-    return {"directory": str(Path.cwd()), **os.environ}
+def look_around() -> int:
+    seen = [str(Path.cwd()), *(f"{name}={value}" for name, value in os.environ.items())]
+    return Path("seen.txt").write_text("\n".join(seen), "utf-8")
 
 
 @flow(name="process-asset", persist_result=True, result_serializer="json")
@@ -20,6 +20,5 @@ def process_asset(
     overrides: dict[str, Any] | None = None,
     title: str = "",
     metadata: dict[str, Any] | None = None,
-) -> dict[str, str]:
-    time.sleep(float((overrides or {}).get("sleep_seconds", 0)))
+) -> int:
     return look_around()

@@ -1,0 +1,41 @@
+"""Settings: a laptop needs none, and the README says what there is."""
+
+from pathlib import Path
+
+import pytest
+from pydantic import ValidationError
+
+from data.settings import Settings, settings_table
+
+README = Path(__file__).parents[2] / "README.md"
+
+
+def test_the_readme_has_the_table_of_all_settings() -> None:
+    assert settings_table() in README.read_text(encoding="utf-8"), "run `python -m data.settings` and paste it"
+
+
+def test_a_laptop_needs_no_settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+    settings = Settings(_env_file=None)
+
+    assert settings.storage_url == f"file://{tmp_path}/var/store"
+    assert settings.catalogue_url == f"sqlite:///{tmp_path}/var/catalogue.db"
+
+
+def test_groups_are_set_by_double_underscores(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DAILIES_INGEST__ALLOWED_ROOTS", '["/media/in"]')
+    monkeypatch.setenv("DAILIES_STORAGE__SECRET_KEY", "hidden")
+
+    settings = Settings(_env_file=None)
+
+    assert settings.ingest.allowed_roots == [Path("/media/in")]
+    assert "hidden" not in repr(settings)
+    assert settings.storage_options["secret_key"] == "hidden"
+
+
+def test_the_api_binds_to_loopback_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DAILIES_API__HOST", "0.0.0.0")
+
+    with pytest.raises(ValidationError):
+        Settings(_env_file=None)

@@ -1,0 +1,60 @@
+import os
+from pathlib import Path
+
+import pytest
+from prefect.settings import Settings as PrefectSettings
+
+from deployments.children import MARKER
+from deployments.environment import TUNING, Addresses, child_environment, result_storage
+
+HOME = Path("/srv/var")
+ADDRESSES = Addresses(8000, 4200, "postgresql+asyncpg://x/prefect", "postgresql+psycopg://x/catalogue", "file:///srv/s")
+
+
+def environment(overrides: dict[str, str] | None = None) -> dict[str, str]:
+    return child_environment(HOME, "stack-1", ADDRESSES, Path("/srv/project"), overrides or {})
+
+
+def test_children_find_each_other_and_carry_the_stacks_mark() -> None:
+    made = environment()
+
+    assert made["PREFECT_API_URL"] == "http://127.0.0.1:4200/api"
+    assert made["DAILIES_CATALOGUE__URL"] == ADDRESSES.catalogue_url
+    assert made["PREFECT_LOCAL_STORAGE_PATH"] == "/srv/s/results"
+    assert made["PYTHONPATH"].split(os.pathsep)[0] == "/srv/project"
+    assert made[MARKER] == "stack-1"
+
+
+def test_a_persons_own_prefect_does_not_leak_in(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PREFECT_PROFILE", "cloud")
+    monkeypatch.setenv("PREFECT_API_KEY", "secret")
+    monkeypatch.setenv("PREFECT_API_URL", "https://elsewhere.example/api")
+
+    made = environment()
+
+    assert "PREFECT_PROFILE" not in made
+    assert "PREFECT_API_KEY" not in made
+    assert made["PREFECT_API_URL"] == ADDRESSES.prefect_api_url
+
+
+def test_tuning_can_be_overridden_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PREFECT_WORKER_QUERY_SECONDS", "5")
+
+    assert TUNING["PREFECT_WORKER_QUERY_SECONDS"] == "1"
+    assert environment()["PREFECT_WORKER_QUERY_SECONDS"] == "5"
+    assert environment({"PREFECT_WORKER_QUERY_SECONDS": "7"})["PREFECT_WORKER_QUERY_SECONDS"] == "7"
+
+
+def test_prefect_knows_every_variable_that_tunes_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in TUNING.items():
+        monkeypatch.setenv(name, value)
+
+    known = PrefectSettings().to_environment_variables(exclude_unset=True)
+
+    assert {name for name in TUNING if name.startswith("PREFECT_")} - set(known) == set()
+
+
+def test_results_go_to_the_bucket_when_the_store_is_one() -> None:
+    assert result_storage("s3://bucket/dailies") == {
+        "PREFECT_RESULTS_DEFAULT_STORAGE_BLOCK": "remote-file-system/dailies-results"
+    }
