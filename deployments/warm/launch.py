@@ -51,7 +51,19 @@ BACKLOG = 1024
 ATTEMPTS = 2  # a server may be killed while one waits for it
 IDLE_SECONDS = 900.0
 # Read by the interpreter, the loader or a library once, at its start: a run with other values needs another server.
-READ_AT_START = ("DAILIES_", "PREFECT_", "PYTHON", "LD_", "LC_", "LANG", "MALLOC_", "OMP_", "OPENBLAS_", "MKL_")
+READ_AT_START = (
+    "DAILIES_",
+    "PREFECT_",
+    "PYTHON",
+    "LD_",
+    "LC_",
+    "LANG",
+    "MALLOC_",
+    "OMP_",
+    "OPENBLAS_",
+    "MKL_",
+    "OPENCV_",
+)
 PER_RUN = "PREFECT__"
 # Room in the server's environment block, in which a forked run writes its own for `ps` (see title.py).
 ROOM = "_WARM_ROOM"

@@ -58,7 +58,11 @@ def preload() -> tuple[int, float]:
 
 @contextlib.contextmanager
 def single_threaded_libraries() -> Iterator[None]:
-    """Keep numerical libraries from starting threads when they are loaded."""
+    """Keep numerical libraries from starting threads when they are loaded.
+
+    For OpenBLAS, which numpy and OpenCV bring along, that holds in the runs as well: a run does its matrices in one
+    thread. The models' own libraries (CTranslate2, ONNX) are loaded after the fork and take their threads as usual.
+    """
     before = {name: os.environ.get(name) for name in _THREADS_OF_LIBRARIES}
     os.environ.update(dict.fromkeys(before, "1"))
     try:
