@@ -13,7 +13,7 @@ The work pools' ``command`` is ``python -I -S deployments/warm/launch.py``. For 
 
 * Nobody has to start the server: a launcher that finds none starts one and waits for it, and the next ones find it.
 * A run depends on the server only while it is being forked. Afterwards the server may be stopped, killed or renewed.
-* One server for each project, interpreter and environment of settings (``launch.Place``): what is imported at its
+* One server for each project, interpreter and environment of settings (``place.Place``): what is imported at its
   start is what the run would have imported. Environment, working directory, umask and streams are the run's own.
 * Where there is no warm start (not Linux, or a server that does not come up), the ordinary command is used.
 """

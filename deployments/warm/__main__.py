@@ -13,8 +13,9 @@ import os  # noqa: E402
 import sys  # noqa: E402
 from collections.abc import Sequence  # noqa: E402
 
-from deployments.warm.launch import IDLE_SECONDS, Place  # noqa: E402
+from deployments.warm.place import Place  # noqa: E402
 from deployments.warm.server import Server, listener_of, log_to_stderr  # noqa: E402
+from deployments.warm.starting import IDLE_SECONDS  # noqa: E402
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -13,7 +13,8 @@ from typing import Any
 
 import psutil
 
-from deployments.warm.launch import ROOT, Lines, NoWarmStartError, Place, connect_or_start, directory, private
+from deployments.warm.launch import connect_or_start
+from deployments.warm.place import ROOT, Lines, NoWarmStartError, Place, directory, private
 
 STOP_SECONDS = 10.0
 

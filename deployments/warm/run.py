@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from deployments.warm import ending
-from deployments.warm.launch import identity
+from deployments.warm.place import identity
 from deployments.warm.title import show_as
 
 _CERTIFICATES = "PREFECT_API_SSL_CERT_FILE"

@@ -20,10 +20,11 @@ from pathlib import Path
 
 from deployments.warm import keeper
 from deployments.warm.fingerprint import Fingerprint, fingerprint
-from deployments.warm.launch import IDLE_SECONDS, ROOT, Place
 from deployments.warm.leftovers import adopt_orphans, leftovers
+from deployments.warm.place import ROOT, Place
 from deployments.warm.preload import preload
 from deployments.warm.run import Run
+from deployments.warm.starting import IDLE_SECONDS
 
 logger = logging.getLogger(__name__)
 

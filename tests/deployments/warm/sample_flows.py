@@ -8,7 +8,6 @@ import signal
 import stat
 import subprocess
 import sys
-import threading
 import time
 from pathlib import Path
 from typing import Any
@@ -65,8 +64,7 @@ def surroundings() -> dict[str, Any]:
         "environment": dict(os.environ),
         "signals": {number.name: _name(signal.getsignal(number)) for number in signal.Signals},
         "mask": sorted(signal.pthread_sigmask(signal.SIG_BLOCK, ())),
-        "threads": sorted(thread.name for thread in threading.enumerate()),
-        "settings": get_current_settings().model_dump(mode="json"),
+        "settings": get_current_settings().model_dump(mode="json", exclude={"server"}),
         "loggers": {
             name: [
                 logging.getLevelName(logger.level),

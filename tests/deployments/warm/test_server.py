@@ -18,11 +18,11 @@ def test_a_changed_source_file_is_in_the_next_run_and_the_server_is_still_the_sa
 ) -> None:
     before = own_project.run("value").stdout
     servers = [server.pid for server in own_project.servers()]
-    own_project.set_value(2)
+    own_project.set_value(22)  # of another size: Python itself takes a change within a second for none
 
     after = own_project.run("value")
 
-    assert (before, after.stdout, after.stderr) == ("1\n", "2\n", "")
+    assert (before, after.stdout, after.stderr) == ("1\n", "22\n", "")
     assert [server.pid for server in own_project.servers()] == servers
 
 
@@ -75,13 +75,28 @@ def test_start_prepares_the_server_that_runs_with_the_same_settings_use(own_proj
 
 
 def test_an_idle_server_ends_and_leaves_no_file(own_project: WarmProject, wait_until: WaitUntil) -> None:
-    launcher = own_project.root / "deployments/warm/launch.py"
-    launcher.write_text(launcher.read_text().replace("IDLE_SECONDS = 900.0", "IDLE_SECONDS = 0.1"))
+    starting = own_project.root / "deployments/warm/starting.py"
+    starting.write_text(starting.read_text().replace("IDLE_SECONDS = 900.0", "IDLE_SECONDS = 0.1"))
     assert own_project.run("value").stdout == "1\n"
 
     wait_until(lambda: not own_project.servers(), 30, "the idle server to end")
 
     assert list(own_project.directory.iterdir()) == []
+
+
+def test_what_killed_servers_leave_does_not_count_as_servers(own_project: WarmProject) -> None:
+    for number in range(6):
+        assert own_project.run("value", variables={"PREFECT_TASKS_DEFAULT_RETRIES": str(number)}).stderr == ""
+        for server in own_project.servers():
+            server.kill()
+
+
+def test_there_are_only_so_many_servers_for_a_project(own_project: WarmProject) -> None:
+    runs = [own_project.run("value", variables={"PREFECT_TASKS_DEFAULT_RETRIES": str(n)}) for n in range(6)]
+
+    assert [run.stdout for run in runs] == ["1\n"] * 6
+    assert "fork servers run for other settings already" in runs[-1].stderr
+    assert len(own_project.servers()) == 4
 
 
 def test_a_server_whose_socket_was_removed_ends(own_project: WarmProject, wait_until: WaitUntil) -> None:
