@@ -13,6 +13,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
+from api.privacy import facts_without_local_paths, without_local_paths
 from api.schemas import Problem
 from data.domain.errors import DailiesError, InvalidRequestError
 
@@ -31,15 +32,15 @@ def install_error_handlers(app: FastAPI) -> None:
 
 
 def error_problem(request: Request, error: DailiesError) -> Response:
-    """Return the answer for one of our own errors."""
+    """Return the answer for one of our own errors; where files lie on our machines is for the log alone."""
     headers = {"Retry-After": str(RETRY_AFTER_SECONDS)} if error.http_status == 503 else {}
     return _problem(
         request,
         status=error.http_status,
         code=error.code,
         title=_title(type(error)),
-        detail=error.message,
-        facts=error.facts,
+        detail=without_local_paths(error.message),
+        facts=facts_without_local_paths(error.facts),
         headers=headers,
     )
 

@@ -70,5 +70,4 @@ class Publications:
 
     def _read_version(self, asset_id: str, version: int) -> PublicationManifest | None:
         with self._database.session() as session:
-            versions = PublicationRepository(session).versions(asset_id)
-        return next((each for each in versions if each.version == version), None)
+            return PublicationRepository(session).find(asset_id, version)

@@ -1,36 +1,37 @@
 """From a request for a job to the parameters of the flow: everything that can be refused early is refused here."""
 
 import asyncio
-from pathlib import Path, PurePosixPath
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 from api.dependencies import Services
 from api.schemas import JobRequest
 from data.domain.errors import (
-    DailiesError,
-    FailureClass,
     InvalidRequestError,
     NotFoundError,
+    NotOfferedError,
     SourceForbiddenError,
     SourceNotFoundError,
 )
+from data.domain.sources import UPLOAD_SCHEME, file_name
 from data.recipes import load_recipe
 from data.repositories import UploadRepository, UploadState
 
-UPLOAD_SCHEME = "upload:"
+
+@dataclass(frozen=True)
+class Submission:
+    """A request that was found right."""
+
+    title: str
+    """What to call the run: the request's title, else the name of the file that it takes in."""
+    parameters: dict[str, Any]
+    """Those of ``process_asset``."""
 
 
-class NotOfferedError(DailiesError):
-    """The call is right, but this version of the API cannot carry it out yet."""
-
-    code = "REQUEST.NOT_OFFERED_YET"
-    failure_class = FailureClass.DATA
-    http_status = 422
-
-
-async def flow_parameters(request: JobRequest, services: Services) -> dict[str, Any]:
-    """Check a request and return the parameters of ``process_asset``.
+async def checked_submission(request: JobRequest, services: Services) -> Submission:
+    """Check a request and return what to submit.
 
     Raises:
         NotOfferedError: A prompt or script was given.
@@ -45,35 +46,33 @@ async def flow_parameters(request: JobRequest, services: Services) -> dict[str, 
     if not request.source:
         raise InvalidRequestError("A job needs a `source`.", {"field": "source"})
     await asyncio.to_thread(_check_recipe, request)
-    await asyncio.to_thread(_check_source, request.source, services)
-    return {
+    name = await asyncio.to_thread(_checked_source, request.source, services)
+    parameters = {
         "source": request.source,
         "recipe": request.recipe,
         "overrides": request.overrides,
         "title": request.title,
         "metadata": request.metadata,
     }
-
-
-def run_title(request: JobRequest) -> str:
-    """Return what to call the run: its title, else the name of what it takes in."""
-    return request.title or PurePosixPath(urlsplit(request.source or "").path).name or "video"
+    return Submission(request.title or name or "video", parameters)
 
 
 def _check_recipe(request: JobRequest) -> None:
     load_recipe(request.recipe).with_overrides(request.overrides)
 
 
-def _check_source(source: str, services: Services) -> None:
+def _checked_source(source: str, services: Services) -> str:
+    """Refuse a source that ingest would refuse, and return the name of its file."""
     if source.startswith(UPLOAD_SCHEME):
-        _check_upload(source.removeprefix(UPLOAD_SCHEME), services)
-    elif source.startswith("/"):
-        _check_path(source, services.settings.ingest.allowed_roots)
+        return _upload_name(source.removeprefix(UPLOAD_SCHEME), services)
+    if source.startswith("/"):
+        _check_path(source, services.settings.source_roots)
     else:
         _check_address(source, allow_http=services.settings.ingest.allow_private_hosts)
+    return file_name(source)
 
 
-def _check_upload(upload_id: str, services: Services) -> None:
+def _upload_name(upload_id: str, services: Services) -> str:
     facts = {"field": "source", "upload_id": upload_id}
     try:
         with services.database.session() as session:
@@ -82,9 +81,10 @@ def _check_upload(upload_id: str, services: Services) -> None:
         raise SourceNotFoundError(error.message, facts) from error
     if upload.state is not UploadState.COMPLETE:
         raise SourceNotFoundError(f"The upload {upload_id} is not complete.", facts)
+    return upload.original_name
 
 
-def _check_path(source: str, allowed_roots: list[Path]) -> None:
+def _check_path(source: str, allowed_roots: tuple[Path, ...]) -> None:
     """Refuse what ingest would refuse anyway; it has the last word, because it sees the disk of its own machine."""
     path = Path(source)
     if ".." in path.parts or not source.isprintable():

@@ -45,7 +45,8 @@ class IngestSettings(BaseModel):
     """What ingest takes."""
 
     allowed_roots: list[Path] = Field(
-        default_factory=list, description='Folders that local sources may lie in, as JSON (`["/media"]`).'
+        default_factory=list,
+        description='Folders that local sources may lie in, as JSON (`["/media"]`); empty means `<home>/inbox`.',
     )
     max_bytes: int = Field(50 * 1024**3, ge=1, description="Largest source in bytes.")
     max_duration_seconds: float = Field(12 * 3600, gt=0, description="Longest source.")
@@ -148,6 +149,11 @@ class Settings(BaseSettings):
     def catalogue_url(self) -> str:
         """The catalogue's SQLAlchemy URL with the default filled in."""
         return self.catalogue.url or f"sqlite:///{self.home_path / 'catalogue.db'}"
+
+    @property
+    def source_roots(self) -> tuple[Path, ...]:
+        """The folders that local sources may lie in, with the default filled in."""
+        return tuple(self.ingest.allowed_roots) or (self.home_path / "inbox",)
 
     @property
     def scratch_path(self) -> Path:

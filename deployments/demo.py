@@ -21,7 +21,7 @@ from data.settings import MediaSettings, get_settings
 from data.storage import open_store
 from deployments import postgres
 from deployments.demo_checks import Check, Comparison, decodes, measure
-from deployments.demo_clip import demo_clip
+from deployments.demo_clip import CLIP_TITLE, demo_clip
 from deployments.demo_job import Course, DailiesApi, JobSnapshot
 from deployments.demo_report import Display, as_records, first_caption_lines, tables
 from deployments.detached import DetachedStack
@@ -33,7 +33,6 @@ from deployments.up import stop_on_signals
 from tasks.media.tools import Toolset, find_tools
 
 RECIPE = "default"
-CLIPS = "clips"
 
 
 class RunningStack(Protocol):
@@ -77,14 +76,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _demonstrate(home: Path, video: Path | None, keep: bool, console: Console) -> bool:
     began = time.monotonic()
     # From nothing each time: what an earlier demo made would be found, and nothing encoded.
-    forget(home, keeping=frozenset({CLIPS}))
-    (home / CLIPS).mkdir(parents=True, exist_ok=True)
-    source = video.expanduser().resolve() if video else _own_clip(home, console)
+    forget(home)
+    source = video.expanduser().resolve() if video else _own_clip(console)
     if not source.is_file():
         raise StackError(f"There is no video at {source}.", {"path": str(source)})
     roots = json.dumps([str(source.parent)])
     environment = {**isolated(), "DAILIES_INGEST__ALLOWED_ROOTS": roots}
-    demo = Demo(home, source, began, console)
+    demo = Demo(home, source, source.stem if video else CLIP_TITLE, began, console)
     if not keep:
         with Stack(home, environment=environment, report=demo.say) as stack:
             passed = demo.run(stack)
@@ -102,27 +100,18 @@ def _demonstrate(home: Path, video: Path | None, keep: bool, console: Console) -
     return passed
 
 
-def forget(home: Path, keeping: frozenset[str] = frozenset()) -> None:
-    """Delete what an earlier demo left, its database included (it may lie elsewhere).
-
-    Args:
-        home: State directory of the demo.
-        keeping: Names in it that stay.
-    """
+def forget(home: Path) -> None:
+    """Delete what an earlier demo left in its home, its database included (it may lie elsewhere)."""
     if not home.exists():
         return
     stop_running(home)
     postgres.forget(home)
-    for path in home.iterdir():
-        if path.name not in keeping:
-            shutil.rmtree(path) if path.is_dir() else path.unlink()
-    if not keeping:
-        home.rmdir()
+    shutil.rmtree(home)
 
 
-def _own_clip(home: Path, console: Console) -> Path:
+def _own_clip(console: Console) -> Path:
     console.print("Getting the demo's clip …", style="dim")
-    return demo_clip(home / CLIPS)
+    return demo_clip()
 
 
 class Demo:
@@ -131,13 +120,15 @@ class Demo:
     Args:
         home: State directory of its stack; the summary goes there.
         source: The video.
+        title: What the publication is called.
         began: When the demo began, in seconds of the monotonic clock.
         console: Where it is shown.
     """
 
-    def __init__(self, home: Path, source: Path, began: float, console: Console) -> None:
+    def __init__(self, home: Path, source: Path, title: str, began: float, console: Console) -> None:
         self._home = home
         self._source = source
+        self._title = title
         self._began = began
         self._console = console
         self._tools = _tools(get_settings().media)
@@ -176,7 +167,7 @@ class Demo:
         return all(check["passed"] for check in summary["checks"])
 
     def _watch(self, api: DailiesApi, course: Course, stack: RunningStack) -> JobSnapshot:
-        latest = api.submit(str(self._source), self._source.stem, RECIPE)
+        latest = api.submit(str(self._source), self._title, RECIPE)
         with Display(self._console) as display:
             for snapshot in api.follow(latest.id, course, stack.check):
                 display.show(snapshot)

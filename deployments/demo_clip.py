@@ -11,6 +11,7 @@ from tasks.media.process import Limits, run_ffmpeg
 from tasks.media.tools import Toolset, find_tools
 from tasks.models.pins import PinLock, install, is_installed, read_lock
 
+CLIP_TITLE = "A Tale of Two Cities, over Big Buck Bunny"
 DEMO_LOCK = Path(__file__).with_name("demo_clip.lock")
 
 _START_SECONDS = 60.0

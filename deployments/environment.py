@@ -93,6 +93,7 @@ def child_environment(
         "PREFECT_API_URL": addresses.prefect_api_url,
         "PREFECT_API_DATABASE_CONNECTION_URL": addresses.prefect_database_url,
         **result_storage(addresses.storage_url),
+        **_result_keys({**inherited, **overrides}),
         "DAILIES_HOME": str(home),
         "DAILIES_CATALOGUE__URL": addresses.catalogue_url,
         "DAILIES_STORAGE__URL": addresses.storage_url,
@@ -104,6 +105,15 @@ def child_environment(
 def isolated() -> dict[str, str]:
     """Return overrides that keep a stack's store and catalogue in its home, whatever this machine's settings say."""
     return {"DAILIES_STORAGE__URL": "", "DAILIES_CATALOGUE__URL": ""}
+
+
+def _result_keys(environment: Mapping[str, str]) -> dict[str, str]:
+    """Return the keys of the object store under the names by which Prefect's result storage looks for them."""
+    names = {
+        "DAILIES_STORAGE__ACCESS_KEY": "AWS_ACCESS_KEY_ID",
+        "DAILIES_STORAGE__SECRET_KEY": "AWS_SECRET_ACCESS_KEY",
+    }
+    return {theirs: environment[ours] for ours, theirs in names.items() if environment.get(ours)}
 
 
 def result_storage(storage_url: str) -> dict[str, str]:

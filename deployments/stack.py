@@ -141,7 +141,7 @@ class Stack:
             PostgresError: The embedded Postgres cannot be used.
         """
         self._lock_home()
-        for name in ("log", "prefect", "store", "scratch"):
+        for name in ("inbox", "log", "prefect", "store", "scratch"):
             (self.home / name).mkdir(parents=True, exist_ok=True)
         self._end_predecessor()
         api_port, prefect_port, postgres_port = self._ports()

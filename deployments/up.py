@@ -90,13 +90,12 @@ def summary(stack: Stack) -> Table:
     table = Table(title="Dailies is up", title_justify="left", show_header=False, box=None, padding=(0, 2, 0, 0))
     rows = {
         "REST API": f"{stack.api_url}/api/v1",
-        "API docs": f"{stack.api_url}/docs",
+        "OpenAPI": f"{stack.api_url}/api/v1/openapi.json",
         "Prefect UI": stack.prefect_ui_url,
         "Prefect API": f"{stack.prefect_api_url}   (export PREFECT_API_URL={stack.prefect_api_url})",
         "State": str(stack.home),
         "Logs": str(stack.home / "log"),
-        "Sources may lie in": ", ".join(str(root) for root in Settings().ingest.allowed_roots)
-        or "no local folder yet: set DAILIES_INGEST__ALLOWED_ROOTS, or upload",
+        "Sources may lie in": ", ".join(map(str, Settings(home=stack.home).source_roots)),
     }
     for name, value in rows.items():
         table.add_row(f"[bold]{name}[/bold]", value)

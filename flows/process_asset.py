@@ -1,6 +1,5 @@
 """The pipeline for one asset: ingest → transcode → generate → publish."""
 
-from pathlib import PurePosixPath
 from typing import Any
 
 from prefect import flow
@@ -8,6 +7,7 @@ from prefect.runtime import flow_run
 
 from data.domain.publications import GeneratedArtifacts, PublicationManifest
 from data.domain.recipes import Recipe
+from data.domain.sources import file_name
 from data.recipes import load_recipe
 from tasks.handover import hand_over_generation
 from tasks.ingest import ingest_source
@@ -16,9 +16,10 @@ from tasks.transcode import transcode_asset
 
 
 def run_name() -> str:
-    """Name a run for people: by its title, else by the file that it takes in."""
+    """Name a run for people: by its title, else by the file that it takes in, else as whoever submitted it did."""
     parameters = flow_run.get_parameters() or {}
-    return str(parameters.get("title") or PurePosixPath(str(parameters.get("source", ""))).name or "video")
+    name = parameters.get("title") or file_name(str(parameters.get("source", "")))
+    return str(name or flow_run.get_name() or "video")
 
 
 @flow(name="process-asset", flow_run_name=run_name, persist_result=True, result_serializer="json")

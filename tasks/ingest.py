@@ -10,6 +10,7 @@ from data.database import Database
 from data.domain.assets import Asset
 from data.domain.errors import InputTooLongError, SourceNotFoundError
 from data.domain.keys import asset_id, source_key
+from data.domain.sources import UPLOAD_SCHEME
 from data.repositories import AssetRepository, UploadRepository
 from data.settings import Settings, get_settings
 from data.storage import ObjectStore, open_store
@@ -19,8 +20,6 @@ from tasks.policies import TASK_POLICY, tool_limits
 from tasks.progress import step_progress
 from tasks.providers.sources import FetchedSource, SourceLimits, fetch_source, too_large
 from tasks.workspace import job_id, workspace
-
-UPLOAD_SCHEME = "upload:"
 
 
 @task(task_run_name="ingest", **TASK_POLICY)
@@ -71,7 +70,7 @@ def source_limits(settings: Settings) -> SourceLimits:
     ingest = settings.ingest
     return SourceLimits(
         max_bytes=ingest.max_bytes,
-        allowed_roots=tuple(ingest.allowed_roots),
+        allowed_roots=settings.source_roots,
         allow_private_hosts=ingest.allow_private_hosts,
         timeout_seconds=ingest.timeout_seconds,
         max_seconds=settings.media.hard_limit_seconds,

@@ -9,6 +9,7 @@ from fastapi import APIRouter, Response
 from fastapi.concurrency import run_in_threadpool
 
 from api.dependencies import Services, ServicesDependency
+from api.privacy import without_local_paths
 from api.schemas import Alive, Dependency, Readiness
 from data.domain.errors import DailiesError, OrchestratorUnavailableError
 from data.domain.jobs import TERMINAL_STATES, JobState
@@ -72,6 +73,6 @@ async def _check(name: str, needed: bool, look: Callable[[], Awaitable[str]]) ->
     except TimeoutError:
         detail, is_ok = f"No answer within {CHECK_SECONDS:.0f} s.", False
     except DailiesError as error:
-        detail, is_ok = error.message, False
+        detail, is_ok = without_local_paths(error.message), False
     latency_ms = round((time.perf_counter() - started) * 1000, 1)
     return Dependency(name=name, ok=is_ok, needed=needed, latency_ms=latency_ms, detail=detail)

@@ -14,7 +14,7 @@ from api.dependencies import Services, ServicesDependency
 from api.idempotency import Answered, KeyHeader, once
 from api.links import asset_url, job_url, prefect_run_url, watch_url
 from api.schemas import History, Job, JobLinks, JobQuery, JobRequest, LogLevel, LogPage, Page, Problem
-from api.submission import flow_parameters, run_title
+from api.submission import checked_submission
 from data.domain.jobs import JobState
 from data.repositories import AssetRepository
 
@@ -39,9 +39,9 @@ async def submit_job(
     """
 
     async def submit(prefect_key: str | None) -> Answered:
-        parameters = await flow_parameters(body, services)
+        submission = await checked_submission(body, services)
         job = await services.gateway.submit(
-            parameters, title=run_title(body), priority=body.priority, idempotency_key=prefect_key
+            submission.parameters, title=submission.title, priority=body.priority, idempotency_key=prefect_key
         )
         shown = _shown(job, None, services)
         return Answered(202, shown.model_dump(mode="json"), job_url(job.id))
@@ -124,9 +124,7 @@ async def _with_asset(job: Job, services: Services) -> Job:
 
 def _assets_of(job_ids: list[str], services: Services) -> dict[str, str]:
     with services.database.session() as session:
-        assets = AssetRepository(session)
-        found = {job_id: assets.asset_of_job(job_id) for job_id in job_ids}
-    return {job_id: asset_id for job_id, asset_id in found.items() if asset_id}
+        return AssetRepository(session).assets_of_jobs(job_ids)
 
 
 def _shown(job: Job, asset_id: str | None, services: Services) -> Job:

@@ -14,6 +14,7 @@ from api.dependencies import Services, ServicesDependency
 from api.multipart import FILE_FIELD, ReceivedFile, receive_file, too_large
 from api.schemas import Problem, Upload
 from data.domain.keys import upload_key
+from data.domain.sources import UPLOAD_SCHEME
 from data.repositories import UploadRepository
 
 router = APIRouter(prefix="/uploads", tags=["uploads"])
@@ -57,7 +58,7 @@ async def upload_file(request: Request, services: ServicesDependency) -> Upload:
         await run_in_threadpool(_keep, services, upload_id, path, received)
     return Upload(
         id=upload_id,
-        source=f"upload:{upload_id}",
+        source=f"{UPLOAD_SCHEME}{upload_id}",
         name=received.name,
         size_bytes=received.size_bytes,
         sha256=received.sha256,

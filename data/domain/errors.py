@@ -18,7 +18,7 @@
     │   └── TimeLimitError        the hard limit of a step was reached (a retry does not help)
     ├── CancelledByRequestError   CANCELLED
     └── RequestError              DATA        an API call that cannot be carried out
-        ├── NotFoundError · IllegalMoveError · InvalidRequestError
+        ├── NotFoundError · IllegalMoveError · InvalidRequestError · NotOfferedError
         └── IdempotencyMismatchError · IdempotencyInFlightError
 
 Every argument goes to ``super().__init__`` so that an error survives pickling between processes.
@@ -281,6 +281,13 @@ class InvalidRequestError(RequestError):
     """A field or a parameter of the call has a value that is not taken."""
 
     code = "REQUEST.INVALID"
+    http_status = 422
+
+
+class NotOfferedError(RequestError):
+    """The call is right, but this version of the API cannot carry it out yet."""
+
+    code = "REQUEST.NOT_OFFERED_YET"
     http_status = 422
 
 

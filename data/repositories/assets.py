@@ -2,6 +2,7 @@
 
 import base64
 import binascii
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -103,7 +104,13 @@ class AssetRepository:
 
     def asset_of_job(self, job_id: str) -> str | None:
         """Return the id of the asset that a job works on; ``None`` before its ingest step."""
-        return self._session.scalar(select(JobAssetRow.asset_id).where(JobAssetRow.job_id == storable(job_id)))
+        return self.assets_of_jobs([job_id]).get(job_id)
+
+    def assets_of_jobs(self, job_ids: Iterable[str]) -> dict[str, str]:
+        """Return the id of the asset that each job works on, by job; jobs before their ingest step are left out."""
+        wanted = {storable(job_id): job_id for job_id in job_ids}
+        query = select(JobAssetRow.job_id, JobAssetRow.asset_id).where(JobAssetRow.job_id.in_(wanted))
+        return {wanted[job_id]: asset_id for job_id, asset_id in self._session.execute(query).tuples()}
 
 
 def _entry(row: AssetRow) -> AssetEntry:

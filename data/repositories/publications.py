@@ -8,6 +8,9 @@ from data.domain.publications import PublicationManifest
 from data.repositories.statements import insert_once, storable
 from data.tables import PublicationRow, RenditionRow, utc_now
 
+_LARGEST_VERSION = 2**31 - 1
+"""What the column can hold; a database refuses the very question about more."""
+
 
 class PublicationRepository:
     """Publications within one unit of work."""
@@ -47,6 +50,13 @@ class PublicationRepository:
     def latest(self, asset_id: str) -> PublicationManifest | None:
         """Return the newest version that was not retracted; ``None`` when nothing is public."""
         return next(iter(self.versions(asset_id, limit=1)), None)
+
+    def find(self, asset_id: str, version: int) -> PublicationManifest | None:
+        """Return a version that was not retracted; ``None`` when there is none."""
+        if not 0 < version <= _LARGEST_VERSION:
+            return None
+        row = self._session.get(PublicationRow, (storable(asset_id), version))
+        return PublicationManifest.model_validate(row.manifest) if row and row.retracted_at is None else None
 
     def versions(self, asset_id: str, limit: int = 100) -> tuple[PublicationManifest, ...]:
         """Return the versions of an asset that were not retracted, newest first."""

@@ -5,6 +5,7 @@ import subprocess
 import threading
 import uuid
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ import pytest
 import uvicorn
 from prefect.client.orchestration import SyncPrefectClient
 from prefect.client.schemas.actions import WorkPoolCreate
-from prefect.client.schemas.objects import FlowRun, State
+from prefect.client.schemas.objects import FlowRun, State, StateType
 
 from api.app import create_app
 from data.database import Database, migrate
@@ -39,6 +40,32 @@ class Prefect:
     def force(self, run_id: str, state: State[Any]) -> None:
         """Put a run into a state, whatever Prefect's rules say."""
         self.client.set_flow_run_state(uuid.UUID(run_id), state, force=True)
+
+    def start(self, run_id: str, times: int = 1) -> None:
+        """Start a run, as a worker does; more than once as after crashes."""
+        for _ in range(times):
+            self.force(run_id, State(type=StateType.PENDING))
+            self.force(run_id, State(type=StateType.RUNNING))
+
+    def report(self, run_id: str, step: str, percent: float) -> None:
+        """Say how far a step is, 0–100, as the steps do."""
+        body = {"type": "progress", "data": percent, "description": step, "flow_run_id": run_id}
+        self.client.request("POST", "/artifacts/", json=body)
+
+    def log(self, run_id: str, *lines: tuple[float, int, str]) -> None:
+        """Log lines, each at so many seconds, of a level, with a message."""
+        base = datetime(2026, 1, 1, tzinfo=UTC)
+        rows = [
+            {
+                "name": "prefect.flow_runs",
+                "level": level,
+                "message": message,
+                "timestamp": (base + timedelta(seconds=at)).isoformat(),
+                "flow_run_id": run_id,
+            }
+            for at, level, message in lines
+        ]
+        self.client.request("POST", "/logs/", json=rows)
 
     def child_of(self, run_id: str) -> FlowRun:
         """Start a run of another deployment from inside a run, as the generate step does."""

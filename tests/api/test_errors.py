@@ -49,6 +49,18 @@ def test_every_error_of_the_tree_is_answered_with_its_own_status_and_code(kind: 
     assert problem["title"]
 
 
+def test_a_problem_does_not_tell_where_files_lie() -> None:
+    facts: dict[str, errors.Fact] = {"path": "/var/lib/store/a.mp4", "tails": ["in /tmp/x/log"], "field": "source"}
+    error = errors.StoreUnavailableError("Permission denied: '/var/lib/my store/a.mp4'.", facts)
+    scope = {"type": "http", "method": "GET", "path": "/api/v1/jobs", "headers": [], "query_string": b""}
+
+    problem = json.loads(error_problem(Request(scope), error).body)
+
+    assert problem["detail"] == "Permission denied: '…/a.mp4'."
+    assert problem["facts"] == {"path": "…/a.mp4", "tails": ["in …/log"], "field": "source"}
+    assert problem["instance"] == "/api/v1/jobs"
+
+
 @pytest.fixture(scope="module")
 def app() -> FastAPI:
     app = FastAPI()

@@ -73,6 +73,17 @@ def test_an_upload_that_is_unknown_or_not_complete_is_refused(api: httpx.Client,
         assert refused(api, source=source)["code"] == "DATA.SOURCE.NOT_FOUND"
 
 
+def test_a_job_without_a_title_is_called_as_its_uploaded_file_was(api: httpx.Client, database: Database) -> None:
+    with database.session() as session:
+        uploads = UploadRepository(session)
+        uploads.create("named", key="uploads/named/a.mp4", original_name="Ein Füllen.mp4")
+        uploads.complete("named", size_bytes=1, sha256="0" * 64)
+
+    names = [api.post(JOBS, json={"source": "upload:named", "title": title}).json()["title"] for title in ("", "Foal")]
+
+    assert names == ["Ein Füllen.mp4", "Foal"]
+
+
 def test_metadata_is_kept_up_to_its_limit(api: httpx.Client, media_folder: Path) -> None:
     source = f"{media_folder}/a.mp4"
     taken = api.post(JOBS, json={"source": source, "metadata": {"show": {"season": 2}, "tags": ["a"]}}).json()

@@ -98,6 +98,20 @@ def test_a_page_has_a_sane_size(database: Database, limit: int) -> None:
         AssetRepository(session).list(limit=limit)
 
 
+def test_the_assets_of_many_jobs_are_found_in_one_question(database: Database) -> None:
+    one, two = sample_asset("1"), sample_asset("2")
+    record(database, one, two)
+    with database.session() as session:
+        for job, asset in (("job-1", one), ("job-2", two), ("job-3", one), ("job-4", two)):
+            AssetRepository(session).bind_job(job, asset.id)
+
+    with database.session() as session:
+        found = AssetRepository(session).assets_of_jobs(["job-3", "job-2", "job-1", "another", "nul\0"])
+        nothing = AssetRepository(session).assets_of_jobs([])
+    assert found == {"job-1": one.id, "job-2": two.id, "job-3": one.id}
+    assert nothing == {}
+
+
 def test_a_job_is_bound_to_its_asset_and_a_retry_may_bind_it_again(database: Database) -> None:
     one, two = sample_asset("1"), sample_asset("2")
     record(database, one, two)

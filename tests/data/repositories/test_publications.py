@@ -62,6 +62,21 @@ def test_the_latest_version_is_the_highest_one(database: Database, asset: Asset)
     assert [each.version for each in versions] == [10, 9, 2]
 
 
+def test_a_version_is_found_by_its_number(database: Database, asset: Asset) -> None:
+    with database.session() as session:
+        PublicationRepository(session).record(sample_manifest(asset, 1, "job-1"))
+        PublicationRepository(session).record(sample_manifest(asset, 2, "job-2"))
+
+    with database.session() as session:
+        publications = PublicationRepository(session)
+        assert publications.find(asset.id, 1) == sample_manifest(asset, 1, "job-1")
+        assert [publications.find(asset.id, version) for version in (3, 0, -1, 2**31, 2**80)] == [None] * 5
+        assert publications.find("unknown", 1) is None
+        publications.retract(asset.id)
+    with database.session() as session:
+        assert PublicationRepository(session).find(asset.id, 1) is None
+
+
 def test_what_is_retracted_is_no_longer_public_but_its_job_still_knows_it(database: Database, asset: Asset) -> None:
     with database.session() as session:
         PublicationRepository(session).record(sample_manifest(asset, 1))

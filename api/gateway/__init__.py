@@ -1,0 +1,173 @@
+"""The one door to Prefect: submits, reads and moves flow runs, and translates them into jobs.
+
+Nothing else in the API knows Prefect's client, its states' names or its exceptions. A run is a *job* when it carries
+the tag ``dailies-job`` and has no parent; what it starts on the ``gpu`` pool are its *children*, folded into it.
+The modules here are plain functions over Prefect's client; :class:`PrefectGateway` is what the rest of the API sees.
+"""
+
+from collections.abc import AsyncIterator, Iterable
+from contextlib import asynccontextmanager
+from datetime import timedelta
+from typing import Any
+
+from prefect.client.orchestration import PrefectClient
+from prefect.client.schemas.objects import FlowRun
+from prefect.settings import get_current_settings
+
+from api.cursors import JobPosition
+from api.gateway.jobs import job_of, run_view, transitions
+from api.gateway.listing import count_runs, find_runs
+from api.gateway.logs import read_log_page
+from api.gateway.moves import cancel_run, finish_cancelled_runs, retry_run, submit_run
+from api.gateway.reports import read_reports
+from api.gateway.runs import read_run, read_states
+from api.gateway.translation import PromptTransport, translated
+from api.gateway.workers import count_live_workers
+from api.schemas import Job, JobQuery, LogPage, Page, Priority, Transition
+from data.domain.jobs import TERMINAL_STATES, JobState
+
+__all__ = ["DEFAULT_API_URL", "PrefectGateway", "open_gateway"]
+
+DEFAULT_API_URL = "http://127.0.0.1:4200/api"
+"""Where `make up` serves Prefect; used when Prefect's own ``PREFECT_API_URL`` is not set."""
+
+
+@asynccontextmanager
+async def open_gateway(
+    api_url: str = "", *, crash_attempts: int, timeout_seconds: float = 15.0
+) -> AsyncIterator["PrefectGateway"]:
+    """Open the gateway for the life of the application; connects only when first used.
+
+    Args:
+        api_url: Address of the Prefect API; empty takes Prefect's own setting ``PREFECT_API_URL``.
+        crash_attempts: How often a run may start before a crash is final.
+        timeout_seconds: Longest silence of Prefect before a call fails.
+    """
+    settings = get_current_settings()
+    secret = settings.api.auth_string
+    client = PrefectClient(
+        api_url or settings.api.url or DEFAULT_API_URL,
+        auth_string=secret.get_secret_value() if secret else None,
+        httpx_settings={"transport": PromptTransport(retries=1), "timeout": timeout_seconds},
+    )
+    async with client:
+        yield PrefectGateway(client, crash_attempts)
+
+
+class PrefectGateway:
+    """Jobs in, flow runs out. Lives as long as the application; safe for concurrent requests.
+
+    Every method raises OrchestratorUnavailableError when Prefect is away.
+    """
+
+    def __init__(self, client: PrefectClient, crash_attempts: int) -> None:
+        self._client = client
+        self._crash_attempts = crash_attempts
+
+    async def submit(
+        self, parameters: dict[str, Any], *, title: str, priority: Priority, idempotency_key: str | None = None
+    ) -> Job:
+        """Create a run of ``process-asset/on-demand``.
+
+        Args:
+            parameters: Those of the flow.
+            title: The run's name.
+            priority: The work queue to wait in.
+            idempotency_key: A second submit with the same key returns the first one's run.
+
+        Raises:
+            OrchestratorUnavailableError: Prefect is away, or its deployments were never made.
+            InvalidRequestError: Prefect does not take the parameters.
+        """
+        run = await submit_run(self._client, parameters, name=title, priority=priority, idempotency_key=idempotency_key)
+        return job_of(run, (), self._crash_attempts)
+
+    async def get(self, job_id: str) -> Job:
+        """Return a job.
+
+        Raises:
+            NotFoundError: No run has that id, or it is not a job.
+        """
+        [job] = await self._jobs([await read_run(self._client, job_id)])
+        return job
+
+    async def find(self, query: JobQuery, *, after: str | None, limit: int) -> Page[Job]:
+        """Return jobs, the latest due first (which is the latest created, unless somebody scheduled ahead).
+
+        The order (due time, id) never changes for a run, so a cursor stays right while jobs arrive and move on.
+
+        Raises:
+            InvalidRequestError: ``after`` is no cursor.
+        """
+        position = JobPosition.decode(after) if after else None
+        runs, last = await find_runs(self._client, query, position, limit, self._crash_attempts)
+        return Page(items=await self._jobs(runs), next=last.encode() if last else None)
+
+    async def count(self, states: Iterable[JobState]) -> dict[str, int]:
+        """Return how many jobs Prefect holds in each of the states; a crashed run counts as failed."""
+        return await count_runs(self._client, states)
+
+    async def history(self, job_id: str) -> tuple[Transition, ...]:
+        """Return the states that a job went through, oldest first.
+
+        Raises:
+            NotFoundError: No such job.
+        """
+        run = await read_run(self._client, job_id)
+        return transitions(run, await read_states(self._client, run.id), self._crash_attempts)
+
+    async def logs(self, job_id: str, *, level: int, after: str | None, limit: int) -> LogPage:
+        """Return log lines of a job and of its children, merged by time, oldest first.
+
+        Raises:
+            NotFoundError: No such job.
+            InvalidRequestError: ``after`` is no cursor.
+        """
+        run = await read_run(self._client, job_id)
+        has_ended = run_view(run, self._crash_attempts).state in TERMINAL_STATES
+        return await read_log_page(self._client, run.id, level=level, after=after, limit=limit, has_ended=has_ended)
+
+    async def cancel(self, job_id: str) -> Job:
+        """Stop a job and its children: at once where nothing runs yet, else through ``cancelling``.
+
+        Raises:
+            NotFoundError: No such job.
+            IllegalMoveError: The job has ended or is being cancelled.
+        """
+        await cancel_run(self._client, job_id, self._crash_attempts)
+        return await self.get(job_id)
+
+    async def retry(self, job_id: str) -> Job:
+        """Queue an ended job again under its id; steps that finished are not done again, their results are kept.
+
+        Raises:
+            NotFoundError: No such job.
+            IllegalMoveError: The job has not failed or been cancelled.
+        """
+        await retry_run(self._client, job_id, self._crash_attempts)
+        return await self.get(job_id)
+
+    async def finish_cancellations(self, older_than: timedelta) -> int:
+        """Bring runs to ``Cancelled`` that were cancelled before their process had begun; return how many.
+
+        Args:
+            older_than: How long a process may take to start.
+        """
+        return await finish_cancelled_runs(self._client, older_than)
+
+    async def ping(self) -> None:
+        """Ask Prefect for a sign of life.
+
+        Raises:
+            OrchestratorUnavailableError: There is none.
+        """
+        with translated():
+            await self._client.hello()
+
+    async def live_workers(self, pool: str) -> int:
+        """Return how many workers of a pool sent a heartbeat lately; 0 as well for a pool that does not exist."""
+        return await count_live_workers(self._client, pool)
+
+    async def _jobs(self, runs: list[FlowRun]) -> tuple[Job, ...]:
+        reports = await read_reports(self._client, runs)
+        return tuple(job_of(run, reports.get(run.id, ()), self._crash_attempts) for run in runs)

@@ -1,0 +1,94 @@
+"""From a flow run to the job that users of the API see. Pure."""
+
+from collections.abc import Iterable
+from typing import Any
+
+from prefect.client.schemas.objects import FlowRun, State, StateType
+
+from api.gateway.runs import due
+from api.privacy import without_local_paths
+from api.progress import StepReport, job_progress
+from api.schemas import Job, Priority, Transition
+from data.domain.jobs import ALLOWED_MOVES, TERMINAL_STATES, JobMove, JobState, StateView, job_state
+
+OFFERED_MOVES = frozenset({JobMove.CANCEL, JobMove.RETRY})
+"""The moves that this version of the API can carry out."""
+
+
+def job_of(run: FlowRun, reports: Iterable[StepReport], crash_attempts: int) -> Job:
+    """Return a run as a job.
+
+    Args:
+        run: The job's own run.
+        reports: What its steps and those of its children reported.
+        crash_attempts: How often a run may start before a crash is final.
+    """
+    view = run_view(run, crash_attempts)
+    progress = job_progress(reports, is_done=view.state is JobState.SUCCEEDED)
+    parameters = run.parameters
+    return Job(
+        id=str(run.id),
+        title=parameters.get("title") or run.name,
+        state=view.state,
+        reason=view.reason,
+        message=_message(run, run.state) if view.state is JobState.FAILED else None,
+        step=progress.step,
+        steps=progress.steps,
+        attempt=run.run_count,
+        progress=progress.share,
+        last_progress_at=progress.last_at,
+        created_at=run.created or due(run),
+        started_at=run.start_time if run.run_count else None,
+        finished_at=run.end_time if view.state in TERMINAL_STATES else None,
+        priority=run.work_queue_name or Priority.DEFAULT.value,
+        source=parameters.get("source"),
+        recipe=parameters.get("recipe"),
+        overrides=parameters.get("overrides") or {},
+        metadata=parameters.get("metadata") or {},
+        moves=moves_of(run, crash_attempts),
+    )
+
+
+def transitions(run: FlowRun, states: Iterable[State[Any]], crash_attempts: int) -> tuple[Transition, ...]:
+    """Return the states of a run, oldest first as they are given, as those of its job."""
+    starts = 0
+    found = []
+    for state in states:
+        starts += state.type is StateType.RUNNING
+        view = _state_view(state, starts, crash_attempts)
+        found.append(
+            Transition(
+                at=state.timestamp,
+                state=view.state,
+                reason=view.reason,
+                prefect_state=state.name or state.type.value,
+                message=_message(run, state) or None,
+            )
+        )
+    return tuple(found)
+
+
+def moves_of(run: FlowRun, crash_attempts: int) -> tuple[JobMove, ...]:
+    """Return what can be asked of a job now."""
+    return tuple(sorted(ALLOWED_MOVES[run_view(run, crash_attempts).state] & OFFERED_MOVES))
+
+
+def run_view(run: FlowRun, crash_attempts: int) -> StateView:
+    """Return the state of a job, with its reason."""
+    return _state_view(run.state, run.run_count, crash_attempts)
+
+
+def _state_view(state: State[Any] | None, starts: int, crash_attempts: int) -> StateView:
+    return job_state(
+        state.type.value if state else None,
+        state.name if state else None,
+        state.message if state else None,
+        attempts_remain=starts < crash_attempts,
+    )
+
+
+def _message(run: FlowRun, state: State[Any] | None) -> str | None:
+    """Return what a state says; of all paths on the worker's machine only the one that the caller gave is shown."""
+    if state is None or state.message is None:
+        return None
+    return without_local_paths(state.message, known=str(run.parameters.get("source") or ""))
