@@ -31,6 +31,10 @@ LIBRARIES: tuple[str, ...] = (
     "encodings.ascii",
     "pydantic.v1",
     "rich._emoji_codes",
+    "prefect._internal.pytz",
+    "psycopg",
+    "sqlalchemy.dialects.postgresql.psycopg",
+    "sqlalchemy.dialects.sqlite.pysqlite",
 )
 FLOWS: tuple[str, ...] = ("flows.process_asset", "flows.generate_asset", "flows.maintenance")
 _THREADS_OF_LIBRARIES = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS")
