@@ -29,6 +29,7 @@ from deployments.warm.starting import IDLE_SECONDS
 logger = logging.getLogger(__name__)
 
 TICK_SECONDS = 5.0
+_NOTE_BYTES = 4096
 _SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGCHLD)
 
 
@@ -174,8 +175,8 @@ class Server:
         """Write into the lock file what ``status`` shows."""
         note = {"pid": os.getpid(), "state": state, "since": time.time(), "root": ROOT, "log": self.place.log}
         note["home"] = os.environ.get("DAILIES_HOME", "")
-        os.ftruncate(self._lock, 0)
-        os.pwrite(self._lock, json.dumps(note).encode(), 0)
+        # Always as long, in one piece: whoever reads it never sees half a note.
+        os.pwrite(self._lock, json.dumps(note).encode().ljust(_NOTE_BYTES), 0)
 
 
 def refuse(connection: socket.socket) -> str:

@@ -270,7 +270,7 @@ def table_of_starts(starts: Sequence[Start]) -> Table:
         mine = [start for start in starts if start.kind == kind.name]
         figures = [statistics.median(start.running_seconds for start in mine)]
         figures += [statistics.median(start.ended_seconds for start in mine)]
-        figures += [statistics.mean(column) for column in zip(*(astuple(start.cpu) for start in mine), strict=True)]
+        figures += [statistics.median(column) for column in zip(*(astuple(start.cpu) for start in mine), strict=True)]
         table.add_row(kind.name, *(f"{figure:.2f}" for figure in figures), f"{ratio[kind.name]:.1f}")
     return table
 
@@ -300,7 +300,7 @@ def table_of_claims(starts: Sequence[Start]) -> tuple[Table, bool]:
     """Return what is promised, what was found, and whether all of it holds."""
     warm = [start for start in starts if start.kind == "warm"]
     median = statistics.median(start.running_seconds for start in warm)
-    cpu = statistics.mean(start.cpu.run for start in warm)
+    cpu = statistics.median(start.cpu.run for start in warm)
     claims = (
         ("warm: trigger to RUNNING, median", f"{median:.2f} s", "≤ 1 s", median <= 1.0),
         ("stock / warm: trigger to RUNNING", f"{ratios(starts)['stock']:.1f}", "≥ 5", ratios(starts)["stock"] >= 5),
