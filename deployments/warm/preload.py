@@ -1,0 +1,93 @@
+"""What a fork server does once, so that no run has to: import what runs import, finish what is put off to first use.
+
+Nothing here may start a thread or open a connection: a fork would have neither.
+"""
+
+import contextlib
+import gc
+import importlib
+import logging
+import os
+import sys
+import time
+from collections.abc import Iterator
+
+from pydantic import BaseModel
+
+logger = logging.getLogger("deployments.warm.server")
+
+# What Prefect and others import late, inside functions, when a run is under way.
+# `tests/deployments/warm/test_preload.py` tells what is missing here.
+LIBRARIES: tuple[str, ...] = (
+    "prefect",
+    "prefect.flow_engine",
+    "prefect.task_engine",
+    "prefect.client.orchestration",
+    "prefect._internal.observers",
+    "prefect._internal.metrics",
+    "prefect.utilities.visualization",  # and graphviz with it
+    "anyio._backends._asyncio",
+    "encodings.idna",
+    "encodings.ascii",
+    "pydantic.v1",
+    "rich._emoji_codes",
+    "prefect._internal.pytz",
+    "psycopg",
+    "sqlalchemy.dialects.postgresql.psycopg",
+    "sqlalchemy.dialects.sqlite.pysqlite",
+)
+FLOWS: tuple[str, ...] = ("flows.process_asset", "flows.generate_asset", "flows.maintenance")
+_THREADS_OF_LIBRARIES = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS")
+
+
+def preload() -> tuple[int, float]:
+    """Import everything and put it out of the garbage collector's sight; return the number of modules and the seconds.
+
+    What cannot be imported is left to the run, whose log is the place for its error.
+    """
+    began = time.perf_counter()
+    with single_threaded_libraries():
+        for name in (*LIBRARIES, *FLOWS):
+            try:
+                importlib.import_module(name)
+            except Exception:  # whatever a module does when it is imported
+                logger.warning("%s cannot be imported here", name, exc_info=True)
+    finish_models()
+    # `python -m` takes a module that is there already for a mistake.
+    sys.modules.pop("prefect.engine", None)
+    gc.collect()
+    gc.freeze()
+    return len(sys.modules), time.perf_counter() - began
+
+
+@contextlib.contextmanager
+def single_threaded_libraries() -> Iterator[None]:
+    """Keep numerical libraries from starting threads when they are loaded.
+
+    For OpenBLAS, which numpy and OpenCV bring along, that holds in the runs as well: a run does its matrices in one
+    thread. The models' own libraries (CTranslate2, ONNX) are loaded after the fork and take their threads as usual.
+    """
+    before = {name: os.environ.get(name) for name in _THREADS_OF_LIBRARIES}
+    os.environ.update(dict.fromkeys(before, "1"))
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
+
+
+def finish_models() -> None:
+    """Build the pydantic models that are put off to their first use: 0.1 s here, and 0.04 s in each run otherwise."""
+    for model in set(_subclasses(BaseModel)):
+        if not model.__pydantic_complete__:
+            # A model with a type that is not there yet stays as it is.
+            model.model_rebuild(raise_errors=False)
+
+
+def _subclasses(parent: type[BaseModel]) -> Iterator[type[BaseModel]]:
+    for child in parent.__subclasses__():
+        yield child
+        yield from _subclasses(child)
