@@ -57,6 +57,7 @@ up: setup ## the local stack: API on 127.0.0.1:8000, Prefect UI on 127.0.0.1:420
 
 bench: setup ## what the pipeline costs against hand-written commands
 	$(BIN)/python -m tests.bench $(ARGS)
+	$(BIN)/python -m tests.bench.starts
 
 lock: ## solve the requirements anew (needs uv; -U in ARGS takes newer versions)
 	$(LOCK) -o requirements.lock $(ARGS)

@@ -73,8 +73,9 @@ def job_template(current: Mapping[str, Any], project: Path, environment: Mapping
     template = copy.deepcopy(dict(current))
     properties = template["variables"]["properties"]
     properties["working_dir"]["default"] = str(project)
-    # Without a command of its own Prefect starts a second interpreter first, to look for the code: twice the start-up.
-    properties["command"]["default"] = f"{shlex.quote(sys.executable)} -m prefect.engine"
+    # Warm: the launcher has a fork server run `prefect.engine`, or runs it itself where there is none.
+    launcher = (sys.executable, "-I", "-S", str(project / "deployments" / "warm" / "launch.py"))
+    properties["command"]["default"] = shlex.join([*launcher, "-m", "prefect.engine"])
     properties["env"]["default"] = {**(properties["env"].get("default") or {}), **environment}
     return template
 

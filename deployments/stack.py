@@ -141,7 +141,7 @@ class Stack:
             PostgresError: The embedded Postgres cannot be used.
         """
         self._lock_home()
-        for name in ("inbox", "log", "prefect", "store", "scratch"):
+        for name in ("inbox", "log", "prefect", "store", "scratch", "tmp"):
             (self.home / name).mkdir(parents=True, exist_ok=True)
         self._end_predecessor()
         api_port, prefect_port, postgres_port = self._ports()
@@ -189,7 +189,7 @@ class Stack:
             self._children.pop().stop(STOP_GRACE_SECONDS)
         if self._lock is not None:
             if ended := end_marked(self.stack_id):
-                self._report(f"Ended {ended} processes that outlived their component.")
+                logger.debug("Ended %d processes that outlived their component, fork servers among them.", ended)
             StackNote.remove(self.home)
             self._lock.close()
             self._lock = None
