@@ -155,7 +155,7 @@ def test_a_damaged_archive_is_a_typed_error(tmp_path: Path) -> None:
             read(tmp_path / name, "film")
 
 
-@pytest.mark.parametrize("name", ["--index-url=x", "a b", "../x", "http://x/y", ""])
+@pytest.mark.parametrize("name", ["--upgrade=x", "a b", "../x", "http://x/y", ""])
 def test_a_package_name_cannot_be_an_option_or_an_address(name: str) -> None:
     with pytest.raises(ValueError, match="name"):
         RegistryPackage(name=name, version="1.0")
