@@ -25,6 +25,7 @@ from data.settings import OrchestrationSettings
 
 POOL_TYPE = "process"
 QUEUES: Mapping[str, int] = {"high": 1, "default": 2, "low": 3}
+LAUNCHER = Path(__file__).with_name("warm") / "launch.py"
 NVIDIA_TIMEOUT_SECONDS = 20
 
 
@@ -74,8 +75,7 @@ def job_template(current: Mapping[str, Any], project: Path, environment: Mapping
     properties = template["variables"]["properties"]
     properties["working_dir"]["default"] = str(project)
     # Warm: the launcher has a fork server run `prefect.engine`, or runs it itself where there is none.
-    launcher = (sys.executable, "-I", "-S", str(project / "deployments" / "warm" / "launch.py"))
-    properties["command"]["default"] = shlex.join([*launcher, "-m", "prefect.engine"])
+    properties["command"]["default"] = shlex.join([sys.executable, "-I", "-S", str(LAUNCHER), "-m", "prefect.engine"])
     properties["env"]["default"] = {**(properties["env"].get("default") or {}), **environment}
     return template
 
