@@ -30,7 +30,6 @@ class StorageSettings(BaseModel):
     access_key: SecretStr | None = Field(None, description="S3 access key; empty means the usual AWS sources.")
     secret_key: SecretStr | None = Field(None, description="S3 secret key.")
     region: str = Field("us-east-1", description="S3 region.")
-    presign_seconds: int = Field(3600, ge=1, le=604800, description="How long a presigned URL is valid.")
 
 
 class CatalogueSettings(BaseModel):
