@@ -3,7 +3,7 @@
 from data.repositories.assets import AssetEntry, AssetPage, AssetRepository
 from data.repositories.idempotency import IdempotencyRepository, StoredAnswer
 from data.repositories.packages import ArtifactRepository, PackageRepository, StoredArtifact
-from data.repositories.publications import PublicationRepository
+from data.repositories.publications import PublicationRepository, PublishedVersion
 from data.repositories.uploads import Upload, UploadRepository, UploadState
 
 __all__ = [
@@ -14,6 +14,7 @@ __all__ = [
     "IdempotencyRepository",
     "PackageRepository",
     "PublicationRepository",
+    "PublishedVersion",
     "StoredAnswer",
     "StoredArtifact",
     "Upload",
