@@ -98,7 +98,12 @@ class PublicationRepository:
 
     def history(self, asset_id: str) -> tuple[PublishedVersion, ...]:
         """Return every version of an asset that there ever was, newest first."""
-        columns = (PublicationRow.version, PublicationRow.prefix, PublicationRow.published_at, PublicationRow.retracted_at)
+        columns = (
+            PublicationRow.version,
+            PublicationRow.prefix,
+            PublicationRow.published_at,
+            PublicationRow.retracted_at,
+        )
         query = select(*columns).where(PublicationRow.asset_id == storable(asset_id))
         rows = self._session.execute(query.order_by(PublicationRow.version.desc())).tuples()
         return tuple(PublishedVersion(*row) for row in rows)

@@ -1,12 +1,13 @@
 """Crashed runs are tried again while attempts remain: a crash is the machine's fault, not the video's."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 from prefect.client.orchestration import SyncPrefectClient
 from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterEndTime, FlowRunFilterTags
-from prefect.client.schemas.objects import FlowRun, StateType
+from prefect.client.schemas.objects import FlowRun, State, StateType
 from prefect.states import AwaitingRetry
 
 from data.domain.jobs import BATCH_TAG, ITEM_TAG, JOB_TAG
@@ -56,16 +57,22 @@ def read_crashed(client: SyncPrefectClient, rules: Sequence[RetryRule]) -> list[
     )
 
 
-def queue_crashed(client: SyncPrefectClient, rules: Sequence[RetryRule], machine: Machine) -> list[FlowRun]:
+def queue_crashed(client: SyncPrefectClient, rules: Sequence[RetryRule], look: Callable[[], Machine]) -> list[FlowRun]:
     """Queue crashed runs again while attempts remain; return them.
 
     A run that Prefect takes for dead while its process lives here (it was silent for too long: the server was away)
     is left to that process, which will say how it ended; a second one beside it would do the work twice.
+
+    Args:
+        client: Prefect's.
+        rules: How often which runs may start.
+        look: Reads the process table.
     """
-    again = []
-    for run in read_crashed(client, rules):
-        if has_attempts(run, rules) and str(run.id) not in machine.running:
-            message = f"Attempt {run.run_count} crashed; the next one goes on after the last finished step."
-            if propose(client, run, AwaitingRetry(message=message)):
-                again.append(run)
-    return again
+    crashed = [run for run in read_crashed(client, rules) if has_attempts(run, rules)]
+    running = look().running if crashed else frozenset()
+    return [run for run in crashed if str(run.id) not in running and propose(client, run, _next_attempt(run))]
+
+
+def _next_attempt(run: FlowRun) -> State[Any]:
+    message = f"Attempt {run.run_count} crashed; the next one goes on after the last finished step."
+    return AwaitingRetry(message=message)

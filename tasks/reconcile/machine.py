@@ -5,6 +5,7 @@ import platform
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from itertools import pairwise
 from pathlib import Path
 
 import psutil
@@ -141,7 +142,7 @@ def _worker_names(command: Collection[str]) -> set[str]:
     if not {"worker", "start"} <= set(command):
         return set()
     parts = list(command)
-    spaced = {value for name, value in zip(parts, parts[1:], strict=False) if name in ("--name", "-n")}
+    spaced = {value for name, value in pairwise(parts) if name in ("--name", "-n")}
     return spaced | {part.partition("=")[2] for part in parts if part.startswith("--name=")}
 
 

@@ -1,4 +1,4 @@
-"""What the object store says, compared with the catalogue and with Prefect, for runs that ended badly a short while ago.
+"""What the object store says, compared with the catalogue and with Prefect, for runs that ended badly lately.
 
 The publication manifest in the store is the truth. A process killed between writing it and recording it leaves a
 publication that the catalogue does not know; and one killed before it could report leaves a run that looks crashed.
