@@ -39,6 +39,7 @@ WORKER_LABEL = "prefect.worker.name"
 PREFECT_ROWS = 200
 """Prefect's own limit of rows an answer."""
 
+_OUR_POOLS = WorkPoolFilter(name=WorkPoolFilterName(any_=list(WORK_POOLS)))
 _HELD = [StateType.PENDING, StateType.RUNNING, StateType.CANCELLING]
 
 
@@ -155,12 +156,8 @@ def of_types(types: list[StateType]) -> FlowRunFilterState:
 def read_live_workers(client: SyncPrefectClient) -> frozenset[str]:
     """Return the names of the workers of our pools that sent a heartbeat lately."""
     now, live = datetime.now(UTC), set()
-    for pool in WORK_POOLS:
-        try:
-            workers = client.read_workers_for_work_pool(pool)
-        except ObjectNotFound:
-            continue
-        for worker in workers:
+    for pool in client.read_work_pools(work_pool_filter=_OUR_POOLS):
+        for worker in client.read_workers_for_work_pool(pool.name):
             limit = max(SILENCE, timedelta(seconds=MISSED_HEARTBEATS * (worker.heartbeat_interval_seconds or 0)))
             if worker.last_heartbeat_time and now - worker.last_heartbeat_time < limit:
                 live.add(worker.name)
@@ -168,11 +165,7 @@ def read_live_workers(client: SyncPrefectClient) -> frozenset[str]:
 
 
 def _read_held(client: SyncPrefectClient) -> list[FlowRun]:
-    return read_runs(
-        client,
-        FlowRunFilter(state=of_types(_HELD)),
-        WorkPoolFilter(name=WorkPoolFilterName(any_=list(WORK_POOLS))),
-    )
+    return read_runs(client, FlowRunFilter(state=of_types(_HELD)), _OUR_POOLS)
 
 
 def _with_last_state(client: SyncPrefectClient, run: FlowRun) -> HeldRun:
