@@ -115,6 +115,16 @@ class OrchestrationSettings(BaseModel):
     crash_attempts: int = Field(2, ge=1, le=10, description="How often a run may start before a crash is final.")
 
 
+class RetentionSettings(BaseModel):
+    """After how many days what nobody needs any more is deleted; 0 keeps it for ever."""
+
+    versions_days: int = Field(7, ge=0, description="Published versions, after another took their place; 0: for ever.")
+    attempts_days: int = Field(1, ge=0, description="Files of attempts that came to nothing; 0: for ever.")
+    caches_days: int = Field(30, ge=0, description="Packages and artifacts, after their last use; 0: for ever.")
+    uploads_days: int = Field(7, ge=0, description="Uploads, unless a job waits for them; 0: for ever.")
+    results_days: int = Field(30, ge=0, description="Results of runs' steps, by which runs are resumed; 0: for ever.")
+
+
 class ApiSettings(BaseModel):
     """The REST API."""
 
@@ -143,6 +153,7 @@ class Settings(BaseSettings):
     models: ModelSettings = ModelSettings()
     retry: RetrySettings = RetrySettings()
     orchestration: OrchestrationSettings = OrchestrationSettings()
+    retention: RetentionSettings = RetentionSettings()
     api: ApiSettings = ApiSettings()
 
     @property

@@ -27,6 +27,7 @@ POOL_TYPE = "process"
 QUEUES: Mapping[str, int] = {"high": 1, "default": 2, "low": 3}
 LAUNCHER = Path(__file__).with_name("warm") / "launch.py"
 NVIDIA_TIMEOUT_SECONDS = 20
+CONTROL_SLOTS = 50
 
 
 @dataclass(frozen=True)
@@ -44,6 +45,7 @@ def wanted_pools(settings: OrchestrationSettings) -> tuple[Pool, ...]:
     return (
         Pool("cpu", "Ingest, transcode, publish: runs at once by processor cores.", settings.cpu_slots, cpu_slots()),
         Pool("gpu", "The AI stage: one run for each GPU.", settings.gpu_slots, max(1, gpu_count())),
+        Pool("control", "Feeds of batches and upkeep: light, never behind media work.", 0, CONTROL_SLOTS),
     )
 
 

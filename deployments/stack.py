@@ -23,14 +23,16 @@ from deployments.ports import free_ports, require_free
 
 logger = logging.getLogger(__name__)
 
-POSTGRES, SERVER, BOOTSTRAP, CPU_WORKER, GPU_WORKER, API = ALL = (
+POSTGRES, SERVER, BOOTSTRAP, CPU_WORKER, GPU_WORKER, CONTROL_WORKER, API = ALL = (
     "postgres",
     "server",
     "bootstrap",
     "cpu-worker",
     "gpu-worker",
+    "control-worker",
     "api",
 )
+WORKER_POOLS = {CPU_WORKER: "cpu", GPU_WORKER: "gpu", CONTROL_WORKER: "control"}
 BOOTSTRAP_SECONDS = 180.0
 STOP_GRACE_SECONDS = 10.0
 MOST_RESTARTS = 5
@@ -266,10 +268,9 @@ class Stack:
         )
 
     def _workers(self) -> list[Command]:
-        pools = {CPU_WORKER: "cpu", GPU_WORKER: "gpu"}
         return [
             components.worker(pool, self.addresses, self._environment)
-            for name, pool in pools.items()
+            for name, pool in WORKER_POOLS.items()
             if name in self._wanted
         ]
 

@@ -18,6 +18,7 @@ from data.domain.recipes import CaptionOptions, ChapterOptions, PosterOptions
 from data.repositories import ArtifactRepository
 from data.settings import get_settings
 from data.storage import ObjectStore, open_store
+from tasks.last_use import note_use
 from tasks.media.captions import Transcript, build_cues, to_srt, to_webvtt
 from tasks.media.chapters import chapters_from_shots
 from tasks.media.frames import extract_frame
@@ -209,7 +210,8 @@ def _models() -> ModelStore:
 def _made_once(kind: type[Made], asset: Asset, step: str, key: str, make: Callable[[str], Made]) -> Made:
     """Return what was made before for the same content and options, else make it; its record is written last."""
     store, prefix = _store(), artifact_prefix(asset.id, step, key)
-    if store.stat(prefix + _RECORD) is not None:
+    if record := store.stat(prefix + _RECORD):
+        note_use(store, record)
         get_run_logger().info("Nothing to do for %s: the same content and options were done before.", step)
         return kind.model_validate_json(store.get_bytes(prefix + _RECORD))
     made = make(prefix)

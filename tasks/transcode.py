@@ -14,6 +14,7 @@ from data.domain.recipes import Recipe
 from data.repositories import PackageRepository
 from data.settings import get_settings
 from data.storage import ObjectStore, open_store
+from tasks.last_use import note_use
 from tasks.media.process import Progress
 from tasks.media.tools import find_tools
 from tasks.media.transcode import transcode
@@ -70,8 +71,10 @@ def transcode_asset(asset: Asset, recipe: Recipe) -> Package:
 
 def finished_package(store: ObjectStore, record_key: str) -> Package | None:
     """Return the package that a record names, if all of its files are still there."""
-    if store.stat(record_key) is None:
+    record = store.stat(record_key)
+    if record is None:
         return None
+    note_use(store, record)
     package = Package.model_validate_json(store.get_bytes(record_key))
     there = {stored.key.removeprefix(package.prefix): stored.size_bytes for stored in store.list(package.prefix)}
     return package if all(there.get(path) == size for path, size in package.files.items()) else None

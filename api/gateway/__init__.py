@@ -7,7 +7,6 @@ The modules here are plain functions over Prefect's client; :class:`PrefectGatew
 
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
-from datetime import timedelta
 from typing import Any
 
 from prefect.client.orchestration import PrefectClient
@@ -18,7 +17,7 @@ from api.cursors import JobPosition
 from api.gateway.jobs import job_of, run_view, transitions
 from api.gateway.listing import count_runs, find_runs
 from api.gateway.logs import read_log_page
-from api.gateway.moves import cancel_run, finish_cancelled_runs, retry_run, submit_run
+from api.gateway.moves import cancel_run, retry_run, submit_run
 from api.gateway.reports import read_reports
 from api.gateway.runs import read_run, read_states
 from api.gateway.translation import PromptTransport, translated
@@ -146,14 +145,6 @@ class PrefectGateway:
         """
         await retry_run(self._client, job_id, self._crash_attempts)
         return await self.get(job_id)
-
-    async def finish_cancellations(self, older_than: timedelta) -> int:
-        """Bring runs to ``Cancelled`` that were cancelled before their process had begun; return how many.
-
-        Args:
-            older_than: How long a process may take to start.
-        """
-        return await finish_cancelled_runs(self._client, older_than)
 
     async def ping(self) -> None:
         """Ask Prefect for a sign of life.

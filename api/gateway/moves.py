@@ -1,17 +1,15 @@
 """Moving flow runs: into the queue, out of it, and back. Always by Prefect's own rules, never by force."""
 
-from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
 from prefect.client.orchestration import PrefectClient
-from prefect.client.schemas.filters import FlowRunFilter
 from prefect.client.schemas.objects import FlowRun, State, StateType
 from prefect.client.schemas.responses import OrchestrationResult, SetStateStatus
 from prefect.states import AwaitingRetry, Cancelled, Cancelling
 
 from api.gateway.jobs import moves_of, run_view
-from api.gateway.runs import PREFECT_ROWS, read_descendants, read_run, read_states, state_filter
+from api.gateway.runs import read_descendants, read_run, read_states
 from api.gateway.translation import translated
 from api.schemas import Priority
 from data.domain.errors import IllegalMoveError
@@ -72,32 +70,6 @@ async def retry_run(client: PrefectClient, job_id: str, crash_attempts: int) -> 
     outcome = await _propose(client, run.id, AwaitingRetry(message="Retried by request."))
     if outcome.status is not SetStateStatus.ACCEPT:
         raise _illegal(await read_run(client, job_id), JobMove.RETRY, crash_attempts)
-
-
-async def finish_cancelled_runs(client: PrefectClient, older_than: timedelta) -> int:
-    """Bring runs to ``Cancelled`` that were cancelled before their process had begun; return how many.
-
-    A worker that had just picked such a run up starts its process all the same; the process sees ``Cancelling`` and
-    ends, and then nobody says ``Cancelled``. To say it earlier would be wrong: Prefect lets a process that starts
-    late go from ``Cancelled`` to ``Running``.
-
-    Args:
-        client: Prefect's.
-        older_than: How long a process may take to start.
-    """
-    with translated():
-        runs = await client.read_flow_runs(
-            flow_run_filter=FlowRunFilter(state=state_filter([StateType.CANCELLING])), limit=PREFECT_ROWS
-        )
-    latest = datetime.now(UTC) - older_than
-    finished = 0
-    for run in runs:
-        if run.state is None or run.state.timestamp > latest:
-            continue
-        if await _left_state(client, run.id) in (StateType.SCHEDULED, StateType.PENDING):
-            await _propose(client, run.id, Cancelled(message=_CANCELLED))
-            finished += 1
-    return finished
 
 
 async def _stop(client: PrefectClient, run: FlowRun) -> bool:

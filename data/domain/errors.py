@@ -18,7 +18,7 @@
     │   └── DownloadFailedError   a registry or hub did not give a pinned file
     ├── InfrastructureError       INFRA       the machine is at fault: does not count against the item
     │   ├── EncoderKilledError · EncoderStalledError · DiskFullError · OrchestratorUnavailableError
-    │   ├── CatalogueUnavailableError
+    │   ├── CatalogueUnavailableError · ProcessLostError
     │   ├── ToolMissingError · ModelMissingError · ObjectMissingError   (a retry does not help)
     │   └── TimeLimitError        the hard limit of a step was reached (a retry does not help)
     ├── CancelledByRequestError   CANCELLED
@@ -319,6 +319,12 @@ class CatalogueUnavailableError(InfrastructureError):
     """The catalogue database did not answer."""
 
     code = "INFRA.CATALOGUE.UNAVAILABLE"
+
+
+class ProcessLostError(InfrastructureError):
+    """The process of a run is gone without having said how the run ended."""
+
+    code = "INFRA.PROCESS.LOST"
 
 
 class ToolMissingError(InfrastructureError):

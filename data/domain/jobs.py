@@ -6,6 +6,13 @@ from data.domain.model import DomainModel
 
 JOB_TAG = "dailies-job"
 """Prefect tag of every flow run that is a job; ``prefect.yaml`` puts it on the deployment."""
+BATCH_TAG = "dailies-batch"
+"""Prefect tag of the run that feeds a batch."""
+ITEM_TAG = "dailies-item"
+"""Prefect tag of a run that its batch's feed made, and tries again."""
+
+WORK_POOLS = ("cpu", "gpu", "control")
+"""The work pools that our deployments run on."""
 
 MAX_TITLE_CHARACTERS = 200
 MAX_PROMPT_CHARACTERS = 32_768

@@ -12,7 +12,7 @@ from data.repositories.history import (
 )
 from data.repositories.idempotency import IdempotencyRepository, StoredAnswer
 from data.repositories.packages import ArtifactRepository, PackageRepository, StoredArtifact
-from data.repositories.publications import PublicationRepository
+from data.repositories.publications import PublicationRepository, PublishedVersion
 from data.repositories.uploads import Upload, UploadRepository, UploadState
 
 __all__ = [
@@ -27,6 +27,7 @@ __all__ = [
     "ItemRun",
     "PackageRepository",
     "PublicationRepository",
+    "PublishedVersion",
     "SourceVersion",
     "SourceVersionRepository",
     "StepCost",

@@ -47,7 +47,7 @@ class Child:
 
     On Linux the kernel kills the program when the *thread* that started it ends, however that happens (``kill -9``
     included). So start and wait in one thread. Its own children do not inherit that; they are in its group, and the
-    environment variable ``DAILIES_RUN_ID`` marks them for a sweep.
+    environment variables ``DAILIES_RUN_ID`` and ``DAILIES_RUN_PROCESS`` mark them for the reconciler.
     """
 
     def __init__(
@@ -137,7 +137,8 @@ class Child:
 
 
 def _environment(run_id: str) -> dict[str, str]:
-    return {**{name: os.environ[name] for name in os.environ.keys() - _NOT_PASSED_ON}, "DAILIES_RUN_ID": run_id}
+    inherited = {name: os.environ[name] for name in os.environ.keys() - _NOT_PASSED_ON}
+    return {**inherited, "DAILIES_RUN_ID": run_id, "DAILIES_RUN_PROCESS": str(os.getpid())}
 
 
 def _before_exec(parent: int, signal_mask: set[int] | set[signal.Signals]) -> Callable[[], None]:

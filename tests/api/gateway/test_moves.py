@@ -1,6 +1,5 @@
 """Every move that people can make, on a real Prefect server."""
 
-import asyncio
 import uuid
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -10,8 +9,6 @@ import httpx
 import pytest
 from prefect.client.schemas.objects import State, StateType
 
-from api.gateway import open_gateway
-from deployments.stack import Stack
 from tests.api.conftest import Prefect
 
 Job = dict[str, Any]
@@ -75,32 +72,6 @@ def test_a_running_job_is_cancelling_with_its_children_until_workers_have_ended_
     assert cancelled["state"] == "cancelling"
     assert prefect.client.read_flow_run(running.id).state.type is StateType.CANCELLING
     assert prefect.client.read_flow_run(waiting.id).state.type is StateType.CANCELLED
-
-
-def finish_cancellations(prefect_server: Stack, older_than: timedelta) -> None:
-    async def finish() -> None:
-        async with open_gateway(prefect_server.prefect_api_url, crash_attempts=1) as gateway:
-            await gateway.finish_cancellations(older_than)
-
-    asyncio.run(finish())
-
-
-def test_a_job_that_a_worker_had_just_picked_up_is_cancelled_once_its_process_cannot_start_any_more(
-    api: httpx.Client, submit: Submit, prefect: Prefect, prefect_server: Stack
-) -> None:
-    picked_up, running = submit(), submit()
-    prefect.force(picked_up["id"], State(type=StateType.PENDING))
-    prefect.start(running["id"])
-    urls = [f"/api/v1/jobs/{job['id']}" for job in (picked_up, running)]
-
-    at_first = [api.post(f"{url}/cancel").json()["state"] for url in urls]
-    finish_cancellations(prefect_server, timedelta(minutes=5))
-    too_early = [api.get(url).json()["state"] for url in urls]
-    finish_cancellations(prefect_server, timedelta(0))
-    in_the_end = [api.get(url).json()["state"] for url in urls]
-
-    assert at_first == too_early == ["cancelling", "cancelling"]
-    assert in_the_end == ["cancelled", "cancelling"]
 
 
 @pytest.mark.parametrize("kind", [StateType.FAILED, StateType.CANCELLED])
