@@ -108,7 +108,7 @@ class _Place:
             self._ticket_lock = HeldLock.take(self._ticket)
 
     def advance(self) -> int:
-        """Take units if it is this one's turn and there are any; return its position in the queue, 0 once it has some."""
+        """Take units if it is this one's turn and there are any; return the position in the queue, 0 with units."""
         with self._turn():
             position = self._position()
             if position > 1:
