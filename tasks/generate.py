@@ -31,7 +31,7 @@ from tasks.models.speech import transcribe
 from tasks.models.store import ModelStore
 from tasks.policies import TASK_POLICY, tool_limits
 from tasks.progress import report_progress
-from tasks.workspace import job_id, workspace
+from tasks.workspace import job_id, run_id, workspace
 
 FACE_MODEL = "centerface"
 _RECORD = "record.json"
@@ -167,7 +167,7 @@ def _poster(package: Package, options: PosterOptions, models: ModelStore, prefix
         find_tools(media.ffmpeg, media.ffprobe, media.packager),
         log_path=scratch / "poster.log",
         limits=tool_limits(media),
-        run_id=job_id(),
+        run_id=run_id(),
     )
     height, width = _read_image(frame).shape[:2]
     store.put_file(frame, f"{prefix}poster.jpg")

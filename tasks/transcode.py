@@ -28,7 +28,7 @@ from tasks.media.tools import find_tools
 from tasks.media.transcode import transcode
 from tasks.policies import TASK_POLICY, encode_slots, tool_limits
 from tasks.progress import StepProgress, step_progress
-from tasks.workspace import job_id, queue_name, workspace
+from tasks.workspace import queue_name, run_id, workspace
 
 
 @task(task_run_name="transcode", **TASK_POLICY)
@@ -65,7 +65,7 @@ def transcode_asset(asset: Asset, recipe: Recipe) -> Package:
                 encode_slot=lambda: _encode_slot(progress),
                 limits=tool_limits(media),
                 on_progress=_encoder_progress(progress),
-                run_id=job_id(),
+                run_id=run_id(),
             )
             store.put_tree(directory, prefix)
         store.put_bytes(package.model_dump_json().encode(), record_key)

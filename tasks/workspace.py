@@ -11,13 +11,19 @@ from prefect.runtime import flow_run
 
 from data.locks import HeldLock
 from data.settings import get_settings
+from tasks.packed import packed_job
 
 _LOCK_SUFFIX = ".lock"
 
 
-def job_id() -> str:
-    """Return the id of the flow run that this process works for; empty outside a run."""
+def run_id() -> str:
+    """Return the id of the flow run that this process carries out; empty outside a run."""
     return str(flow_run.get_id() or "")
+
+
+def job_id() -> str:
+    """Return the id of the job that this code works for: its flow run, or its item of a pack."""
+    return packed_job() or run_id()
 
 
 def queue_name() -> str:
@@ -35,7 +41,7 @@ def workspace() -> Iterator[Path]:
     """
     root = get_settings().scratch_path
     root.mkdir(parents=True, exist_ok=True)
-    directory = root / f"{job_id()[:13] or 'local'}-{secrets.token_hex(4)}"
+    directory = root / f"{run_id()[:13] or 'local'}-{secrets.token_hex(4)}"
     lock_path = directory.with_name(directory.name + _LOCK_SUFFIX)
     lock = HeldLock.take(lock_path)
     assert lock is not None, f"{lock_path} has a random name"

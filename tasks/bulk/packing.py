@@ -74,8 +74,6 @@ def divide(items: Sequence[BatchItem], rules: PackingRules, *, most_runs: int, p
     return tuple(parcels)
 
 
-
-
 def _count(items: Sequence[BatchItem], rules: PackingRules, left: float) -> int:
     """Return how many of the first items go into the next run."""
     first = items[0]

@@ -200,6 +200,4 @@ def too_dear(options: BatchOptions, spent: float, in_flight: float) -> Stop | No
     cap = options.max_cost
     if cap is None or spent + in_flight < cap:
         return None
-    return Stop(
-        BatchReason.COST_BUDGET, f"{spent:.2f} spent and {in_flight:.2f} in flight reach the cap of {cap:.2f}."
-    )
+    return Stop(BatchReason.COST_BUDGET, f"{spent:.2f} spent and {in_flight:.2f} in flight reach the cap of {cap:.2f}.")
