@@ -34,6 +34,12 @@ def work_key(asset: str, recipe_digest: str, title: str, tools: str) -> str:
     return step_key("publication", asset, {"recipe": recipe_digest, "title": title}, tools)
 
 
+def wish_key(source: str, prompt: str, script: str, recipe: str, overrides: Mapping[str, Any], title: str) -> str:
+    """Return the key of what a row of a manifest asks for; rows with the same ask for the same."""
+    text = json.dumps([source, prompt, script, recipe, overrides, title], sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()[:24]
+
+
 def options_digest(options: Mapping[str, Any]) -> str:
     """Return 16 hex digits of sha256 over options: what costs the same has the same."""
     text = json.dumps(options, sort_keys=True, separators=(",", ":"))
