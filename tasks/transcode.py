@@ -14,6 +14,7 @@ from prefect.logging import get_run_logger
 
 from data.database import Database
 from data.domain.assets import Asset
+from data.domain.costs import CostStep, cost_variants
 from data.domain.jobs import QUEUES
 from data.domain.keys import package_prefix, package_record_key, step_key
 from data.domain.publications import Package
@@ -21,6 +22,7 @@ from data.domain.recipes import Recipe
 from data.repositories import PackageRepository
 from data.settings import get_settings
 from data.storage import ObjectStore, open_store
+from tasks.costs import measured
 from tasks.last_use import note_use
 from tasks.media.process import Progress
 from tasks.media.slots import holding_slot
@@ -45,7 +47,8 @@ def transcode_asset(asset: Asset, recipe: Recipe) -> Package:
     versions = tools.versions()
     key = step_key("transcode", asset.sha256, recipe.transcode_options(), versions)
     record_key = package_record_key(asset.id, key)
-    with step_progress("transcode") as progress:
+    variant = cost_variants(recipe)[CostStep.TRANSCODE]
+    with step_progress("transcode") as progress, measured(CostStep.TRANSCODE, variant) as work:
         if package := finished_package(store, record_key):
             get_run_logger().info("Nothing to encode: package %s has this content, recipe and tools already.", key)
             return package
@@ -73,6 +76,7 @@ def transcode_asset(asset: Asset, recipe: Recipe) -> Package:
             packages = PackageRepository(session)
             packages.forget(package.key)  # an older attempt's, whose files may be gone
             packages.record(package)
+        work.done(asset, bytes_out=sum(package.files.values()))
     return package
 
 

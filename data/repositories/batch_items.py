@@ -220,7 +220,10 @@ class BatchItemRepository:
             .group_by(BatchItemRow.run_key)
             .order_by(func.min(BatchItemRow.row))
         )
-        return tuple(ItemRun(*run) for run in self._session.execute(query).tuples())
+        return tuple(
+            ItemRun(key or "", run_id, items, seconds)
+            for key, run_id, items, seconds in self._session.execute(query).tuples()
+        )
 
     def start(self, batch_id: str, row: int, run_key: str, step: str) -> bool:
         """Note that an item's run has come to it, or to its next step; ``False`` when it is not to be worked on."""

@@ -12,7 +12,7 @@ from data.domain.batches import BatchItem, Priority, run_key
 MOST_ITEMS = 200
 """Of one pack: so many are lost, and done again, at worst when a run dies."""
 LEAST_PACK_SECONDS = 4.0
-"""Below this the run would cost more than the work in it; only an even division among the slots makes a pack smaller."""
+"""With less work in it a run costs more than its work; only an even division among the slots makes a pack smaller."""
 _LEAST_ITEM_SECONDS = 0.02
 """What an item costs though nothing is done for it."""
 _SHARES_PER_SLOT = 2
