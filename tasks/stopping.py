@@ -65,6 +65,10 @@ class RunStopped(BaseException):
         self.reason = reason
         self.message = message
 
+    def __str__(self) -> str:
+        """The sentence alone, as Prefect shows it for the step that was interrupted."""
+        return self.message
+
 
 @dataclass(frozen=True)
 class RunLimits:

@@ -105,7 +105,7 @@ class PrefectGateway:
         return Page(items=await self._jobs(runs), next=last.encode() if last else None)
 
     async def count(self, states: Iterable[JobState]) -> dict[str, int]:
-        """Return how many jobs Prefect holds in each of the states; a crashed run counts as failed, a pausing as paused."""
+        """Return how many jobs Prefect holds in each of the states; crashed counts as failed, pausing as paused."""
         return await count_runs(self._client, states)
 
     async def history(self, job_id: str) -> tuple[Transition, ...]:

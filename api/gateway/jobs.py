@@ -50,7 +50,7 @@ def job_of(run: FlowRun, reports: Iterable[StepReport], crash_attempts: int) -> 
         progress=progress.share,
         last_progress_at=progress.last_at,
         created_at=run.created or due(run),
-        started_at=run.start_time,
+        started_at=run.start_time if has_begun(run) else None,
         finished_at=run.end_time if view.state in TERMINAL_STATES else None,
         priority=run.work_queue_name or Priority.DEFAULT.value,
         source=parameters.get("source"),
@@ -97,8 +97,8 @@ def run_view(run: FlowRun, crash_attempts: int) -> StateView:
 
 
 def has_begun(run: FlowRun) -> bool:
-    """Say whether a process has worked on the run; a resumed run may have begun although Prefect counts no start."""
-    return bool(run.run_count or run.start_time)
+    """Say whether a process has worked on the run. Prefect does not count the start of a run that was resumed."""
+    return bool(run.run_count or run.total_run_time) or (run.state is not None and run.state.is_running())
 
 
 def _is_stopping(run: FlowRun) -> bool:

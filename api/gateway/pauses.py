@@ -7,6 +7,7 @@ A suspended run has no process: it leaves before its next step, or, when asked t
 from uuid import UUID, uuid4
 
 from prefect.client.orchestration import PrefectClient
+from prefect.client.schemas.objects import State
 from prefect.client.schemas.responses import SetStateStatus
 from prefect.states import Suspended
 
@@ -30,7 +31,7 @@ async def pause_run(client: PrefectClient, job_id: str, mode: PauseMode, crash_a
     """
     run = await read_run(client, job_id)
     check_move(run, JobMove.PAUSE, crash_attempts)
-    state = Suspended(pause_key=pause_key(mode, uuid4().hex), message=_MESSAGES[mode])
+    state: State[None] = Suspended(pause_key=pause_key(mode, uuid4().hex), message=_MESSAGES[mode])
     outcome = await propose(client, run.id, state)
     if outcome.status is SetStateStatus.ACCEPT:
         return
@@ -59,7 +60,7 @@ async def _suspend_waiting(client: PrefectClient, run_id: UUID) -> None:
 
     A worker that has just taken the run cannot start it any more; a process that has just begun sees it and leaves.
     """
-    state = Suspended(
+    state: State[None] = Suspended(
         pause_key=pause_key(PauseMode.AT_ONCE, uuid4().hex, is_queued=True), message="Paused by request, in the queue."
     )
     with translated():
