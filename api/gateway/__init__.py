@@ -23,7 +23,7 @@ from api.gateway.pauses import pause_run, resume_run
 from api.gateway.reports import read_reports
 from api.gateway.runs import read_run, read_states
 from api.gateway.translation import PromptTransport, translated
-from api.gateway.workers import count_live_workers
+from api.gateway.workers import count_live_workers, is_paused
 from api.schemas import Job, JobQuery, LogPage, Page, Priority, Transition
 from data.domain.jobs import TERMINAL_STATES, JobState, PauseMode
 
@@ -197,6 +197,10 @@ class PrefectGateway:
     async def live_workers(self, pool: str) -> int:
         """Return how many workers of a pool sent a heartbeat lately; 0 as well for a pool that does not exist."""
         return await count_live_workers(self._client, pool)
+
+    async def is_paused(self, pool: str) -> bool:
+        """Say whether a pool takes no new runs because somebody paused it."""
+        return await is_paused(self._client, pool)
 
     async def _jobs(self, runs: list[FlowRun]) -> tuple[Job, ...]:
         reports = await read_reports(self._client, runs)

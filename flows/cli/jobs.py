@@ -7,7 +7,7 @@ from cyclopts import App, Parameter
 
 from data.domain.jobs import JobState, PauseMode
 from flows.cli.client import Api, ApiError, Client, Document, connected, job_path
-from flows.cli.output import Json, local_time, print_json, print_table, say, state_text
+from flows.cli.output import Json, local_time, print_facts, print_json, print_table, say, state_text
 from flows.cli.watching import watch_job
 
 app = App(name="job", help="Hand in, list, watch, stop and retry jobs.")
@@ -198,7 +198,7 @@ def _show(job: Document, as_json: bool) -> None:
         "Prefect": job["links"]["prefect"],
         "Moves": ", ".join(job["moves"]),
     }
-    print_table(("", ""), [(name, value) for name, value in facts.items() if value])
+    print_facts({name: value for name, value in facts.items() if value})
 
 
 def _log_line(line: Document) -> str:

@@ -1,7 +1,7 @@
 """What the command line shows: tables and bars for people, JSON for programs."""
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Annotated, Any
 
@@ -46,6 +46,16 @@ def print_table(columns: Sequence[str], rows: Iterable[Sequence[str | Text]]) ->
         table.add_column(column, overflow="ellipsis" if console.is_terminal else "fold", no_wrap=True)
     for row in rows:
         table.add_row(*row)
+    Console(width=None if console.is_terminal else 400).print(table)
+
+
+def print_facts(facts: Mapping[str, str | Text]) -> None:
+    """Print names and values, one a line."""
+    table = Table(box=None, padding=(0, 2, 0, 0), show_header=False)
+    table.add_column(style="bold", no_wrap=True)
+    table.add_column(overflow="fold")
+    for name, value in facts.items():
+        table.add_row(name, value)
     Console(width=None if console.is_terminal else 400).print(table)
 
 
