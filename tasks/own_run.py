@@ -8,6 +8,7 @@ from uuid import UUID
 import httpx
 from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.client.schemas.objects import State, StateType
+from prefect.client.schemas.responses import SetStateStatus
 from prefect.exceptions import ObjectNotFound, PrefectException
 from prefect.logging import get_run_logger
 from prefect.settings import PREFECT_CLIENT_MAX_RETRIES, temporary_settings
@@ -53,13 +54,13 @@ class OwnRun:
             return None
 
     def set_state(self, state: State[Any], *, force: bool = False) -> bool:
-        """Put the run into a state, by Prefect's rules unless forced; say whether Prefect answered."""
+        """Put the run into a state, by Prefect's rules unless forced; say whether Prefect took it."""
         try:
-            self._client.set_flow_run_state(self._run_id, state, force=force)
+            outcome = self._client.set_flow_run_state(self._run_id, state, force=force)
         except (httpx.HTTPError, PrefectException) as error:
             self._logger.warning("The run's state could not be set to %s: %s", state.name, error)
             return False
-        return True
+        return outcome.status is SetStateStatus.ACCEPT
 
     def rest(self) -> None:
         """Say that a paused run's process has stopped.

@@ -157,6 +157,7 @@ class RunWatch:
         self._run_id = run.id
         # The run is this process's for as long as its state is the one that this process brought about.
         self._own_state: UUID | None = run.state.id if run.state else None
+        self._is_deployed = run.deployment_id is not None
         self._suspension = context.flow_run_suspension_request
         self._limits = limits
         self._logger = get_run_logger()
@@ -195,6 +196,8 @@ class RunWatch:
 
     def requeue(self) -> bool:
         """Put the run back into the queue if nobody asked it to stop; say whether that was done."""
+        if not self._is_deployed:
+            return False
         with OwnRun.opened(self._run_id) as own:
             state = own.state()
             if state is None or state.id != self._own_state:
