@@ -121,6 +121,12 @@ class OrchestrationSettings(BaseModel):
     )
     gpu_slots: int = Field(0, ge=0, le=64, description="Runs at once on the `gpu` pool; 0: the GPUs, at least 1.")
     crash_attempts: int = Field(2, ge=1, le=10, description="How often a run may start before a crash is final.")
+    job_limit_seconds: float = Field(
+        14_400, gt=0, description="Longest work of one attempt of a job; then it ends itself, or is killed."
+    )
+    stall_seconds: float = Field(
+        300, gt=0, description="A step in which nothing at all happens for this long is ended and tried again."
+    )
 
 
 class RetentionSettings(BaseModel):
@@ -152,6 +158,7 @@ class Settings(BaseSettings):
     )
 
     home: Path = Field(Path("var"), description="Where local state lives: store, databases, scratch, logs.")
+    api_url: str = Field("http://127.0.0.1:8000", description="Where the command line finds the REST API.")
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", description="Our own log level.")
     storage: StorageSettings = StorageSettings()
     catalogue: CatalogueSettings = CatalogueSettings()

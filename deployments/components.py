@@ -14,12 +14,13 @@ from tasks.reconcile.machine import worker_name
 
 PROJECT = Path(__file__).resolve().parent.parent
 PROBE_SECONDS = 5.0
+SERVER_NAME = "prefect-server"
 
 
 def server(addresses: Addresses, environment: Mapping[str, str]) -> Command:
     """Return the Prefect server, with its UI."""
     return Command(
-        name="prefect-server",
+        name=SERVER_NAME,
         argv=_prefect("server", "start", "--host", LOOPBACK, "--port", str(addresses.prefect_port)),
         environment=environment,
         directory=PROJECT,

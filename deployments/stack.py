@@ -15,7 +15,7 @@ from typing import IO, Self
 
 from data.settings import Settings
 from deployments import components, postgres
-from deployments.children import Child, Command, end_marked
+from deployments.children import Child, Command, await_runs, end_marked
 from deployments.environment import Addresses, child_environment
 from deployments.errors import ComponentError, StackError, StackRunningError
 from deployments.note import StackNote, take_lock
@@ -188,7 +188,11 @@ class Stack:
     def stop(self) -> None:
         """Stop every component in reverse order and whatever they left; safe to call twice."""
         while self._children:
-            self._children.pop().stop(STOP_GRACE_SECONDS)
+            child = self._children.pop()
+            if child.name == components.SERVER_NAME:
+                # The workers have just ended; their runs go back to the queue, which they have to tell the server.
+                await_runs(self.stack_id, STOP_GRACE_SECONDS)
+            child.stop(STOP_GRACE_SECONDS)
         if self._lock is not None:
             if ended := end_marked(self.stack_id):
                 logger.debug("Ended %d processes that outlived their component, fork servers among them.", ended)

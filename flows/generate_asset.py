@@ -7,6 +7,7 @@ from data.domain.publications import GeneratedArtifacts, Package
 from data.domain.recipes import Recipe
 from tasks.generate import caption_asset, choose_poster_frame, find_chapters
 from tasks.progress import step_progress
+from tasks.stopping import stoppable
 
 
 @flow(name="generate-asset", persist_result=True, result_serializer="json")
@@ -18,7 +19,7 @@ def generate_asset(asset: Asset, package: Package, recipe: Recipe) -> GeneratedA
         package: Its package of renditions.
         recipe: What to make.
     """
-    with step_progress("generate") as progress:
+    with stoppable(), step_progress("generate") as progress:
         captions = caption_asset(asset, package, recipe.captions) if recipe.captions.enabled else None
         progress.update(0.8)
         track = captions.track if captions else None

@@ -1,5 +1,6 @@
 """Hand the AI stage over to the GPU pool and wait for what comes back, holding no slot meanwhile."""
 
+import math
 import time
 from uuid import UUID
 
@@ -17,10 +18,13 @@ from data.domain.jobs import error_code
 from data.domain.publications import GeneratedArtifacts, Package
 from data.domain.recipes import Recipe
 from tasks.policies import TASK_POLICY
+from tasks.stopping import RunStopped, waiting
 from tasks.workspace import queue_name
 
 GENERATE_DEPLOYMENT = "generate-asset/on-demand"
 _POLL_SECONDS = 1.0
+_STOP_SECONDS = 4.0
+"""A parent that is stopped waits so long for its child to have stopped too, so as to be paused when all work is."""
 
 
 @task(task_run_name="generate", **TASK_POLICY)
@@ -41,17 +45,24 @@ def hand_over_generation(asset: Asset, package: Package, recipe: Recipe) -> Gene
     get_run_logger().info("The AI steps run on the gpu pool as flow run %s.", child.id)
     with get_client(sync_client=True) as client:
         try:
-            finished = _wait(client, child.id)
+            with waiting():
+                finished = _wait(client, child.id)
+        except RunStopped:
+            _cancel(client, child.id)
+            _wait(client, child.id, _STOP_SECONDS)
+            raise
         except BaseException:
             _cancel(client, child.id)
             raise
     return _outcome(finished)
 
 
-def _wait(client: SyncPrefectClient, run_id: UUID) -> FlowRun:
+def _wait(client: SyncPrefectClient, run_id: UUID, most_seconds: float = math.inf) -> FlowRun:
+    """Wait for the end of a run, or as long as there is time; return the run as it is then."""
+    deadline = time.monotonic() + most_seconds
     while True:
         child = client.read_flow_run(run_id)
-        if child.state and child.state.is_final():
+        if (child.state and child.state.is_final()) or time.monotonic() > deadline:
             return child
         time.sleep(_POLL_SECONDS)
 

@@ -12,6 +12,7 @@ from prefect.runtime import flow_run
 from data.locks import HeldLock
 from data.settings import get_settings
 from tasks.packed import packed_job
+from tasks.stopping import at_work
 
 _LOCK_SUFFIX = ".lock"
 
@@ -37,7 +38,7 @@ def workspace() -> Iterator[Path]:
     """Make a scratch directory and remove it afterwards, whatever happens.
 
     A lock beside it is held by the kernel for as long as this process lives, so that :func:`sweep_workspaces` can tell
-    a killed attempt's directory from one in use, without clocks or pids.
+    a killed attempt's directory from one in use, without clocks or pids. Who has a workspace is :func:`at_work`.
     """
     root = get_settings().scratch_path
     root.mkdir(parents=True, exist_ok=True)
@@ -47,7 +48,8 @@ def workspace() -> Iterator[Path]:
     assert lock is not None, f"{lock_path} has a random name"
     try:
         directory.mkdir()
-        yield directory
+        with at_work():
+            yield directory
     finally:
         shutil.rmtree(directory, ignore_errors=True)
         lock_path.unlink(missing_ok=True)

@@ -49,10 +49,10 @@ async def cancel_run(client: PrefectClient, job_id: str, crash_attempts: int) ->
         IllegalMoveError: The job has ended or is being cancelled.
     """
     run = await read_run(client, job_id)
-    _check_move(run, JobMove.CANCEL, crash_attempts)
+    check_move(run, JobMove.CANCEL, crash_attempts)
     # The parent first: it would take a cancelled child for a failed step and fail.
     if not await _stop(client, run):
-        _check_move(await read_run(client, job_id), JobMove.CANCEL, crash_attempts)
+        check_move(await read_run(client, job_id), JobMove.CANCEL, crash_attempts)
     for child in await read_descendants(client, run.id):
         await _stop(client, child)
 
@@ -65,11 +65,26 @@ async def retry_run(client: PrefectClient, job_id: str, crash_attempts: int) -> 
         IllegalMoveError: The job has not failed or been cancelled.
     """
     run = await read_run(client, job_id)
-    _check_move(run, JobMove.RETRY, crash_attempts)
+    check_move(run, JobMove.RETRY, crash_attempts)
     # Not forced: this is the transition of Prefect's own "Retry" button.
-    outcome = await _propose(client, run.id, AwaitingRetry(message="Retried by request."))
+    outcome = await propose(client, run.id, AwaitingRetry(message="Retried by request."))
     if outcome.status is not SetStateStatus.ACCEPT:
-        raise _illegal(await read_run(client, job_id), JobMove.RETRY, crash_attempts)
+        raise illegal(await read_run(client, job_id), JobMove.RETRY, crash_attempts)
+
+
+async def delete_run(client: PrefectClient, job_id: str, crash_attempts: int) -> None:
+    """Remove the run of an ended job, and the runs that it started.
+
+    Raises:
+        NotFoundError: No such job.
+        IllegalMoveError: The job has not ended.
+    """
+    run = await read_run(client, job_id)
+    check_move(run, JobMove.DELETE, crash_attempts)
+    # The children first: they are found by their parent.
+    for each in (*reversed(await read_descendants(client, run.id)), run):
+        with translated(f"There is no job {job_id}."):
+            await client.delete_flow_run(each.id)
 
 
 async def _stop(client: PrefectClient, run: FlowRun) -> bool:
@@ -79,20 +94,20 @@ async def _stop(client: PrefectClient, run: FlowRun) -> bool:
         False if the run had ended before.
     """
     if run.state is not None and run.state.type is StateType.CRASHED:
-        outcome = await _propose(client, run.id, Cancelled(message=_CANCELLED))
+        outcome = await propose(client, run.id, Cancelled(message=_CANCELLED))
         return outcome.status is SetStateStatus.ACCEPT
-    outcome = await _propose(client, run.id, Cancelling(message=_CANCELLED))
+    outcome = await propose(client, run.id, Cancelling(message=_CANCELLED))
     if outcome.status is SetStateStatus.ABORT:
         return False
     is_cancelling = outcome.state is not None and outcome.state.type is StateType.CANCELLING
     # Prefect cancels a waiting run at once only if it never had a process; after a retry the last pid is still on
     # record. From `Cancelling` no worker can start it any more, so this cannot race with one.
     if is_cancelling and await _left_state(client, run.id) is StateType.SCHEDULED:
-        await _propose(client, run.id, Cancelled(message=_CANCELLED))
+        await propose(client, run.id, Cancelled(message=_CANCELLED))
     return True
 
 
-async def _propose(client: PrefectClient, run_id: UUID, state: State[Any]) -> OrchestrationResult[Any]:
+async def propose(client: PrefectClient, run_id: UUID, state: State[Any]) -> OrchestrationResult[Any]:
     """Propose a state under Prefect's own rules, which keep two callers from undoing each other."""
     with translated():
         return await client.set_flow_run_state(run_id, state)
@@ -104,12 +119,18 @@ async def _left_state(client: PrefectClient, run_id: UUID) -> StateType | None:
     return left[-1] if left else None
 
 
-def _check_move(run: FlowRun, move: JobMove, crash_attempts: int) -> None:
+def check_move(run: FlowRun, move: JobMove, crash_attempts: int) -> None:
+    """Do nothing if a move can be asked of a job now.
+
+    Raises:
+        IllegalMoveError: It cannot.
+    """
     if move not in moves_of(run, crash_attempts):
-        raise _illegal(run, move, crash_attempts)
+        raise illegal(run, move, crash_attempts)
 
 
-def _illegal(run: FlowRun, move: JobMove, crash_attempts: int) -> IllegalMoveError:
+def illegal(run: FlowRun, move: JobMove, crash_attempts: int) -> IllegalMoveError:
+    """Return the refusal of a move, with those that are allowed."""
     state = run_view(run, crash_attempts).state
     allowed = [each.value for each in moves_of(run, crash_attempts)]
     return IllegalMoveError(

@@ -14,7 +14,7 @@ from typing import IO
 from data.domain.errors import InfrastructureError, ToolMissingError
 
 _PR_SET_PDEATHSIG = 1
-_HELD_SIGNALS = {signal.SIGTERM, signal.SIGINT}
+_HELD_SIGNALS = {signal.SIGTERM, signal.SIGINT, signal.SIGUSR1}  # the last is a run's that stops (tasks/stopping.py)
 _LONGEST_NAP_SECONDS = 0.05
 _NOT_PASSED_ON = {"FFREPORT", "AV_LOG_FORCE_COLOR"}  # make ffmpeg leave report files and colour codes about
 
@@ -29,7 +29,7 @@ _LIBC = ctypes.PyDLL(None) if sys.platform == "linux" else None
 
 @contextmanager
 def signals_held() -> Iterator[set[int] | set[signal.Signals]]:
-    """Hold TERM and INT back from this thread while a child is being started; yields the mask that the child gets.
+    """Hold TERM, INT and USR1 back from this thread while a child is started; yields the mask that the child gets.
 
     A signal that Python turns into an exception between the fork and the assignment would lose the child. Held back, it
     is raised at the end of the block. (One that another thread catches in between still loses it, until that

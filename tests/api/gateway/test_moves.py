@@ -8,6 +8,7 @@ from typing import Any
 import httpx
 import pytest
 from prefect.client.schemas.objects import State, StateType
+from prefect.exceptions import ObjectNotFound
 
 from tests.api.conftest import Prefect
 
@@ -93,14 +94,41 @@ def test_an_ended_job_is_retried_under_its_id(
     assert job["id"] in {str(each.flow_run.id) for each in waiting}
 
 
+@pytest.mark.parametrize("kind", [StateType.COMPLETED, StateType.FAILED, StateType.CANCELLED])
+def test_an_ended_job_is_deleted_with_its_children(
+    api: httpx.Client, submit: Submit, prefect: Prefect, kind: StateType
+) -> None:
+    job = submit()
+    prefect.start(job["id"])
+    child = prefect.child_of(job["id"])
+    prefect.force(job["id"], State(type=kind))
+
+    answer = api.delete(f"/api/v1/jobs/{job['id']}")
+
+    assert (answer.status_code, answer.content) == (204, b"")
+    assert api.get(f"/api/v1/jobs/{job['id']}").status_code == 404
+    with pytest.raises(ObjectNotFound):
+        prefect.client.read_flow_run(child.id)
+
+
+def test_a_job_that_has_not_ended_is_not_deleted(api: httpx.Client, submit: Submit) -> None:
+    job = submit()
+
+    answer = api.delete(f"/api/v1/jobs/{job['id']}")
+
+    assert (answer.status_code, answer.json()["facts"]["allowed"]) == (409, ["cancel", "pause"])
+
+
 @pytest.mark.parametrize(
     ("kind", "move", "allowed"),
     [
-        (StateType.COMPLETED, "cancel", []),
-        (StateType.COMPLETED, "retry", []),
-        (StateType.RUNNING, "retry", ["cancel"]),
+        (StateType.COMPLETED, "cancel", ["delete"]),
+        (StateType.COMPLETED, "retry", ["delete"]),
+        (StateType.COMPLETED, "pause", ["delete"]),
+        (StateType.RUNNING, "retry", ["cancel", "pause"]),
+        (StateType.RUNNING, "resume", ["cancel", "pause"]),
         (StateType.CANCELLING, "cancel", []),
-        (StateType.FAILED, "cancel", ["retry"]),
+        (StateType.FAILED, "cancel", ["delete", "retry"]),
     ],
 )
 def test_an_illegal_move_says_what_is_allowed(
