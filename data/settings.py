@@ -139,6 +139,14 @@ class RetentionSettings(BaseModel):
     results_days: int = Field(30, ge=0, description="Results of runs' steps, by which runs are resumed; 0: for ever.")
 
 
+class BatchSettings(BaseModel):
+    """Batches."""
+
+    cpu_hour_cost: float = Field(0, ge=0, description="What an hour of one encode slot costs, for plans and reports.")
+    gpu_hour_cost: float = Field(0, ge=0, description="What an hour of one GPU costs.")
+    currency: str = Field("USD", pattern=r"^[A-Z]{3}$", description="Currency of both (ISO 4217).")
+
+
 class ApiSettings(BaseModel):
     """The REST API."""
 
@@ -169,6 +177,7 @@ class Settings(BaseSettings):
     retry: RetrySettings = RetrySettings()
     orchestration: OrchestrationSettings = OrchestrationSettings()
     retention: RetentionSettings = RetentionSettings()
+    batch: BatchSettings = BatchSettings()
     api: ApiSettings = ApiSettings()
 
     @property

@@ -6,7 +6,6 @@ from prefect import flow
 from prefect.runtime import flow_run
 
 from data.domain.publications import GeneratedArtifacts, PublicationManifest
-from data.domain.recipes import Recipe
 from data.domain.sources import file_name
 from data.recipes import load_recipe
 from data.settings import get_settings
@@ -45,9 +44,5 @@ def process_asset(
     with stoppable():
         asset = ingest_source(source)
         package = transcode_asset(asset, plan)
-        artifacts = hand_over_generation(asset, package, plan) if _has_ai_steps(plan) else GeneratedArtifacts()
+        artifacts = hand_over_generation(asset, package, plan) if plan.has_ai_steps else GeneratedArtifacts()
         return publish_asset(asset, package, artifacts, plan, title)
-
-
-def _has_ai_steps(recipe: Recipe) -> bool:
-    return recipe.captions.enabled or recipe.chapters.enabled or recipe.poster.faces

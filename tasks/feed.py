@@ -2,7 +2,6 @@
 
 import time
 from datetime import UTC, datetime
-from pathlib import Path
 from uuid import UUID
 
 import httpx
@@ -16,7 +15,7 @@ from prefect.logging import get_run_logger
 from data.database import Database
 from data.domain.batches import BatchWish
 from data.domain.errors import CatalogueUnavailableError, OrchestratorUnavailableError
-from data.recipes import list_recipes
+from data.recipes import rehearsal_names
 from data.repositories import BatchRepository
 from data.settings import get_settings
 from tasks.bulk.bulletin import Pace, bulletin
@@ -49,7 +48,10 @@ def feed_batch(batch_id: str) -> bool:
     ledger = Ledger(database, batch_id)
     ledger.take_over(run_id())
     rules = FeedRules(
-        run_id=run_id(), rehearsals=rehearsals(settings.recipe_folder), unlimited_slots=2 * usable_cores()
+        run_id=run_id(),
+        rehearsals=rehearsal_names(settings.recipe_folder),
+        unlimited_slots=2 * usable_cores(),
+        hour_cost=settings.batch.cpu_hour_cost,
     )
     with get_client(sync_client=True) as client:
         feed = Feed(ledger, Fleet(client), rules, get_run_logger())
@@ -60,11 +62,6 @@ def feed_batch(batch_id: str) -> bool:
                 _wish_cancel(database, batch_id)
             raise
     return progress is Progress.ENDED
-
-
-def rehearsals(folder: Path | None) -> frozenset[str]:
-    """Return the names of the recipes that only rehearse."""
-    return frozenset(each.recipe.name for each in list_recipes(folder).found if each.recipe.rehearsal)
 
 
 def _run(feed: Feed, board: "_Board") -> Progress:

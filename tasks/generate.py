@@ -14,8 +14,16 @@ from data.domain.costs import CostStep
 from data.domain.errors import CorruptInputError
 from data.domain.keys import artifact_prefix, options_digest, step_key
 from data.domain.model import DomainModel
-from data.domain.publications import AudioRendition, CaptionTrack, Chapter, Package, PosterChoice, Rendition
-from data.domain.recipes import CaptionOptions, ChapterOptions, PosterOptions
+from data.domain.publications import (
+    AudioRendition,
+    CaptionTrack,
+    Chapter,
+    GeneratedArtifacts,
+    Package,
+    PosterChoice,
+    Rendition,
+)
+from data.domain.recipes import CaptionOptions, ChapterOptions, PosterOptions, Recipe
 from data.repositories import ArtifactRepository
 from data.settings import get_settings
 from data.storage import ObjectStore, open_store
@@ -83,6 +91,27 @@ def caption_asset(asset: Asset, package: Package, options: CaptionOptions) -> Ca
         f"{CAPTIONS_VERSION} {models.version(options.model)}",
     )
     return _made_once(CaptionOutcome, asset, CostStep.CAPTIONS, options, key, make)
+
+
+def generate_all(asset: Asset, package: Package, recipe: Recipe) -> GeneratedArtifacts:
+    """Carry out the AI steps one after the other, as plain calls: for an item of a pack."""
+    captions = caption_asset.fn(asset, package, recipe.captions) if recipe.captions.enabled else None
+    transcript = captions.track.transcript_key if captions and captions.track else None
+    chapters = find_chapters.fn(asset, package, recipe.chapters, transcript) if recipe.chapters.enabled else None
+    poster = choose_poster_frame.fn(asset, package, recipe.poster) if recipe.poster.faces else None
+    return gathered(captions, chapters, poster)
+
+
+def gathered(
+    captions: CaptionOutcome | None, chapters: ChapterOutcome | None, poster: PosterChoice | None
+) -> GeneratedArtifacts:
+    """Return what the AI steps came to as one."""
+    return GeneratedArtifacts(
+        captions=(captions.track,) if captions and captions.track else (),
+        chapters=chapters.chapters if chapters else (),
+        poster=poster,
+        notes=(captions.note,) if captions and captions.note else (),
+    )
 
 
 def _captions(

@@ -91,7 +91,7 @@ def leftover(item: BatchItem, report: RunReport, attempts: int) -> Verdict | Non
     if item.attempt < (attempts if has_begun else max(attempts, UNBEGUN_ATTEMPTS)):
         return None
     error = _lost(report)
-    return failure(error, item.step)
+    return failure(error)
 
 
 def own_run(
@@ -114,7 +114,7 @@ def own_run(
     error = error_of_code(code, report.message[report.message.find(f"[{code}]") :] if code else report.message)
     if is_machines_fault(error) and item.attempt < attempts:
         return None
-    verdict = failure(error, None)
+    verdict = failure(error)
     return Verdict(verdict.state, {**verdict.outcome, "asset_id": asset_id})
 
 
@@ -123,14 +123,13 @@ def is_machines_fault(error: DailiesError) -> bool:
     return error.failure_class is FailureClass.INFRA and error.retryable
 
 
-def failure(error: DailiesError, step: str | None) -> Verdict:
-    """Return the end of an item that failed, or was cancelled, in a step."""
+def failure(error: DailiesError) -> Verdict:
+    """Return the end of an item that failed, or was cancelled, in the step that it is in."""
     is_cancelled = error.failure_class is FailureClass.CANCELLED
     outcome: dict[str, Any] = {
         "failure_class": error.failure_class.value,
         "code": error.code,
         "message": error.message,
-        "step": step,
     }
     return Verdict(ItemState.CANCELLED if is_cancelled else ItemState.FAILED, outcome)
 
