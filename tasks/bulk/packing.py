@@ -63,10 +63,11 @@ def divide(items: Sequence[BatchItem], rules: PackingRules, *, most_runs: int, p
     left = sum(_seconds(item) for item in items)
     if items:
         left += max(0, pending - len(items)) * _seconds(items[-1])
+    least = min(LEAST_PACK_SECONDS, left / max(1, rules.slots))
     parcels: list[Parcel] = []
     rest = list(items)
     while rest and len(parcels) < most_runs:
-        count = _count(rest, rules, left)
+        count = _count(rest, rules, left, least)
         taken, rest = rest[:count], rest[count:]
         parcel = _parcel(taken)
         left -= parcel.seconds
@@ -74,12 +75,12 @@ def divide(items: Sequence[BatchItem], rules: PackingRules, *, most_runs: int, p
     return tuple(parcels)
 
 
-def _count(items: Sequence[BatchItem], rules: PackingRules, left: float) -> int:
+def _count(items: Sequence[BatchItem], rules: PackingRules, left: float, least: float) -> int:
     """Return how many of the first items go into the next run."""
     first = items[0]
     if _is_alone(first, rules):
         return 1
-    target, seconds, count = _target_seconds(rules, left), 0.0, 0
+    target, seconds, count = _target_seconds(rules, left, least), 0.0, 0
     for item in items[:MOST_ITEMS]:
         seconds += _seconds(item)
         if count and (seconds > target or item.priority != first.priority or _is_alone(item, rules)):
@@ -88,10 +89,9 @@ def _count(items: Sequence[BatchItem], rules: PackingRules, left: float) -> int:
     return count
 
 
-def _target_seconds(rules: PackingRules, left: float) -> float:
-    slots = max(1, rules.slots)
-    least = min(LEAST_PACK_SECONDS, left / slots)
-    return min(rules.pack_seconds, max(left / (slots * _SHARES_PER_SLOT), least)) * (1 + 1e-9)
+def _target_seconds(rules: PackingRules, left: float, least: float) -> float:
+    share = left / (max(1, rules.slots) * _SHARES_PER_SLOT)
+    return min(rules.pack_seconds, max(share, least)) * (1 + 1e-9)
 
 
 def _is_alone(item: BatchItem, rules: PackingRules) -> bool:
