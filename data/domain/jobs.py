@@ -19,7 +19,7 @@ STEP_WEIGHTS = {"ingest": 0.05, "transcode": 0.6, "generate": 0.25, "publish": 0
 
 def one_line(text: str) -> str:
     """Return a title as one clean line: it becomes a run's name, and labels that are not files' names."""
-    return "".join(c if c.isprintable() else " " for c in text).strip()
+    return (text if text.isprintable() else "".join(c if c.isprintable() else " " for c in text)).strip()
 
 
 class JobState(StrEnum):
