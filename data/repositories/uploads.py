@@ -1,14 +1,18 @@
 """Uploads: files that the API took and that wait for their job."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from data.domain.errors import NotFoundError
 from data.repositories.statements import storable
 from data.tables import UploadRow, utc_now
+
+_IDS_AT_ONCE = 1000
 
 
 class UploadState(StrEnum):
@@ -72,6 +76,16 @@ class UploadRepository:
             NotFoundError: There is none with that id.
         """
         return _upload(self._row(upload_id))
+
+    def complete_among(self, upload_ids: Iterable[str]) -> frozenset[str]:
+        """Return those of some ids that uploads have which are complete, with a few queries."""
+        ids = [storable(upload_id) for upload_id in upload_ids]
+        complete = select(UploadRow.id).where(UploadRow.state == UploadState.COMPLETE)
+        return frozenset(
+            found
+            for first in range(0, len(ids), _IDS_AT_ONCE)
+            for found in self._session.scalars(complete.where(UploadRow.id.in_(ids[first : first + _IDS_AT_ONCE])))
+        )
 
     def _row(self, upload_id: str) -> UploadRow:
         row = self._session.get(UploadRow, storable(upload_id))
