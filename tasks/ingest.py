@@ -18,6 +18,7 @@ from tasks.media.probe import probe
 from tasks.media.tools import find_tools
 from tasks.policies import TASK_POLICY, tool_limits
 from tasks.progress import step_progress
+from tasks.providers.buckets import S3Access
 from tasks.providers.sources import FetchedSource, SourceLimits, fetch_source, too_large
 from tasks.workspace import job_id, workspace
 
@@ -27,7 +28,8 @@ def ingest_source(source: str) -> Asset:
     """Copy a source into the object store by its content, refuse what is not a video, and record the asset.
 
     Args:
-        source: An absolute path below an allowed root, ``upload:<id>``, or an ``https://`` address.
+        source: An absolute path below an allowed root, ``upload:<id>``, an ``https://`` address, or
+            ``s3://bucket/key`` in an allowed bucket.
     """
     settings = get_settings()
     store, database = open_store(settings.storage_url, **settings.storage_options), Database(settings.catalogue_url)
@@ -73,6 +75,7 @@ def source_limits(settings: Settings) -> SourceLimits:
         allowed_roots=settings.source_roots,
         allow_private_hosts=ingest.allow_private_hosts,
         timeout_seconds=ingest.timeout_seconds,
+        s3=S3Access(buckets=tuple(ingest.s3_buckets), **settings.storage_options),
         max_seconds=settings.media.hard_limit_seconds,
     )
 
