@@ -123,6 +123,14 @@ class OrchestrationSettings(BaseModel):
     crash_attempts: int = Field(2, ge=1, le=10, description="How often a run may start before a crash is final.")
 
 
+class BatchSettings(BaseModel):
+    """Batches."""
+
+    cpu_hour_cost: float = Field(0, ge=0, description="What an hour of one encode slot costs, for plans and reports.")
+    gpu_hour_cost: float = Field(0, ge=0, description="What an hour of one GPU costs.")
+    currency: str = Field("USD", pattern=r"^[A-Z]{3}$", description="Currency of both (ISO 4217).")
+
+
 class ApiSettings(BaseModel):
     """The REST API."""
 
@@ -151,6 +159,7 @@ class Settings(BaseSettings):
     models: ModelSettings = ModelSettings()
     retry: RetrySettings = RetrySettings()
     orchestration: OrchestrationSettings = OrchestrationSettings()
+    batch: BatchSettings = BatchSettings()
     api: ApiSettings = ApiSettings()
 
     @property

@@ -126,7 +126,9 @@ def find_chapters(
         )
         return ChapterOutcome(chapters=chapters if len(chapters) > 1 else ())
 
-    key = step_key("chapters", asset.sha256, {**options.model_dump(mode="json"), "words": transcript_key}, CHAPTERS_VERSION)
+    key = step_key(
+        "chapters", asset.sha256, {**options.model_dump(mode="json"), "words": transcript_key}, CHAPTERS_VERSION
+    )
     return _made_once(ChapterOutcome, asset, CostStep.CHAPTERS, options, key, make)
 
 

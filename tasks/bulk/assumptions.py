@@ -1,4 +1,4 @@
-"""What is taken for granted of sources that nobody has looked into: what those say that are known, or a small sample."""
+"""What is assumed of sources that nobody has looked into: what those say that are known, or a small sample of them."""
 
 import random
 from collections.abc import Callable, Sequence
@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 
 import numpy
 
+from data.domain.assets import SourceFacts
 from data.domain.errors import DailiesError, DataError
-from data.repositories import AssetMeasures
 from tasks.bulk.estimates import Numbers, Work
 
 MOST_SAMPLES = 40
@@ -20,7 +20,8 @@ _MEGAPIXELS = 1920 * 1080 / 1e6
 _BYTES_A_SECOND = 625_000.0
 """Five megabits: HD video as it is handed about."""
 
-ProbeSource = Callable[[str], AssetMeasures]
+ProbeSource = Callable[[str], SourceFacts]
+"""Looks into one source; raises what is wrong with it."""
 
 
 class Candidates:
@@ -55,7 +56,7 @@ class Candidates:
 class Sample:
     """What looking into a few sources found."""
 
-    measures: dict[int, AssetMeasures] = field(default_factory=dict)
+    facts: dict[int, SourceFacts] = field(default_factory=dict)
     """By place."""
     bad: dict[str, DataError] = field(default_factory=dict)
     """Sources that are no video, by address."""
@@ -74,7 +75,7 @@ def take_sample(chosen: Sequence[tuple[int, str]], probe: ProbeSource) -> Sample
             place, source = looks[look]
             error = look.exception()
             if error is None:
-                sample.measures[place] = look.result()
+                sample.facts[place] = look.result()
             elif isinstance(error, DataError):
                 sample.bad[source] = error
             elif not isinstance(error, DailiesError):

@@ -143,10 +143,10 @@ def find_known(
 def _assets(session: Session, wishes: Sequence[ItemWish], looks: Sequence[Look]) -> list[str | None]:
     """Return the asset that each source holds, where that is known."""
     versions = SourceVersionRepository(session).known({wish.source for wish in wishes})
-    uploads = {
-        wish.source.removeprefix(UPLOAD_SCHEME) for wish in wishes if wish.source.startswith(UPLOAD_SCHEME)
+    uploads = {wish.source.removeprefix(UPLOAD_SCHEME) for wish in wishes if wish.source.startswith(UPLOAD_SCHEME)}
+    contents = {
+        UPLOAD_SCHEME + upload: asset_id(sha) for upload, sha in UploadRepository(session).contents(uploads).items()
     }
-    contents = {UPLOAD_SCHEME + upload: asset_id(sha) for upload, sha in UploadRepository(session).contents(uploads).items()}
     found: list[str | None] = []
     for wish, look in zip(wishes, looks, strict=True):
         version = versions.get(wish.source)

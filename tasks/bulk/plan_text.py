@@ -61,7 +61,7 @@ def warnings(
     found = []
     if sample.bad:
         names = "; ".join(f"{source} ({error.code})" for source, error in list(sample.bad.items())[:3])
-        looked = len(sample.bad) + len(sample.measures)
+        looked = len(sample.bad) + len(sample.facts)
         found.append(f"{len(sample.bad)} of {looked} sources that were looked into are no good: {names}.")
     if items.missing.count:
         found.append(f"{_named(items.missing, 'sources')} cannot be found or read.")

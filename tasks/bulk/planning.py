@@ -38,7 +38,6 @@ class Planner:
     """What an encode would be made with now."""
     look_at: LookAt
     probe: ProbeSource
-    """Looks into one source; raises what is wrong with it."""
     capacity: Capacity
     prices: Prices
     now: Callable[[], datetime]
@@ -66,9 +65,9 @@ class Planner:
         """Look into some of the sources that nobody knows, and fill in what is found."""
         sample = take_sample(items.candidates.chosen(), self.probe)
         new = items.new
-        for place, measures in sample.measures.items():
-            new.media_seconds[place] = measures.media_seconds
-            new.megapixels[place] = measures.megapixels
+        for place, facts in sample.facts.items():
+            new.media_seconds[place] = facts.duration_seconds
+            new.megapixels[place] = facts.video.megapixels
         return sample
 
     def _revise(self, batch_id: str, items: NewItems, costing: Costing) -> None:
@@ -90,9 +89,7 @@ class Planner:
             with self.database.session() as session:
                 BatchItemRepository(session).revise(batch_id, revisions)
 
-    def _summed(
-        self, batch: Batch, items: Sorted, sample: Sample, assumed: Assumptions, costing: Costing
-    ) -> BatchPlan:
+    def _summed(self, batch: Batch, items: Sorted, sample: Sample, assumed: Assumptions, costing: Costing) -> BatchPlan:
         options, steps = batch.options, costing.estimates(self.prices)
         counts, unchanged, duplicate = self._counted(batch.id)
         starts_at, finishes_at = self._times(options, costing)

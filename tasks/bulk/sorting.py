@@ -88,7 +88,7 @@ class Sorted:
 
     new: NewItems
     candidates: Candidates
-    """New items whose sources can be looked into and are not known."""
+    """New items with local sources that are not known."""
     missing: Named = field(default_factory=Named)
     """Sources that are not there, or not any more."""
     unreadable_recipes: Named = field(default_factory=Named)
@@ -182,7 +182,7 @@ class Sorter:
         if not recipe.is_rehearsal and known.measures is None:
             if look.is_missing:
                 found.missing.add(wish.source)
-            elif look.size_bytes is not None:
+            elif look.size_bytes is not None and wish.source.startswith("/"):
                 found.candidates.offer(len(found.new), wish.source, look.size_bytes)
         found.new.add(wish, recipe, known, look)
 
