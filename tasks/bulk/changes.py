@@ -4,8 +4,8 @@ A source is known again by its fingerprint, without being read; what it holds is
 published with the same effective recipe, title, programs and models. Everything else is new.
 """
 
+import os
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -28,8 +28,9 @@ from data.repositories import (
     SourceVersionRepository,
     UploadRepository,
 )
+from tasks.providers.fingerprints import fingerprints
+from tasks.providers.sources import SourceLimits
 
-_LOOKERS = 8
 _KEPT_RECIPES = 10_000
 Profile = tuple[tuple[CostStep, str], ...]
 """The steps that a recipe takes, each with what decides its cost."""
@@ -46,7 +47,8 @@ class Look:
     """It is not there, or may not be read."""
 
 
-LookAt = Callable[[str], Look]
+LookAt = Callable[[Sequence[str]], list[Look]]
+"""Looks at sources, many at a time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,13 +98,24 @@ class Known:
 _UNKNOWN = Known()
 
 
-def look_at_all(sources: Sequence[str], look_at: LookAt, pool: ThreadPoolExecutor) -> list[Look]:
-    """Look at many sources, several at a time: a folder may lie on a far server."""
-    parts = [sources[start::_LOOKERS] for start in range(_LOOKERS)]
-    looks: list[Look] = [Look(None)] * len(sources)
-    for start, found in enumerate(pool.map(lambda part: [look_at(source) for source in part], parts)):
-        looks[start::_LOOKERS] = found
-    return looks
+def look_at_sources(sources: Sequence[str], limits: SourceLimits) -> list[Look]:
+    """Look at sources: files one after the other, remote ones several at a time.
+
+    Args:
+        sources: As manifests have been checked for.
+        limits: What may be fetched, and from where.
+    """
+    found = fingerprints(sources, limits)
+    return [_look(source, found[source]) for source in sources]
+
+
+def _look(source: str, found: str | None) -> Look:
+    if not source.startswith("/"):
+        return Look(found)
+    try:
+        return Look(found, os.stat(source).st_size)  # noqa: PTH116 - a third of the time of Path.stat, for each row
+    except OSError:
+        return Look(None, is_missing=True)
 
 
 def find_known(

@@ -5,7 +5,6 @@ A few numbers an item, in arrays: a million items take some fifty megabytes.
 
 from array import array
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from math import nan
 
@@ -16,11 +15,10 @@ from data.domain.batches import PRIORITIES, ItemState, SkipReason
 from data.domain.publications import ToolVersions
 from data.repositories import BatchItemRepository, ItemPlanRepository, ItemWish
 from tasks.bulk.assumptions import Candidates
-from tasks.bulk.changes import Effective, Known, Look, LookAt, Profile, Recipes, find_known, look_at_all
+from tasks.bulk.changes import Effective, Known, Look, LookAt, Profile, Recipes, find_known
 from tasks.bulk.estimates import Work
 
 _AT_ONCE = 2000
-_LOOKERS = 8
 _SHOWN = 3
 
 
@@ -126,9 +124,8 @@ class Sorter:
         """
         found = Sorted(NewItems(), Candidates(batch_id))
         doubtful: list[_Doubtful] = []
-        with ThreadPoolExecutor(_LOOKERS, thread_name_prefix="look") as pool:
-            for wishes in self._chunks(batch_id):
-                self._sort(batch_id, wishes, found, doubtful, pool)
+        for wishes in self._chunks(batch_id):
+            self._sort(batch_id, wishes, found, doubtful)
         unchanged = self._settled(batch_id, doubtful)
         self._skip(batch_id, [(each.wish, each.known) for each in unchanged])
         settled = {each.wish.row for each in unchanged}
@@ -153,11 +150,10 @@ class Sorter:
         wishes: Sequence[ItemWish],
         found: Sorted,
         doubtful: list[_Doubtful],
-        pool: ThreadPoolExecutor,
     ) -> None:
         planned = [(wish, recipe) for wish in wishes if (recipe := self._recipe(wish, found)) is not None]
         looked = [(wish, recipe) for wish, recipe in planned if not recipe.is_rehearsal]
-        looks = look_at_all([wish.source for wish, _ in looked], self.look_at, pool)
+        looks = self.look_at([wish.source for wish, _ in looked])
         with self.database.session() as session:
             known = find_known(session, [w for w, _ in looked], looks, [r for _, r in looked], self.tools)
         about = {wish.row: each for (wish, _), each in zip(looked, zip(known, looks, strict=True), strict=True)}

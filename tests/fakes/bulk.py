@@ -23,11 +23,12 @@ from data.repositories import (
     SourceVersionRepository,
 )
 from data.storage import LocalStore
-from tasks.bulk.changes import Look, Recipes
+from tasks.bulk.changes import Recipes, look_at_sources
 from tasks.bulk.clock import Capacity
 from tasks.bulk.costing import Prices
 from tasks.bulk.intake import Intake
 from tasks.bulk.planning import Planner
+from tasks.providers.fingerprints import fingerprint
 from tasks.providers.sources import SourceLimits, fetch_source
 from tests.data.samples import TOOLS, sample_manifest
 from tests.fakes.manifests import write_manifest
@@ -45,8 +46,8 @@ class BatchHouse:
     """Sources that were probed, in order."""
     facts: dict[str, SourceFacts | Exception] = field(default_factory=dict)
     """What probing a file name finds; a minute of 1080p by default."""
-    capacity: Capacity = Capacity(encode_slots=2, gpu_slots=1)
-    prices: Prices = Prices()
+    capacity: Capacity = field(default_factory=lambda: Capacity(encode_slots=2, gpu_slots=1))
+    prices: Prices = field(default_factory=Prices)
     now: datetime = NOW
     programs: str = "ffmpeg 9"
 
@@ -68,12 +69,16 @@ class BatchHouse:
         return ManifestRules(resolve_recipe=load_recipe, sources=SourceRules(allowed_roots=(self.media,)))
 
     @property
+    def limits(self) -> SourceLimits:
+        return SourceLimits(max_bytes=10**9, allowed_roots=(self.media,))
+
+    @property
     def planner(self) -> Planner:
         return Planner(
             database=self.database,
             recipes=Recipes(load_recipe, lambda recipe: self.programs),
             tools=TOOLS,
-            look_at=self.look_at,
+            look_at=lambda sources: look_at_sources(sources, self.limits),
             probe=self.probe,
             capacity=self.capacity,
             prices=self.prices,
@@ -89,13 +94,12 @@ class BatchHouse:
     def take_in(self, rows: Sequence[dict[str, Any]], batch_id: str = "b1", kind: str = "csv", **options: Any) -> Batch:
         """Register and validate a manifest of such rows."""
         path = write_manifest(self.media, rows, kind)
-        limits = SourceLimits(max_bytes=10**9, allowed_roots=(self.media,))
         self.intake.register(
             batch_id,
             str(path),
             "Monday",
             BatchOptions.model_validate(options),
-            lambda manifest, target: fetch_source(manifest, target, limits),
+            lambda manifest, target: fetch_source(manifest, target, self.limits),
         )
         return self.intake.validate(batch_id, self.rules)
 
@@ -114,22 +118,15 @@ class BatchHouse:
             original_name=Path(source).name,
             facts=source_facts(duration_seconds=20),
         )
-        fingerprint = self.look_at(source).fingerprint
-        assert fingerprint is not None
+        found = fingerprint(source, self.limits)
+        assert found is not None
         with self.database.session() as session:
             AssetRepository(session).record(asset)
-            SourceVersionRepository(session).record(source, fingerprint, asset.id)
+            SourceVersionRepository(session).record(source, found, asset.id)
             PublicationRepository(session).record(sample_manifest(asset, version=version))
             key = work_key(asset.id, recipe.digest(), title, self.programs)
             FulfilmentRepository(session).record(asset.id, key, version)
         return asset
-
-    def look_at(self, source: str) -> Look:
-        try:
-            status = Path(source).stat()
-        except FileNotFoundError:
-            return Look(None, is_missing=True)
-        return Look(f"{status.st_size}-{status.st_mtime_ns}-{status.st_ino}", status.st_size)
 
     def probe(self, source: str) -> SourceFacts:
         self.looked_into.append(source)

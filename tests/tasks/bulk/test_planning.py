@@ -52,7 +52,9 @@ def test_the_second_night_an_unchanged_row_costs_a_look_up(house: BatchHouse) ->
     assert batch.plan is not None
     assert (batch.plan.new, batch.plan.unchanged, batch.plan.wall_seconds) == (0, 3, 0)
     assert house.looked_into == []
-    assert all((item.state, item.reason) == (ItemState.SKIPPED, SkipReason.UNCHANGED) for item in house.items().values())
+    assert all(
+        (item.state, item.reason) == (ItemState.SKIPPED, SkipReason.UNCHANGED) for item in house.items().values()
+    )
     assert all(item.asset_id and item.version == 1 for item in house.items().values())
     assert house.counts().balances
 
