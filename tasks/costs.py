@@ -58,7 +58,7 @@ def _cost(step: CostStep, variant: str, asset: Asset, machine_seconds: float, by
         step=step,
         variant=variant,
         media_seconds=facts.duration_seconds,
-        megapixels=facts.video.width * facts.video.height / 1e6,
+        megapixels=facts.video.megapixels,
         machine_seconds=machine_seconds,
         bytes_in=facts.size_bytes,
         bytes_out=bytes_out,
