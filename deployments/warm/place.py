@@ -16,8 +16,11 @@ if TYPE_CHECKING:
 
 PROTOCOL = "1"
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.realpath(__file__))))
-# Read by the interpreter, the loader or a library once, at its start: a run with other values needs another server.
+# Read by the interpreter, the loader, a library or the settings once, at its start: a run with other values needs
+# another server.
 READ_AT_START = (
+    "HOME",
+    "XDG_CACHE_HOME",
     "DAILIES_",
     "PREFECT_",
     "PYTHON",
