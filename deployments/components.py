@@ -9,7 +9,7 @@ from pathlib import Path
 import httpx
 
 from deployments.children import Command
-from deployments.environment import Addresses
+from deployments.environment import QUERY_SECONDS, Addresses
 from deployments.ports import LOOPBACK
 
 PROJECT = Path(__file__).resolve().parent.parent
@@ -41,10 +41,11 @@ def bootstrap(environment: Mapping[str, str]) -> Command:
 def worker(pool: str, addresses: Addresses, environment: Mapping[str, str]) -> Command:
     """Return a stock process worker of one pool."""
     name = f"{pool}@{platform.node()}"
+    polling = {"PREFECT_WORKER_QUERY_SECONDS": QUERY_SECONDS[pool]} if pool in QUERY_SECONDS else {}
     return Command(
         name=f"{pool}-worker",
         argv=_prefect("worker", "start", "--type", "process", "--pool", pool, "--name", name),
-        environment=environment,
+        environment={**polling, **environment},
         directory=PROJECT,
         ready=lambda started_at: _worker_is_online(addresses.prefect_api_url, pool, name, started_at),
         ready_seconds=120,

@@ -8,7 +8,7 @@ import cv2
 from prefect import task
 from prefect.logging import get_run_logger
 
-from data.database import Database
+from data.database import open_database
 from data.domain.assets import Asset
 from data.domain.errors import CorruptInputError
 from data.domain.keys import artifact_prefix, step_key
@@ -214,7 +214,7 @@ def _made_once(kind: type[Made], asset: Asset, step: str, key: str, make: Callab
         return kind.model_validate_json(store.get_bytes(prefix + _RECORD))
     made = make(prefix)
     store.put_bytes(made.model_dump_json().encode(), prefix + _RECORD)
-    with Database(get_settings().catalogue_url).session() as session:
+    with open_database(get_settings().catalogue_url).session() as session:
         details = made.model_dump(mode="json")
         ArtifactRepository(session).record(asset.id, step, key, prefix=prefix, details=details, job_id=job_id())
     return made

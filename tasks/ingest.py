@@ -6,7 +6,7 @@ from pathlib import Path
 from prefect import task
 from prefect.logging import get_run_logger
 
-from data.database import Database
+from data.database import Database, open_database
 from data.domain.assets import Asset
 from data.domain.errors import InputTooLongError, SourceNotFoundError
 from data.domain.keys import asset_id, source_key
@@ -30,7 +30,8 @@ def ingest_source(source: str) -> Asset:
         source: An absolute path below an allowed root, ``upload:<id>``, or an ``https://`` address.
     """
     settings = get_settings()
-    store, database = open_store(settings.storage_url, **settings.storage_options), Database(settings.catalogue_url)
+    store = open_store(settings.storage_url, **settings.storage_options)
+    database = open_database(settings.catalogue_url)
     with workspace() as scratch, step_progress("ingest") as progress:
         fetched = _fetch(source, scratch / "source", settings, store, database, progress.update)
         asset = _probed(fetched, settings)

@@ -5,7 +5,7 @@ from pathlib import Path
 from prefect import task
 from prefect.logging import get_run_logger
 
-from data.database import Database
+from data.database import open_database
 from data.domain.assets import Asset
 from data.domain.publications import GateReport, GeneratedArtifacts, Package, PublicationManifest
 from data.domain.recipes import Recipe
@@ -52,7 +52,7 @@ def publish_asset(
             progress.update(0.7)
             manifest = release(store, candidate, package, manifest.model_copy(update={"gate": gate}), etag)
             get_run_logger().info("Published asset %s as version %d.", asset.id, version)
-        with Database(settings.catalogue_url).session() as session:
+        with open_database(settings.catalogue_url).session() as session:
             PublicationRepository(session).record(manifest)
     return manifest
 

@@ -55,6 +55,7 @@ def preload() -> tuple[int, float]:
             except Exception:  # whatever a module does when it is imported
                 logger.warning("%s cannot be imported here", name, exc_info=True)
     finish_models()
+    ask_tools()
     # `python -m` takes a module that is there already for a mistake.
     sys.modules.pop("prefect.engine", None)
     gc.collect()
@@ -105,6 +106,24 @@ def finish_models() -> None:
         if not model.__pydantic_complete__:
             # A model with a type that is not there yet stays as it is.
             model.model_rebuild(raise_errors=False)
+
+
+def ask_tools() -> None:
+    """Ask ffmpeg and the others what they can do: 0.1 s here, and in each run otherwise.
+
+    A run asks again when their files have changed. What is missing is left to the run, as in :func:`preload`.
+    """
+    if "tasks.media.tools" not in sys.modules:
+        return
+    from data.domain.errors import ToolMissingError
+    from data.settings import get_settings
+    from tasks.media.tools import find_tools
+
+    media = get_settings().media
+    try:
+        find_tools(media.ffmpeg, media.ffprobe, media.packager)
+    except ToolMissingError as error:
+        logger.warning("%s", error)
 
 
 def _subclasses(parent: type[BaseModel]) -> Iterator[type[BaseModel]]:
