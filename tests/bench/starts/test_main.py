@@ -5,7 +5,8 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import psutil
@@ -15,14 +16,26 @@ ROOT = Path(__file__).resolve().parents[3]
 SMALL = ["--rounds", "1", "--queued", "1,3", "--stock-runs", "1", "--idle-seconds", "1"]
 
 
-def start(home: Path, *arguments: str) -> subprocess.Popen[str]:
-    return subprocess.Popen(
+@pytest.fixture
+def home(state_home: Callable[[str], Path]) -> Path:
+    """Where the benchmark keeps its temporary files."""
+    return state_home("starts")
+
+
+@contextmanager
+def started(home: Path, *arguments: str) -> Iterator[subprocess.Popen[str]]:
+    process = subprocess.Popen(
         [sys.executable, "-m", "tests.bench.starts", *SMALL, *arguments],
         cwd=ROOT,
         env={**os.environ, "TMPDIR": str(home)},
         stdout=subprocess.PIPE,
         text=True,
     )
+    try:
+        yield process
+    finally:
+        process.terminate()
+        process.communicate(timeout=60)
 
 
 def processes_of(home: Path) -> list[psutil.Process]:
@@ -38,11 +51,12 @@ def processes_of(home: Path) -> list[psutil.Process]:
 
 
 @pytest.mark.slow
-def test_the_comparison_comes_to_its_end_and_leaves_nothing(state_home: Callable[[str], Path], tmp_path: Path) -> None:
-    home = state_home("bench")
+@pytest.mark.timeout(900)
+def test_the_comparison_comes_to_its_end_and_leaves_nothing(home: Path, tmp_path: Path) -> None:
     figures = tmp_path / "figures.json"
 
-    output, _ = start(home, "--json", str(figures)).communicate(timeout=280)
+    with started(home, "--json", str(figures)) as comparison:
+        output, _ = comparison.communicate(timeout=880)
 
     measured = json.loads(figures.read_text())
     assert [(burst["kind"], burst["count"]) for burst in measured["bursts"]] == [("warm", 1), ("stock", 1), ("warm", 3)]
@@ -53,15 +67,12 @@ def test_the_comparison_comes_to_its_end_and_leaves_nothing(state_home: Callable
 
 
 @pytest.mark.slow
-def test_a_comparison_that_is_told_to_end_leaves_nothing(
-    state_home: Callable[[str], Path], wait_until: Callable[..., None]
-) -> None:
-    home = state_home("bench")
-    comparison = start(home)
-    wait_until(lambda: list(home.glob("*/dailies-warm-*/*.sock")), 120, "the fork server of the first run")
+def test_a_comparison_that_is_told_to_end_leaves_nothing(home: Path, wait_until: Callable[..., None]) -> None:
+    with started(home) as comparison:
+        wait_until(lambda: list(home.glob("*/log/prefect-server.log")), 120, "the Prefect server to start")
 
-    comparison.send_signal(signal.SIGTERM)
-    comparison.communicate(timeout=60)
+        comparison.send_signal(signal.SIGTERM)
+        comparison.communicate(timeout=60)
 
     assert comparison.returncode == 143
     assert list(home.iterdir()) == []
