@@ -2,17 +2,15 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 
-from sqlalchemy import select
+from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
 
 from data.domain.errors import NotFoundError
-from data.repositories.statements import storable
+from data.repositories.statements import in_chunks, storable
 from data.tables import UploadRow, utc_now
-
-_IDS_AT_ONCE = 1000
 
 
 class UploadState(StrEnum):
@@ -77,15 +75,25 @@ class UploadRepository:
         """
         return _upload(self._row(upload_id))
 
-    def complete_among(self, upload_ids: Iterable[str]) -> frozenset[str]:
-        """Return those of some ids that uploads have which are complete, with a few queries."""
-        ids = [storable(upload_id) for upload_id in upload_ids]
-        complete = select(UploadRow.id).where(UploadRow.state == UploadState.COMPLETE)
-        return frozenset(
-            found
-            for first in range(0, len(ids), _IDS_AT_ONCE)
-            for found in self._session.scalars(complete.where(UploadRow.id.in_(ids[first : first + _IDS_AT_ONCE])))
-        )
+    def older_than(self, age: timedelta, limit: int) -> tuple[Upload, ...]:
+        """Return the oldest uploads of at least that age, complete or not."""
+        query = select(UploadRow).where(UploadRow.created_at < utc_now() - age)
+        rows = self._session.scalars(query.order_by(UploadRow.created_at, UploadRow.id).limit(limit))
+        return tuple(map(_upload, rows))
+
+    def forget(self, upload_id: str) -> None:
+        """Remove the record of an upload whose file is gone."""
+        self._session.execute(delete(UploadRow).where(UploadRow.id == storable(upload_id)))
+
+    def contents(self, upload_ids: Iterable[str]) -> dict[str, str]:
+        """Return the sha256 of those uploads that are complete, by id."""
+        found: dict[str, str] = {}
+        for chunk in in_chunks({storable(each) for each in upload_ids}):
+            query = select(UploadRow.id, UploadRow.sha256).where(
+                UploadRow.id.in_(chunk), UploadRow.state == UploadState.COMPLETE.value
+            )
+            found |= {upload: sha256 for upload, sha256 in self._session.execute(query) if sha256 is not None}
+        return found
 
     def _row(self, upload_id: str) -> UploadRow:
         row = self._session.get(UploadRow, storable(upload_id))
