@@ -12,8 +12,10 @@ from sqlalchemy import (
     ForeignKey,
     ForeignKeyConstraint,
     Index,
+    Integer,
     MetaData,
     String,
+    UniqueConstraint,
 )
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
@@ -181,3 +183,111 @@ class IdempotencyRow(Base):
     response: Mapped[JsonObject | None]
     location: Mapped[str | None]
     created_at: Mapped[datetime] = mapped_column(index=True)
+
+
+class BatchRow(Base):
+    """A manifest that was handed in, and how far it has come."""
+
+    __tablename__ = "batches"
+    __table_args__ = (Index(None, "created_at", "id"),)
+
+    id: Mapped[str] = mapped_column(primary_key=True)
+    name: Mapped[str]
+    manifest_uri: Mapped[str]
+    manifest_key: Mapped[str | None]
+    options: Mapped[JsonObject]
+    state: Mapped[str] = mapped_column(index=True)
+    reason: Mapped[str | None]
+    message: Mapped[str]
+    wish: Mapped[str]
+    rows: Mapped[int]
+    plan: Mapped[JsonObject | None]
+    feed_run_id: Mapped[str | None]
+    retry_of: Mapped[str | None]
+    created_at: Mapped[datetime]
+    started_at: Mapped[datetime | None]
+    ended_at: Mapped[datetime | None]
+    spent: Mapped[float] = mapped_column(Float(53))
+    outputs: Mapped[JsonObject]
+
+
+class BatchItemRow(Base):
+    """One row of a manifest."""
+
+    __tablename__ = "batch_items"
+    __table_args__ = (
+        UniqueConstraint("batch_id", "custom_id"),
+        Index(None, "batch_id", "state", "rank"),
+        Index(None, "run_key"),
+    )
+
+    batch_id: Mapped[str] = mapped_column(ForeignKey("batches.id", ondelete="CASCADE"), primary_key=True)
+    row: Mapped[int] = mapped_column(primary_key=True)
+    custom_id: Mapped[str]
+    source: Mapped[str]
+    prompt: Mapped[str]
+    script: Mapped[str]
+    recipe: Mapped[str]
+    overrides: Mapped[JsonObject]
+    wish_key: Mapped[str]
+    priority: Mapped[str]
+    not_before: Mapped[datetime | None]
+    title: Mapped[str]
+    # "metadata" is SQLAlchemy's own name on a mapped class.
+    details: Mapped[JsonObject] = mapped_column("metadata")
+    state: Mapped[str]
+    reason: Mapped[str | None]
+    rank: Mapped[float] = mapped_column(Float(53))
+    estimated_seconds: Mapped[float] = mapped_column(Float(53))
+    attempt: Mapped[int]
+    run_key: Mapped[str | None]
+    run_id: Mapped[str | None]
+    step: Mapped[str | None]
+    failure_class: Mapped[str | None]
+    code: Mapped[str | None]
+    message: Mapped[str]
+    asset_id: Mapped[str | None]
+    version: Mapped[int | None]
+    cost: Mapped[float] = mapped_column(Float(53))
+    started_at: Mapped[datetime | None]
+    ended_at: Mapped[datetime | None]
+
+
+class SourceVersionRow(Base):
+    """What content an address had when it was last read: an unchanged fingerprint spares reading it again."""
+
+    __tablename__ = "source_versions"
+
+    uri_sha256: Mapped[str] = mapped_column(primary_key=True)  # addresses are longer than an index takes
+    uri: Mapped[str]
+    fingerprint: Mapped[str]
+    asset_id: Mapped[str] = mapped_column(ForeignKey("assets.id", ondelete="CASCADE"), index=True)
+    seen_at: Mapped[datetime]
+
+
+class FulfilmentRow(Base):
+    """That an asset was published with an effective recipe: the same wish again costs a look-up."""
+
+    __tablename__ = "fulfilments"
+
+    asset_id: Mapped[str] = mapped_column(ForeignKey("assets.id", ondelete="CASCADE"), primary_key=True)
+    work_key: Mapped[str] = mapped_column(primary_key=True)
+    version: Mapped[int]
+    recorded_at: Mapped[datetime]
+
+
+class StepCostRow(Base):
+    """What one step took for one asset: what plans learn from."""
+
+    __tablename__ = "step_costs"
+    __table_args__ = (Index(None, "step", "recipe", "recorded_at"),)
+
+    id: Mapped[int] = mapped_column(BigInteger().with_variant(Integer, "sqlite"), primary_key=True, autoincrement=True)
+    step: Mapped[str]
+    recipe: Mapped[str]
+    media_seconds: Mapped[float] = mapped_column(Float(53))
+    megapixels: Mapped[float] = mapped_column(Float(53))
+    machine_seconds: Mapped[float] = mapped_column(Float(53))
+    bytes_in: Mapped[int] = mapped_column(BigInteger)
+    bytes_out: Mapped[int] = mapped_column(BigInteger)
+    recorded_at: Mapped[datetime] = mapped_column(index=True)

@@ -270,6 +270,8 @@ class BatchItem(DomainModel):
     script: str = ""
     recipe: str
     overrides: Mapping[str, Any] = Field(default_factory=dict)
+    wish_key: str = ""
+    """Digest of what the row asks for (source, recipe, overrides, title): equal ones are duplicates."""
     priority: Priority = "default"
     not_before: datetime | None = None
     title: str = ""

@@ -22,7 +22,7 @@ class AtEnd(StrEnum):
 
 
 class NightWindow(DomainModel):
-    """A daily span of time, such as 22:00–06:00 in Europe/Berlin; it may cross midnight. Equal ends mean the whole day."""
+    """A daily span of time, such as 22:00–06:00 in Europe/Berlin; it may cross midnight. Equal ends: the whole day."""
 
     opens: time
     closes: time
@@ -71,7 +71,7 @@ class NightWindow(DomainModel):
         return None if self.opens == self.closes else self._next(self.closes, self.next_opening(now))
 
     def _next(self, clock: time, after: datetime) -> datetime:
-        """Return the next moment after ``after`` at which clocks there show ``clock``; where a change to summer time skips it, the moment of the change plus the rest."""
+        """Return the next moment at which clocks there show that; one that summer time skips is taken as it falls."""
         zone = ZoneInfo(self.time_zone)
         local = after.astimezone(zone)
         for days in range(3):

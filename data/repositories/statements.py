@@ -22,6 +22,13 @@ def insert_once(session: Session, table: type[Base], values: Mapping[str, Any]) 
     return session.execute(statement.returning(literal_column("1"))).first() is not None
 
 
+def upsert(session: Session, table: type[Base], key: Mapping[str, Any], values: Mapping[str, Any]) -> None:
+    """Insert a row, or change the one with the same primary key, also when two try at the same time."""
+    insert = postgresql.insert if session.get_bind().dialect.name == "postgresql" else sqlite.insert
+    statement = insert(table.__table__).values(**key, **values)  # type: ignore[arg-type]
+    session.execute(statement.on_conflict_do_update(index_elements=list(key), set_=dict(values)))
+
+
 def storable(text: str) -> str:
     """Return a text from outside as a database can hold it: no NUL, no half characters of broken file names."""
     return text.replace("\0", "").encode("utf-8", "replace").decode()

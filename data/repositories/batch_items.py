@@ -1,0 +1,309 @@
+"""Items of batches within one unit of work: fed in order, and ended exactly once.
+
+Whoever works on an item names the run key under which it was fed: a run that was given up on and still lives changes
+nothing.
+"""
+
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import bindparam, delete, func, insert, or_, select, update
+from sqlalchemy.orm import Session
+
+from data.domain.batches import ENDED_ITEMS, IN_FLIGHT_ITEMS, PRIORITIES, BatchItem, ItemCounts, ItemState
+from data.repositories.statements import storable
+from data.tables import BatchItemRow, BatchRow, utc_now
+
+_CHUNK_ROWS = 1000
+_PRIORITY_SPAN = 1e9
+"""More seconds of estimated work than any item has, so that priority comes before length."""
+_DEFAULTS: dict[str, Any] = {
+    "source": "",
+    "prompt": "",
+    "script": "",
+    "overrides": {},
+    "wish_key": "",
+    "priority": "default",
+    "not_before": None,
+    "title": "",
+    "metadata": {},
+    "state": ItemState.PENDING.value,
+    "reason": None,
+    "estimated_seconds": 0.0,
+    "attempt": 0,
+    "step": None,
+    "failure_class": None,
+    "code": None,
+    "message": "",
+    "asset_id": None,
+    "version": None,
+    "cost": 0.0,
+    "ended_at": None,
+}
+"""What a row of a manifest need not say; the other columns start empty."""
+
+
+@dataclass(frozen=True, slots=True)
+class ItemRun:
+    """A run that items were handed to."""
+
+    run_key: str
+    run_id: str | None
+    rows: tuple[int, ...]
+
+
+def rank(priority: str, estimated_seconds: float) -> float:
+    """Return where an item stands in the order of feeding, lowest first: by priority, then longest first."""
+    return PRIORITIES.index(priority) * _PRIORITY_SPAN - estimated_seconds
+
+
+class BatchItemRepository:
+    """Items within one unit of work."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+
+    def add(self, batch_id: str, rows: Iterable[Mapping[str, Any]]) -> int:
+        """Insert rows of a manifest and return how many.
+
+        Args:
+            batch_id: Their batch.
+            rows: ``row``, ``custom_id``, ``recipe``, and any other field of :class:`BatchItem` that is known.
+        """
+        values = [_insertable(batch_id, row) for row in rows]
+        for start in range(0, len(values), _CHUNK_ROWS):
+            self._session.execute(insert(BatchItemRow.__table__), values[start : start + _CHUNK_ROWS])  # type: ignore[arg-type]
+        return len(values)
+
+    def drop(self, batch_id: str) -> None:
+        """Remove all items of a batch: its validation begins anew."""
+        self._session.execute(delete(BatchItemRow).where(BatchItemRow.batch_id == batch_id))
+
+    def revise(self, batch_id: str, revisions: Sequence[Mapping[str, Any]]) -> None:
+        """Change planned fields of pending items, by row.
+
+        Args:
+            batch_id: Their batch.
+            revisions: ``row`` and ``estimated_seconds``, ``priority`` (for the order), ``state``, ``reason``,
+                ``asset_id``, ``version``: all of them, in each.
+        """
+        if not revisions:
+            return
+        table = BatchItemRow.__table__
+        statement = (
+            update(BatchItemRow)
+            .where(table.c.batch_id == batch_id, table.c.row == bindparam("of_row"))
+            .where(table.c.state == ItemState.PENDING.value)
+            .values(
+                estimated_seconds=bindparam("new_estimate"),
+                rank=bindparam("new_rank"),
+                state=bindparam("new_state"),
+                reason=bindparam("new_reason"),
+                asset_id=bindparam("new_asset"),
+                version=bindparam("new_version"),
+                ended_at=bindparam("new_end"),
+            )
+        )
+        now = utc_now()
+        parameters = [
+            {
+                "of_row": each["row"],
+                "new_estimate": each["estimated_seconds"],
+                "new_rank": rank(each["priority"], each["estimated_seconds"]),
+                "new_state": ItemState(each["state"]).value,
+                "new_reason": each["reason"],
+                "new_asset": each["asset_id"],
+                "new_version": each["version"],
+                "new_end": now if ItemState(each["state"]) in ENDED_ITEMS else None,
+            }
+            for each in revisions
+        ]
+        self._session.connection().execute(statement, parameters)
+
+    def counts(self, batch_id: str) -> ItemCounts:
+        """Return how many items are in each state."""
+        by_state = (
+            select(BatchItemRow.state, func.count())
+            .where(BatchItemRow.batch_id == batch_id)
+            .group_by(BatchItemRow.state)
+        )
+        rows = self._session.scalar(select(BatchRow.rows).where(BatchRow.id == batch_id)) or 0
+        return ItemCounts.of(rows, dict(self._session.execute(by_state).tuples().all()))
+
+    def page(
+        self, batch_id: str, *, states: Collection[ItemState] = (), after_row: int = 0, limit: int = 200
+    ) -> tuple[BatchItem, ...]:
+        """Return items in the order of the manifest, those after a row."""
+        query = (
+            select(BatchItemRow)
+            .where(BatchItemRow.batch_id == storable(batch_id), BatchItemRow.row > after_row)
+            .order_by(BatchItemRow.row)
+            .limit(limit)
+        )
+        if states:
+            query = query.where(BatchItemRow.state.in_([state.value for state in states]))
+        return tuple(_item(row) for row in self._session.scalars(query))
+
+    def all(self, batch_id: str, states: Collection[ItemState] = ()) -> Iterator[BatchItem]:
+        """Give all items in the order of the manifest, a thousand at a time in memory."""
+        after = 0
+        while items := self.page(batch_id, states=states, after_row=after, limit=_CHUNK_ROWS):
+            yield from items
+            after = items[-1].row
+            self._session.expunge_all()
+
+    def get(self, batch_id: str, row: int) -> BatchItem | None:
+        """Return one item, or ``None``."""
+        found = self._session.get(BatchItemRow, (storable(batch_id), row), populate_existing=True)
+        return None if found is None else _item(found)
+
+    def of_run(self, run_key: str) -> tuple[BatchItem, ...]:
+        """Return the items that a run was made for, in the order of feeding."""
+        query = (
+            select(BatchItemRow).where(BatchItemRow.run_key == run_key).order_by(BatchItemRow.rank, BatchItemRow.row)
+        )
+        return tuple(_item(row) for row in self._session.scalars(query))
+
+    def next_pending(self, batch_id: str, now: datetime, limit: int) -> tuple[BatchItem, ...]:
+        """Return the items to feed next: by priority, then the longest first, then as in the manifest."""
+        query = (
+            select(BatchItemRow)
+            .where(BatchItemRow.batch_id == batch_id, BatchItemRow.state == ItemState.PENDING.value)
+            .where(or_(BatchItemRow.not_before.is_(None), BatchItemRow.not_before <= now))
+            .order_by(BatchItemRow.rank, BatchItemRow.row)
+            .limit(limit)
+        )
+        return tuple(_item(row) for row in self._session.scalars(query))
+
+    def next_due(self, batch_id: str) -> datetime | None:
+        """Return the earliest ``not_before`` of the pending items; ``None`` when none has one."""
+        query = select(func.min(BatchItemRow.not_before)).where(
+            BatchItemRow.batch_id == batch_id, BatchItemRow.state == ItemState.PENDING.value
+        )
+        return self._session.scalar(query)
+
+    def claim(self, batch_id: str, rows: Collection[int], run_key: str) -> tuple[int, ...]:
+        """Bind pending items to a run that is about to be made; return the rows that were still pending."""
+        statement = (
+            update(BatchItemRow)
+            .where(BatchItemRow.batch_id == batch_id, BatchItemRow.row.in_(rows))
+            .where(BatchItemRow.state == ItemState.PENDING.value)
+            .values(state=ItemState.FEEDING.value, run_key=run_key, attempt=BatchItemRow.attempt + 1, run_id=None)
+            .returning(BatchItemRow.row)
+        )
+        return tuple(self._session.scalars(statement))
+
+    def submitted(self, run_key: str, run_id: str) -> None:
+        """Note that the run exists; its items may have begun already."""
+        mine = BatchItemRow.run_key == run_key
+        self._session.execute(update(BatchItemRow).where(mine).values(run_id=run_id))
+        fed = mine & (BatchItemRow.state == ItemState.FEEDING.value)
+        self._session.execute(update(BatchItemRow).where(fed).values(state=ItemState.QUEUED.value))
+
+    def runs_in_flight(self, batch_id: str) -> tuple[ItemRun, ...]:
+        """Return the runs that have items which have not ended."""
+        query = (
+            select(BatchItemRow.run_key, BatchItemRow.run_id, BatchItemRow.row)
+            .where(BatchItemRow.batch_id == batch_id, BatchItemRow.state.in_([each.value for each in IN_FLIGHT_ITEMS]))
+            .order_by(BatchItemRow.row)
+        )
+        runs: dict[str, tuple[str | None, list[int]]] = {}
+        for key, run_id, row in self._session.execute(query):
+            runs.setdefault(key, (run_id, []))[1].append(row)
+        return tuple(ItemRun(key, run_id, tuple(rows)) for key, (run_id, rows) in runs.items())
+
+    def start(self, batch_id: str, row: int, run_key: str, step: str) -> bool:
+        """Note that an item's run has come to it, or to its next step; ``False`` when it is not to be worked on."""
+        now = utc_now()
+        statement = (
+            update(BatchItemRow)
+            .where(*_in_hand(batch_id, row, run_key))
+            .values(state=ItemState.RUNNING.value, step=step, started_at=func.coalesce(BatchItemRow.started_at, now))
+        )
+        return self._session.scalars(statement.returning(BatchItemRow.row)).first() is not None
+
+    def finish(self, batch_id: str, row: int, run_key: str, state: ItemState, **outcome: Any) -> bool:
+        """End an item, once; ``False`` when it has ended or was taken away from this run.
+
+        Args:
+            batch_id: Its batch.
+            row: Its row.
+            run_key: The run that worked on it.
+            state: Where it ended.
+            outcome: ``reason``, ``asset_id``, ``version``, ``cost``, ``failure_class``, ``code``, ``message``,
+                ``step``.
+        """
+        if "message" in outcome:
+            outcome["message"] = storable(outcome["message"])
+        statement = (
+            update(BatchItemRow)
+            .where(*_in_hand(batch_id, row, run_key))
+            .values(state=state.value, ended_at=utc_now(), **outcome)
+        )
+        return self._session.scalars(statement.returning(BatchItemRow.row)).first() is not None
+
+    def release(self, run_key: str, rows: Collection[int] | None = None) -> int:
+        """Give items of a run that is gone back to be fed again; return how many."""
+        statement = (
+            update(BatchItemRow)
+            .where(BatchItemRow.run_key == run_key, BatchItemRow.state.in_([each.value for each in IN_FLIGHT_ITEMS]))
+            .values(state=ItemState.PENDING.value, run_key=None, run_id=None, step=None)
+            .returning(BatchItemRow.row)
+        )
+        if rows is not None:
+            statement = statement.where(BatchItemRow.row.in_(rows))
+        return len(self._session.scalars(statement).all())
+
+    def cancel_pending(self, batch_id: str, reason: str, *, spare: Collection[str] = ()) -> int:
+        """Cancel what was not fed, but for some priorities; return how many."""
+        statement = (
+            update(BatchItemRow)
+            .where(BatchItemRow.batch_id == batch_id, BatchItemRow.state == ItemState.PENDING.value)
+            .where(BatchItemRow.priority.not_in(spare))
+            .values(state=ItemState.CANCELLED.value, reason=reason, ended_at=utc_now())
+            .returning(BatchItemRow.row)
+        )
+        return len(self._session.scalars(statement).all())
+
+    def last_ended(self, batch_id: str, limit: int) -> tuple[tuple[ItemState, str | None], ...]:
+        """Return state and code of the items that a run worked on, the latest ended first."""
+        query = (
+            select(BatchItemRow.state, BatchItemRow.code)
+            .where(BatchItemRow.batch_id == batch_id, BatchItemRow.run_key.is_not(None))
+            .where(BatchItemRow.state.in_([each.value for each in ENDED_ITEMS]))
+            .order_by(BatchItemRow.ended_at.desc(), BatchItemRow.row.desc())
+            .limit(limit)
+        )
+        return tuple((ItemState(state), code) for state, code in self._session.execute(query))
+
+    def failures(self, batch_id: str) -> dict[tuple[str, str], int]:
+        """Return how many items failed, by (failure class, code)."""
+        query = (
+            select(BatchItemRow.failure_class, BatchItemRow.code, func.count())
+            .where(BatchItemRow.batch_id == batch_id, BatchItemRow.state == ItemState.FAILED.value)
+            .group_by(BatchItemRow.failure_class, BatchItemRow.code)
+        )
+        return {(kind or "", code or ""): count for kind, code, count in self._session.execute(query)}
+
+
+def _in_hand(batch_id: str, row: int, run_key: str) -> tuple[Any, ...]:
+    in_flight = [each.value for each in IN_FLIGHT_ITEMS]
+    return (
+        BatchItemRow.batch_id == batch_id,
+        BatchItemRow.row == row,
+        BatchItemRow.run_key == run_key,
+        BatchItemRow.state.in_(in_flight),
+    )
+
+
+def _insertable(batch_id: str, row: Mapping[str, Any]) -> dict[str, Any]:
+    values = {**_DEFAULTS, **row, "batch_id": batch_id}
+    values["rank"] = rank(values["priority"], values["estimated_seconds"])
+    return values
+
+
+def _item(row: BatchItemRow) -> BatchItem:
+    names = BatchItem.model_fields.keys() - {"metadata"}
+    return BatchItem.model_validate({**{name: getattr(row, name) for name in names}, "metadata": row.details})

@@ -1,0 +1,127 @@
+"""What the past is good for: unchanged sources are known again, done work is found, and plans learn what steps take."""
+
+import hashlib
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
+from itertools import islice
+from typing import Any, TypeVar
+
+from sqlalchemy import select, tuple_
+from sqlalchemy.orm import Session
+
+from data.repositories.statements import storable, upsert
+from data.tables import FulfilmentRow, PublicationRow, SourceVersionRow, StepCostRow, utc_now
+
+_CHUNK = 400
+"""SQLite takes so many values in one statement, whatever its version."""
+
+Value = TypeVar("Value")
+
+
+@dataclass(frozen=True, slots=True)
+class SourceVersion:
+    """What content an address had when it was last read."""
+
+    uri: str
+    fingerprint: str
+    asset_id: str
+
+
+class SourceVersionRepository:
+    """Source versions within one unit of work."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+
+    def record(self, uri: str, fingerprint: str, asset_id: str) -> None:
+        """Note what an address holds now."""
+        values = {"uri": storable(uri), "fingerprint": fingerprint, "asset_id": asset_id, "seen_at": utc_now()}
+        upsert(self._session, SourceVersionRow, {"uri_sha256": _digest(uri)}, values)
+
+    def known(self, uris: Collection[str]) -> dict[str, SourceVersion]:
+        """Return what is known of the given addresses."""
+        found: dict[str, SourceVersion] = {}
+        for chunk in _chunks({_digest(uri): uri for uri in uris}.items()):
+            asked = dict(chunk)
+            query = select(SourceVersionRow.uri_sha256, SourceVersionRow.fingerprint, SourceVersionRow.asset_id).where(
+                SourceVersionRow.uri_sha256.in_(asked)
+            )
+            for digest, fingerprint, asset_id in self._session.execute(query):
+                found[asked[digest]] = SourceVersion(asked[digest], fingerprint, asset_id)
+        return found
+
+
+class FulfilmentRepository:
+    """Fulfilments within one unit of work."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+
+    def record(self, asset_id: str, work_key: str, version: int) -> None:
+        """Note that an asset was published with an effective recipe."""
+        key = {"asset_id": asset_id, "work_key": work_key}
+        upsert(self._session, FulfilmentRow, key, {"version": version, "recorded_at": utc_now()})
+
+    def fulfilled(self, wishes: Iterable[tuple[str, str]]) -> dict[tuple[str, str], int]:
+        """Return which (asset, work key) pairs are published now, with the version; a retracted one is not."""
+        found: dict[tuple[str, str], int] = {}
+        for chunk in _chunks(set(wishes)):
+            query = (
+                select(FulfilmentRow.asset_id, FulfilmentRow.work_key, FulfilmentRow.version)
+                .join(
+                    PublicationRow,
+                    (PublicationRow.asset_id == FulfilmentRow.asset_id)
+                    & (PublicationRow.version == FulfilmentRow.version),
+                )
+                .where(tuple_(FulfilmentRow.asset_id, FulfilmentRow.work_key).in_(chunk))
+                .where(PublicationRow.retracted_at.is_(None))
+            )
+            found |= {(asset, key): version for asset, key, version in self._session.execute(query)}
+        return found
+
+
+@dataclass(frozen=True, slots=True)
+class StepCost:
+    """What one step took for one asset."""
+
+    step: str
+    recipe: str
+    media_seconds: float
+    megapixels: float
+    """Of one frame of the source."""
+    machine_seconds: float
+    bytes_in: int
+    bytes_out: int
+
+
+class StepCostRepository:
+    """Step costs within one unit of work."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+
+    def record(self, cost: StepCost) -> None:
+        """Note what a step took."""
+        values: Mapping[str, Any] = {name: getattr(cost, name) for name in StepCost.__slots__}
+        self._session.add(StepCostRow(**values, recorded_at=utc_now()))
+
+    def recent(self, step: str, recipe: str, limit: int = 200) -> tuple[StepCost, ...]:
+        """Return the latest costs of a step with a recipe."""
+        query = (
+            select(StepCostRow)
+            .where(StepCostRow.step == step, StepCostRow.recipe == recipe)
+            .order_by(StepCostRow.recorded_at.desc())
+            .limit(limit)
+        )
+        names = StepCost.__slots__
+        return tuple(StepCost(**{name: getattr(row, name) for name in names}) for row in self._session.scalars(query))
+
+
+def _digest(uri: str) -> str:
+    return hashlib.sha256(uri.encode("utf-8", "surrogateescape")).hexdigest()
+
+
+def _chunks(values: Iterable[Value]) -> Iterable[list[Value]]:
+    rest = iter(values)
+    while chunk := list(islice(rest, _CHUNK)):
+        yield chunk
