@@ -1,8 +1,8 @@
 """What a batch came to, as facts: everything that the morning report says, and nothing that it looks like.
 
-Whoever writes a report (HTML, Markdown, a message) needs only :class:`NightFacts`. Most of it is added up from the items
-by ``tasks.reporting.ledger``; what items do not know (pauses, the canary, time by step) is optional, and a report says
-nothing about what it was not told.
+Whoever writes a report (HTML, Markdown, a message) needs only :class:`NightFacts`. Most of it is added up from the
+items by ``tasks.reporting.ledger``; what items do not know (pauses, the canary, time by step) is optional, and a report
+says nothing about what it was not told.
 """
 
 from collections.abc import Mapping
@@ -124,8 +124,6 @@ class NightFacts(DomainModel):
     """Slowest first."""
     media_seconds: float = 0.0
     """Playing time of all that was published."""
-    machine_seconds: float = 0.0
-    """Wall time of all items that were worked on, added up."""
     retried: int = 0
     """Items that needed more than one attempt, whatever they came to."""
     steps: tuple[StepActual, ...] = ()

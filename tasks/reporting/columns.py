@@ -1,12 +1,12 @@
 """The columns that a results manifest adds to the input's own: their names, types and meaning, in one place.
 
-The input's columns come first, in their order and unchanged; ours follow and all begin with ``dailies_``. (Input columns
-of exactly these names, as a results manifest that is handed in again has them, give way to ours.)
+The input's columns come first, in their order and unchanged; ours follow and all begin with ``dailies_``. (Input
+columns of exactly these names, as a results manifest that is handed in again has them, give way to ours.)
 
 In the CSV, times are RFC 3339 in UTC, what is not known is empty, and our *text* columns are safe to open in a
-spreadsheet: a text that begins with ``=``, ``+``, ``-``, ``@``, a tab or a line break gets an apostrophe in front, because
-titles of files and messages of servers are foreign text that a spreadsheet would run as a formula. The Parquet file holds
-every text as it is. The input's own columns are as they were handed in, in both.
+spreadsheet: a text that begins with ``=``, ``+``, ``-``, ``@``, a tab or a line break gets an apostrophe in front,
+because titles of files and messages of servers are foreign text that a spreadsheet would run as a formula. The Parquet
+file holds every text as it is. The input's own columns are in both as they were handed in: rows are joined by them.
 """
 
 from dataclasses import dataclass
@@ -66,7 +66,9 @@ COLUMNS = (
 )
 """In the order of the file."""
 
-SCHEMA = pa.schema([pa.field(PREFIX + column.name, column.type, metadata={"meaning": column.meaning}) for column in COLUMNS])
+SCHEMA = pa.schema(
+    [pa.field(PREFIX + column.name, column.type, metadata={"meaning": column.meaning}) for column in COLUMNS]
+)
 """Our columns as Parquet has them; each field carries its meaning."""
 
 TEXT_COLUMNS = tuple(field.name for field in SCHEMA if field.type == TEXT)

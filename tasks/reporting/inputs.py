@@ -7,7 +7,7 @@ with its types, the cells of a CSV row with the input's own delimiter.
 
 import csv
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
 from pathlib import Path
 from typing import Any, Literal, Protocol
@@ -23,10 +23,8 @@ _DELIMITERS = ",;\t|"
 class InputManifest(Protocol):
     """A manifest in a local file. Opens it for each call and keeps nothing open."""
 
-    @property
-    def columns(self) -> tuple[str, ...]:
-        """The input's columns in their order."""
-        ...
+    columns: tuple[str, ...]
+    """The input's columns in their order."""
 
     def chunks(self) -> Iterator[pd.DataFrame]:
         """Iterate over the rows, a few thousand at a time; text as text, nothing interpreted."""
@@ -44,7 +42,9 @@ class InputManifest(Protocol):
 
 def open_input(path: Path, kind: ManifestFormat) -> InputManifest:
     """Return a manifest that lies in a local file."""
-    return {"csv": CsvInput, "jsonl": JsonlInput, "parquet": ParquetInput}[kind](path)
+    kinds: dict[ManifestFormat, Callable[[Path], InputManifest]]
+    kinds = {"csv": CsvInput, "jsonl": JsonlInput, "parquet": ParquetInput}
+    return kinds[kind](path)
 
 
 class CsvInput:

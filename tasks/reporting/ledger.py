@@ -1,11 +1,10 @@
 """Adds up a batch's results, chunk by chunk, into the facts of the morning report."""
 
-import heapq
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, cast
 
 import pandas as pd
 
@@ -23,13 +22,18 @@ from data.domain.nights import (
 )
 from tasks.reporting.columns import PREFIX
 
-EXAMPLES = 5
+EXAMPLES = 3
 """Items shown for each kind of failure."""
+MESSAGE_LIMIT = 400
+"""Most characters of a message in a report; the results have it whole."""
 SLOWEST = 10
 MAX_SPANS = 96
 """Most spans in a throughput, so that each is wide enough to be seen."""
 _TICK_SECONDS = 10
 _SPAN_SECONDS = (10, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14_400, 28_800, 86_400)
+
+
+_TIMED = ("row", "custom_id", "source", "state", "wall_seconds", "duration_seconds", "asset_id", "attempts")
 
 
 @dataclass
@@ -57,17 +61,16 @@ class NightLedger:
         self._reasons: dict[str, Counter[str]] = {ItemState.SKIPPED: Counter(), ItemState.CANCELLED: Counter()}
         self._groups: dict[str, dict[tuple[str, str], _Group]] = {ItemState.FAILED: {}, ItemState.REJECTED: {}}
         self._ticks: dict[int, _Tick] = {}
-        self._slowest: list[tuple[float, int, ItemTime]] = []
+        self._slowest: list[ItemTime] = []
         self._media_seconds = 0.0
-        self._machine_seconds = 0.0
         self._retried = 0
 
     def add(self, results: pd.DataFrame) -> None:
         """Add a chunk, as :func:`tasks.reporting.results.results_frame` gives it, ascending by row."""
         items = results.rename(columns=lambda name: name.removeprefix(PREFIX))
-        self._states.update(items["state"].value_counts().to_dict())
+        self._states.update(_counted(items["state"]))
         for state, reasons in self._reasons.items():
-            reasons.update(items.loc[items["state"] == state, "reason"].fillna("").value_counts().to_dict())
+            reasons.update(_counted(items.loc[items["state"] == state, "reason"].fillna("")))
         for state, groups in self._groups.items():
             _add_groups(groups, items[items["state"] == state])
         worked = items[items["state"].isin([ItemState.SUCCEEDED, ItemState.FAILED]) & items["wall_seconds"].notna()]
@@ -79,7 +82,6 @@ class NightLedger:
             return
         published = worked["state"] == ItemState.SUCCEEDED
         media = worked["duration_seconds"].astype("float64").fillna(0.0).where(published, 0.0)
-        self._machine_seconds += float(worked["wall_seconds"].sum())
         self._media_seconds += float(media.sum())
         seconds = worked["ended_at"].astype("datetime64[ms, UTC]").astype("int64") // 1000
         sums = (
@@ -92,9 +94,8 @@ class NightLedger:
             tick.published += int(good)
             tick.failed += int(bad)
             tick.media_seconds += float(playing)
-        for item in worked.nlargest(SLOWEST, "wall_seconds").to_dict("records"):
-            self._slowest.append((-item["wall_seconds"], item["row"], _item_time(item)))
-        self._slowest = heapq.nsmallest(SLOWEST, self._slowest, key=lambda entry: entry[:2])
+        self._slowest += [_item_time(each) for each in _tuples(worked.nlargest(SLOWEST, "wall_seconds"), *_TIMED)]
+        self._slowest = sorted(self._slowest, key=lambda item: (-item.wall_seconds, item.row))[:SLOWEST]
 
     def facts(
         self,
@@ -126,9 +127,8 @@ class NightLedger:
             failures=_ranked(self._groups[ItemState.FAILED]),
             rejects=_ranked(self._groups[ItemState.REJECTED]),
             throughput=_spans(self._ticks),
-            slowest=tuple(entry[2] for entry in self._slowest),
+            slowest=tuple(self._slowest),
             media_seconds=self._media_seconds,
-            machine_seconds=self._machine_seconds,
             retried=self._retried,
             steps=tuple(steps),
             pauses=tuple(pauses),
@@ -140,15 +140,15 @@ class NightLedger:
 
 def _add_groups(groups: dict[tuple[str, str], _Group], items: pd.DataFrame) -> None:
     """Add items that ended badly to the groups of their kind."""
-    for (failure_class, code), members in items.fillna({"failure_class": "", "code": ""}).groupby(
-        ["failure_class", "code"]
-    ):
-        group = groups.setdefault((failure_class, code), _Group())
+    kinds = [items["failure_class"].fillna(""), items["code"].fillna("")]
+    for kind, members in items.groupby(kinds):
+        group = groups.setdefault(cast("tuple[str, str]", kind), _Group())
         group.count += len(members)
-        group.steps.update(members["step"].dropna().value_counts().to_dict())
-        for item in members.head(EXAMPLES - len(group.examples)).fillna({"source": "", "message": ""}).to_dict("records"):
-            example = {name: item[name] for name in ("row", "custom_id", "source", "message")}
-            group.examples.append(ItemExample(**example))
+        group.steps.update(_counted(members["step"].dropna()))
+        wanted = members.head(EXAMPLES - len(group.examples))
+        for row, custom_id, source, message in _tuples(wanted, "row", "custom_id", "source", "message"):
+            text = (message or "")[:MESSAGE_LIMIT]
+            group.examples.append(ItemExample(row=row, custom_id=custom_id, source=source or "", message=text))
 
 
 def _ranked(groups: dict[tuple[str, str], _Group]) -> tuple[FailureGroup, ...]:
@@ -164,17 +164,27 @@ def _ranked(groups: dict[tuple[str, str], _Group]) -> tuple[FailureGroup, ...]:
     )
 
 
-def _item_time(item: dict[str, Any]) -> ItemTime:
-    known = {name: None if pd.isna(value) else value for name, value in item.items()}
+def _counted(column: "pd.Series[Any]") -> dict[str, int]:
+    return {str(value): int(count) for value, count in column.value_counts().items()}
+
+
+def _tuples(items: pd.DataFrame, *names: str) -> Iterator[tuple[Any, ...]]:
+    """Iterate over the given columns of the rows; what is missing is ``None``."""
+    for values in items[list(names)].itertuples(index=False, name=None):
+        yield tuple(None if pd.isna(value) else value for value in values)
+
+
+def _item_time(values: tuple[Any, ...]) -> ItemTime:
+    row, custom_id, source, state, wall_seconds, media_seconds, asset_id, attempts = values
     return ItemTime(
-        row=known["row"],
-        custom_id=known["custom_id"],
-        source=known["source"] or "",
-        state=known["state"],
-        wall_seconds=known["wall_seconds"],
-        media_seconds=known["duration_seconds"],
-        asset_id=known["asset_id"],
-        attempts=known["attempts"],
+        row=row,
+        custom_id=custom_id,
+        source=source or "",
+        state=state,
+        wall_seconds=wall_seconds,
+        media_seconds=media_seconds,
+        asset_id=asset_id,
+        attempts=attempts,
     )
 
 

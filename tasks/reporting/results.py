@@ -1,8 +1,8 @@
 """The results manifest: the rows that were handed in, in their own columns, with what became of each.
 
-    results_frame   items and publications → our columns
-    joined          rows of the input + our columns
-    ResultsWriter   chunks of that → one Parquet file and one CSV file, side by side
+results_frame   items and publications → our columns
+joined          rows of the input + our columns
+ResultsWriter   chunks of that → one Parquet file and one CSV file, side by side
 """
 
 import json
@@ -15,7 +15,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from data.domain.batches import BatchItem
+from data.domain.batches import BatchItem, ItemState
 from data.domain.publications import PublicationManifest
 from tasks.reporting.columns import MOMENT, PREFIX, SCHEMA, TEXT_COLUMNS
 
@@ -39,11 +39,11 @@ def results_frame(items: Iterable[BatchItem], publications: Publications) -> pd.
     """
     records = [_record(item, publications.get((item.asset_id or "", item.version or 0))) for item in items]
     table = pa.Table.from_pylist([{PREFIX + name: value for name, value in each.items()} for each in records], SCHEMA)
-    return table.to_pandas(types_mapper=pd.ArrowDtype)
+    frame: pd.DataFrame = table.to_pandas(types_mapper=pd.ArrowDtype)
+    return frame
 
 
 def _record(item: BatchItem, publication: PublicationManifest | None) -> dict[str, Any]:
-    ran = item.started_at is not None and item.ended_at is not None
     return {
         "row": item.row,
         "custom_id": item.custom_id,
@@ -51,14 +51,14 @@ def _record(item: BatchItem, publication: PublicationManifest | None) -> dict[st
         "recipe": item.recipe,
         "state": item.state.value,
         "reason": item.reason,
-        "step": item.step,
+        "step": item.step if item.state in (ItemState.FAILED, ItemState.CANCELLED) else None,
         "failure_class": item.failure_class,
         "code": item.code,
         "message": item.message or None,
         "attempts": item.attempt,
         "started_at": item.started_at,
         "ended_at": item.ended_at,
-        "wall_seconds": (item.ended_at - item.started_at).total_seconds() if ran else None,
+        "wall_seconds": _wall_seconds(item),
         "cost": item.cost,
         "run_id": item.run_id,
         "asset_id": item.asset_id,
@@ -66,6 +66,12 @@ def _record(item: BatchItem, publication: PublicationManifest | None) -> dict[st
         "title": item.title or None,
         **(_published(publication) if publication else {}),
     }
+
+
+def _wall_seconds(item: BatchItem) -> float | None:
+    if item.started_at is None or item.ended_at is None:
+        return None
+    return (item.ended_at - item.started_at).total_seconds()
 
 
 def _published(manifest: PublicationManifest) -> dict[str, Any]:
@@ -96,7 +102,7 @@ def joined(inputs: pd.DataFrame, results: pd.DataFrame, first_row: int) -> pd.Da
     """
     rows = pd.Index(range(first_row, first_row + len(inputs)))
     ours = results.set_index(_ROW, drop=False).reindex(rows)
-    ours[_ROW] = pd.array(rows, dtype=pd.ArrowDtype(SCHEMA.field(_ROW).type))
+    ours[_ROW] = rows.astype(results[_ROW].dtype)
     theirs = inputs.drop(columns=[name for name in inputs.columns if name in SCHEMA.names])
     return pd.concat([theirs.set_axis(rows), ours], axis=1)
 
@@ -171,10 +177,11 @@ def _text(column: "pd.Series[Any]") -> "pd.Series[Any]":
 
 
 def _loose(value: object) -> object:
-    if value is None or isinstance(value, str) or value != value:  # noqa: PLR0124 - only NaN differs from itself
+    if value is None or isinstance(value, str) or value != value:
         return value
     return json.dumps(value, ensure_ascii=False)
 
 
 def _stamped(column: "pd.Series[Any]") -> "pd.Series[Any]":
-    return column.dt.strftime("%Y-%m-%dT%H:%M:%SZ")  # Arrow's %S has the milliseconds
+    stamps: pd.Series[Any] = column.dt.strftime("%Y-%m-%dT%H:%M:%SZ")  # Arrow's %S has the milliseconds
+    return stamps

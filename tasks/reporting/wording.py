@@ -1,5 +1,6 @@
 """Numbers, durations and times in words that are right for none, one and many."""
 
+import re
 from collections.abc import Sequence
 from datetime import datetime
 from zoneinfo import ZoneInfo
@@ -40,14 +41,16 @@ def capital(sentence: str) -> str:
 
 
 def duration(seconds: float) -> str:
-    """Return a duration in its two largest units: ``0.4 s``, ``42 s``, ``3 min 20 s``, ``1 h 48 min``, ``3 d 4 h``."""
+    """Return a duration as exact as it matters: ``0.4 s``, ``3 min 20 s``, ``28 min``, ``1 h 48 min``, ``3 d 4 h``."""
     if seconds < 9.95:
         return f"{seconds:.1f} s" if seconds >= 0.05 else "0 s"
     total = round(seconds)
     if total < 60:
         return f"{total} s"
-    if total < 3600:
+    if total < 600:
         return _two(divmod(total, 60), "min", "s")
+    if round(total / 60) < 60:
+        return f"{round(total / 60)} min"
     if total < 86_400:
         return _two(divmod(round(total / 60), 60), "h", "min")
     return _two(divmod(round(total / 3600), 24), "d", "h")
@@ -67,6 +70,11 @@ def share(part: float, whole: float) -> str:
     if 99.9 < percent < 100:
         return "> 99.9 %"
     return f"{percent:.1f} %" if 0 < percent < 10 or 99 < percent < 100 else f"{percent:.0f} %"
+
+
+def kept_together(sentence: str) -> str:
+    """Return the sentence with spaces that do not break between a number and the word that follows it."""
+    return re.sub(r"(?<=\d) (?=[a-z%×])", "\u00a0", sentence)
 
 
 def money(amount: float, currency: str) -> str:
@@ -101,6 +109,13 @@ class Clock:
         near = abs((local - self._begins).total_seconds()) < 20 * 3600
         clock = local.strftime("%H:%M")
         return clock if near and not self._is_long else f"{local.day} {local.strftime('%b')} {clock}"
+
+    def mark(self, moment: datetime, step_seconds: int) -> str:
+        """Return a moment as short as an axis needs it: with seconds, with minutes, or a day."""
+        local = moment.astimezone(self._zone)
+        if step_seconds >= 86_400:
+            return f"{local.day} {local.strftime('%b')}"
+        return local.strftime("%H:%M:%S" if step_seconds < 60 else "%H:%M")
 
     def exact(self, moment: datetime) -> str:
         """Return ``2026-11-22 04:12:38`` as clocks there show it."""
