@@ -111,9 +111,9 @@ class Clock:
         return clock if near and not self._is_long else f"{local.day} {local.strftime('%b')} {clock}"
 
     def mark(self, moment: datetime, step_seconds: int) -> str:
-        """Return a moment as short as an axis needs it: with seconds, with minutes, or a day."""
+        """Return a moment as short as an axis needs it: with seconds, with minutes, or a day where one begins."""
         local = moment.astimezone(self._zone)
-        if step_seconds >= 86_400:
+        if step_seconds >= 86_400 or (self._is_long and (local.hour, local.minute) == (0, 0)):
             return f"{local.day} {local.strftime('%b')}"
         return local.strftime("%H:%M:%S" if step_seconds < 60 else "%H:%M")
 

@@ -79,10 +79,10 @@ def sample_item(row: int, state: ItemState | str = "succeeded", **changes: Any) 
     return BatchItem(**{**values, **changes})
 
 
-def failed_item(row: int, code: str = "DATA.INPUT.CORRUPT", **changes: Any) -> BatchItem:
+def failed_item(row: int, code: str | None = "DATA.INPUT.CORRUPT", **changes: Any) -> BatchItem:
     """An item that failed with that code."""
     failure = {
-        "failure_class": code.partition(".")[0],
+        "failure_class": code and code.partition(".")[0],
         "code": code,
         "message": "moov atom not found",
         "step": "ingest",
