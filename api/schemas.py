@@ -8,11 +8,19 @@ import orjson
 from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field
 
 from data.domain.assets import SourceFacts
-from data.domain.jobs import JobMove, JobState
+from data.domain.jobs import (
+    MAX_METADATA_BYTES,
+    MAX_PROMPT_CHARACTERS,
+    MAX_SCRIPT_CHARACTERS,
+    MAX_TITLE_CHARACTERS,
+    JobMove,
+    JobState,
+    one_line,
+)
 from data.domain.publications import AudioRendition, GateReport, Rendition, SpriteSheet, ToolVersions
-
-MAX_METADATA_BYTES = 16 * 1024
-"""Largest ``metadata`` of a job, as JSON."""
+from data.domain.recipes import Recipe
+from data.domain.sources import MAX_SOURCE_CHARACTERS
+from data.recipes import RecipeOrigin
 
 Item = TypeVar("Item")
 
@@ -44,11 +52,8 @@ def _within_limit(metadata: dict[str, Any]) -> dict[str, Any]:
     return metadata
 
 
-def _one_line(title: object) -> object:
-    """Titles become run names and file-free labels: control characters and outer space do not belong in them."""
-    if not isinstance(title, str):
-        return title
-    return "".join(c if c.isprintable() else " " for c in title).strip()
+def _clean_title(title: object) -> object:
+    return one_line(title) if isinstance(title, str) else title
 
 
 class JobRequest(Call):
@@ -56,15 +61,15 @@ class JobRequest(Call):
 
     source: str | None = Field(
         default=None,
-        max_length=4096,
-        description="An absolute path below an allowed root, `upload:<id>`, or an `https://` address.",
+        max_length=MAX_SOURCE_CHARACTERS,
+        description="An absolute path below an allowed root, `upload:<id>`, an `https://` address, or `s3://bucket/key`.",
         examples=["upload:0f8c2d", "https://media.example/clip.mp4"],
     )
     prompt: str | None = Field(
-        default=None, max_length=32_768, description="Not taken yet: comes with a later version."
+        default=None, max_length=MAX_PROMPT_CHARACTERS, description="Not taken yet: comes with a later version."
     )
     script: str | None = Field(
-        default=None, max_length=262_144, description="Not taken yet: comes with a later version."
+        default=None, max_length=MAX_SCRIPT_CHARACTERS, description="Not taken yet: comes with a later version."
     )
     recipe: str = Field(default="default", max_length=64, description="Name of a recipe.")
     overrides: dict[str, Any] = Field(
@@ -73,7 +78,7 @@ class JobRequest(Call):
         examples=[{"captions.language": "en"}],
     )
     priority: Priority = Priority.DEFAULT
-    title: Annotated[str, BeforeValidator(_one_line)] = Field(default="", max_length=200)
+    title: Annotated[str, BeforeValidator(_clean_title)] = Field(default="", max_length=MAX_TITLE_CHARACTERS)
     metadata: Annotated[dict[str, Any], AfterValidator(_within_limit)] = Field(
         default_factory=dict, description="Yours: kept with the job and given back as it is, at most 16 KiB of JSON."
     )
@@ -257,6 +262,39 @@ class AssetAnswer(Answer):
     original_name: str
     facts: SourceFacts
     publication: Publication | None = Field(default=None, description="`null` until something is published.")
+
+
+class RecipeSummary(Answer):
+    """What a job or a row of a batch can ask for by name."""
+
+    name: str
+    version: int
+    description: str
+    origin: RecipeOrigin = Field(description="`shipped` with Dailies, or the operator's `own`, which wins by name.")
+    extends: tuple[str, ...] = Field(description="What it is built on, nearest first.")
+    rehearsal: bool = Field(description="It only simulates: for batches, never for a single job.")
+    digest: str = Field(description="Of what it does; recipes that do the same share it.")
+
+
+class BrokenRecipe(Answer):
+    """A recipe's file that does not validate."""
+
+    name: str
+    origin: RecipeOrigin
+    problem: str
+
+
+class Recipes(Answer):
+    """All recipes, by name."""
+
+    items: tuple[RecipeSummary, ...]
+    broken: tuple[BrokenRecipe, ...] = Field(default=(), description="Files that are no valid recipe, and why.")
+
+
+class RecipeAnswer(RecipeSummary):
+    """A recipe with everything that it inherits, and every default."""
+
+    recipe: Recipe
 
 
 class Alive(Answer):

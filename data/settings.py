@@ -32,6 +32,14 @@ class StorageSettings(BaseModel):
     region: str = Field("us-east-1", description="S3 region.")
 
 
+class SourceOptions(TypedDict):
+    """What ``SourceRules`` are made of."""
+
+    allowed_roots: tuple[Path, ...]
+    allow_http: bool
+    s3_buckets: tuple[str, ...]
+
+
 class CatalogueSettings(BaseModel):
     """The catalogue database."""
 
@@ -47,6 +55,11 @@ class IngestSettings(BaseModel):
         default_factory=list,
         description='Folders that local sources may lie in, as JSON (`["/media"]`); empty means `<home>/inbox`.',
     )
+    s3_buckets: list[str] = Field(
+        default_factory=list,
+        description='Buckets that `s3://` sources may lie in, as JSON (`["camera"]`), read with the object store\'s '
+        "endpoint and keys; empty takes none.",
+    )
     max_bytes: int = Field(50 * 1024**3, ge=1, description="Largest source in bytes.")
     max_duration_seconds: float = Field(12 * 3600, gt=0, description="Longest source.")
     max_pixels: int = Field(67_108_864, ge=1, description="Most pixels in one picture (refuses picture bombs).")
@@ -54,6 +67,14 @@ class IngestSettings(BaseModel):
         False, description="Take `http://` and sources from private addresses (tests, closed networks)."
     )
     timeout_seconds: float = Field(30, gt=0, description="Longest silence of a remote source.")
+
+
+class RecipeSettings(BaseModel):
+    """Recipes."""
+
+    folder: Path | None = Field(
+        None, description="Folder of your own recipes (`<name>.yaml`); they win over the shipped ones by name."
+    )
 
 
 class MediaSettings(BaseModel):
@@ -117,6 +138,7 @@ class Settings(BaseSettings):
     storage: StorageSettings = StorageSettings()
     catalogue: CatalogueSettings = CatalogueSettings()
     ingest: IngestSettings = IngestSettings()
+    recipes: RecipeSettings = RecipeSettings()
     media: MediaSettings = MediaSettings()
     models: ModelSettings = ModelSettings()
     retry: RetrySettings = RetrySettings()
@@ -153,6 +175,22 @@ class Settings(BaseSettings):
     def source_roots(self) -> tuple[Path, ...]:
         """The folders that local sources may lie in, with the default filled in."""
         return tuple(self.ingest.allowed_roots) or (self.home_path / "inbox",)
+
+    @property
+    def source_options(self) -> SourceOptions:
+        """What ``SourceRules`` are made of."""
+        ingest = self.ingest
+        return SourceOptions(
+            allowed_roots=self.source_roots,
+            allow_http=ingest.allow_private_hosts,
+            s3_buckets=tuple(ingest.s3_buckets),
+        )
+
+    @property
+    def recipe_folder(self) -> Path | None:
+        """The folder of the user's own recipes, absolute."""
+        folder = self.recipes.folder
+        return folder.expanduser().resolve() if folder else None
 
     @property
     def scratch_path(self) -> Path:

@@ -9,6 +9,7 @@ from data.domain.publications import GeneratedArtifacts, PublicationManifest
 from data.domain.recipes import Recipe
 from data.domain.sources import file_name
 from data.recipes import load_recipe
+from data.settings import get_settings
 from tasks.handover import hand_over_generation
 from tasks.ingest import ingest_source
 from tasks.publish import publish_asset
@@ -33,13 +34,13 @@ def process_asset(
     """Take one source from ingest to publication.
 
     Args:
-        source: An absolute path below an allowed root, ``upload:<id>``, or an ``https://`` address.
+        source: An absolute path below an allowed root, ``upload:<id>``, an ``https://`` address, or ``s3://bucket/key``.
         recipe: Name of the recipe.
         overrides: Recipe fields replaced by dotted name, for example ``{"captions.language": "en"}``.
         title: Title of the publication; the file's name by default.
         metadata: Anything of the caller's, kept with the run.
     """
-    plan = load_recipe(recipe).with_overrides(overrides or {})
+    plan = load_recipe(recipe, get_settings().recipe_folder).with_overrides(overrides or {}).for_one_asset()
     asset = ingest_source(source)
     package = transcode_asset(asset, plan)
     artifacts = hand_over_generation(asset, package, plan) if _has_ai_steps(plan) else GeneratedArtifacts()

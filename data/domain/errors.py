@@ -4,8 +4,13 @@
     ├── DataError                 DATA        the input is at fault: never retried, never trips a breaker
     │   ├── NotMediaError · CorruptInputError · TruncatedInputError · UnsupportedInputError
     │   ├── InputTooLargeError · InputTooLongError
-    │   ├── SourceNotFoundError · SourceForbiddenError
-    │   ├── RecipeInvalidError · RecipeUnknownError
+    │   ├── SourceNotFoundError · SourceForbiddenError · SourceInvalidError
+    │   ├── RecipeInvalidError · RecipeUnknownError · RecipeForBatchesError
+    │   ├── ManifestError         a batch manifest, or rows of it
+    │   │   ├── ManifestEmptyError · ManifestFormatError · ManifestEncodingError · ManifestCorruptError
+    │   │   ├── ManifestColumnsError · ManifestColumnUnknownError
+    │   │   ├── ManifestRowMalformedError · ManifestValueError · ManifestInputError
+    │   │   └── ManifestDuplicateError · PromptNotOfferedError
     │   ├── EncodeFailedError     the encoder refused or failed on this input
     │   └── OutputRefusedError    the publish gate found the candidate unfit
     ├── TransientError            TRANSIENT   the same call may go through later
@@ -135,6 +140,12 @@ class SourceForbiddenError(DataError):
     code = "DATA.SOURCE.FORBIDDEN"
 
 
+class SourceInvalidError(DataError):
+    """What is given as a source is of no kind that is taken."""
+
+    code = "DATA.SOURCE.INVALID"
+
+
 class RecipeInvalidError(DataError):
     """A recipe or an override of it does not validate."""
 
@@ -145,6 +156,84 @@ class RecipeUnknownError(DataError):
     """No recipe has that name."""
 
     code = "DATA.RECIPE.UNKNOWN"
+
+
+class RecipeForBatchesError(DataError):
+    """The recipe does no media work: it rehearses a batch and makes nothing of a single asset."""
+
+    code = "DATA.RECIPE.FOR_BATCHES"
+
+
+class ManifestError(DataError):
+    """A batch manifest cannot be taken as it is."""
+
+    code = "DATA.MANIFEST.INVALID"
+
+
+class ManifestEmptyError(ManifestError):
+    """The manifest has no rows."""
+
+    code = "DATA.MANIFEST.EMPTY"
+
+
+class ManifestFormatError(ManifestError):
+    """The file is neither CSV, JSONL nor Parquet, or not what its name says."""
+
+    code = "DATA.MANIFEST.FORMAT"
+
+
+class ManifestEncodingError(ManifestError):
+    """The text of the manifest is not UTF-8."""
+
+    code = "DATA.MANIFEST.ENCODING"
+
+
+class ManifestCorruptError(ManifestError):
+    """The manifest breaks off, or its quotes do not match."""
+
+    code = "DATA.MANIFEST.CORRUPT"
+
+
+class ManifestColumnsError(ManifestError):
+    """Columns are missing, without a name, or there twice."""
+
+    code = "DATA.MANIFEST.COLUMNS"
+
+
+class ManifestColumnUnknownError(ManifestError):
+    """The manifest has a column that means nothing."""
+
+    code = "DATA.MANIFEST.COLUMN_UNKNOWN"
+
+
+class ManifestRowMalformedError(ManifestError):
+    """A row has more or fewer cells than there are columns, or is not a JSON object."""
+
+    code = "DATA.MANIFEST.ROW_MALFORMED"
+
+
+class ManifestValueError(ManifestError):
+    """A cell holds a value that its column does not take."""
+
+    code = "DATA.MANIFEST.VALUE"
+
+
+class ManifestInputError(ManifestError):
+    """A row needs exactly one of `source`, `prompt` and `script`."""
+
+    code = "DATA.MANIFEST.INPUT"
+
+
+class ManifestDuplicateError(ManifestError):
+    """Another row of the manifest has the same `custom_id`."""
+
+    code = "DATA.MANIFEST.DUPLICATE_ID"
+
+
+class PromptNotOfferedError(ManifestError):
+    """Video from a prompt or a script comes with a later version."""
+
+    code = "DATA.MANIFEST.PROMPT_NOT_OFFERED"
 
 
 class EncodeFailedError(DataError):

@@ -7,8 +7,19 @@ from data.domain.model import DomainModel
 JOB_TAG = "dailies-job"
 """Prefect tag of every flow run that is a job; ``prefect.yaml`` puts it on the deployment."""
 
+MAX_TITLE_CHARACTERS = 200
+MAX_PROMPT_CHARACTERS = 32_768
+MAX_SCRIPT_CHARACTERS = 262_144
+MAX_METADATA_BYTES = 16 * 1024
+"""Largest ``metadata`` of a job, as JSON."""
+
 STEP_WEIGHTS = {"ingest": 0.05, "transcode": 0.6, "generate": 0.25, "publish": 0.1}
 """Share of a job's progress by step, in the order of the pipeline; sums to 1."""
+
+
+def one_line(text: str) -> str:
+    """Return a title as one clean line: it becomes a run's name, and labels that are not files' names."""
+    return (text if text.isprintable() else "".join(c if c.isprintable() else " " for c in text)).strip()
 
 
 class JobState(StrEnum):

@@ -1,13 +1,20 @@
 """Recipes: what to do to an asset, as data: versioned, validated, and the source of the steps' cache keys."""
 
-from collections.abc import Mapping
+import hashlib
+import json
+from collections.abc import Iterator, Mapping
+from functools import cache
 from typing import Any, Literal, Self
 
 from pydantic import Field, ValidationError
 
-from data.domain.errors import RecipeInvalidError
+from data.domain.errors import RecipeForBatchesError, RecipeInvalidError
 from data.domain.ladders import Ladder, RenditionSpec
 from data.domain.model import DomainModel
+
+IDENTITY = frozenset({"name", "version", "description"})
+"""Fields that say which recipe it is, not what to do: never inherited, never overridden, in no key."""
+_FIXED = IDENTITY | {"rehearsal"}
 
 DEFAULT_LADDER = Ladder(
     rungs=(
@@ -92,6 +99,8 @@ class Recipe(DomainModel):
     name: str = Field(default="default", pattern=r"^[a-z0-9][a-z0-9_-]{0,63}$")
     version: int = Field(default=1, ge=1)
     description: str = ""
+    rehearsal: bool = False
+    """A simulation: rows are checked, planned, fed and accounted for, and no media work is done at all."""
     video: VideoOptions = VideoOptions()
     audio: AudioOptions = AudioOptions()
     thumbnails: ThumbnailOptions = ThumbnailOptions()
@@ -128,9 +137,50 @@ class Recipe(DomainModel):
             _set_dotted(raw, name, value)
         return self.parse(raw)
 
+    def for_one_asset(self) -> Self:
+        """Return the recipe if there is something that it makes of an asset.
+
+        Raises:
+            RecipeForBatchesError: It only rehearses.
+        """
+        if self.rehearsal:
+            raise RecipeForBatchesError(
+                f"The recipe {self.name!r} is a rehearsal for batches: it encodes and publishes nothing. "
+                "Choose another one for a single source.",
+                {"recipe": self.name},
+            )
+        return self
+
+    def digest(self) -> str:
+        """Return 24 hex digits of sha256 over what the recipe does; recipes that do the same share it."""
+        effective = self.model_dump(mode="json", exclude=set(IDENTITY))
+        text = json.dumps(effective, sort_keys=True, separators=(",", ":"))
+        return hashlib.sha256(text.encode()).hexdigest()[:24]
+
     def transcode_options(self) -> dict[str, Any]:
         """The part of the recipe that the transcode step depends on, for its cache key."""
         return self.model_dump(mode="json", include={"video", "audio", "thumbnails"})
+
+
+@cache
+def override_names() -> tuple[str, ...]:
+    """Return every name that an override may have (``video``, ``video.crf`` …), parents before their children."""
+    return tuple(_names(Recipe().model_dump(mode="json", exclude=set(_FIXED))))
+
+
+def value_at(recipe: Recipe, name: str) -> Any:
+    """Return what stands under a dotted name, as a plain JSON value."""
+    value: Any = recipe.model_dump(mode="json")
+    for part in name.split("."):
+        value = value[part]
+    return value
+
+
+def _names(raw: Mapping[str, Any], prefix: str = "") -> Iterator[str]:
+    for name, value in raw.items():
+        yield prefix + name
+        if isinstance(value, dict) and name != "ladder":  # a ladder is replaced whole
+            yield from _names(value, f"{prefix}{name}.")
 
 
 def _set_dotted(raw: dict[str, Any], name: str, value: Any) -> None:
@@ -138,6 +188,6 @@ def _set_dotted(raw: dict[str, Any], name: str, value: Any) -> None:
     target: Any = raw
     for parent in parents:
         target = target.get(parent) if isinstance(target, dict) else None
-    if not isinstance(target, dict) or leaf not in target or name in ("name", "version"):
+    if not isinstance(target, dict) or leaf not in target or name in _FIXED:
         raise RecipeInvalidError(f"A recipe has no field {name!r} to override.", {"field": name})
     target[leaf] = value

@@ -40,9 +40,25 @@ def test_overrides_that_do_not_fit_are_refused(
     assert refused(api, source=f"{media_folder}/a.mp4", overrides=overrides)["code"] == "DATA.RECIPE.INVALID"
 
 
+def test_a_rehearsal_is_for_batches_only(api: httpx.Client, media_folder: Path) -> None:
+    problem = refused(api, source=f"{media_folder}/a.mp4", recipe="rehearsal")
+
+    assert problem["code"] == "DATA.RECIPE.FOR_BATCHES"
+
+
 @pytest.mark.parametrize(
     "source",
-    ["", "clip.mp4", "http://media.example/a.mp4", "ftp://x/y", "https://", "https://u:p@x/y", "file:///etc/passwd"],
+    [
+        "",
+        "clip.mp4",
+        "http://media.example/a.mp4",
+        "ftp://x/y",
+        "https://",
+        "https://u:p@x/y",
+        "file:///etc/passwd",
+        "s3://",
+        "s3://x/",
+    ],
 )
 def test_a_source_of_another_kind_is_refused(api: httpx.Client, source: str) -> None:
     assert refused(api, source=source)["code"] == "REQUEST.INVALID"
@@ -51,6 +67,10 @@ def test_a_source_of_another_kind_is_refused(api: httpx.Client, source: str) -> 
 @pytest.mark.parametrize("path", ["/etc/passwd", "{media}/../catalogue.db", "{media}2/a.mp4", "{media}/a\nb.mp4"])
 def test_a_path_outside_the_allowed_roots_is_refused(api: httpx.Client, media_folder: Path, path: str) -> None:
     assert refused(api, source=path.format(media=media_folder))["code"] == "DATA.SOURCE.FORBIDDEN"
+
+
+def test_a_bucket_that_is_not_allowed_is_refused(api: httpx.Client) -> None:
+    assert refused(api, source="s3://private/a.mp4")["code"] == "DATA.SOURCE.FORBIDDEN"
 
 
 def test_a_link_that_leads_outside_is_for_ingest_to_refuse(api: httpx.Client, media_folder: Path) -> None:

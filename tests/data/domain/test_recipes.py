@@ -1,7 +1,7 @@
 import pytest
 
-from data.domain.errors import RecipeInvalidError
-from data.domain.recipes import Recipe
+from data.domain.errors import RecipeForBatchesError, RecipeInvalidError
+from data.domain.recipes import Recipe, override_names, value_at
 
 
 def test_overrides_replace_fields_by_dotted_name() -> None:
@@ -33,6 +33,8 @@ def test_overrides_leave_the_recipe_as_it_was() -> None:
         {"video.": 1},
         {"name": "another"},
         {"version": 2},
+        {"description": "another"},
+        {"rehearsal": True},
         {"video.crf": 99},
         {"video.crf": "much"},
         {"video": None},
@@ -67,3 +69,26 @@ def test_a_recipe_goes_through_json_unchanged() -> None:
     recipe = Recipe().with_overrides({"captions.language": "en"})
 
     assert Recipe.parse(recipe.model_dump(mode="json")) == recipe
+
+
+def test_recipes_that_do_the_same_share_a_digest() -> None:
+    plain = Recipe()
+
+    assert Recipe(name="other", version=9, description="Another").digest() == plain.digest()
+    assert plain.with_overrides({"video.crf": 23}).digest() == plain.digest()
+    assert plain.with_overrides({"gate.refuse_black": False}).digest() != plain.digest()
+    assert Recipe(rehearsal=True).digest() != plain.digest()
+
+
+def test_a_rehearsal_makes_nothing_of_a_single_asset() -> None:
+    assert Recipe().for_one_asset() == Recipe()
+    with pytest.raises(RecipeForBatchesError):
+        Recipe(rehearsal=True).for_one_asset()
+
+
+def test_every_override_name_is_one_that_a_recipe_takes() -> None:
+    recipe = Recipe()
+
+    assert "captions.language" in override_names()
+    for name in override_names():
+        assert recipe.with_overrides({name: value_at(recipe, name)}) == recipe
