@@ -6,13 +6,14 @@ from datetime import datetime
 
 from api.schemas import StepProgress
 from data.domain.jobs import STEP_WEIGHTS
+from data.domain.steps import StepStatus
 
 
 @dataclass(frozen=True)
 class StepReport:
     """What a step last said of itself, as its Prefect progress artifact holds it."""
 
-    step: str
+    status: StepStatus
     percent: float
     """0–100; more or less is cut off."""
     created_at: datetime
@@ -30,6 +31,10 @@ class JobProgress:
     share: float
     """0–1, weighted by step."""
     last_at: datetime | None
+    reason: str | None = None
+    """What the step that began last waits for; ``None`` when it is at work."""
+    position: int | None = None
+    """Its place in the queue, 1 for the next one."""
 
 
 def job_progress(reports: Iterable[StepReport], *, is_done: bool = False) -> JobProgress:
@@ -44,9 +49,10 @@ def job_progress(reports: Iterable[StepReport], *, is_done: bool = False) -> Job
     """
     latest: dict[str, StepReport] = {}
     for report in sorted(reports, key=lambda each: each.created_at):
-        if report.step in STEP_WEIGHTS:
-            latest[report.step] = report
-    current = max(latest.values(), key=lambda each: each.created_at).step if latest else None
+        if report.status.step in STEP_WEIGHTS:
+            latest[report.status.step] = report
+    status = max(latest.values(), key=lambda each: each.created_at).status if latest else None
+    current = status.step if status else None
     order = list(STEP_WEIGHTS)
     reached = len(order) if is_done else order.index(current) if current else 0
     shares = {
@@ -59,6 +65,8 @@ def job_progress(reports: Iterable[StepReport], *, is_done: bool = False) -> Job
         steps=tuple(StepProgress(name=step, progress=round(shares[step], 4)) for step in begun),
         share=round(min(1.0, sum(STEP_WEIGHTS[step] * shares[step] for step in order)), 4),
         last_at=max((each.updated_at for each in latest.values()), default=None),
+        reason=status.reason if status else None,
+        position=status.position if status else None,
     )
 
 

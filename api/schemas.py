@@ -109,7 +109,12 @@ class Job(Answer):
     title: str
     state: JobState
     reason: str | None = Field(
-        default=None, description="Why it is in that state: `late`, `retry_wait`, a dotted error code …"
+        default=None,
+        description="Why it is in that state, or what it waits for: `late`, `waiting_for_slot`, a dotted error code …",
+    )
+    position: int | None = Field(
+        default=None,
+        description="Place in the queue of its machine while a running job is `waiting_for_slot`: 1 for the next one.",
     )
     message: str | None = Field(default=None, description="The failure in words; only for failed jobs.")
     step: str | None = Field(default=None, description="The step begun last: `ingest`, `transcode`, `generate` …")

@@ -83,7 +83,13 @@ class MediaSettings(BaseModel):
     ffmpeg: Path | None = Field(None, description="ffmpeg to use; empty chooses PATH, then the packaged build.")
     ffprobe: Path | None = Field(None, description="ffprobe to use; empty chooses PATH, then the packaged build.")
     packager: Path | None = Field(None, description="Shaka Packager to use; empty chooses the packaged build.")
-    encoder_threads: int = Field(0, ge=0, le=64, description="x264 threads; 0 lets x264 choose from the cores.")
+    encode_slots: int = Field(
+        0, ge=0, le=999, description="Threads of all encodes of a machine together; 0: the cores it may use."
+    )
+    encoder_threads: int = Field(0, ge=0, le=64, description="Most threads of one encode; 0: up to 8.")
+    slots_directory: Path | None = Field(
+        None, description="Where encode slots are locked, on a disk of the machine's own; empty means `<home>/slots`."
+    )
     soft_limit_seconds: float = Field(3600, gt=0, description="After this an encoder is asked to end.")
     hard_limit_seconds: float = Field(4000, gt=0, description="After this an encoder is killed.")
     stall_seconds: float = Field(120, gt=0, description="No progress for this long ends an encoder.")
@@ -110,7 +116,9 @@ class RetrySettings(BaseModel):
 class OrchestrationSettings(BaseModel):
     """Work pools and runs."""
 
-    cpu_slots: int = Field(0, ge=0, le=1024, description="Runs at once on the `cpu` pool; 0: the cores, at least 2.")
+    cpu_slots: int = Field(
+        0, ge=0, le=1024, description="Runs at once on the `cpu` pool; 0: twice the cores, at least 4."
+    )
     gpu_slots: int = Field(0, ge=0, le=64, description="Runs at once on the `gpu` pool; 0: the GPUs, at least 1.")
     crash_attempts: int = Field(2, ge=1, le=10, description="How often a run may start before a crash is final.")
 
@@ -191,6 +199,12 @@ class Settings(BaseSettings):
         """The folder of the user's own recipes, absolute."""
         folder = self.recipes.folder
         return folder.expanduser().resolve() if folder else None
+
+    @property
+    def slots_path(self) -> Path:
+        """Where the encode slots of this machine are locked."""
+        directory = self.media.slots_directory
+        return directory.expanduser().resolve() if directory else self.home_path / "slots"
 
     @property
     def scratch_path(self) -> Path:

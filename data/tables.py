@@ -195,6 +195,7 @@ class BatchRow(Base):
     name: Mapped[str]
     manifest_uri: Mapped[str]
     manifest_key: Mapped[str | None]
+    manifest_sha256: Mapped[str | None]
     options: Mapped[JsonObject]
     state: Mapped[str] = mapped_column(index=True)
     reason: Mapped[str | None]
@@ -280,11 +281,11 @@ class StepCostRow(Base):
     """What one step took for one asset: what plans learn from."""
 
     __tablename__ = "step_costs"
-    __table_args__ = (Index(None, "step", "recipe", "recorded_at"),)
+    __table_args__ = (Index(None, "step", "variant", "recorded_at"),)
 
     id: Mapped[int] = mapped_column(BigInteger().with_variant(Integer, "sqlite"), primary_key=True, autoincrement=True)
     step: Mapped[str]
-    recipe: Mapped[str]
+    variant: Mapped[str]
     media_seconds: Mapped[float] = mapped_column(Float(53))
     megapixels: Mapped[float] = mapped_column(Float(53))
     machine_seconds: Mapped[float] = mapped_column(Float(53))

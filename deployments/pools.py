@@ -5,7 +5,6 @@ it; of the job template only our own defaults are written.
 """
 
 import copy
-import os
 import re
 import shlex
 import subprocess
@@ -21,10 +20,11 @@ from prefect.client.schemas.objects import WorkPool
 from prefect.exceptions import ObjectNotFound
 from prefect.workers.process import ProcessWorker
 
+from data.domain.jobs import QUEUES
 from data.settings import OrchestrationSettings
+from tasks.media.cores import usable_cores
 
 POOL_TYPE = "process"
-QUEUES: Mapping[str, int] = {"high": 1, "default": 2, "low": 3}
 LAUNCHER = Path(__file__).with_name("warm") / "launch.py"
 NVIDIA_TIMEOUT_SECONDS = 20
 
@@ -42,14 +42,23 @@ class Pool:
 def wanted_pools(settings: OrchestrationSettings) -> tuple[Pool, ...]:
     """Return our pools for this machine."""
     return (
-        Pool("cpu", "Ingest, transcode, publish: runs at once by processor cores.", settings.cpu_slots, cpu_slots()),
+        Pool(
+            "cpu",
+            "Ingest, transcode, publish: more runs than cores; encodes wait for slots.",
+            settings.cpu_slots,
+            cpu_slots(),
+        ),
         Pool("gpu", "The AI stage: one run for each GPU.", settings.gpu_slots, max(1, gpu_count())),
     )
 
 
 def cpu_slots() -> int:
-    """Return how many runs the cores carry: one each, at least 2, since a waiting parent uses none."""
-    return max(2, len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1)
+    """Return how many runs the cores carry: two each, at least 4.
+
+    What keeps cores busy, the encodes, is bounded by encode slots (:mod:`tasks.media.slots`), so that one run may
+    ingest, publish, or wait for its child on the ``gpu`` pool while others encode.
+    """
+    return max(4, 2 * usable_cores())
 
 
 def gpu_count(devices: Path = Path("/dev")) -> int:

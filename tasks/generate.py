@@ -10,14 +10,16 @@ from prefect.logging import get_run_logger
 
 from data.database import Database
 from data.domain.assets import Asset
+from data.domain.costs import CostStep
 from data.domain.errors import CorruptInputError
-from data.domain.keys import artifact_prefix, step_key
+from data.domain.keys import artifact_prefix, options_digest, step_key
 from data.domain.model import DomainModel
 from data.domain.publications import AudioRendition, CaptionTrack, Chapter, Package, PosterChoice, Rendition
 from data.domain.recipes import CaptionOptions, ChapterOptions, PosterOptions
 from data.repositories import ArtifactRepository
 from data.settings import get_settings
 from data.storage import ObjectStore, open_store
+from tasks.costs import measured
 from tasks.media.captions import Transcript, build_cues, to_srt, to_webvtt
 from tasks.media.chapters import chapters_from_shots
 from tasks.media.frames import extract_frame
@@ -28,16 +30,14 @@ from tasks.models.poster import PosterImage, choose_poster
 from tasks.models.shots import detect_shots
 from tasks.models.speech import transcribe
 from tasks.models.store import ModelStore
+from tasks.models.versions import CAPTIONS_VERSION, CHAPTERS_VERSION, FACE_MODEL
 from tasks.policies import TASK_POLICY, tool_limits
 from tasks.progress import report_progress
 from tasks.workspace import job_id, workspace
 
-FACE_MODEL = "centerface"
 _RECORD = "record.json"
 _SPEECH_SHARE = 0.8
 """Share of the AI stage's progress that speech to text takes."""
-_CAPTIONS_VERSION = "captions-1"
-"""Changes when what is made of a transcript changes, so that older captions are not found again."""
 
 Made = TypeVar("Made", bound=DomainModel)
 
@@ -79,9 +79,9 @@ def caption_asset(asset: Asset, package: Package, options: CaptionOptions) -> Ca
         "captions",
         asset.sha256,
         options.model_dump(mode="json"),
-        f"{_CAPTIONS_VERSION} {models.version(options.model)}",
+        f"{CAPTIONS_VERSION} {models.version(options.model)}",
     )
-    return _made_once(CaptionOutcome, asset, "captions", key, make)
+    return _made_once(CaptionOutcome, asset, CostStep.CAPTIONS, options, key, make)
 
 
 def _captions(
@@ -126,8 +126,8 @@ def find_chapters(
         )
         return ChapterOutcome(chapters=chapters if len(chapters) > 1 else ())
 
-    key = step_key("chapters", asset.sha256, {**options.model_dump(mode="json"), "words": transcript_key}, "shots-1")
-    return _made_once(ChapterOutcome, asset, "chapters", key, make)
+    key = step_key("chapters", asset.sha256, {**options.model_dump(mode="json"), "words": transcript_key}, CHAPTERS_VERSION)
+    return _made_once(ChapterOutcome, asset, CostStep.CHAPTERS, options, key, make)
 
 
 @task(task_run_name="poster", **TASK_POLICY)
@@ -141,7 +141,7 @@ def choose_poster_frame(asset: Asset, package: Package, options: PosterOptions) 
 
     version = models.version(FACE_MODEL) if options.faces else "none"
     key = step_key("poster", package.key, options.model_dump(mode="json"), version)
-    return _made_once(PosterChoice, asset, "poster", key, make)
+    return _made_once(PosterChoice, asset, CostStep.POSTER, options, key, make)
 
 
 def _poster(package: Package, options: PosterOptions, models: ModelStore, prefix: str, scratch: Path) -> PosterChoice:
@@ -206,13 +206,17 @@ def _models() -> ModelStore:
     return ModelStore(models.directory, models.auto_pull)
 
 
-def _made_once(kind: type[Made], asset: Asset, step: str, key: str, make: Callable[[str], Made]) -> Made:
+def _made_once(
+    kind: type[Made], asset: Asset, step: CostStep, options: DomainModel, key: str, make: Callable[[str], Made]
+) -> Made:
     """Return what was made before for the same content and options, else make it; its record is written last."""
     store, prefix = _store(), artifact_prefix(asset.id, step, key)
     if store.stat(prefix + _RECORD) is not None:
         get_run_logger().info("Nothing to do for %s: the same content and options were done before.", step)
         return kind.model_validate_json(store.get_bytes(prefix + _RECORD))
-    made = make(prefix)
+    with measured(step, options_digest(options.model_dump(mode="json"))) as work:
+        made = make(prefix)
+        work.done(asset)
     store.put_bytes(made.model_dump_json().encode(), prefix + _RECORD)
     with Database(get_settings().catalogue_url).session() as session:
         details = made.model_dump(mode="json")

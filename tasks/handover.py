@@ -6,7 +6,6 @@ from uuid import UUID
 from prefect import task
 from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.client.schemas.objects import FlowRun
-from prefect.context import FlowRunContext
 from prefect.deployments import run_deployment
 from prefect.logging import get_run_logger
 from prefect.runtime import flow_run
@@ -18,6 +17,7 @@ from data.domain.jobs import error_code
 from data.domain.publications import GeneratedArtifacts, Package
 from data.domain.recipes import Recipe
 from tasks.policies import TASK_POLICY
+from tasks.workspace import queue_name
 
 GENERATE_DEPLOYMENT = "generate-asset/on-demand"
 _POLL_SECONDS = 1.0
@@ -34,7 +34,7 @@ def hand_over_generation(asset: Asset, package: Package, recipe: Recipe) -> Gene
             "package": package.model_dump(mode="json"),
             "recipe": recipe.model_dump(mode="json"),
         },
-        work_queue_name=_queue_name(),
+        work_queue_name=queue_name() or None,  # so that the child has the same priority
         timeout=0,
     )
     assert isinstance(child, FlowRun)
@@ -46,12 +46,6 @@ def hand_over_generation(asset: Asset, package: Package, recipe: Recipe) -> Gene
             _cancel(client, child.id)
             raise
     return _outcome(finished)
-
-
-def _queue_name() -> str | None:
-    """Return the queue that this run came from, so that its child has the same priority."""
-    context = FlowRunContext.get()
-    return context.flow_run.work_queue_name if context and context.flow_run else None
 
 
 def _wait(client: SyncPrefectClient, run_id: UUID) -> FlowRun:

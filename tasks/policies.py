@@ -7,8 +7,13 @@ from prefect.cache_policies import INPUTS, RUN_ID, CachePolicy
 from prefect.client.schemas.objects import State, TaskRun
 
 from data.domain.errors import is_retryable
-from data.settings import MediaSettings, RetrySettings, get_settings
+from data.settings import MediaSettings, RetrySettings, Settings, get_settings
+from tasks.media.cores import usable_cores
 from tasks.media.process import Limits
+from tasks.media.slots import EncodeSlots
+
+MOST_ENCODER_THREADS = 8
+"""Of one encode, where the setting leaves it open: more hardly make it faster, and cost memory and quality."""
 
 
 class TaskPolicy(TypedDict):
@@ -57,6 +62,15 @@ def tool_limits(media: MediaSettings) -> Limits:
         soft_seconds=media.soft_limit_seconds,
         hard_seconds=media.hard_limit_seconds,
         stall_seconds=media.stall_seconds,
+    )
+
+
+def encode_slots(settings: Settings) -> EncodeSlots:
+    """Return the encode slots of this machine, from the settings."""
+    return EncodeSlots(
+        directory=settings.slots_path,
+        units=settings.media.encode_slots or usable_cores(),
+        threads_per_encode=settings.media.encoder_threads or MOST_ENCODER_THREADS,
     )
 
 

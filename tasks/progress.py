@@ -11,18 +11,20 @@ from prefect.artifacts import create_progress_artifact, update_progress_artifact
 from prefect.exceptions import PrefectException
 from prefect.logging import get_run_logger
 
+from data.domain.steps import WAITING_FOR_SLOT, StepStatus
+
 _REPORT_SECONDS = 1.0
 
 
 class StepProgress:
-    """The share of a step that is done. Lives as long as the step; a thread of its own tells Prefect.
+    """The share of a step that is done, and what it waits for. Lives as long as the step; a thread tells Prefect.
 
     Telling must never slow or fail the work: the server may be away for a while, so only the newest value is sent, at
     most once a second, and a failure to send it is a debug line in the log.
     """
 
     def __init__(self, step: str) -> None:
-        self._step = step
+        self._status = StepStatus(step=step)
         self._share = 0.0
         self._ended = threading.Event()
         self._logger = get_run_logger()
@@ -33,6 +35,14 @@ class StepProgress:
         """Take note that a share (0–1) of the step is done; never goes back."""
         self._share = max(self._share, min(1.0, share))
 
+    def wait_for_slot(self, position: int) -> None:
+        """Take note that the step waits for an encode slot, at a position (1: the next one) in the queue."""
+        self._status = self._status.model_copy(update={"reason": WAITING_FOR_SLOT, "position": position})
+
+    def go_on(self) -> None:
+        """Take note that the step waits no longer."""
+        self._status = StepStatus(step=self._status.step)
+
     def close(self) -> None:
         """Send the last value and end."""
         self._ended.set()
@@ -40,19 +50,19 @@ class StepProgress:
 
     def _report(self) -> None:
         artifact: UUID | None = None
-        sent = -1.0
+        sent: tuple[float, str] | None = None
         while True:
             ended = self._ended.is_set()
-            if self._share != sent:
-                share = self._share
+            if (now := (self._share * 100, self._status.line())) != sent:
+                percent, line = now
                 try:
                     if artifact is None:
-                        artifact = _created(create_progress_artifact(share * 100, description=self._step))
+                        artifact = _created(create_progress_artifact(percent, description=line))
                     else:
-                        update_progress_artifact(artifact, share * 100, description=self._step)
-                    sent = share
+                        update_progress_artifact(artifact, percent, description=line)
+                    sent = now
                 except (httpx.HTTPError, PrefectException) as error:
-                    self._logger.debug("Progress of %s was not reported: %s", self._step, error)
+                    self._logger.debug("Progress of %s was not reported: %s", line, error)
             if ended:
                 return
             self._ended.wait(_REPORT_SECONDS)

@@ -7,13 +7,18 @@ from prefect.logging import get_run_logger
 
 from data.database import Database
 from data.domain.assets import Asset
+from data.domain.costs import CostStep, cost_variants
+from data.domain.keys import work_key
 from data.domain.publications import GateReport, GeneratedArtifacts, Package, PublicationManifest
 from data.domain.recipes import Recipe
-from data.repositories import PublicationRepository
+from data.repositories import FulfilmentRepository, PublicationRepository
 from data.settings import get_settings
 from data.storage import open_store
+from tasks.costs import measured
 from tasks.media.checks import check_candidate
 from tasks.media.tools import find_tools
+from tasks.models.store import ModelStore
+from tasks.models.versions import made_with
 from tasks.policies import TASK_POLICY, tool_limits
 from tasks.progress import step_progress
 from tasks.publication import (
@@ -38,7 +43,8 @@ def publish_asset(
     """
     settings = get_settings()
     store = open_store(settings.storage_url, **settings.storage_options)
-    with workspace() as scratch, step_progress("publish") as progress:
+    variant = cost_variants(recipe)[CostStep.PUBLISH]
+    with workspace() as scratch, step_progress("publish") as progress, measured(CostStep.PUBLISH, variant) as work:
         current, etag = current_publication(store, asset.id)
         version = current.version + 1 if current else 1
         manifest = draft_manifest(asset, package, artifacts, recipe, title, version, job_id())
@@ -52,9 +58,19 @@ def publish_asset(
             progress.update(0.7)
             manifest = release(store, candidate, package, manifest.model_copy(update={"gate": gate}), etag)
             get_run_logger().info("Published asset %s as version %d.", asset.id, version)
+            work.done(asset, bytes_out=sum(manifest.files.values()))
         with Database(settings.catalogue_url).session() as session:
             PublicationRepository(session).record(manifest)
+            FulfilmentRepository(session).record(asset.id, _work_key(asset, recipe, title), manifest.version)
     return manifest
+
+
+def _work_key(asset: Asset, recipe: Recipe, title: str) -> str:
+    """Return the key under which a plan will find that this was done."""
+    settings = get_settings()
+    tools = find_tools(settings.media.ffmpeg, settings.media.ffprobe, settings.media.packager)
+    models = ModelStore(settings.models.directory, settings.models.auto_pull)
+    return work_key(asset.id, recipe.digest(), title, made_with(recipe, tools, models))
 
 
 def _checked(candidate: Path, asset: Asset, package: Package, recipe: Recipe, scratch: Path) -> GateReport:

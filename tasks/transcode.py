@@ -1,25 +1,35 @@
-"""The transcode stage: one decode of the source into everything that its players need."""
+"""The transcode stage: one decode of the source into everything that its players need.
+
+The encode alone waits for a slot of the machine and holds it. What else a run does stays without: probing, packaging,
+stills and the gate's decode are short or bound by the disk, and a second queue for them would cost more than they do;
+a run that waits for its child on the ``gpu`` pool does nothing at all.
+"""
 
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 from prefect import task
 from prefect.logging import get_run_logger
 
 from data.database import Database
 from data.domain.assets import Asset
+from data.domain.costs import CostStep, cost_variants
+from data.domain.jobs import QUEUES
 from data.domain.keys import package_prefix, package_record_key, step_key
 from data.domain.publications import Package
 from data.domain.recipes import Recipe
 from data.repositories import PackageRepository
 from data.settings import get_settings
 from data.storage import ObjectStore, open_store
+from tasks.costs import measured
 from tasks.media.process import Progress
+from tasks.media.slots import holding_slot
 from tasks.media.tools import find_tools
 from tasks.media.transcode import transcode
-from tasks.policies import TASK_POLICY, tool_limits
+from tasks.policies import TASK_POLICY, encode_slots, tool_limits
 from tasks.progress import StepProgress, step_progress
-from tasks.workspace import job_id, workspace
+from tasks.workspace import job_id, queue_name, workspace
 
 
 @task(task_run_name="transcode", **TASK_POLICY)
@@ -33,14 +43,14 @@ def transcode_asset(asset: Asset, recipe: Recipe) -> Package:
     media = settings.media
     store = open_store(settings.storage_url, **settings.storage_options)
     tools = find_tools(media.ffmpeg, media.ffprobe, media.packager)
-    versions = tools.versions(media.encoder_threads)
+    versions = tools.versions()
     key = step_key("transcode", asset.sha256, recipe.transcode_options(), versions)
     record_key = package_record_key(asset.id, key)
-    with step_progress("transcode") as progress:
+    variant = cost_variants(recipe)[CostStep.TRANSCODE]
+    with step_progress("transcode") as progress, measured(CostStep.TRANSCODE, variant) as work:
         if package := finished_package(store, record_key):
             get_run_logger().info("Nothing to encode: package %s has this content, recipe and tools already.", key)
             return package
-        get_run_logger().info("Encoding with ffmpeg %s.", versions.ffmpeg)
         prefix = package_prefix(asset.id, key, secrets.token_hex(4))
         with workspace() as scratch:
             directory = scratch / "package"
@@ -54,7 +64,7 @@ def transcode_asset(asset: Asset, recipe: Recipe) -> Package:
                 directory=directory,
                 scratch=scratch,
                 tools=tools,
-                encoder_threads=media.encoder_threads,
+                encode_slot=lambda: _encode_slot(progress),
                 limits=tool_limits(media),
                 on_progress=_encoder_progress(progress),
                 run_id=job_id(),
@@ -65,6 +75,7 @@ def transcode_asset(asset: Asset, recipe: Recipe) -> Package:
             packages = PackageRepository(session)
             packages.forget(package.key)  # an older attempt's, whose files may be gone
             packages.record(package)
+        work.done(asset, bytes_out=sum(package.files.values()))
     return package
 
 
@@ -75,6 +86,29 @@ def finished_package(store: ObjectStore, record_key: str) -> Package | None:
     package = Package.model_validate_json(store.get_bytes(record_key))
     there = {stored.key.removeprefix(package.prefix): stored.size_bytes for stored in store.list(package.prefix)}
     return package if all(there.get(path) == size for path, size in package.files.items()) else None
+
+
+@contextmanager
+def _encode_slot(progress: StepProgress) -> Iterator[int]:
+    """Hold an encode slot, and let the wait for it be seen; gives the threads that were granted."""
+    logger, settings = get_run_logger(), get_settings()
+    slots = encode_slots(settings)
+    told = False
+
+    def on_wait(position: int) -> None:
+        nonlocal told
+        progress.wait_for_slot(position)
+        if not told:
+            logger.info("Waiting for one of this machine's %d encode slots, at place %d.", slots.units, position)
+            told = True
+
+    try:
+        with holding_slot(slots, rank=QUEUES.get(queue_name(), QUEUES["default"]), on_wait=on_wait) as grant:
+            progress.go_on()
+            logger.info("Encoding with %d threads, after a wait of %.1f s.", grant.threads, grant.waited_seconds)
+            yield grant.threads
+    finally:
+        progress.go_on()
 
 
 def _encoder_progress(progress: StepProgress) -> Callable[[Progress], None]:

@@ -6,9 +6,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import portalocker
+from prefect.context import FlowRunContext
 from prefect.runtime import flow_run
 
+from data.locks import HeldLock
 from data.settings import get_settings
 
 _LOCK_SUFFIX = ".lock"
@@ -17,6 +18,12 @@ _LOCK_SUFFIX = ".lock"
 def job_id() -> str:
     """Return the id of the flow run that this process works for; empty outside a run."""
     return str(flow_run.get_id() or "")
+
+
+def queue_name() -> str:
+    """Return the name of the work queue that this process's run came from; empty outside a run of a worker."""
+    context = FlowRunContext.get()
+    return (context.flow_run.work_queue_name or "") if context and context.flow_run else ""
 
 
 @contextmanager
@@ -30,14 +37,15 @@ def workspace() -> Iterator[Path]:
     root.mkdir(parents=True, exist_ok=True)
     directory = root / f"{job_id()[:13] or 'local'}-{secrets.token_hex(4)}"
     lock_path = directory.with_name(directory.name + _LOCK_SUFFIX)
-    with lock_path.open("w") as lock:
-        portalocker.lock(lock, portalocker.LOCK_EX | portalocker.LOCK_NB)
+    lock = HeldLock.take(lock_path)
+    assert lock is not None, f"{lock_path} has a random name"
+    try:
         directory.mkdir()
-        try:
-            yield directory
-        finally:
-            shutil.rmtree(directory, ignore_errors=True)
-            lock_path.unlink(missing_ok=True)
+        yield directory
+    finally:
+        shutil.rmtree(directory, ignore_errors=True)
+        lock_path.unlink(missing_ok=True)
+        lock.release()
 
 
 def sweep_workspaces(root: Path) -> list[str]:
@@ -45,12 +53,11 @@ def sweep_workspaces(root: Path) -> list[str]:
     swept = []
     for directory in sorted(path for path in root.glob("*") if path.is_dir()):
         lock_path = directory.with_name(directory.name + _LOCK_SUFFIX)
-        with lock_path.open("a") as lock:
-            try:
-                portalocker.lock(lock, portalocker.LOCK_EX | portalocker.LOCK_NB)
-            except portalocker.LockException:
-                continue
-            shutil.rmtree(directory, ignore_errors=True)
-            lock_path.unlink(missing_ok=True)
-            swept.append(directory.name)
+        lock = HeldLock.take(lock_path)
+        if lock is None:
+            continue
+        shutil.rmtree(directory, ignore_errors=True)
+        lock_path.unlink(missing_ok=True)
+        lock.release()
+        swept.append(directory.name)
     return swept

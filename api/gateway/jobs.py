@@ -25,12 +25,14 @@ def job_of(run: FlowRun, reports: Iterable[StepReport], crash_attempts: int) -> 
     """
     view = run_view(run, crash_attempts)
     progress = job_progress(reports, is_done=view.state is JobState.SUCCEEDED)
+    is_running = view.state is JobState.RUNNING  # what was reported before a crash or a pause no longer holds
     parameters = run.parameters
     return Job(
         id=str(run.id),
         title=parameters.get("title") or run.name,
         state=view.state,
-        reason=view.reason,
+        reason=view.reason or (progress.reason if is_running else None),
+        position=progress.position if is_running else None,
         message=_message(run, run.state) if view.state is JobState.FAILED else None,
         step=progress.step,
         steps=progress.steps,

@@ -17,6 +17,7 @@ from prefect.client.schemas.sorting import ArtifactSort
 from api.gateway.runs import PREFECT_ROWS, read_children
 from api.gateway.translation import translated
 from api.progress import StepReport
+from data.domain.steps import StepStatus
 
 
 async def read_reports(client: PrefectClient, runs: list[FlowRun]) -> dict[UUID, list[StepReport]]:
@@ -28,7 +29,7 @@ async def read_reports(client: PrefectClient, runs: list[FlowRun]) -> dict[UUID,
         rows = await _read_artifacts(client, owners.keys(), offset)
         for row in rows:
             if row.flow_run_id in owners and row.created and row.updated and isinstance(row.data, int | float):
-                report = StepReport(row.description or "", float(row.data), row.created, row.updated)
+                report = StepReport(StepStatus.read(row.description or ""), float(row.data), row.created, row.updated)
                 reports.setdefault(owners[row.flow_run_id], []).append(report)
         offset += len(rows)
         if len(rows) < PREFECT_ROWS:

@@ -240,6 +240,8 @@ class Batch(DomainModel):
     """What was handed in: a path, an ``s3://`` address or ``upload:<id>``."""
     manifest_key: str | None = None
     """The store's own copy, from validation on."""
+    manifest_sha256: str | None = None
+    """Of that copy: the same manifest handed in again is known by it."""
     options: BatchOptions
     state: BatchState
     reason: BatchReason | None = None

@@ -1,5 +1,6 @@
 """Jobs: how a Prefect flow run looks to the users of the API (design: §5)."""
 
+from collections.abc import Mapping
 from enum import StrEnum
 
 from data.domain.model import DomainModel
@@ -15,6 +16,9 @@ MAX_METADATA_BYTES = 16 * 1024
 
 STEP_WEIGHTS = {"ingest": 0.05, "transcode": 0.6, "generate": 0.25, "publish": 0.1}
 """Share of a job's progress by step, in the order of the pipeline; sums to 1."""
+
+QUEUES: Mapping[str, int] = {"high": 1, "default": 2, "low": 3}
+"""The work queues of every pool with their priority: 1 comes first, for runs as for encode slots."""
 
 
 def one_line(text: str) -> str:

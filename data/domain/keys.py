@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from collections.abc import Mapping
 from typing import Any
 
 from data.domain.publications import ToolVersions
@@ -16,9 +17,33 @@ def step_key(step: str, content: str, options: dict[str, Any], tools: ToolVersio
         options: The part of the recipe that the step depends on, as plain JSON values.
         tools: Versions of the programs or models that make the output.
     """
-    versions = tools if isinstance(tools, str) else tools.model_dump(mode="json")
+    versions = tools if isinstance(tools, str) else tools.model_dump(mode="json", exclude={"encoder_threads"})
     text = json.dumps([step, content, options, versions], sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()[:24]
+
+
+def work_key(asset: str, recipe_digest: str, title: str, tools: str) -> str:
+    """Return the key of everything that is asked of an asset at once; equal ones are published once.
+
+    Args:
+        asset: The asset's id, which its content decides.
+        recipe_digest: Of the effective recipe (:meth:`data.domain.recipes.Recipe.digest`).
+        title: As it was asked for; empty leaves it to the source's name.
+        tools: Versions of all programs and models that the recipe uses.
+    """
+    return step_key("publication", asset, {"recipe": recipe_digest, "title": title}, tools)
+
+
+def wish_key(source: str, prompt: str, script: str, recipe: str, overrides: Mapping[str, Any], title: str) -> str:
+    """Return the key of what a row of a manifest asks for; rows with the same ask for the same."""
+    text = json.dumps([source, prompt, script, recipe, overrides, title], sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()[:24]
+
+
+def options_digest(options: Mapping[str, Any]) -> str:
+    """Return 16 hex digits of sha256 over options: what costs the same has the same."""
+    text = json.dumps(options, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 def asset_id(sha256: str) -> str:
@@ -59,3 +84,13 @@ def publication_manifest_key(asset: str) -> str:
 def upload_key(upload: str, name: str) -> str:
     """Return where an upload waits for its job."""
     return f"uploads/{upload}/{name}"
+
+
+def batch_manifest_key(batch: str, suffix: str) -> str:
+    """Return where the store's own copy of a batch's manifest lies; ``suffix`` is ``csv``, ``jsonl`` or ``parquet``."""
+    return f"batches/{batch}/manifest.{suffix}"
+
+
+def batch_rejects_key(batch: str, suffix: str) -> str:
+    """Return where the refused rows of a batch's manifest lie, in the manifest's own format."""
+    return f"batches/{batch}/rejects.{suffix}"

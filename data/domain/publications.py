@@ -13,7 +13,8 @@ class ToolVersions(DomainModel):
     ffmpeg: str
     """Version and configuration of the encoder, for example ``9.0.2 (imageio-ffmpeg)``."""
     packager: str
-    encoder_threads: int
+    encoder_threads: int | None = None
+    """Threads that the encode was granted, for the record; in no key, since the grant differs from run to run."""
 
 
 class Rendition(DomainModel):

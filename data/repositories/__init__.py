@@ -1,9 +1,10 @@
 """The catalogue's contents as domain values. A repository lives within one unit of work and never commits it."""
 
-from data.repositories.assets import AssetEntry, AssetPage, AssetRepository
+from data.repositories.assets import AssetEntry, AssetMeasures, AssetPage, AssetRepository
 from data.repositories.batch_items import BatchItemRepository, ItemRun
 from data.repositories.batches import BatchRepository
 from data.repositories.history import (
+    Fulfilment,
     FulfilmentRepository,
     SourceVersion,
     SourceVersionRepository,
@@ -11,6 +12,7 @@ from data.repositories.history import (
     StepCostRepository,
 )
 from data.repositories.idempotency import IdempotencyRepository, StoredAnswer
+from data.repositories.item_plans import ItemPlanRepository, ItemWish
 from data.repositories.packages import ArtifactRepository, PackageRepository, StoredArtifact
 from data.repositories.publications import PublicationRepository
 from data.repositories.uploads import Upload, UploadRepository, UploadState
@@ -18,13 +20,17 @@ from data.repositories.uploads import Upload, UploadRepository, UploadState
 __all__ = [
     "ArtifactRepository",
     "AssetEntry",
+    "AssetMeasures",
     "AssetPage",
     "AssetRepository",
     "BatchItemRepository",
     "BatchRepository",
+    "Fulfilment",
     "FulfilmentRepository",
     "IdempotencyRepository",
+    "ItemPlanRepository",
     "ItemRun",
+    "ItemWish",
     "PackageRepository",
     "PublicationRepository",
     "SourceVersion",

@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 
 from data.domain.assets import Asset, SourceFacts
 from data.domain.errors import InvalidRequestError, NotFoundError
-from data.repositories.statements import insert_once, storable
+from data.repositories.statements import in_chunks, insert_once, storable
 from data.tables import AssetRow, JobAssetRow, utc_now
 
 MAX_PAGE = 200
@@ -23,6 +23,17 @@ class AssetEntry:
 
     asset: Asset
     created_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class AssetMeasures:
+    """What plans need to know of an asset."""
+
+    sha256: str
+    media_seconds: float
+    megapixels: float
+    """Of one frame, as a viewer sees it."""
+    size_bytes: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +83,19 @@ class AssetRepository:
         if row is None:
             raise NotFoundError(f"There is no asset {asset_id}.", {"asset_id": asset_id})
         return _entry(row)
+
+    def measures(self, asset_ids: Iterable[str]) -> dict[str, AssetMeasures]:
+        """Return length and size of those assets that are known."""
+        video = AssetRow.facts["video"]
+        measures = {}
+        for chunk in in_chunks(set(asset_ids)):
+            width, height = video["width"].as_integer(), video["height"].as_integer()
+            query = select(
+                AssetRow.id, AssetRow.sha256, AssetRow.duration_seconds, width, height, AssetRow.size_bytes
+            ).where(AssetRow.id.in_(chunk))
+            for asset, sha256, seconds, columns, lines, size in self._session.execute(query):
+                measures[asset] = AssetMeasures(sha256, seconds, columns * lines / 1e6, size)
+        return measures
 
     def list(self, limit: int = 50, after: str | None = None) -> AssetPage:
         """Return a page of assets, newest first.

@@ -3,19 +3,13 @@
 import hashlib
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
-from itertools import islice
-from typing import Any, TypeVar
+from typing import Any
 
-from sqlalchemy import select, tuple_
+from sqlalchemy import Select, func, select, tuple_
 from sqlalchemy.orm import Session
 
-from data.repositories.statements import storable, upsert
+from data.repositories.statements import in_chunks, storable, upsert
 from data.tables import FulfilmentRow, PublicationRow, SourceVersionRow, StepCostRow, utc_now
-
-_CHUNK = 400
-"""SQLite takes so many values in one statement, whatever its version."""
-
-Value = TypeVar("Value")
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +35,7 @@ class SourceVersionRepository:
     def known(self, uris: Collection[str]) -> dict[str, SourceVersion]:
         """Return what is known of the given addresses."""
         found: dict[str, SourceVersion] = {}
-        for chunk in _chunks({_digest(uri): uri for uri in uris}.items()):
+        for chunk in in_chunks({_digest(uri): uri for uri in uris}.items()):
             asked = dict(chunk)
             query = select(SourceVersionRow.uri_sha256, SourceVersionRow.fingerprint, SourceVersionRow.asset_id).where(
                 SourceVersionRow.uri_sha256.in_(asked)
@@ -49,6 +43,15 @@ class SourceVersionRepository:
             for digest, fingerprint, asset_id in self._session.execute(query):
                 found[asked[digest]] = SourceVersion(asked[digest], fingerprint, asset_id)
         return found
+
+
+@dataclass(frozen=True, slots=True)
+class Fulfilment:
+    """That a wish was published, and is still."""
+
+    version: int
+    is_latest: bool
+    """Nothing newer is public; an older version is not what viewers see."""
 
 
 class FulfilmentRepository:
@@ -62,10 +65,10 @@ class FulfilmentRepository:
         key = {"asset_id": asset_id, "work_key": work_key}
         upsert(self._session, FulfilmentRow, key, {"version": version, "recorded_at": utc_now()})
 
-    def fulfilled(self, wishes: Iterable[tuple[str, str]]) -> dict[tuple[str, str], int]:
-        """Return which (asset, work key) pairs are published now, with the version; a retracted one is not."""
+    def fulfilled(self, wishes: Iterable[tuple[str, str]]) -> dict[tuple[str, str], Fulfilment]:
+        """Return which (asset, work key) pairs are public; a retracted one is not."""
         found: dict[tuple[str, str], int] = {}
-        for chunk in _chunks(set(wishes)):
+        for chunk in in_chunks(set(wishes)):
             query = (
                 select(FulfilmentRow.asset_id, FulfilmentRow.work_key, FulfilmentRow.version)
                 .join(
@@ -77,7 +80,19 @@ class FulfilmentRepository:
                 .where(PublicationRow.retracted_at.is_(None))
             )
             found |= {(asset, key): version for asset, key, version in self._session.execute(query)}
-        return found
+        latest = self._latest_versions({asset for asset, _ in found})
+        return {wish: Fulfilment(version, version == latest[wish[0]]) for wish, version in found.items()}
+
+    def _latest_versions(self, asset_ids: Iterable[str]) -> dict[str, int]:
+        latest: dict[str, int] = {}
+        for chunk in in_chunks(asset_ids):
+            query = (
+                select(PublicationRow.asset_id, func.max(PublicationRow.version))
+                .where(PublicationRow.asset_id.in_(chunk), PublicationRow.retracted_at.is_(None))
+                .group_by(PublicationRow.asset_id)
+            )
+            latest |= dict(self._session.execute(query).tuples().all())
+        return latest
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +100,8 @@ class StepCost:
     """What one step took for one asset."""
 
     step: str
-    recipe: str
+    variant: str
+    """Digest of the options that decide what it costs (:func:`data.domain.keys.options_digest`)."""
     media_seconds: float
     megapixels: float
     """Of one frame of the source."""
@@ -105,14 +121,17 @@ class StepCostRepository:
         values: Mapping[str, Any] = {name: getattr(cost, name) for name in StepCost.__slots__}
         self._session.add(StepCostRow(**values, recorded_at=utc_now()))
 
-    def recent(self, step: str, recipe: str, limit: int = 200) -> tuple[StepCost, ...]:
-        """Return the latest costs of a step with a recipe."""
-        query = (
-            select(StepCostRow)
-            .where(StepCostRow.step == step, StepCostRow.recipe == recipe)
-            .order_by(StepCostRow.recorded_at.desc())
-            .limit(limit)
-        )
+    def recent(self, step: str, variant: str, limit: int = 200) -> tuple[StepCost, ...]:
+        """Return the latest costs of a step with the same options."""
+        same = (StepCostRow.step == step, StepCostRow.variant == variant)
+        return self._costs(select(StepCostRow).where(*same).order_by(StepCostRow.recorded_at.desc()).limit(limit))
+
+    def recent_of_any(self, step: str, limit: int = 200) -> tuple[StepCost, ...]:
+        """Return the latest costs of a step, whatever its options were."""
+        # By id, as that index holds all steps and the latest are at its end, however long the table has become.
+        return self._costs(select(StepCostRow).where(StepCostRow.step == step).order_by(StepCostRow.id.desc()).limit(limit))
+
+    def _costs(self, query: Select[tuple[StepCostRow]]) -> tuple[StepCost, ...]:
         names = StepCost.__slots__
         return tuple(StepCost(**{name: getattr(row, name) for name in names}) for row in self._session.scalars(query))
 
@@ -120,8 +139,3 @@ class StepCostRepository:
 def _digest(uri: str) -> str:
     return hashlib.sha256(uri.encode("utf-8", "surrogateescape")).hexdigest()
 
-
-def _chunks(values: Iterable[Value]) -> Iterable[list[Value]]:
-    rest = iter(values)
-    while chunk := list(islice(rest, _CHUNK)):
-        yield chunk

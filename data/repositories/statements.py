@@ -1,13 +1,19 @@
 """Statements that Postgres and SQLite write alike and SQLAlchemy has no common word for."""
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import islice
+from typing import Any, TypeVar
 
 from sqlalchemy import literal_column
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
 from data.tables import Base
+
+VALUES_AT_ONCE = 400
+"""SQLite takes so many values in one statement, whatever its version."""
+
+Value = TypeVar("Value")
 
 
 def insert_once(session: Session, table: type[Base], values: Mapping[str, Any]) -> bool:
@@ -32,3 +38,10 @@ def upsert(session: Session, table: type[Base], key: Mapping[str, Any], values: 
 def storable(text: str) -> str:
     """Return a text from outside as a database can hold it: no NUL, no half characters of broken file names."""
     return text.replace("\0", "").encode("utf-8", "replace").decode()
+
+
+def in_chunks(values: Iterable[Value], size: int = VALUES_AT_ONCE) -> Iterator[list[Value]]:
+    """Divide values among statements that can take them."""
+    rest = iter(values)
+    while chunk := list(islice(rest, size)):
+        yield chunk

@@ -1,13 +1,15 @@
 """Uploads: files that the API took and that wait for their job."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from data.domain.errors import NotFoundError
-from data.repositories.statements import storable
+from data.repositories.statements import in_chunks, storable
 from data.tables import UploadRow, utc_now
 
 
@@ -72,6 +74,16 @@ class UploadRepository:
             NotFoundError: There is none with that id.
         """
         return _upload(self._row(upload_id))
+
+    def contents(self, upload_ids: Iterable[str]) -> dict[str, str]:
+        """Return the sha256 of those uploads that are complete, by id."""
+        found: dict[str, str] = {}
+        for chunk in in_chunks({storable(each) for each in upload_ids}):
+            query = select(UploadRow.id, UploadRow.sha256).where(
+                UploadRow.id.in_(chunk), UploadRow.state == UploadState.COMPLETE.value
+            )
+            found |= {upload: sha256 for upload, sha256 in self._session.execute(query) if sha256 is not None}
+        return found
 
     def _row(self, upload_id: str) -> UploadRow:
         row = self._session.get(UploadRow, storable(upload_id))

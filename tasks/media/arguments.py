@@ -21,7 +21,7 @@ import ffmpeg
 
 from data.domain.assets import SourceFacts
 from data.domain.recipes import AudioOptions, Recipe, VideoOptions
-from tasks.media.plan import AUDIO_RATE_HZ, EncodePlan, PlannedRung, StillPlan
+from tasks.media.plan import AUDIO_RATE_HZ, EncodePlan, PlannedRung, StillPlan, rung_threads
 
 # Unlabelled pictures of this many lines are BT.709 by custom, smaller ones BT.601; swscale takes 601 for both.
 _HD_LINES = 720
@@ -68,7 +68,7 @@ def encode_arguments(
     work: WorkFiles,
     *,
     input_arguments: Sequence[str],
-    encoder_threads: int,
+    threads: int,
 ) -> list[str]:
     """Return the arguments, without the program, that turn a source into all its parts.
 
@@ -79,18 +79,18 @@ def encode_arguments(
         plan: Sizes, rate and counts for that source and recipe.
         work: Where the parts go.
         input_arguments: Name and value pairs that make opening a foreign file safe.
-        encoder_threads: Threads of each x264; 0 lets it choose.
+        threads: Threads that the whole encode may keep busy, at least 1.
     """
     # Pictures that change size midway are scaled like the others: rebuilding the graph would start its clock anew.
-    opened = ffmpeg.input(str(source), reinit_filter=0, **paired(input_arguments))
+    opened = ffmpeg.input(str(source), reinit_filter=0, threads=threads, **paired(input_arguments))
     pictures = _normalised(opened[str(facts.video.stream_index)], facts, plan)
-    outputs = _picture_outputs(pictures, recipe.video, plan, work, encoder_threads)
+    outputs = _picture_outputs(pictures, recipe.video, plan, work, threads)
     if facts.audio is not None:
         sound = _from_first_picture(opened[str(facts.audio.stream_index)], facts.picture_delay_seconds)
         outputs.append(_sound_output(sound, recipe.audio, plan, work))
     command: list[str] = ffmpeg.merge_outputs(*outputs).compile()
     # Only at this level ffmpeg tells how many frames it decoded and how many of them were damaged.
-    return ["-loglevel", "verbose", "-y", *command[1:]]
+    return ["-loglevel", "verbose", "-y", "-filter_complex_threads", str(threads), *command[1:]]
 
 
 def paired(arguments: Sequence[str]) -> dict[str, str]:
@@ -132,15 +132,15 @@ def _tone_mapped(stream: Any, top: PlannedRung) -> Any:
 
 
 def _picture_outputs(
-    pictures: Any, options: VideoOptions, plan: EncodePlan, work: WorkFiles, encoder_threads: int
+    pictures: Any, options: VideoOptions, plan: EncodePlan, work: WorkFiles, threads: int
 ) -> list[Any]:
     outputs: list[Any] = []
-    for index, rung in enumerate(plan.rungs):
+    for index, (rung, rung_share) in enumerate(zip(plan.rungs, rung_threads(plan.rungs, threads), strict=True)):
         uses_candidates = plan.candidates.rung_index == index
         uses_tiles = plan.tiles.rung_index == index
         is_last = index == len(plan.rungs) - 1
         branches = iter(_split(pictures, 1 + uses_candidates + uses_tiles + (not is_last)))
-        outputs.append(_rung_output(next(branches), rung, options, plan, work, encoder_threads))
+        outputs.append(_rung_output(next(branches), rung, options, plan, work, rung_share))
         if uses_candidates:
             outputs.append(_stills_output(next(branches), plan.candidates, work.candidates))
         if uses_tiles:
@@ -161,9 +161,8 @@ def _split(stream: Any, count: int) -> list[Any]:
 
 
 def _rung_output(
-    stream: Any, rung: PlannedRung, options: VideoOptions, plan: EncodePlan, work: WorkFiles, encoder_threads: int
+    stream: Any, rung: PlannedRung, options: VideoOptions, plan: EncodePlan, work: WorkFiles, threads: int
 ) -> Any:
-    threads = {"threads": encoder_threads} if encoder_threads else {}
     return ffmpeg.output(
         stream,
         str(work.rung(rung.spec.name)),
@@ -176,7 +175,7 @@ def _rung_output(
         force_key_frames=f"expr:gte(t,n_forced*{options.segment_seconds:g})",
         sc_threshold=0,
         g=plan.keyframe_frames,
-        **threads,
+        threads=threads,
         **_NO_LEFTOVERS,
     )
 

@@ -5,6 +5,7 @@ candidate or segment is exact and known before ffmpeg runs.
 """
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
@@ -103,6 +104,17 @@ def plan_encode(facts: SourceFacts, recipe: Recipe) -> EncodePlan:
         ),
         segment_seconds=recipe.video.segment_seconds,
     )
+
+
+def rung_threads(rungs: Sequence[PlannedRung], threads: int) -> tuple[int, ...]:
+    """Return how many threads the encoder of each rung gets when the whole encode may keep so many busy.
+
+    All rungs are encoded at the same time, so each gets its share by pixels: x264's own one and a half threads a core,
+    since they wait for each other, but never more than all. The small rungs need but one.
+    """
+    pixels = sum(rung.width * rung.height for rung in rungs)
+    shares = (1.5 * threads * rung.width * rung.height / pixels for rung in rungs)
+    return tuple(min(threads, math.ceil(share)) for share in shares)
 
 
 def capped_rate(rate: Fraction, most: float) -> Fraction:

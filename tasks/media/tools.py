@@ -51,11 +51,12 @@ class Toolset:
     ffmpeg_build: str = ""
     """Eight hex digits over compiler, configuration and library versions: two builds of one version differ in bytes."""
 
-    def versions(self, encoder_threads: int) -> ToolVersions:
+    def versions(self, encoder_threads: int | None = None) -> ToolVersions:
         """Return what belongs into the cache key of everything these tools make.
 
         Args:
-            encoder_threads: Threads that x264 is told to use; its bytes depend on them.
+            encoder_threads: Threads that an encode was granted, once it was: a record, no part of any key. The bytes
+                of x264 depend on them, and under a bitrate cap they are not the same twice anyway; the quality is.
         """
         return ToolVersions(
             ffmpeg=f"{self.ffmpeg_version} ({self.ffmpeg_origin}, build {self.ffmpeg_build})",

@@ -6,6 +6,7 @@ probing promised (:mod:`tasks.media.accounts`).
 """
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -39,7 +40,7 @@ def transcode(
     directory: Path,
     scratch: Path,
     tools: Toolset,
-    encoder_threads: int,
+    encode_slot: Callable[[], AbstractContextManager[int]],
     limits: Limits,
     on_progress: Callable[[Progress], None] | None = None,
     run_id: str = "",
@@ -55,7 +56,7 @@ def transcode(
         directory: Empty directory that takes the package's files.
         scratch: Directory for work files, best on the same file system; the caller removes it.
         tools: The programs.
-        encoder_threads: Threads of each x264; 0 lets it choose.
+        encode_slot: Entered around the one slow step, after a wait perhaps; gives the threads that it may keep busy.
         limits: Time limits in seconds, for each program run.
         on_progress: Called with the encoder's own progress.
         run_id: Marks the processes for a later sweep.
@@ -69,16 +70,11 @@ def transcode(
     facts = asset.facts
     plan = plan_encode(facts, recipe)
     attempt = _Attempt(facts, plan, WorkFiles(scratch), directory, tools, limits, run_id)
-    arguments = encode_arguments(
-        source,
-        facts,
-        recipe,
-        plan,
-        attempt.work,
-        input_arguments=SAFE_INPUT_ARGUMENTS,
-        encoder_threads=encoder_threads,
-    )
-    log = attempt.encode(arguments, on_progress)
+    with encode_slot() as threads:
+        arguments = encode_arguments(
+            source, facts, recipe, plan, attempt.work, input_arguments=SAFE_INPUT_ARGUMENTS, threads=threads
+        )
+        log = attempt.encode(arguments, on_progress)
     frame_count = verified_frame_count(log, facts, plan, attempt.work)
     duration = float(frame_count / plan.frame_rate)
     attempt.package()
@@ -102,7 +98,7 @@ def transcode(
         master_path=MASTER_NAME,
         dash_path=DASH_NAME,
         measures=log.measures(duration, has_audio=facts.audio is not None),
-        tools=tools.versions(encoder_threads),
+        tools=tools.versions(threads),
         files=files,
     )
 

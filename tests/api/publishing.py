@@ -3,6 +3,7 @@
 import hashlib
 import uuid
 from collections.abc import Sequence
+from contextlib import nullcontext
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -56,7 +57,7 @@ def publish_video(
         directory=directory,
         scratch=work,
         tools=tools,
-        encoder_threads=0,
+        encode_slot=lambda: nullcontext(2),
         limits=Limits(),
     )
     captions = _write_captions(directory, cues, package.duration_seconds) if cues else ()

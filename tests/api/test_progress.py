@@ -2,11 +2,12 @@ from datetime import UTC, datetime, timedelta
 
 from api.progress import StepReport, job_progress
 from data.domain.jobs import STEP_WEIGHTS
+from data.domain.steps import StepStatus
 
 
 def reported(step: str, percent: float, order: int) -> StepReport:
     at = datetime(2026, 1, 1, tzinfo=UTC) + timedelta(seconds=order)
-    return StepReport(step, percent, at, at + timedelta(seconds=30))
+    return StepReport(StepStatus.read(step), percent, at, at + timedelta(seconds=30))
 
 
 def test_nothing_reported_is_no_progress() -> None:
@@ -39,6 +40,17 @@ def test_a_job_that_succeeded_is_whole_whatever_was_reported() -> None:
     progress = job_progress([reported("ingest", 100, 1)], is_done=True)
 
     assert (progress.step, progress.share, len(progress.steps)) == ("publish", 1.0, 4)
+
+
+def test_what_the_current_step_waits_for_is_told() -> None:
+    waiting = [reported("ingest", 100, 1), reported("transcode (waiting_for_slot 2)", 0, 2)]
+
+    shown = [job_progress(reports) for reports in (waiting, [*waiting, reported("generate", 10, 3)])]
+
+    assert [(each.step, each.reason, each.position) for each in shown] == [
+        ("transcode", "waiting_for_slot", 2),
+        ("generate", None, None),
+    ]
 
 
 def test_strange_reports_do_no_harm() -> None:

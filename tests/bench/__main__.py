@@ -11,6 +11,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 
 from rich.console import Console
@@ -18,10 +19,12 @@ from rich.table import Table
 
 from data.domain.assets import Asset
 from data.domain.recipes import Recipe
+from tasks.media.cores import usable_cores
 from tasks.media.probe import probe
 from tasks.media.process import Limits, run_tool
 from tasks.media.tools import Toolset, find_tools
 from tasks.media.transcode import transcode
+from tasks.policies import MOST_ENCODER_THREADS
 from tests.fakes.clips import clip
 
 RUNGS = ((1080, 6000), (720, 3000), (480, 1400), (240, 400))
@@ -43,6 +46,7 @@ def make_source(tools: Toolset, target: Path, seconds: int) -> Path:
 def ours(tools: Toolset, source: Path, recipe: Recipe) -> Run:
     """Everything that the transcode step does: ladder, packaging, MP4, poster, sprite, measures."""
     facts = probe(source, tools)
+    threads = min(usable_cores(), MOST_ENCODER_THREADS)  # what a lone encode is granted
     asset = Asset(id="bench", sha256="0" * 64, source_key="bench", original_name="bench.mp4", facts=facts)
 
     def run(scratch: Path) -> None:
@@ -57,7 +61,7 @@ def ours(tools: Toolset, source: Path, recipe: Recipe) -> Run:
             directory=directory,
             scratch=scratch,
             tools=tools,
-            encoder_threads=0,
+            encode_slot=lambda: nullcontext(threads),
             limits=Limits(),
         )
 

@@ -1,5 +1,6 @@
 """Real packages for tests: one call transcodes a file into a folder, fast and small."""
 
+from contextlib import nullcontext
 from pathlib import Path
 
 from data.domain.assets import Asset, SourceFacts
@@ -46,7 +47,7 @@ def make_package(
         directory=directory,
         scratch=scratch,
         tools=tools,
-        encoder_threads=2,
+        encode_slot=lambda: nullcontext(2),
         limits=Limits(),
     )
     return package, found, directory

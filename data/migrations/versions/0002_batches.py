@@ -20,6 +20,7 @@ def upgrade() -> None:
         sa.Column("name", sa.String(), nullable=False),
         sa.Column("manifest_uri", sa.String(), nullable=False),
         sa.Column("manifest_key", sa.String(), nullable=True),
+        sa.Column("manifest_sha256", sa.String(), nullable=True),
         sa.Column("options", DOCUMENT, nullable=False),
         sa.Column("state", sa.String(), nullable=False),
         sa.Column("reason", sa.String(), nullable=True),
@@ -42,7 +43,7 @@ def upgrade() -> None:
         "step_costs",
         sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
         sa.Column("step", sa.String(), nullable=False),
-        sa.Column("recipe", sa.String(), nullable=False),
+        sa.Column("variant", sa.String(), nullable=False),
         sa.Column("media_seconds", sa.Float(precision=53), nullable=False),
         sa.Column("megapixels", sa.Float(precision=53), nullable=False),
         sa.Column("machine_seconds", sa.Float(precision=53), nullable=False),
@@ -53,7 +54,7 @@ def upgrade() -> None:
     )
     op.create_index(op.f("ix_step_costs_recorded_at"), "step_costs", ["recorded_at"], unique=False)
     op.create_index(
-        op.f("ix_step_costs_step_recipe_recorded_at"), "step_costs", ["step", "recipe", "recorded_at"], unique=False
+        op.f("ix_step_costs_step_variant_recorded_at"), "step_costs", ["step", "variant", "recorded_at"], unique=False
     )
     op.create_table(
         "batch_items",
@@ -129,7 +130,7 @@ def downgrade() -> None:
     op.drop_index(op.f("ix_batch_items_run_key"), table_name="batch_items")
     op.drop_index(op.f("ix_batch_items_batch_id_state_rank"), table_name="batch_items")
     op.drop_table("batch_items")
-    op.drop_index(op.f("ix_step_costs_step_recipe_recorded_at"), table_name="step_costs")
+    op.drop_index(op.f("ix_step_costs_step_variant_recorded_at"), table_name="step_costs")
     op.drop_index(op.f("ix_step_costs_recorded_at"), table_name="step_costs")
     op.drop_table("step_costs")
     op.drop_index(op.f("ix_batches_state"), table_name="batches")

@@ -127,6 +127,22 @@ def test_progress_is_weighted_by_step_and_includes_the_child(
     assert shown["last_progress_at"] is not None
 
 
+def test_a_wait_for_an_encode_slot_is_shown_while_the_job_runs(
+    api: httpx.Client, submit: Submit, prefect: Prefect
+) -> None:
+    job = submit()
+    prefect.start(job["id"])
+    prefect.report(job["id"], "transcode (waiting_for_slot 3)", 0)
+
+    running = api.get(f"/api/v1/jobs/{job['id']}").json()
+    prefect.force(job["id"], State(type=StateType.CRASHED))
+    crashed = api.get(f"/api/v1/jobs/{job['id']}").json()
+
+    assert (running["state"], running["step"]) == ("running", "transcode")
+    assert (running["reason"], running["position"]) == ("waiting_for_slot", 3)
+    assert (crashed["reason"], crashed["position"]) == ("infrastructure", None)
+
+
 def test_a_run_that_is_no_job_is_not_found(api: httpx.Client, submit: Submit, prefect: Prefect) -> None:
     child = prefect.child_of(submit()["id"])
 

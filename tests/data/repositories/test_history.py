@@ -1,6 +1,8 @@
 from data.database import Database
 from data.repositories import (
+    AssetMeasures,
     AssetRepository,
+    Fulfilment,
     FulfilmentRepository,
     PublicationRepository,
     SourceVersionRepository,
@@ -31,7 +33,10 @@ def test_a_wish_is_fulfilled_while_its_version_is_public(database: Database) -> 
         fulfilments = FulfilmentRepository(session)
         fulfilments.record(asset.id, "key", 1)
         fulfilments.record(asset.id, "key", 1)
-        assert fulfilments.fulfilled([(asset.id, "key"), (asset.id, "other")]) == {(asset.id, "key"): 1}
+        wishes = [(asset.id, "key"), (asset.id, "other")]
+        assert fulfilments.fulfilled(wishes) == {(asset.id, "key"): Fulfilment(1, is_latest=True)}
+        PublicationRepository(session).record(sample_manifest(asset, version=2))
+        assert fulfilments.fulfilled(wishes) == {(asset.id, "key"): Fulfilment(1, is_latest=False)}
         PublicationRepository(session).retract(asset.id)
         assert fulfilments.fulfilled([(asset.id, "key")]) == {}
 
@@ -40,6 +45,19 @@ def test_the_latest_costs_come_first(database: Database) -> None:
     with database.session() as session:
         costs = StepCostRepository(session)
         for seconds in (1.0, 2.0, 3.0):
-            costs.record(StepCost("transcode", "default", 10.0, 2.07, seconds, 100, 50))
-        assert [each.machine_seconds for each in costs.recent("transcode", "default", limit=2)] == [3.0, 2.0]
-        assert costs.recent("transcode", "quick") == ()
+            costs.record(StepCost("transcode", "fast", 10.0, 2.07, seconds, 100, 50))
+        costs.record(StepCost("publish", "fast", 10.0, 2.07, 9.0, 100, 50))
+        assert [each.machine_seconds for each in costs.recent("transcode", "fast", limit=2)] == [3.0, 2.0]
+        assert costs.recent("transcode", "slow") == ()
+        assert [each.machine_seconds for each in costs.recent_of_any("transcode", limit=2)] == [3.0, 2.0]
+
+
+def test_what_plans_need_of_assets_is_read_for_many_at_once(database: Database) -> None:
+    one, two = sample_asset("one"), sample_asset("two")
+    with database.session() as session:
+        AssetRepository(session).record(one)
+        AssetRepository(session).record(two)
+        measures = AssetRepository(session).measures([one.id, two.id, "none"])
+    assert measures == {
+        asset.id: AssetMeasures(asset.sha256, 10.5, 1280 * 720 / 1e6, 6_000_000_000) for asset in (one, two)
+    }

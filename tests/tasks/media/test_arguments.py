@@ -11,7 +11,7 @@ from tests.fakes.source_facts import source_facts
 WORK = WorkFiles(Path("/scratch"))
 
 
-def arguments(facts: SourceFacts, recipe: Recipe | None = None, *, threads: int = 0) -> list[str]:
+def arguments(facts: SourceFacts, recipe: Recipe | None = None, *, threads: int = 2) -> list[str]:
     chosen = recipe or Recipe()
     return encode_arguments(
         Path("/sources/clip.mp4"),
@@ -20,7 +20,7 @@ def arguments(facts: SourceFacts, recipe: Recipe | None = None, *, threads: int 
         plan_encode(facts, chosen),
         WORK,
         input_arguments=("-protocol_whitelist", "file", "-max_pixels", "100"),
-        encoder_threads=threads,
+        threads=threads,
     )
 
 
@@ -78,11 +78,16 @@ def test_nothing_of_the_sources_metadata_gets_into_an_output() -> None:
         assert (options["map_metadata"], options["map_chapters"]) == ("-1", "-1")
 
 
-@pytest.mark.parametrize(("threads", "expected"), [(0, None), (3, "3")])
-def test_encoder_threads_are_left_to_x264_unless_told(threads: int, expected: str | None) -> None:
+@pytest.mark.parametrize(
+    ("threads", "by_rung"), [(1, "1 1 1 1"), (2, "2 1 1 1"), (4, "4 2 1 1"), (8, "8 4 2 1")], ids=str
+)
+def test_decoder_filters_and_encoders_have_the_threads_that_were_granted(threads: int, by_rung: str) -> None:
     built = arguments(source_facts(), threads=threads)
 
-    assert options_of(WORK.rung("240p"), built).get("threads") == expected
+    opened = paired(built[built.index("-filter_complex_threads") : built.index("-i")])
+    assert (opened["filter_complex_threads"], opened["threads"]) == (str(threads), str(threads))
+    rungs = [options_of(WORK.rung(name), built)["threads"] for name in ("1080p", "720p", "480p", "240p")]
+    assert " ".join(rungs) == by_rung
 
 
 def test_a_source_without_sound_has_no_sound_anywhere() -> None:
@@ -147,8 +152,6 @@ def test_names_that_mean_something_to_ffmpeg_stay_one_argument() -> None:
     recipe = Recipe()
     name = Path("/in/-i %03d [0:v];,'\".mp4")
 
-    built = encode_arguments(
-        name, facts, recipe, plan_encode(facts, recipe), WORK, input_arguments=(), encoder_threads=0
-    )
+    built = encode_arguments(name, facts, recipe, plan_encode(facts, recipe), WORK, input_arguments=(), threads=2)
 
     assert built[built.index("-i") + 1] == str(name)

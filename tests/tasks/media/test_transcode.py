@@ -1,6 +1,7 @@
 import re
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import cv2
@@ -477,15 +478,23 @@ def test_the_same_work_gives_the_same_package_but_for_rate_control(bunny: Made, 
         assert (other / name).read_bytes() == (directory / name).read_bytes()
 
 
-def test_progress_is_handed_on_and_ends_at_one(make: Make, tmp_path: Path) -> None:
+def test_progress_is_handed_on_and_only_the_encode_holds_a_slot(make: Make, tmp_path: Path) -> None:
     source = make("-f", "lavfi", "-i", "testsrc2=s=160x90:r=25:d=1", *X264)
     tools = find_tools()
     asset = Asset(id="a", sha256="a", source_key="a", original_name="a", facts=probe(source, tools))
     reports: list[Progress] = []
+    left: set[str] = set()
     (tmp_path / "d").mkdir()
     (tmp_path / "s").mkdir()
 
-    transcode(
+    @contextmanager
+    def encode_slot() -> Iterator[int]:
+        assert not list((tmp_path / "s").iterdir())
+        yield 1
+        left.update(path.name for path in (tmp_path / "s").iterdir())
+        assert not list((tmp_path / "d").iterdir())
+
+    package = transcode(
         source,
         asset,
         Recipe(),
@@ -494,10 +503,12 @@ def test_progress_is_handed_on_and_ends_at_one(make: Make, tmp_path: Path) -> No
         directory=tmp_path / "d",
         scratch=tmp_path / "s",
         tools=tools,
-        encoder_threads=0,
+        encode_slot=encode_slot,
         limits=Limits(),
         on_progress=reports.append,
     )
 
     assert reports[-1].share == pytest.approx(1, abs=0.05)
     assert reports[-1].frame_count >= 25
+    assert "rung-144p.mp4" in left
+    assert package.tools.encoder_threads == 1

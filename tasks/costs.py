@@ -1,0 +1,73 @@
+"""What a step took, noted down for later plans. Not noting it never fails the step."""
+
+import logging
+import resource
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from data.database import Database
+from data.domain.assets import Asset
+from data.domain.costs import CostStep
+from data.domain.errors import CatalogueUnavailableError
+from data.repositories import StepCost, StepCostRepository
+from data.settings import get_settings
+
+logger = logging.getLogger(__name__)
+
+
+class Measurement:
+    """A step that is being measured; lives as long as the step."""
+
+    def __init__(self) -> None:
+        self.asset: Asset | None = None
+        self.bytes_out = 0
+
+    def done(self, asset: Asset, bytes_out: int = 0) -> None:
+        """Say that work was done; what is found again from an earlier run tells nothing about what it takes."""
+        self.asset, self.bytes_out = asset, bytes_out
+
+
+@contextmanager
+def measured(step: CostStep, variant: str = "") -> Iterator[Measurement]:
+    """Measure what the block takes, and note it when the block leaves in peace and says that work was done.
+
+    Counted is the processor time of this process and of the tools that it ran: neither waiting for a slot nor what
+    else the machine does is a step's own. An AI step has its GPU to itself: what counts is how long it keeps it.
+
+    Args:
+        step: Which one it is.
+        variant: Digest of what decides how much it costs (:func:`data.domain.costs.cost_variants`).
+    """
+    clock = time.monotonic if step.on_gpu_pool else _processor_seconds
+    measurement, began = Measurement(), clock()
+    yield measurement
+    if measurement.asset is not None:
+        _record(_cost(step, variant, measurement.asset, clock() - began, measurement.bytes_out))
+
+
+def _processor_seconds() -> float:
+    """Return the processor time of this process and of its children that have ended."""
+    own, children = (resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+    return own.ru_utime + own.ru_stime + children.ru_utime + children.ru_stime
+
+
+def _cost(step: CostStep, variant: str, asset: Asset, machine_seconds: float, bytes_out: int) -> StepCost:
+    facts = asset.facts
+    return StepCost(
+        step=step,
+        variant=variant,
+        media_seconds=facts.duration_seconds,
+        megapixels=facts.video.width * facts.video.height / 1e6,
+        machine_seconds=machine_seconds,
+        bytes_in=facts.size_bytes,
+        bytes_out=bytes_out,
+    )
+
+
+def _record(cost: StepCost) -> None:
+    try:
+        with Database(get_settings().catalogue_url).session() as session:
+            StepCostRepository(session).record(cost)
+    except CatalogueUnavailableError as error:
+        logger.warning("What %s took was not noted: %s", cost.step, error)
