@@ -1,7 +1,7 @@
 """What a batch came to, as facts: everything that the morning report says, and nothing that it looks like.
 
 Whoever writes a report (HTML, Markdown, a message) needs only :class:`NightFacts`. Most of it is added up from the
-items by ``tasks.reporting.ledger``; what items do not know (pauses, the canary, time by step) is optional, and a report
+items by ``tasks.reporting.tally``; what items do not know (pauses, the canary, time by step) is optional, and a report
 says nothing about what it was not told.
 """
 
@@ -23,6 +23,8 @@ class ItemExample(DomainModel):
     source: str
     """What the row asked for: its source, or the beginning of its prompt or script."""
     message: str
+    run_id: str | None = None
+    """The flow run that worked on it last, whose log says more."""
 
 
 class FailureGroup(DomainModel):

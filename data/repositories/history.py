@@ -108,6 +108,8 @@ class StepCost:
     machine_seconds: float
     bytes_in: int
     bytes_out: int
+    asset_id: str | None = None
+    """Whose it was: what a batch's steps took is told by its items' assets."""
 
 
 class StepCostRepository:
@@ -129,7 +131,9 @@ class StepCostRepository:
     def recent_of_any(self, step: str, limit: int = 200) -> tuple[StepCost, ...]:
         """Return the latest costs of a step, whatever its options were."""
         # By id, as that index holds all steps and the latest are at its end, however long the table has become.
-        return self._costs(select(StepCostRow).where(StepCostRow.step == step).order_by(StepCostRow.id.desc()).limit(limit))
+        return self._costs(
+            select(StepCostRow).where(StepCostRow.step == step).order_by(StepCostRow.id.desc()).limit(limit)
+        )
 
     def _costs(self, query: Select[tuple[StepCostRow]]) -> tuple[StepCost, ...]:
         names = StepCost.__slots__
@@ -138,4 +142,3 @@ class StepCostRepository:
 
 def _digest(uri: str) -> str:
     return hashlib.sha256(uri.encode("utf-8", "surrogateescape")).hexdigest()
-

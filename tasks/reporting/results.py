@@ -6,6 +6,7 @@ ResultsWriter   chunks of that → one Parquet file and one CSV file, side by si
 """
 
 import json
+import math
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from types import TracebackType
@@ -113,14 +114,14 @@ class ResultsWriter:
     Args:
         parquet: Where the Parquet file goes. Columns of the input that have an Arrow type (those of a Parquet manifest)
             keep it, all others are text: strings as they are, other values as JSON.
-        csv: Where the CSV file goes: UTF-8, comma, RFC 4180 quotes, a header line.
+        csv: Where the CSV file goes: UTF-8 with the byte order mark that Excel needs, comma, RFC 4180 quotes, a header.
         columns: Names of the input's columns, also of those that come up in later chunks only.
     """
 
     def __init__(self, parquet: Path, csv: Path, columns: Iterable[str]) -> None:
         self._parquet_path = parquet
         self._columns = [name for name in columns if name not in SCHEMA.names]
-        self._csv = csv.open("w", encoding="utf-8", newline="")
+        self._csv = csv.open("w", encoding="utf-8-sig", newline="")
         self._parquet: pq.ParquetWriter | None = None
 
     def __enter__(self) -> Self:
@@ -172,14 +173,24 @@ def _arrow(column: "pd.Series[Any]") -> pa.Array:
 
 
 def _text(column: "pd.Series[Any]") -> "pd.Series[Any]":
-    """Return a column of loose values as text: strings as they are, nothing as nothing, the rest as JSON."""
-    return column.map(_loose).astype(object) if column.dtype == object else column
+    """Return a column of the input as text: strings as they are, nothing as nothing, lists and mappings as JSON."""
+    dtype = column.dtype
+    if isinstance(dtype, pd.ArrowDtype) and not pa.types.is_nested(dtype.pyarrow_dtype):
+        return column
+    return column.astype(object).map(_loose).astype(object)
 
 
 def _loose(value: object) -> object:
-    if value is None or isinstance(value, str) or value != value:
+    if value is None or value is pd.NA or isinstance(value, str):
         return value
-    return json.dumps(value, ensure_ascii=False)
+    if isinstance(value, float) and math.isnan(value):
+        return None
+    return json.dumps(value, ensure_ascii=False, default=_plain)
+
+
+def _plain(value: Any) -> object:
+    """What JSON has no word for, and Parquet has: arrays as lists, all else as text."""
+    return value.tolist() if hasattr(value, "tolist") else str(value)
 
 
 def _stamped(column: "pd.Series[Any]") -> "pd.Series[Any]":

@@ -5,16 +5,16 @@ from pathlib import Path
 
 from data.domain.batches import BatchItem
 from data.domain.retries import RetryFilter
-from tasks.reporting.inputs import InputManifest
+from data.manifests import Manifest, copy_rows
 
 
-def write_retry(source: InputManifest, items: Iterable[BatchItem], wanted: RetryFilter, target: Path) -> int:
+def write_retry(manifest: Manifest, items: Iterable[BatchItem], wanted: RetryFilter, target: Path) -> int:
     """Write the rows of the items that a filter chooses, and return how many.
 
     Args:
-        source: The manifest as it was handed in.
+        manifest: The manifest as it was handed in.
         items: The batch's items, ascending by row.
         wanted: What to try again.
         target: A file of the same format; without rows it is a manifest without rows.
     """
-    return source.copy_rows((item.row for item in items if wanted.chooses(item)), target)
+    return copy_rows(manifest, (item.row for item in items if wanted.chooses(item)), target)

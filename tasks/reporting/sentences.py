@@ -81,7 +81,8 @@ def outcome(facts: NightFacts) -> str:
     """Return what became of the rows: ``1,000 rows: 968 published, 12 failed, 15 unchanged and 5 rejected``."""
     rows, parts = facts.counts.rows, _parts(facts)
     if not rows and not parts:
-        return "The manifest has no rows."
+        is_refused = facts.batch.reason is BatchReason.INVALID_MANIFEST
+        return "No rows were taken in." if is_refused else "The manifest has no rows."
     label = capital(counted(rows, "row"))
     if len(parts) == 1 and parts[0][0] == rows:
         [(count, word)] = parts

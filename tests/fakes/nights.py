@@ -18,8 +18,8 @@ from data.domain.batches import (
 from data.domain.nights import CanaryOutcome, NightFacts, Pause, ReportLinks, StepActual
 from data.domain.publications import PublicationManifest
 from data.domain.windows import NightWindow
-from tasks.reporting.ledger import NightLedger
 from tasks.reporting.results import results_frame
+from tasks.reporting.tally import NightTally
 from tests.data.samples import sample_asset, sample_manifest
 
 BEGINS = datetime(2026, 11, 21, 21, 3, 12, tzinfo=UTC)
@@ -101,9 +101,9 @@ def sample_publications() -> dict[tuple[str, int], PublicationManifest]:
 
 def facts_of(items: list[BatchItem], batch: Batch | None = None, rows: int | None = None, **more: Any) -> NightFacts:
     """Facts of a batch with these items."""
-    ledger = NightLedger()
-    ledger.add(results_frame(items, sample_publications()))
-    return ledger.facts(batch or sample_batch(), len(items) if rows is None else rows, made_at=MADE, **more)
+    tally = NightTally()
+    tally.add(results_frame(items, sample_publications()))
+    return tally.facts(batch or sample_batch(), len(items) if rows is None else rows, made_at=MADE, **more)
 
 
 def newsroom_items(count: int, seed: int = 7) -> Iterator[BatchItem]:

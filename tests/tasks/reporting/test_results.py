@@ -10,8 +10,8 @@ import pytest
 
 from data.domain.batches import BatchItem
 from tasks.reporting.columns import COLUMNS, PREFIX, SCHEMA
-from tasks.reporting.ledger import NightLedger
 from tasks.reporting.results import ResultsWriter, joined, results_frame
+from tasks.reporting.tally import NightTally
 from tests.fakes.nights import BEGINS, failed_item, newsroom_items, sample_batch, sample_item, sample_publications
 
 
@@ -23,7 +23,7 @@ def write(tmp_path: Path, *chunks: tuple[pd.DataFrame, list[BatchItem]]) -> tupl
         for inputs, items in chunks:
             writer.write(joined(inputs, results_frame(items, sample_publications()), row))
             row += len(inputs)
-    with comma.open(encoding="utf-8", newline="") as file:
+    with comma.open(encoding="utf-8-sig", newline="") as file:
         return pq.read_table(parquet), list(csv.DictReader(file))
 
 
@@ -133,14 +133,25 @@ def test_no_rows_make_files_with_columns(tmp_path: Path) -> None:
     assert table.num_rows == 0
     assert table.column_names == ["source", *SCHEMA.names]
     assert rows == []
-    assert (tmp_path / "results.csv").read_text().startswith("source,dailies_row,")
+    assert (tmp_path / "results.csv").read_text("utf-8-sig").startswith("source,dailies_row,")
+
+
+def test_lists_and_mappings_of_parquet_are_json_in_the_csv(tmp_path: Path) -> None:
+    when = [[BEGINS]]
+    typed = pa.table({"source": ["a"], "tags": [["x", "y"]], "deep": [{"n": 1}], "when": when, "kind": ["k"]})
+    typed = typed.set_column(4, "kind", typed["kind"].dictionary_encode())
+    table, [row] = write(tmp_path, (typed.to_pandas(types_mapper=pd.ArrowDtype), [sample_item(1)]))
+
+    assert (row["tags"], row["deep"], row["kind"]) == ('["x", "y"]', '{"n": 1}', "k")
+    assert "2026-11-21" in row["when"]
+    assert table["tags"].to_pylist() == [["x", "y"]]
 
 
 @pytest.mark.slow
 def test_a_hundred_thousand_rows_take_ten_times_as_long_as_ten_thousand(tmp_path: Path) -> None:
     def seconds_for(count: int) -> float:
         started = time.process_time()
-        ledger, chunk, publications = NightLedger(), 5_000, sample_publications()
+        tally, chunk, publications = NightTally(), 5_000, sample_publications()
         items: list[Any] = []
         inputs = texts(source=["/media/a.mp4"] * chunk, note=["x"] * chunk)
         with ResultsWriter(tmp_path / "r.parquet", tmp_path / "r.csv", inputs.columns) as writer:
@@ -149,9 +160,9 @@ def test_a_hundred_thousand_rows_take_ten_times_as_long_as_ten_thousand(tmp_path
                 if len(items) == chunk:
                     results = results_frame(items, publications)
                     writer.write(joined(inputs, results, items[0].row))
-                    ledger.add(results)
+                    tally.add(results)
                     items = []
-        assert ledger.facts(sample_batch(), count, made_at=BEGINS).counts.balances
+        assert tally.facts(sample_batch(), count, made_at=BEGINS).counts.balances
         assert pq.read_metadata(tmp_path / "r.parquet").num_rows == count
         return time.process_time() - started
 

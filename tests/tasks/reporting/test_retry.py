@@ -1,7 +1,7 @@
 from pathlib import Path
 
 from data.domain.retries import RetryFilter
-from tasks.reporting.inputs import open_input
+from data.manifests import open_manifest
 from tasks.reporting.retry import write_retry
 from tests.fakes.nights import failed_item, sample_item
 
@@ -16,7 +16,7 @@ def test_the_rows_to_try_again_make_a_manifest_like_the_input(tmp_path: Path) ->
         sample_item(4, "cancelled"),
     ]
 
-    assert write_retry(open_input(path, "csv"), items, RetryFilter(), target) == 3
-    assert target.read_text().splitlines() == ["Note;source", "second;b", "=third;c", "fourth;d"]
-    assert write_retry(open_input(path, "csv"), items, RetryFilter(classes=("INFRA",)), target) == 1
-    assert target.read_text().splitlines() == ["Note;source", "second;b"]
+    assert write_retry(open_manifest(path), items, RetryFilter(), target) == 3
+    assert target.read_text("utf-8-sig").splitlines() == ["Note;source", "second;b", "=third;c", "fourth;d"]
+    assert write_retry(open_manifest(path), items, RetryFilter(classes=("INFRA",)), target) == 1
+    assert target.read_text("utf-8-sig").splitlines() == ["Note;source", "second;b"]

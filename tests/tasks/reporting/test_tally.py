@@ -1,8 +1,8 @@
 import itertools
 from datetime import timedelta
 
-from tasks.reporting.ledger import EXAMPLES, MAX_SPANS, SLOWEST, NightLedger
 from tasks.reporting.results import results_frame
+from tasks.reporting.tally import EXAMPLES, MAX_SPANS, SLOWEST, NightTally
 from tests.fakes.nights import (
     BEGINS,
     MADE,
@@ -19,11 +19,11 @@ PUBLISHED = {"asset_id": next(iter(sample_publications()))[0], "version": 1}
 
 def test_chunks_add_up_to_the_whole() -> None:
     items = list(newsroom_items(1000))
-    ledger = NightLedger()
+    tally = NightTally()
     for start in range(0, len(items), 170):
-        ledger.add(results_frame(items[start : start + 170], sample_publications()))
+        tally.add(results_frame(items[start : start + 170], sample_publications()))
 
-    assert ledger.facts(sample_batch(), 1000, made_at=MADE) == facts_of(items)
+    assert tally.facts(sample_batch(), 1000, made_at=MADE) == facts_of(items)
 
 
 def test_failures_are_grouped_by_code_most_frequent_first_with_the_first_rows_as_examples() -> None:

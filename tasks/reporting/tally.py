@@ -33,6 +33,7 @@ _TICK_SECONDS = 10
 _SPAN_SECONDS = (10, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14_400, 28_800, 86_400)
 
 
+_EXAMPLE = ("row", "custom_id", "source", "message", "run_id")
 _TIMED = ("row", "custom_id", "source", "state", "wall_seconds", "duration_seconds", "asset_id", "attempts")
 
 
@@ -50,7 +51,7 @@ class _Tick:
     media_seconds: float = 0.0
 
 
-class NightLedger:
+class NightTally:
     """Counts what happened to the items of one batch; lives while its results are written.
 
     Holds counts, a few examples and a sum for every ten seconds of the night, however many items there are.
@@ -146,9 +147,10 @@ def _add_groups(groups: dict[tuple[str, str], _Group], items: pd.DataFrame) -> N
         group.count += len(members)
         group.steps.update(_counted(members["step"].dropna()))
         wanted = members.head(EXAMPLES - len(group.examples))
-        for row, custom_id, source, message in _tuples(wanted, "row", "custom_id", "source", "message"):
+        for row, custom_id, source, message, run_id in _tuples(wanted, *_EXAMPLE):
             text = (message or "")[:MESSAGE_LIMIT]
-            group.examples.append(ItemExample(row=row, custom_id=custom_id, source=source or "", message=text))
+            example = ItemExample(row=row, custom_id=custom_id, source=source or "", message=text, run_id=run_id)
+            group.examples.append(example)
 
 
 def _ranked(groups: dict[tuple[str, str], _Group]) -> tuple[FailureGroup, ...]:
