@@ -39,14 +39,14 @@ def measured(step: CostStep, variant: str = "") -> Iterator[Measurement]:
         step: Which one it is.
         variant: Digest of what decides how much it costs (:func:`data.domain.costs.cost_variants`).
     """
-    clock = time.monotonic if step.on_gpu_pool else _processor_seconds
+    clock = time.monotonic if step.on_gpu_pool else processor_seconds
     measurement, began = Measurement(), clock()
     yield measurement
     if measurement.asset is not None:
         _record(_cost(step, variant, measurement.asset, clock() - began, measurement.bytes_out))
 
 
-def _processor_seconds() -> float:
+def processor_seconds() -> float:
     """Return the processor time of this process and of its children that have ended."""
     own, children = (resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
     return own.ru_utime + own.ru_stime + children.ru_utime + children.ru_stime

@@ -29,7 +29,7 @@ from tasks.publication import (
     refuse_unfit,
     release,
 )
-from tasks.workspace import job_id, workspace
+from tasks.workspace import job_id, run_id, workspace
 
 
 @task(task_run_name="publish", **TASK_POLICY)
@@ -84,7 +84,7 @@ def _checked(candidate: Path, asset: Asset, package: Package, recipe: Recipe, sc
         tools=find_tools(media.ffmpeg, media.ffprobe, media.packager),
         scratch=scratch,
         limits=tool_limits(media),
-        run_id=job_id(),
+        run_id=run_id(),
     )
     for check in gate.checks:
         get_run_logger().info("Gate: %s %s: %s", check.name, check.outcome, check.detail)

@@ -62,6 +62,10 @@ async def _workers(services: Services, pool: str) -> str:
     count = await services.gateway.live_workers(pool)
     if not count:
         raise OrchestratorUnavailableError(f"No live worker serves the work pool {pool}.")
+    if await services.gateway.is_paused(pool):
+        raise OrchestratorUnavailableError(
+            f"The work pool {pool} is paused: its {count} live workers take no new runs."
+        )
     return f"{count} live"
 
 

@@ -22,6 +22,11 @@ def step_key(step: str, content: str, options: dict[str, Any], tools: ToolVersio
     return hashlib.sha256(text.encode()).hexdigest()[:24]
 
 
+def item_job_id(run: str, row: int) -> str:
+    """Return the id under which a row of a batch is worked on by a run that works on several."""
+    return f"{run}:{row}"
+
+
 def work_key(asset: str, recipe_digest: str, title: str, tools: str) -> str:
     """Return the key of everything that is asked of an asset at once; equal ones are published once.
 
@@ -73,7 +78,8 @@ def artifact_prefix(asset: str, kind: str, key: str) -> str:
 
 def publication_prefix(asset: str, version: int, job: str) -> str:
     """Return the prefix of one version; the job keeps two racing publishers of one version apart."""
-    return f"publications/{asset}/v{version:04d}-{job[:8]}/"
+    run, _, row = job.partition(":")
+    return f"publications/{asset}/v{version:04d}-{run[:8]}{row and f'-{row}'}/"
 
 
 def publication_manifest_key(asset: str) -> str:

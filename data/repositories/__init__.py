@@ -15,7 +15,7 @@ from data.repositories.history import (
 from data.repositories.idempotency import IdempotencyRepository, StoredAnswer
 from data.repositories.item_plans import ItemPlanRepository, ItemWish
 from data.repositories.packages import ArtifactRepository, PackageRepository, StoredArtifact
-from data.repositories.publications import PublicationRepository
+from data.repositories.publications import PublicationRepository, PublishedVersion
 from data.repositories.uploads import Upload, UploadRepository, UploadState
 
 __all__ = [
@@ -35,6 +35,7 @@ __all__ = [
     "ItemWish",
     "PackageRepository",
     "PublicationRepository",
+    "PublishedVersion",
     "SourceVersion",
     "SourceVersionRepository",
     "StepCost",

@@ -4,7 +4,7 @@ from collections.abc import Collection
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import select, tuple_, update
+from sqlalchemy import func, select, tuple_, update
 from sqlalchemy.orm import Session
 
 from data.domain.batches import ENDED_BATCHES, Batch, BatchReason, BatchState, BatchWish
@@ -54,6 +54,11 @@ class BatchRepository:
         ended = [state.value for state in ENDED_BATCHES]
         query = select(BatchRow).where(BatchRow.state.not_in(ended)).order_by(BatchRow.created_at, BatchRow.id)
         return tuple(_batch(row) for row in self._session.scalars(query))
+
+    def count_running(self) -> int:
+        """Return how many batches have work done for them now."""
+        query = select(func.count()).where(BatchRow.state == BatchState.RUNNING.value)
+        return self._session.scalar(query) or 0
 
     def move(
         self,

@@ -36,7 +36,14 @@ LIBRARIES: tuple[str, ...] = (
     "sqlalchemy.dialects.postgresql.psycopg",
     "sqlalchemy.dialects.sqlite.pysqlite",
 )
-FLOWS: tuple[str, ...] = ("flows.process_asset", "flows.generate_asset", "flows.maintenance")
+FLOWS: tuple[str, ...] = (
+    "flows.process_asset",
+    "flows.process_items",
+    "flows.process_batch",
+    "flows.generate_asset",
+    "flows.generate_items",
+    "flows.maintenance",
+)
 _THREADS_OF_LIBRARIES = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS")
 
 

@@ -39,9 +39,7 @@ class Intake:
     scratch: Path
     """Folder for work files; the caller removes it."""
 
-    def register(
-        self, batch_id: str, manifest: str, name: str, options: BatchOptions, fetch: FetchManifest
-    ) -> Batch:
+    def register(self, batch_id: str, manifest: str, name: str, options: BatchOptions, fetch: FetchManifest) -> Batch:
         """Make the batch known and copy its manifest into the store; a batch that got further is returned as it is.
 
         A manifest that is not there, may not be read or is none makes the batch a rejected one.

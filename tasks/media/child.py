@@ -14,7 +14,7 @@ from typing import IO
 from data.domain.errors import InfrastructureError, ToolMissingError
 
 _PR_SET_PDEATHSIG = 1
-_HELD_SIGNALS = {signal.SIGTERM, signal.SIGINT}
+_HELD_SIGNALS = {signal.SIGTERM, signal.SIGINT, signal.SIGUSR1}  # the last is a run's that stops (tasks/stopping.py)
 _LONGEST_NAP_SECONDS = 0.05
 _NOT_PASSED_ON = {"FFREPORT", "AV_LOG_FORCE_COLOR"}  # make ffmpeg leave report files and colour codes about
 
@@ -29,7 +29,7 @@ _LIBC = ctypes.PyDLL(None) if sys.platform == "linux" else None
 
 @contextmanager
 def signals_held() -> Iterator[set[int] | set[signal.Signals]]:
-    """Hold TERM and INT back from this thread while a child is being started; yields the mask that the child gets.
+    """Hold TERM, INT and USR1 back from this thread while a child is started; yields the mask that the child gets.
 
     A signal that Python turns into an exception between the fork and the assignment would lose the child. Held back, it
     is raised at the end of the block. (One that another thread catches in between still loses it, until that
@@ -47,7 +47,7 @@ class Child:
 
     On Linux the kernel kills the program when the *thread* that started it ends, however that happens (``kill -9``
     included). So start and wait in one thread. Its own children do not inherit that; they are in its group, and the
-    environment variable ``DAILIES_RUN_ID`` marks them for a sweep.
+    environment variables ``DAILIES_RUN_ID`` and ``DAILIES_RUN_PROCESS`` mark them for the reconciler.
     """
 
     def __init__(
@@ -137,7 +137,8 @@ class Child:
 
 
 def _environment(run_id: str) -> dict[str, str]:
-    return {**{name: os.environ[name] for name in os.environ.keys() - _NOT_PASSED_ON}, "DAILIES_RUN_ID": run_id}
+    inherited = {name: os.environ[name] for name in os.environ.keys() - _NOT_PASSED_ON}
+    return {**inherited, "DAILIES_RUN_ID": run_id, "DAILIES_RUN_PROCESS": str(os.getpid())}
 
 
 def _before_exec(parent: int, signal_mask: set[int] | set[signal.Signals]) -> Callable[[], None]:

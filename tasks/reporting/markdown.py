@@ -9,6 +9,7 @@ from tasks.reporting.report import file_links
 from tasks.reporting.sentences import (
     against_deadline,
     against_plan,
+    canary_sentence,
     clock_of,
     ending,
     equation,
@@ -71,6 +72,9 @@ def _over_time(facts: NightFacts, clock: Clock) -> Iterator[str]:
     if sentence:
         yield "### Over time"
         yield sentence
+    canary = canary_sentence(facts)
+    if canary:
+        yield f"Canary: {canary}"
     pauses = tables.pause_rows(facts, clock)
     if pauses:
         yield "\n".join(f"- Paused {when} ({how_long}): {code(why)}" for when, how_long, why in pauses)

@@ -15,6 +15,7 @@ from tasks.reporting import charts, tables, wording
 from tasks.reporting.sentences import (
     against_deadline,
     against_plan,
+    canary_sentence,
     clock_of,
     ending,
     equation,
@@ -79,6 +80,7 @@ def _view(facts: NightFacts) -> dict[str, Any]:
         "plan": tables.plan_rows(facts, clock),
         "steps": tables.step_rows(facts),
         "pauses": tables.pause_rows(facts, clock),
+        "canary": canary_sentence(facts),
         "files": file_links(facts),
         "max_groups": tables.MAX_GROUPS,
     }

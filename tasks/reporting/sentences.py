@@ -194,3 +194,15 @@ def throughput_sentence(facts: NightFacts) -> str:
     text += f": {duration(facts.media_seconds)} of video published"
     speed = facts.media_seconds / seconds if seconds else 0.0
     return f"{text}, at {rate(speed)} × real time." if speed >= 0.05 else f"{text}."
+
+
+def canary_sentence(facts: NightFacts) -> str:
+    """Return what the items that went first came to; empty without any."""
+    canary = facts.canary
+    if canary is None:
+        return ""
+    text = f"{capital(counted(canary.items, 'item'))} went first, alone: {counted(canary.failed, 'failure')}."
+    if not canary.passed:
+        return f"{text} That was too many, and nothing else was begun."
+    others = facts.counts.succeeded + facts.counts.failed > canary.items
+    return f"{text} The others followed." if others else text

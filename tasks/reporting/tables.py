@@ -146,7 +146,7 @@ def _plan_rows(facts: NightFacts, plan: BatchPlan, clock: Clock) -> Iterator[Pla
     if facts.batch.ended_at is not None:
         paused = sum(((pause.ends_at or ends) - pause.begins_at).total_seconds() for pause in facts.pauses)
         note = f"{duration(paused)} of it paused" if paused else ""
-        yield _times("From begin to end", plan.wall_seconds, (ends - begins).total_seconds(), note)
+        yield _times("Beginning to end", plan.wall_seconds, (ends - begins).total_seconds(), note)
         if facts.batch.state is BatchState.COMPLETED:
             late = _sooner(ends - plan.finishes_at)
             yield PlanRow("Finished at", clock.time(plan.finishes_at), clock.time(ends), late)

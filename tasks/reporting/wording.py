@@ -51,7 +51,7 @@ def duration(seconds: float) -> str:
         return _two(divmod(total, 60), "min", "s")
     if round(total / 60) < 60:
         return f"{round(total / 60)} min"
-    if total < 86_400:
+    if total < 2 * 86_400:
         return _two(divmod(round(total / 60), 60), "h", "min")
     return _two(divmod(round(total / 3600), 24), "d", "h")
 

@@ -4,11 +4,12 @@ from typing import Any
 import pytest
 
 from data.domain.batches import Batch, BatchItem, BatchOptions
-from data.domain.nights import NightFacts
+from data.domain.nights import CanaryOutcome, NightFacts
 from data.domain.windows import NightWindow
 from tasks.reporting.sentences import (
     against_deadline,
     against_plan,
+    canary_sentence,
     clock_of,
     ending,
     equation,
@@ -174,3 +175,20 @@ def test_the_tone_follows_the_news() -> None:
     assert tone_of(facts_of(items(succeeded=1, unchanged=3))) == "good"
     assert tone_of(facts_of(items(succeeded=1, failed=1))) == "warning"
     assert tone_of(facts_of(items(cancelled=1), sample_batch(state="stopped"))) == "bad"
+
+
+@pytest.mark.parametrize(
+    ("canary", "tried", "sentence"),
+    [
+        (None, 9, ""),
+        (CanaryOutcome(items=1, failed=0, passed=True), 9, "1 item went first, alone: no failures. The others followed."),
+        (CanaryOutcome(items=5, failed=1, passed=True), 5, "5 items went first, alone: 1 failure."),
+        (
+            CanaryOutcome(items=5, failed=4, passed=False),
+            5,
+            "5 items went first, alone: 4 failures. That was too many, and nothing else was begun.",
+        ),
+    ],
+)
+def test_the_canary_is_told(canary: CanaryOutcome | None, tried: int, sentence: str) -> None:
+    assert canary_sentence(facts_of(items(succeeded=tried), canary=canary)) == sentence
