@@ -109,7 +109,15 @@ def test_the_headline_the_equation_and_the_failures_are_told() -> None:
     assert "1,000 rows: 967 published, 12 failed, 13 unchanged, 3 duplicates and 5 rejected." in text
     assert "Finished at 04:12, 1 h 48 min before the window closes at 06:00." in text
     assert "✔ Every row is accounted for." in text
-    for part in ("12 failures", "DATA.INPUT.CORRUPT", "5 rejected rows", "Items a minute", "1 pause", "Slowest items", "Canary"):
+    for part in (
+        "12 failures",
+        "DATA.INPUT.CORRUPT",
+        "5 rejected rows",
+        "Items a minute",
+        "1 pause",
+        "Slowest items",
+        "Canary",
+    ):
         assert part in text
     assert "clip-0083.mp4: no picture of it can be decoded" in text
 

@@ -181,7 +181,11 @@ def test_the_tone_follows_the_news() -> None:
     ("canary", "tried", "sentence"),
     [
         (None, 9, ""),
-        (CanaryOutcome(items=1, failed=0, passed=True), 9, "1 item went first, alone: no failures. The others followed."),
+        (
+            CanaryOutcome(items=1, failed=0, passed=True),
+            9,
+            "1 item went first, alone: no failures. The others followed.",
+        ),
         (CanaryOutcome(items=5, failed=1, passed=True), 5, "5 items went first, alone: 1 failure."),
         (
             CanaryOutcome(items=5, failed=4, passed=False),
