@@ -129,4 +129,6 @@ def test_batches_share_the_slots(in_flight: int, slots: int, batches: int, runs:
 
 
 def test_an_item_that_is_not_due_keeps_its_batch_going() -> None:
-    assert decided(batch(), ItemCounts(rows=100, pending=1, succeeded=99), NOON + timedelta(days=9)).course is Course.FEED
+    assert (
+        decided(batch(), ItemCounts(rows=100, pending=1, succeeded=99), NOON + timedelta(days=9)).course is Course.FEED
+    )

@@ -13,7 +13,12 @@ RULES = PackingRules(pack_seconds=30, slots=2)
 
 def item(row: int, seconds: float, **fields: Any) -> BatchItem:
     return BatchItem(
-        batch_id="b", row=row, custom_id=str(row), recipe=fields.pop("recipe", "quick"), estimated_seconds=seconds, **fields
+        batch_id="b",
+        row=row,
+        custom_id=str(row),
+        recipe=fields.pop("recipe", "quick"),
+        estimated_seconds=seconds,
+        **fields,
     )
 
 
