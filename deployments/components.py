@@ -8,7 +8,7 @@ from pathlib import Path
 import httpx
 
 from deployments.children import Command
-from deployments.environment import Addresses
+from deployments.environment import QUERY_SECONDS, Addresses
 from deployments.ports import LOOPBACK
 from tasks.reconcile.machine import worker_name
 
@@ -42,10 +42,11 @@ def bootstrap(environment: Mapping[str, str]) -> Command:
 def worker(pool: str, addresses: Addresses, environment: Mapping[str, str]) -> Command:
     """Return a stock process worker of one pool; its name says which machine it is on, for the reconciler."""
     name = worker_name(pool)
+    polling = {"PREFECT_WORKER_QUERY_SECONDS": QUERY_SECONDS[pool]} if pool in QUERY_SECONDS else {}
     return Command(
         name=f"{pool}-worker",
         argv=_prefect("worker", "start", "--type", "process", "--pool", pool, "--name", name),
-        environment=environment,
+        environment={**polling, **environment},
         directory=PROJECT,
         ready=lambda started_at: _worker_is_online(addresses.prefect_api_url, pool, name, started_at),
         ready_seconds=120,

@@ -6,11 +6,12 @@ from data.domain.assets import Asset
 from data.domain.publications import GeneratedArtifacts, Package
 from data.domain.recipes import Recipe
 from tasks.generate import caption_asset, choose_poster_frame, find_chapters, gathered
+from tasks.policies import FLOW_POLICY
 from tasks.progress import step_progress
 from tasks.stopping import stoppable
 
 
-@flow(name="generate-asset", persist_result=True, result_serializer="json")
+@flow(name="generate-asset", **FLOW_POLICY)
 def generate_asset(asset: Asset, package: Package, recipe: Recipe) -> GeneratedArtifacts:
     """Make what the recipe asks of AI for one transcoded asset: captions, chapters and a poster.
 

@@ -11,6 +11,7 @@ from data.recipes import load_recipe
 from data.settings import get_settings
 from tasks.handover import hand_over_generation
 from tasks.ingest import ingest_source
+from tasks.policies import FLOW_POLICY
 from tasks.publish import publish_asset
 from tasks.stopping import stoppable
 from tasks.transcode import transcode_asset
@@ -23,7 +24,7 @@ def run_name() -> str:
     return str(name or flow_run.get_name() or "video")
 
 
-@flow(name="process-asset", flow_run_name=run_name, persist_result=True, result_serializer="json")
+@flow(name="process-asset", flow_run_name=run_name, **FLOW_POLICY)
 def process_asset(
     source: str,
     recipe: str = "default",

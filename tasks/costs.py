@@ -6,7 +6,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from data.database import Database
+from data.database import open_database
 from data.domain.assets import Asset
 from data.domain.costs import CostStep
 from data.domain.errors import CatalogueUnavailableError
@@ -58,7 +58,7 @@ def _cost(step: CostStep, variant: str, asset: Asset, machine_seconds: float, by
         step=step,
         variant=variant,
         media_seconds=facts.duration_seconds,
-        megapixels=facts.video.width * facts.video.height / 1e6,
+        megapixels=facts.video.megapixels,
         machine_seconds=machine_seconds,
         bytes_in=facts.size_bytes,
         bytes_out=bytes_out,
@@ -67,7 +67,7 @@ def _cost(step: CostStep, variant: str, asset: Asset, machine_seconds: float, by
 
 def _record(cost: StepCost) -> None:
     try:
-        with Database(get_settings().catalogue_url).session() as session:
+        with open_database(get_settings().catalogue_url).session() as session:
             StepCostRepository(session).record(cost)
     except CatalogueUnavailableError as error:
         logger.warning("What %s took was not noted: %s", cost.step, error)

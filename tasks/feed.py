@@ -12,7 +12,7 @@ from prefect.client.schemas.objects import StateType
 from prefect.exceptions import PrefectException, TerminationSignal
 from prefect.logging import get_run_logger
 
-from data.database import Database
+from data.database import Database, open_database
 from data.domain.batches import BatchWish
 from data.domain.errors import CatalogueUnavailableError, OrchestratorUnavailableError
 from data.recipes import rehearsal_names
@@ -44,7 +44,7 @@ def feed_batch(batch_id: str) -> bool:
         Whether the batch has ended; not, when another run has taken it over.
     """
     settings = get_settings()
-    database = Database(settings.catalogue_url)
+    database = open_database(settings.catalogue_url)
     ledger = Ledger(database, batch_id)
     ledger.take_over(run_id())
     rules = FeedRules(

@@ -8,7 +8,7 @@ import cv2
 from prefect import task
 from prefect.logging import get_run_logger
 
-from data.database import Database
+from data.database import open_database
 from data.domain.assets import Asset
 from data.domain.costs import CostStep
 from data.domain.errors import CorruptInputError
@@ -251,7 +251,7 @@ def _made_once(
         made = make(prefix)
         work.done(asset)
     store.put_bytes(made.model_dump_json().encode(), prefix + _RECORD)
-    with Database(get_settings().catalogue_url).session() as session:
+    with open_database(get_settings().catalogue_url).session() as session:
         details = made.model_dump(mode="json")
         ArtifactRepository(session).record(asset.id, step, key, prefix=prefix, details=details, job_id=job_id())
     return made

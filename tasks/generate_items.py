@@ -6,7 +6,7 @@ from prefect import task
 from prefect.cache_policies import NO_CACHE
 from prefect.logging import get_run_logger
 
-from data.database import Database
+from data.database import open_database
 from data.domain.batches import BatchItem
 from data.domain.errors import DailiesError, InfrastructureError, ObjectMissingError, is_retryable
 from data.domain.keys import item_job_id, package_record_key
@@ -27,7 +27,7 @@ def generate_pack(
     batch_id: str, run_key: str, pack_run_id: str, items: tuple[ItemToGenerate, ...]
 ) -> tuple[GeneratedItem, ...]:
     """Run the AI steps of items in turn; the flow's result is what came of each."""
-    pack = Pack.open(Database(get_settings().catalogue_url), batch_id, run_key)
+    pack = Pack.open(open_database(get_settings().catalogue_url), batch_id, run_key)
     rows = {item.row: item for item in pack.items}
     results: dict[int, GeneratedItem] = {}
 
@@ -56,7 +56,7 @@ def generate_item(item: BatchItem, wanted: ItemToGenerate, job: str) -> Generate
     """Make captions, chapters and a poster for one item, as its recipe asks."""
     settings = get_settings()
     store = open_store(settings.storage_url, **settings.storage_options)
-    with Database(settings.catalogue_url).session() as session:
+    with open_database(settings.catalogue_url).session() as session:
         asset = AssetRepository(session).get(wanted.asset_id)
     package = finished_package(store, package_record_key(asset.id, wanted.package_key))
     if package is None:

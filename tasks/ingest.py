@@ -1,24 +1,24 @@
 """The ingest stage: take a source in, find out what it is, and store it by its content."""
 
-from collections.abc import Callable
-from pathlib import Path
-
 from prefect import task
 from prefect.logging import get_run_logger
 
-from data.database import Database
+from data.database import open_database
 from data.domain.assets import Asset
-from data.domain.errors import InputTooLongError, SourceNotFoundError
+from data.domain.costs import CostStep
+from data.domain.errors import InputTooLongError
 from data.domain.keys import asset_id, source_key
-from data.domain.sources import UPLOAD_SCHEME
-from data.repositories import AssetRepository, UploadRepository
+from data.repositories import AssetRepository, SourceVersionRepository
 from data.settings import Settings, get_settings
-from data.storage import ObjectStore, open_store
+from data.storage import open_store
+from tasks.costs import measured
+from tasks.fetching import fetch_handed_in, source_limits
 from tasks.media.probe import probe
 from tasks.media.tools import find_tools
 from tasks.policies import TASK_POLICY, tool_limits
 from tasks.progress import step_progress
-from tasks.providers.sources import FetchedSource, SourceLimits, fetch_source, too_large
+from tasks.providers.fingerprints import fingerprint
+from tasks.providers.sources import FetchedSource
 from tasks.workspace import job_id, workspace
 
 
@@ -27,12 +27,17 @@ def ingest_source(source: str) -> Asset:
     """Copy a source into the object store by its content, refuse what is not a video, and record the asset.
 
     Args:
-        source: An absolute path below an allowed root, ``upload:<id>``, or an ``https://`` address.
+        source: An absolute path below an allowed root, ``upload:<id>``, an ``https://`` address, or
+            ``s3://bucket/key`` in an allowed bucket.
     """
     settings = get_settings()
-    store, database = open_store(settings.storage_url, **settings.storage_options), Database(settings.catalogue_url)
-    with workspace() as scratch, step_progress("ingest") as progress:
-        fetched = _fetch(source, scratch / "source", settings, store, database, progress.update)
+    store = open_store(settings.storage_url, **settings.storage_options)
+    database = open_database(settings.catalogue_url)
+    limits = source_limits(settings)
+    with workspace() as scratch, step_progress("ingest") as progress, measured(CostStep.INGEST) as work:
+        before = fingerprint(source, limits)
+        fetched = fetch_handed_in(source, scratch / "source", settings, store, database, progress.update)
+        is_unchanged = before is not None and fingerprint(source, limits) == before
         asset = _probed(fetched, settings)
         if store.stat(asset.source_key) is None:
             store.put_file(fetched.path, asset.source_key)
@@ -40,41 +45,11 @@ def ingest_source(source: str) -> Asset:
             assets = AssetRepository(session)
             assets.record(asset)
             assets.bind_job(job_id(), asset.id)
+            if before is not None and is_unchanged:  # else nobody knows which of the two was read
+                SourceVersionRepository(session).record(source, before, asset.id)
+        work.done(asset)
     get_run_logger().info("Ingested %s as asset %s: %s", fetched.name, asset.id, _described(asset))
     return asset
-
-
-def _fetch(
-    source: str,
-    target: Path,
-    settings: Settings,
-    store: ObjectStore,
-    database: Database,
-    on_progress: Callable[[float], None],
-) -> FetchedSource:
-    """Bring the source into the workspace; an upload is in the store already."""
-    if not source.startswith(UPLOAD_SCHEME):
-        return fetch_source(source, target, source_limits(settings), on_progress)
-    with database.session() as session:
-        upload = UploadRepository(session).get(source.removeprefix(UPLOAD_SCHEME))
-    if upload.size_bytes is None or upload.sha256 is None:
-        raise SourceNotFoundError(f"The upload {upload.id} is not complete.", {"upload": upload.id})
-    if upload.size_bytes > settings.ingest.max_bytes:
-        raise too_large(settings.ingest.max_bytes)
-    store.fetch(upload.key, target)
-    return FetchedSource(target, upload.sha256, upload.size_bytes, upload.original_name)
-
-
-def source_limits(settings: Settings) -> SourceLimits:
-    """Return what may be fetched, from the settings."""
-    ingest = settings.ingest
-    return SourceLimits(
-        max_bytes=ingest.max_bytes,
-        allowed_roots=settings.source_roots,
-        allow_private_hosts=ingest.allow_private_hosts,
-        timeout_seconds=ingest.timeout_seconds,
-        max_seconds=settings.media.hard_limit_seconds,
-    )
 
 
 def _probed(fetched: FetchedSource, settings: Settings) -> Asset:

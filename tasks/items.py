@@ -13,7 +13,7 @@ from prefect.cache_policies import NO_CACHE
 from prefect.client.schemas.objects import State
 from prefect.logging import get_run_logger
 
-from data.database import Database
+from data.database import open_database
 from data.domain.assets import Asset
 from data.domain.batches import BatchItem
 from data.domain.errors import DataError, error_of_code, is_retryable
@@ -52,7 +52,7 @@ class Encoded:
 
 def open_pack(batch_id: str, run_key: str) -> Pack:
     """Return the items that this run is to work on."""
-    return Pack.open(Database(get_settings().catalogue_url), batch_id, run_key)
+    return Pack.open(open_database(get_settings().catalogue_url), batch_id, run_key)
 
 
 def process_pack(pack: Pack) -> None:

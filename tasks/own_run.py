@@ -53,6 +53,17 @@ class OwnRun:
             self._logger.debug("The run's state could not be read: %s", error)
             return None
 
+    def left_state(self, own_state: UUID | None) -> State[Any] | None:
+        """Return the state that the run was in before the given one; None when there is none, or Prefect is away."""
+        try:
+            states = sorted(self._client.read_flow_run_states(self._run_id), key=lambda state: state.timestamp)
+        except (httpx.HTTPError, PrefectException) as error:
+            self._logger.debug("The run's states could not be read: %s", error)
+            return None
+        ids = [state.id for state in states]
+        position = ids.index(own_state) if own_state in ids else 0
+        return states[position - 1] if position else None
+
     def set_state(self, state: State[Any], *, force: bool = False) -> bool:
         """Put the run into a state, by Prefect's rules unless forced; say whether Prefect took it."""
         try:

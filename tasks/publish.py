@@ -5,7 +5,7 @@ from pathlib import Path
 from prefect import task
 from prefect.logging import get_run_logger
 
-from data.database import Database
+from data.database import open_database
 from data.domain.assets import Asset
 from data.domain.costs import CostStep, cost_variants
 from data.domain.keys import work_key
@@ -59,7 +59,7 @@ def publish_asset(
             manifest = release(store, candidate, package, manifest.model_copy(update={"gate": gate}), etag)
             get_run_logger().info("Published asset %s as version %d.", asset.id, version)
             work.done(asset, bytes_out=sum(manifest.files.values()))
-        with Database(settings.catalogue_url).session() as session:
+        with open_database(settings.catalogue_url).session() as session:
             PublicationRepository(session).record(manifest)
             FulfilmentRepository(session).record(asset.id, _work_key(asset, recipe, title), manifest.version)
     return manifest

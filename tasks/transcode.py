@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from prefect import task
 from prefect.logging import get_run_logger
 
-from data.database import Database
+from data.database import open_database
 from data.domain.assets import Asset
 from data.domain.costs import CostStep, cost_variants
 from data.domain.jobs import QUEUES
@@ -72,7 +72,7 @@ def transcode_asset(asset: Asset, recipe: Recipe) -> Package:
             )
             store.put_tree(directory, prefix)
         store.put_bytes(package.model_dump_json().encode(), record_key)
-        with Database(settings.catalogue_url).session() as session:
+        with open_database(settings.catalogue_url).session() as session:
             packages = PackageRepository(session)
             packages.forget(package.key)  # an older attempt's, whose files may be gone
             packages.record(package)

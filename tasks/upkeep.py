@@ -8,7 +8,7 @@ from prefect.artifacts import create_table_artifact
 from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.logging import get_run_logger
 
-from data.database import Database
+from data.database import Database, open_database
 from data.settings import RetentionSettings, Settings, get_settings
 from data.storage import ObjectStore, open_store
 from tasks.reconcile.attempts import retry_rules
@@ -57,7 +57,7 @@ def sweep_scratch() -> Findings:
 def reconcile_records() -> Findings:
     """Compare store, catalogue and Prefect where a job ended badly lately; the publication manifest is the truth."""
     settings = get_settings()
-    store, database = _store(settings), Database(settings.catalogue_url)
+    store, database = _store(settings), open_database(settings.catalogue_url)
     rules = retry_rules(settings.orchestration.crash_attempts)
     with get_client(sync_client=True) as client:
         troubled = read_troubled(client)
@@ -86,7 +86,7 @@ def delete_expired() -> Findings:
         return {}
     deleted = Deleted()
     with get_client(sync_client=True) as client:
-        expire(client, store, Database(settings.catalogue_url), ages_of(settings.retention), part, deleted)
+        expire(client, store, open_database(settings.catalogue_url), ages_of(settings.retention), part, deleted)
     if deleted.counts:
         get_run_logger().info("Deleted what is past its time: %s.", deleted)
     return {"deleted": [str(deleted)] if deleted.counts else []}

@@ -45,6 +45,11 @@ class VideoFacts(DomainModel):
         """The smaller of width and height, by which rungs are named."""
         return min(self.width, self.height)
 
+    @property
+    def megapixels(self) -> float:
+        """Millions of pixels in one frame."""
+        return self.width * self.height / 1e6
+
 
 class AudioFacts(DomainModel):
     """The sound of a source: its default (else first) audio stream."""

@@ -33,11 +33,10 @@ def cost_variants(recipe: Recipe) -> dict[CostStep, str]:
         return {CostStep.REHEARSE: ""}
     encode = options_digest(recipe.transcode_options())
     steps = {CostStep.INGEST: "", CostStep.TRANSCODE: encode}
-    parts = {
-        CostStep.CAPTIONS: recipe.captions,
-        CostStep.CHAPTERS: recipe.chapters,
-    }
-    steps |= {step: options_digest(part.model_dump(mode="json")) for step, part in parts.items() if part.enabled}
+    if recipe.captions.enabled:
+        steps[CostStep.CAPTIONS] = options_digest(recipe.captions.model_dump(mode="json"))
+    if recipe.chapters.enabled:
+        steps[CostStep.CHAPTERS] = options_digest(recipe.chapters.model_dump(mode="json"))
     if recipe.poster.faces:
         steps[CostStep.POSTER] = options_digest(recipe.poster.model_dump(mode="json"))
     return {**steps, CostStep.PUBLISH: encode}

@@ -30,7 +30,7 @@ QUEUES: Mapping[str, int] = {"high": 1, "default": 2, "low": 3}
 
 def one_line(text: str) -> str:
     """Return a title as one clean line: it becomes a run's name, and labels that are not files' names."""
-    return "".join(c if c.isprintable() else " " for c in text).strip()
+    return (text if text.isprintable() else "".join(c if c.isprintable() else " " for c in text)).strip()
 
 
 class JobState(StrEnum):

@@ -5,6 +5,7 @@ A cell of CSV is text; one of JSONL or Parquet may be a number, a time, or JSON 
 
 import difflib
 import math
+import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -19,6 +20,7 @@ from data.domain.jobs import MAX_METADATA_BYTES, MAX_TITLE_CHARACTERS, one_line
 T = TypeVar("T")
 
 MAX_ID_CHARACTERS = 200
+_NUL = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")
 
 
 @dataclass(frozen=True)
@@ -170,7 +172,7 @@ def metadata(whole: object, by_key: Mapping[str, object]) -> dict[str, Any]:
         raise ManifestValueError(f"metadata cannot be kept as JSON: {error}.") from error
     if len(encoded) > MAX_METADATA_BYTES:
         raise ManifestValueError(f"metadata is {len(encoded)} bytes as JSON; at most {MAX_METADATA_BYTES} are taken.")
-    if b"\\u0000" in encoded:  # Postgres cannot keep it
+    if _NUL.search(encoded):  # Postgres cannot keep it
         raise ManifestValueError("metadata has a NUL character.")
     kept: dict[str, Any] = orjson.loads(encoded)
     return kept

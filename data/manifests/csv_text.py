@@ -53,14 +53,22 @@ def open_csv(path: Path, name: str) -> CsvManifest:
     Raises:
         ManifestError: It has no rows, its quotes do not match, or columns are there twice.
     """
-    headers = {delimiter: header for delimiter in DELIMITERS if (header := _header(path, name, delimiter))}
-    delimiter = max(headers, key=lambda each: (sum(map(is_known, headers[each])), len(headers[each])), default=",")
+    delimiter = _delimiter(path, name)
     with _text(path) as file:
         rows = list(islice(_csv_rows(file, delimiter, name), 2))
     columns = refuse_repeated(rows[0] if rows else (), name)
     if len(rows) < 2:
         raise ManifestEmptyError(f"{name} has a header and no rows.")
     return CsvManifest(path, name, columns, delimiter)
+
+
+def _delimiter(path: Path, name: str) -> str:
+    headers = {delimiter: header for delimiter in DELIMITERS if (header := _header(path, name, delimiter))}
+    if not any(is_known(name) for header in headers.values() for name in header):
+        unreadable = [delimiter for delimiter in DELIMITERS if delimiter not in headers]
+        if unreadable:  # nothing makes sense; a delimiter with which the quotes do not match says why
+            return unreadable[0]
+    return max(headers, key=lambda delimiter: (sum(map(is_known, headers[delimiter])), len(headers[delimiter])))
 
 
 def _header(path: Path, name: str, delimiter: str) -> list[str]:

@@ -1,6 +1,6 @@
 """A manifest as it stands in its file, whatever its format: columns, and rows a chunk at a time.
 
-Rows are numbered from 1, without the header; blank lines, and rows whose cells are all blank, are no rows.
+Rows are numbered from 1, without the header. Blank lines are no rows, nor are rows of CSV whose cells are all blank.
 """
 
 from collections.abc import Callable, Iterator

@@ -39,6 +39,11 @@ class SeenIds:
         found: list[int] = firsts[inverse].tolist()
         return found
 
+    @property
+    def size_bytes(self) -> int:
+        """What it holds in memory."""
+        return sum(hashes.nbytes + rows.nbytes for hashes, rows in self._runs)
+
     def _add(self, run: _Run) -> None:
         self._runs.append(run)
         while len(self._runs) > 1 and len(self._runs[-2][0]) < 2 * len(self._runs[-1][0]):

@@ -29,6 +29,7 @@ class AssetEntry:
 class AssetMeasures:
     """What plans need to know of an asset."""
 
+    sha256: str
     media_seconds: float
     megapixels: float
     """Of one frame, as a viewer sees it."""
@@ -89,9 +90,11 @@ class AssetRepository:
         measures = {}
         for chunk in in_chunks(set(asset_ids)):
             width, height = video["width"].as_integer(), video["height"].as_integer()
-            query = select(AssetRow.id, AssetRow.duration_seconds, width, height, AssetRow.size_bytes)
-            for asset, seconds, columns, lines, size in self._session.execute(query.where(AssetRow.id.in_(chunk))):
-                measures[asset] = AssetMeasures(seconds, columns * lines / 1e6, size)
+            query = select(
+                AssetRow.id, AssetRow.sha256, AssetRow.duration_seconds, width, height, AssetRow.size_bytes
+            ).where(AssetRow.id.in_(chunk))
+            for asset, sha256, seconds, columns, lines, size in self._session.execute(query):
+                measures[asset] = AssetMeasures(sha256, seconds, columns * lines / 1e6, size)
         return measures
 
     def list(self, limit: int = 50, after: str | None = None) -> AssetPage:

@@ -1,5 +1,6 @@
 """Finished work, found again by its cache key: packages of transcode, artifacts of the AI steps."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -8,7 +9,7 @@ from sqlalchemy import delete, func, select
 from sqlalchemy.orm import Session
 
 from data.domain.publications import Package
-from data.repositories.statements import insert_once
+from data.repositories.statements import in_chunks, insert_once
 from data.tables import ArtifactRow, PackageRow, utc_now
 
 
@@ -33,6 +34,13 @@ class PackageRepository:
         """Return the package with that cache key, or ``None``."""
         manifest = self._session.scalar(select(PackageRow.manifest).where(PackageRow.key == key))
         return None if manifest is None else Package.model_validate(manifest)
+
+    def present(self, keys: Iterable[str]) -> set[str]:
+        """Return those of the cache keys for which there is a package."""
+        found: set[str] = set()
+        for chunk in in_chunks(keys):
+            found.update(self._session.scalars(select(PackageRow.key).where(PackageRow.key.in_(chunk))))
+        return found
 
     def forget(self, key: str) -> None:
         """Remove the record of a package whose files are gone."""

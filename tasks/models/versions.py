@@ -1,4 +1,4 @@
-"""What the outcome of a recipe depends on beside the recipe: the versions of programs, of models, and of our own code."""
+"""What an outcome depends on beside content and recipe: the versions of programs, of models, and of our own code."""
 
 from data.domain.recipes import Recipe
 from tasks.media.tools import Toolset

@@ -1,15 +1,8 @@
-"""Where sources come from: allowed folders, uploads and public ``https://`` addresses. A plain client, no Prefect.
-
-What is remote is only reached at public addresses: every connection (redirects included) resolves the name itself,
-refuses private, loopback, link-local and reserved addresses, and connects to the very address it checked, so that a
-name that changes its mind between check and use (DNS rebinding) gains nothing.
-"""
+"""Where sources come from: allowed folders, allowed buckets and public ``https://`` addresses. No Prefect."""
 
 import errno
 import hashlib
-import ipaddress
 import os
-import socket
 import stat
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -18,7 +11,6 @@ from pathlib import Path, PurePosixPath
 from typing import Any, BinaryIO
 from urllib.parse import unquote, urlsplit
 
-import httpcore
 import httpx
 
 from data.domain.errors import (
@@ -29,9 +21,11 @@ from data.domain.errors import (
     SourceNotFoundError,
     SourceUnavailableError,
 )
+from data.domain.sources import file_name
+from tasks.providers.buckets import S3Access, find_object
+from tasks.providers.web import UNFIT, UNREACHABLE, public_client
 
 _CHUNK_BYTES = 1024 * 1024
-_MAX_REDIRECTS = 5
 
 
 @dataclass(frozen=True)
@@ -43,6 +37,7 @@ class SourceLimits:
     allow_private_hosts: bool = False
     timeout_seconds: float = 30.0
     """Longest silence of a remote source."""
+    s3: S3Access = field(default_factory=S3Access)
     max_seconds: float = 4000.0
     """Longest fetch as a whole; a host that drips byte by byte must not hold a slot for ever."""
 
@@ -81,16 +76,19 @@ def fetch_source(
     limits: SourceLimits,
     on_progress: Callable[[float], None] | None = None,
 ) -> FetchedSource:
-    """Copy a local path or an ``https://`` source into ``target``, hashing it on the way.
+    """Copy a local path, an ``https://`` or an ``s3://`` source into ``target``, hashing it on the way.
 
     Args:
-        source: An absolute path below one of ``limits.allowed_roots``, or an ``https://`` address.
+        source: An absolute path below one of ``limits.allowed_roots``, an ``https://`` address, or
+            ``s3://bucket/key`` in an allowed bucket.
         target: The file to write; replaced if it is there.
         limits: What may be fetched.
         on_progress: Told the share (0–1) that is copied, where the size is known.
 
     Raises:
-        SourceForbiddenError: The path lies outside the roots, or the address is not a public ``https://`` one.
+        SourceForbiddenError: The path lies outside the roots, the bucket is not allowed, or the address is not a public
+            ``https://`` one.
+        SourceInvalidError: It is ``s3://`` without a bucket or a key.
         SourceNotFoundError: There is nothing there.
         InputTooLargeError: It is larger than ``limits.max_bytes``.
         SourceUnavailableError: The host did not answer, or broke off.
@@ -99,8 +97,11 @@ def fetch_source(
     scheme = urlsplit(source).scheme.lower() if "://" in source else ""
     if scheme in ("https", "http"):
         return _fetch_remote(source, target, limits, on_progress)
+    if scheme == "s3":
+        return _fetch_object(source, target, limits, on_progress)
     if scheme:
-        raise SourceForbiddenError(f"Sources of the kind {scheme}:// are not taken; use https://.", {"scheme": scheme})
+        message = f"Sources of the kind {scheme}:// are not taken; use https:// or s3://."
+        raise SourceForbiddenError(message, {"scheme": scheme})
     return _fetch_local(source, target, limits, on_progress)
 
 
@@ -161,7 +162,9 @@ def _unreadable(source: str, error: OSError) -> DataError:
 def _fetch_remote(
     source: str, target: Path, limits: SourceLimits, on_progress: Callable[[float], None] | None
 ) -> FetchedSource:
-    with _public_client(limits) as client:
+    with public_client(
+        allow_private_hosts=limits.allow_private_hosts, timeout_seconds=limits.timeout_seconds
+    ) as client:
         try:
             with client.stream("GET", source) as response:
                 _refuse_bad_answer(source, response)
@@ -171,11 +174,21 @@ def _fetch_remote(
                 name = PurePosixPath(unquote(urlsplit(str(response.url)).path)).name
                 chunks = _before_deadline(response.iter_bytes(_CHUNK_BYTES), source, limits.max_seconds)
                 fetched = _copy(chunks, target, limits.max_bytes, name, size, on_progress)
-        except (httpx.InvalidURL, httpx.UnsupportedProtocol, httpx.TooManyRedirects) as error:
+        except UNFIT as error:
             raise SourceForbiddenError(f"{source} cannot be fetched: {error}.", {"source": source}) from error
-        except (httpx.HTTPError, httpcore.NetworkError, httpcore.TimeoutException, httpcore.ProtocolError) as error:
+        except UNREACHABLE as error:
             raise SourceUnavailableError(f"{source} could not be fetched: {error!r}.", {"source": source}) from error
     return fetched
+
+
+def _fetch_object(
+    source: str, target: Path, limits: SourceLimits, on_progress: Callable[[float], None] | None
+) -> FetchedSource:
+    found = find_object(source, limits.s3)
+    if found.size_bytes > limits.max_bytes:
+        raise too_large(limits.max_bytes)
+    chunks = _before_deadline(found.read(), source, limits.max_seconds)
+    return _copy(chunks, target, limits.max_bytes, file_name(source), found.size_bytes, on_progress)
 
 
 def _before_deadline(chunks: Iterable[bytes], source: str, max_seconds: float) -> Iterator[bytes]:
@@ -221,93 +234,3 @@ def _copy(
 def display_name(name: str) -> str:
     """Return a file name that is safe to show: no control characters, at most 200 characters, never empty."""
     return "".join(c for c in name if c.isprintable()).strip()[:200] or "video"
-
-
-def _public_client(limits: SourceLimits) -> httpx.Client:
-    return httpx.Client(
-        transport=_PublicTransport(limits.allow_private_hosts),
-        follow_redirects=True,
-        max_redirects=_MAX_REDIRECTS,
-        timeout=limits.timeout_seconds,
-        trust_env=False,  # a proxy would resolve names behind our back
-        headers={"user-agent": "dailies-ingest", "accept-encoding": "identity"},
-    )
-
-
-class _PublicTransport(httpx.BaseTransport):
-    """An httpx transport whose connections go to public addresses only."""
-
-    def __init__(self, allow_private_hosts: bool) -> None:
-        self._schemes = ("https", "http") if allow_private_hosts else ("https",)
-        backend = httpcore.SyncBackend() if allow_private_hosts else _PublicBackend()
-        self._pool = httpcore.ConnectionPool(network_backend=backend, ssl_context=httpx.create_ssl_context())
-
-    def handle_request(self, request: httpx.Request) -> httpx.Response:
-        if request.url.scheme not in self._schemes:
-            raise SourceForbiddenError(
-                f"Only {' or '.join(self._schemes)} addresses are fetched, not {request.url}.",
-                {"source": str(request.url)},
-            )
-        url = httpcore.URL(
-            scheme=request.url.raw_scheme,
-            host=request.url.raw_host,
-            port=request.url.port,
-            target=request.url.raw_path,
-        )
-        answer = self._pool.handle_request(
-            httpcore.Request(method=request.method, url=url, headers=request.headers.raw, extensions=request.extensions)
-        )
-        return httpx.Response(answer.status, headers=answer.headers, stream=_Body(answer))
-
-    def close(self) -> None:
-        self._pool.close()
-
-
-class _Body(httpx.SyncByteStream):
-    """The body of an answer, in httpx's terms."""
-
-    def __init__(self, answer: httpcore.Response) -> None:
-        self._answer = answer
-
-    def __iter__(self) -> Iterator[bytes]:
-        yield from self._answer.iter_stream()
-
-    def close(self) -> None:
-        self._answer.close()
-
-
-class _PublicBackend(httpcore.SyncBackend):
-    """Connects to the address it has checked, never resolving the name twice."""
-
-    def connect_tcp(self, host: str, port: int, *args: Any, **kwargs: Any) -> httpcore.NetworkStream:
-        return super().connect_tcp(public_address(host, port), port, *args, **kwargs)
-
-
-def public_address(host: str, port: int) -> str:
-    """Resolve a host name and return one address of it, provided that all of them are public.
-
-    Raises:
-        SourceForbiddenError: An address is private, loopback, link-local, multicast or otherwise reserved.
-        SourceUnavailableError: The name does not resolve.
-    """
-    try:
-        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    except OSError as error:
-        raise SourceUnavailableError(f"The host {host} does not resolve: {error}.", {"host": host}) from error
-    addresses = [str(entry[4][0]) for entry in found]
-    for address in addresses:
-        if not _is_public(address):
-            raise SourceForbiddenError(f"The host {host} has the private address {address}.", {"host": host})
-    return addresses[0]
-
-
-def _is_public(address: str) -> bool:
-    ip = ipaddress.ip_address(address.partition("%")[0])
-    if isinstance(ip, ipaddress.IPv6Address):
-        # Addresses that carry an IPv4 one inside are as private as that one.
-        inner = ip.ipv4_mapped or ip.sixtofour or (ip.teredo[1] if ip.teredo else None)
-        if inner is not None:
-            return _is_public(str(inner))
-        if ip in ipaddress.ip_network("64:ff9b::/96"):
-            return _is_public(str(ipaddress.IPv4Address(int(ip) & 0xFFFFFFFF)))
-    return ip.is_global and not ip.is_multicast

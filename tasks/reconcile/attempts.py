@@ -75,4 +75,4 @@ def queue_crashed(client: SyncPrefectClient, rules: Sequence[RetryRule], look: C
 
 def _next_attempt(run: FlowRun) -> State[Any]:
     message = f"Attempt {run.run_count} crashed; the next one goes on after the last finished step."
-    return AwaitingRetry(message=message)
+    return AwaitingRetry(message=message, scheduled_time=run.expected_start_time)  # its old place in the queue

@@ -118,7 +118,8 @@ def state_after(held: HeldRun, machine: Machine) -> State[Any]:
         return Cancelled(message="Cancelled by request.")
     if held.state.type is StateType.RUNNING:
         return Crashed(message=str(ProcessLostError(f"The run's process on {machine.name} is gone.")))
-    return Scheduled(message="The worker that had taken the run is gone; any other may take it.")
+    message = "The worker that had taken the run is gone; any other may take it."
+    return Scheduled(message=message, scheduled_time=held.run.expected_start_time)  # its old place in the queue
 
 
 def propose(client: SyncPrefectClient, run: FlowRun, state: State[Any]) -> bool:

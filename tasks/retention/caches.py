@@ -105,16 +105,12 @@ def _dead_attempts(
     record_keys = {record.key for record in records}
     for work, group in groupby(attempts, key=lambda tree: tree.prefix.rsplit("/", 2)[0]):
         candidates = [tree for tree in group if _is_older(tree.modified_at, ages.attempts, now)]
-        if not candidates:
-            continue
-        named = _named_prefix(store, f"{work}.json") if f"{work}.json" in record_keys else None
+        named = None
+        if candidates and f"{work}.json" in record_keys:
+            if store.stat(f"{work}.json") is None:
+                continue  # deleted in this very round: the files' turn is the next
+            named = Package.model_validate_json(store.get_bytes(f"{work}.json")).prefix
         yield from (tree for tree in candidates if tree.prefix != named)
-
-
-def _named_prefix(store: ObjectStore, record_key: str) -> str | None:
-    if store.stat(record_key) is None:
-        return None
-    return Package.model_validate_json(store.get_bytes(record_key)).prefix
 
 
 def _artifact_prefix(stored: StoredObject) -> str:

@@ -9,7 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from data.domain.errors import RecipeForBatchesError
 from deployments.stack import Stack
+from flows.process_asset import process_asset
 from tasks.media.tools import find_tools
 from tests.fakes.clips import clip
 from tests.fakes.job_client import JobClient
@@ -158,3 +160,8 @@ def prefect_run(stack: Stack, *parameters: str) -> subprocess.CompletedProcess[s
     command += [word for parameter in parameters for word in ("-p", parameter)]
     command += ["--watch", "--watch-interval", "1"]
     return subprocess.run(command, env=stack.environment, capture_output=True, text=True, check=False)
+
+
+def test_a_rehearsal_is_refused_before_anything_is_taken_in() -> None:
+    with pytest.raises(RecipeForBatchesError):
+        process_asset.fn("/anything.mp4", recipe="rehearsal")

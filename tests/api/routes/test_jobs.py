@@ -91,6 +91,8 @@ def test_the_description_of_the_api_names_every_call_of_the_contract(api: httpx.
         "/api/v1/jobs/{job_id}/history",
         "/api/v1/jobs/{job_id}/cancel",
         "/api/v1/jobs/{job_id}/retry",
+        "/api/v1/recipes",
+        "/api/v1/recipes/{name}",
         "/api/v1/jobs/{job_id}/pause",
         "/api/v1/jobs/{job_id}/resume",
         "/api/v1/uploads",

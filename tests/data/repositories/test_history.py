@@ -58,4 +58,6 @@ def test_what_plans_need_of_assets_is_read_for_many_at_once(database: Database) 
         AssetRepository(session).record(one)
         AssetRepository(session).record(two)
         measures = AssetRepository(session).measures([one.id, two.id, "none"])
-    assert measures == dict.fromkeys([one.id, two.id], AssetMeasures(10.5, 1280 * 720 / 1e6, 6_000_000_000))
+    assert measures == {
+        asset.id: AssetMeasures(asset.sha256, 10.5, 1280 * 720 / 1e6, 6_000_000_000) for asset in (one, two)
+    }

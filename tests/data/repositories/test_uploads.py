@@ -26,3 +26,17 @@ def test_an_unknown_upload_is_not_found(database: Database) -> None:
         UploadRepository(session).get("unknown")
     with pytest.raises(NotFoundError), database.session() as session:
         UploadRepository(session).complete("unknown", size_bytes=1, sha256="a")
+
+
+def test_of_many_ids_the_contents_of_the_complete_ones_are_found_at_once(database: Database) -> None:
+    with database.session() as session:
+        uploads = UploadRepository(session)
+        for name in ("a", "b", "c"):
+            uploads.create(name, key=f"uploads/{name}/x", original_name="x")
+        for name in ("a", "c"):
+            uploads.complete(name, size_bytes=1, sha256="0" * 64)
+
+    with database.session() as session:
+        found = UploadRepository(session).contents(["a", "b", "c", "", *map(str, range(2500))])
+
+    assert found == dict.fromkeys("ac", "0" * 64)

@@ -1,0 +1,158 @@
+"""The first three steps of a batch: take its manifest in, check every row, plan the night."""
+
+from datetime import UTC, datetime
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+import httpx
+from prefect import task
+from prefect.client.orchestration import get_client
+from prefect.exceptions import PrefectException
+from prefect.logging import get_run_logger
+
+from data.database import Database, open_database
+from data.domain.assets import SourceFacts
+from data.domain.batches import Batch, BatchOptions, BatchPlan
+from data.domain.errors import IllegalMoveError
+from data.domain.sources import SourceRules
+from data.manifests import ManifestRules
+from data.recipes import load_recipe
+from data.repositories import UploadRepository
+from data.settings import Settings, get_settings
+from data.storage import open_store
+from tasks.bulk.changes import Recipes, look_at_sources
+from tasks.bulk.clock import Capacity
+from tasks.bulk.costing import Prices
+from tasks.bulk.intake import Intake
+from tasks.bulk.plan_text import plan_rows
+from tasks.bulk.planning import Planner
+from tasks.fetching import fetch_handed_in, source_limits
+from tasks.media.probe import probe
+from tasks.media.process import Limits
+from tasks.media.tools import find_tools
+from tasks.models.store import ModelStore
+from tasks.models.versions import made_with
+from tasks.policies import TASK_POLICY, encode_slots
+from tasks.providers.sources import FetchedSource, allowed_path
+from tasks.workspace import job_id, workspace
+
+_SAMPLE_LIMITS = Limits(soft_seconds=2.0, hard_seconds=2.5, stall_seconds=2.0, kill_grace_seconds=1.0)
+"""A plan looks at many files for a moment; one that takes longer is left to ingest."""
+
+
+@task(task_run_name="register", **TASK_POLICY)
+def register_batch(manifest: str, name: str, options: BatchOptions, batch_id: str = "") -> Batch:
+    """Make a batch known and keep a copy of its manifest.
+
+    Args:
+        manifest: An absolute path below an allowed root (or ``file://`` and the path), ``upload:<id>``, an
+            ``https://`` address, or ``s3://bucket/key`` in an allowed bucket.
+        name: Name for people; empty takes the manifest's.
+        options: What was chosen.
+        batch_id: Of the batch, where the API has made its row already; empty takes the run's own id.
+    """
+    settings, database = get_settings(), _database()
+    store = open_store(settings.storage_url, **settings.storage_options)
+
+    def fetch(address: str, target: Path) -> FetchedSource:
+        return fetch_handed_in(_as_source(address), target, settings, store, database)
+
+    with workspace() as scratch:
+        batch = Intake(database, store, scratch).register(batch_id or job_id(), manifest, name, options, fetch)
+    return _told(batch)
+
+
+@task(task_run_name="validate", **TASK_POLICY)
+def validate_batch(batch_id: str) -> Batch:
+    """Check every row of a batch's manifest before any work; the valid ones become items.
+
+    A manifest that cannot be read rejects the batch, and is not tried again; so do invalid rows, unless the batch
+    takes those that are valid.
+    """
+    settings = get_settings()
+    store = open_store(settings.storage_url, **settings.storage_options)
+    with workspace() as scratch:
+        batch = Intake(_database(), store, scratch).validate(batch_id, _rules(settings))
+    get_run_logger().info("The manifest has %d rows.", batch.rows)
+    return _told(batch)
+
+
+@task(task_run_name="plan", **TASK_POLICY)
+def plan_batch(batch_id: str) -> BatchPlan:
+    """Decide which items of a validated batch need work, and estimate how long that takes and what it costs.
+
+    Raises:
+        IllegalMoveError: The batch was not validated, or was rejected.
+    """
+    batch = _planner(get_settings()).plan(batch_id)
+    _told(batch)
+    if batch.plan is None:
+        raise IllegalMoveError(f"The batch is {batch.state.value}: there is nothing to plan.", {"batch_id": batch_id})
+    for label, value in plan_rows(batch.plan, batch.options.window):
+        get_run_logger().info("%s: %s", label, value)
+    return batch.plan
+
+
+def _told(batch: Batch) -> Batch:
+    """Say in the run's log how the batch stands."""
+    because = f" ({batch.reason.value}). {batch.message}" if batch.reason else "."
+    get_run_logger().info("Batch %s is %s%s", batch.id, batch.state.value, because)
+    return batch
+
+
+def _database() -> Database:
+    return open_database(get_settings().catalogue_url)
+
+
+def _as_source(manifest: str) -> str:
+    return unquote(urlsplit(manifest).path) if manifest.startswith("file://") else manifest
+
+
+def _rules(settings: Settings) -> ManifestRules:
+    """Return what rows of a manifest may ask for."""
+
+    def complete(upload_ids: frozenset[str]) -> frozenset[str]:
+        with _database().session() as session:
+            return frozenset(UploadRepository(session).contents(upload_ids))
+
+    return ManifestRules(
+        resolve_recipe=lambda name: load_recipe(name, settings.recipe_folder),
+        sources=SourceRules(**settings.source_options),
+        find_uploads=complete,
+    )
+
+
+def _planner(settings: Settings) -> Planner:
+    media, prices, limits = settings.media, settings.batch, source_limits(settings)
+    tools = find_tools(media.ffmpeg, media.ffprobe, media.packager)
+    models = ModelStore(settings.models.directory, settings.models.auto_pull)
+
+    def look_into(source: str) -> SourceFacts:
+        path = allowed_path(source, limits.allowed_roots)
+        return probe(path, tools, max_pixels=settings.ingest.max_pixels, limits=_SAMPLE_LIMITS)
+
+    return Planner(
+        database=_database(),
+        recipes=Recipes(
+            lambda name: load_recipe(name, settings.recipe_folder), lambda recipe: made_with(recipe, tools, models)
+        ),
+        tools=tools.versions(),
+        look_at=lambda sources: look_at_sources(sources, limits),
+        probe=look_into,
+        capacity=_capacity(settings),
+        prices=Prices(prices.cpu_hour_cost, prices.gpu_hour_cost, prices.currency),
+        now=lambda: datetime.now(UTC),
+    )
+
+
+def _capacity(settings: Settings) -> Capacity:
+    """Return what all machines can work on at once: as many as have a worker, each taken to be like this one."""
+    machines, gpus = 1, settings.orchestration.gpu_slots
+    try:
+        with get_client(sync_client=True) as client:
+            workers = client.read_workers_for_work_pool("cpu")
+            machines = sum(worker.status == "ONLINE" for worker in workers)
+            gpus = client.read_work_pool("gpu").concurrency_limit or gpus
+    except (httpx.HTTPError, PrefectException) as error:
+        get_run_logger().warning("The plan takes this machine to be the only one: %s", error)
+    return Capacity(encode_slots=encode_slots(settings).units * max(1, machines), gpu_slots=max(1, gpus))

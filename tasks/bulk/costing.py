@@ -1,0 +1,154 @@
+"""The second half of a plan: what each item will take, step by step, and what that comes to."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy
+from numpy.typing import NDArray
+
+from data.database import Database
+from data.domain.batches import StepEstimate
+from data.domain.costs import CostStep
+from data.repositories import StepCost, StepCostRepository
+from tasks.bulk.assumptions import Assumptions, filled
+from tasks.bulk.clock import Load
+from tasks.bulk.estimates import DEFAULTS, CostModel, Numbers, Work, learn, learn_bytes_out
+from tasks.bulk.sorting import NewItems
+
+_ITEMS_A_PACK = 200
+"""No run is given more items, however short they are."""
+
+
+@dataclass(frozen=True, slots=True)
+class Prices:
+    """What machines cost."""
+
+    cpu_hour: float = 0.0
+    """Of one encode slot."""
+    gpu_hour: float = 0.0
+    currency: str = "USD"
+
+    def of(self, step: CostStep, machine_seconds: float) -> float:
+        """Return what so much of a step costs."""
+        return machine_seconds / 3600 * (self.gpu_hour if step.on_gpu_pool else self.cpu_hour)
+
+
+@dataclass(frozen=True)
+class Models:
+    """What past runs teach. Reads the catalogue; lives as long as one plan."""
+
+    database: Database
+    _models: dict[tuple[CostStep, str], CostModel] = field(default_factory=dict)
+    _bytes_out: dict[str, float] = field(default_factory=dict)
+
+    def of(self, step: CostStep, variant: str) -> CostModel:
+        """Return what a step takes with those options; with any options where those are new; else what ships."""
+        key = (step, variant)
+        if key not in self._models:
+            self._models[key] = learn(DEFAULTS[step], self._past(step, variant))
+        return self._models[key]
+
+    def bytes_out(self, variant: str) -> float:
+        """Return bytes that are published for each pixel of the source and second."""
+        if variant not in self._bytes_out:
+            self._bytes_out[variant] = learn_bytes_out(self._past(CostStep.PUBLISH, variant))
+        return self._bytes_out[variant]
+
+    def _past(self, step: CostStep, variant: str) -> Sequence[StepCost]:
+        with self.database.session() as session:
+            costs = StepCostRepository(session)
+            return costs.recent(step, variant) or costs.recent_of_any(step)
+
+
+@dataclass
+class StepTotal:
+    """What one step comes to over a batch."""
+
+    items: int = 0
+    machine_seconds: float = 0.0
+    learnt_from: int = 0
+
+
+@dataclass(frozen=True)
+class Costing:
+    """What a batch's new items come to."""
+
+    item_seconds: Numbers
+    """Machine seconds of each."""
+    steps: dict[CostStep, StepTotal]
+    media_seconds: float
+    bytes_in: float
+    bytes_out: float
+    urgent_share: float
+    """Of the machine seconds, that of high priority (0–1)."""
+
+    def estimates(self, prices: Prices) -> tuple[StepEstimate, ...]:
+        """Return the steps in the order of the pipeline."""
+        return tuple(
+            StepEstimate(
+                step=step.value,
+                items=total.items,
+                machine_seconds=total.machine_seconds,
+                cost=prices.of(step, total.machine_seconds),
+                learnt_from=total.learnt_from,
+            )
+            for step in CostStep
+            if (total := self.steps.get(step)) is not None
+        )
+
+    def load(self, pack_seconds: float) -> Load:
+        """Return what there is to do, the short items being packed into runs of so many seconds."""
+        gpu = sum(total.machine_seconds for step, total in self.steps.items() if step.on_gpu_pool)
+        short = self.item_seconds[self.item_seconds < pack_seconds]
+        packs = max(short.sum() / pack_seconds, len(short) / _ITEMS_A_PACK) if pack_seconds else 0
+        return Load(
+            items=len(self.item_seconds),
+            cpu_seconds=float(self.item_seconds.sum()) - gpu,
+            gpu_seconds=gpu,
+            runs=len(self.item_seconds) - len(short) + math.ceil(packs),
+        )
+
+
+def cost_items(items: NewItems, assumed: Assumptions, models: Models) -> Costing:
+    """Return what items come to.
+
+    Args:
+        items: Those that need work.
+        assumed: What sources are taken to be like that are not known.
+        models: What steps take.
+    """
+    work = filled(items.work(), assumed)
+    profiles = numpy.array(items.profiles, dtype=numpy.int64)
+    encoded = numpy.array(items.is_encoded, dtype=bool)
+    seconds, media = numpy.zeros(len(items)), numpy.zeros(len(items))
+    bytes_in, bytes_out = numpy.zeros(len(items)), numpy.zeros(len(items))
+    steps: dict[CostStep, StepTotal] = {}
+    for place, profile in enumerate(items.known_profiles):
+        mine = numpy.flatnonzero(profiles == place)
+        own = Work(work.media_seconds[mine], work.megapixels[mine], work.size_bytes[mine])
+        for step, variant in profile:
+            taken = _taken(step, models.of(step, variant), own, encoded[mine])
+            seconds[mine] += taken
+            total = steps.setdefault(step, StepTotal())
+            total.items += int(numpy.count_nonzero(taken))
+            total.machine_seconds += float(taken.sum())
+            total.learnt_from = max(total.learnt_from, models.of(step, variant).learnt_from)
+            if step is CostStep.PUBLISH:
+                media[mine], bytes_in[mine] = own.media_seconds, own.size_bytes
+                bytes_out[mine] = models.bytes_out(variant) * own.media_seconds * own.megapixels * 1e6
+    urgent = numpy.array(items.priorities, dtype=numpy.int64) == 0
+    return Costing(
+        item_seconds=seconds,
+        steps=steps,
+        media_seconds=float(media.sum()),
+        bytes_in=float(bytes_in.sum()),
+        bytes_out=float(bytes_out.sum()),
+        urgent_share=float(seconds[urgent].sum() / max(seconds.sum(), 1e-9)),
+    )
+
+
+def _taken(step: CostStep, model: CostModel, work: Work, is_encoded: NDArray[numpy.bool_]) -> Numbers:
+    """Return what a step takes of each item; an encode that was done before is found again."""
+    taken = model.machine_seconds(work)
+    return numpy.where(is_encoded, 0.0, taken) if step is CostStep.TRANSCODE else taken

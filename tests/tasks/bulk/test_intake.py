@@ -1,0 +1,149 @@
+from pathlib import Path
+
+import pytest
+
+from data.domain.batches import BatchOptions, BatchReason, BatchState, BatchWish, ItemState, SkipReason
+from data.domain.errors import SourceUnavailableError
+from data.repositories import BatchItemRepository, BatchRepository
+from tasks.providers.sources import FetchedSource
+from tests.fakes.bulk import BatchHouse
+
+
+def good_rows(house: BatchHouse, count: int = 3) -> list[dict[str, str]]:
+    return [{"source": house.source(f"{n}.mp4"), "custom_id": f"clip-{n}", "title": ""} for n in range(1, count + 1)]
+
+
+@pytest.mark.parametrize("kind", ["csv", "jsonl", "parquet"])
+def test_rows_of_a_good_manifest_become_items(house: BatchHouse, kind: str) -> None:
+    batch = house.take_in(good_rows(house), kind=kind, recipe="quick", priority="high")
+
+    items = house.items()
+    assert (batch.state, batch.rows, batch.name) == (BatchState.PLANNING, 3, "Monday")
+    assert [(item.custom_id, item.recipe, item.priority) for item in items.values()] == [
+        (f"clip-{n}", "quick", "high") for n in (1, 2, 3)
+    ]
+    assert batch.manifest_key == f"batches/b1/manifest.{kind}"
+    assert house.store.get_bytes(batch.manifest_key) == (house.media / f"manifest.{kind}").read_bytes()
+    assert batch.manifest_sha256 is not None
+    assert len(batch.manifest_sha256) == 64
+
+
+def test_one_bad_row_refuses_a_batch_that_is_taken_whole_or_not_at_all(house: BatchHouse) -> None:
+    rows = good_rows(house)
+    rows[1]["source"] = str(house.media / "gone.mp4")
+
+    batch = house.take_in(rows)
+
+    assert (batch.state, batch.reason) == (BatchState.REJECTED, BatchReason.INVALID_ROWS)
+    assert "1 of 3 rows are invalid" in batch.message
+    assert "Row 2, column source: [DATA.SOURCE.NOT_FOUND]" in batch.message
+    counts = house.counts()
+    assert (counts.rejected, counts.cancelled, counts.balances) == (1, 2, True)
+    rejects = house.store.get_bytes(batch.outputs["rejects"]).decode()
+    assert "gone.mp4" in rejects
+    assert "clip-1" not in rejects
+
+
+def test_a_batch_may_take_the_valid_rows_and_account_for_the_others(house: BatchHouse) -> None:
+    rows = good_rows(house, 4)
+    rows[1]["source"] = "ftp://nowhere/x.mp4"
+    rows[2]["custom_id"] = "clip-1"
+
+    batch = house.take_in(rows, on_invalid="accept_valid")
+
+    items, counts = house.items(), house.counts()
+    assert batch.state is BatchState.PLANNING
+    assert (counts.rows, counts.pending, counts.rejected) == (4, 2, 2)
+    assert items[2].state is ItemState.REJECTED
+    assert (items[2].failure_class, items[2].source) == ("DATA", "ftp://nowhere/x.mp4")
+    assert items[3].code == "DATA.MANIFEST.DUPLICATE_ID"
+    assert "Row 1 has the custom_id" in items[3].message
+    assert len({item.custom_id for item in items.values()}) == 4
+
+
+def test_a_row_that_asks_for_the_same_again_is_skipped_and_names_the_first(house: BatchHouse) -> None:
+    rows = good_rows(house)
+    rows.append({**rows[0], "custom_id": "again"})
+    rows.append({**rows[0], "custom_id": "other title", "title": "Another"})
+
+    house.take_in(rows)
+
+    items = house.items()
+    assert (items[4].state, items[4].reason) == (ItemState.SKIPPED, SkipReason.DUPLICATE)
+    assert "row 1" in items[4].message
+    assert items[5].state is ItemState.PENDING
+
+
+def test_a_manifest_that_cannot_be_read_rejects_the_batch_and_says_why(house: BatchHouse) -> None:
+    workbook = house.media / "list.csv"
+    workbook.write_bytes(b"PK\x03\x04 a workbook")
+
+    batch = house.intake.register("b1", str(workbook), "", BatchOptions(), _copy)
+
+    assert (batch.state, batch.reason) == (BatchState.REJECTED, BatchReason.INVALID_MANIFEST)
+    assert "[DATA.MANIFEST.FORMAT]" in batch.message
+    assert house.counts().balances
+    assert house.intake.validate("b1", house.rules) == batch
+
+
+def test_an_unknown_column_refuses_the_manifest(house: BatchHouse) -> None:
+    batch = house.take_in([{**row, "titel": "x"} for row in good_rows(house)], on_invalid="accept_valid")
+
+    assert (batch.state, batch.reason) == (BatchState.REJECTED, BatchReason.INVALID_MANIFEST)
+    assert "did you mean `title`" in batch.message
+    assert house.counts().balances
+
+
+def test_a_host_that_does_not_answer_leaves_the_batch_to_another_try(house: BatchHouse) -> None:
+    def unavailable(manifest: str, target: Path) -> FetchedSource:
+        raise SourceUnavailableError("No answer.")
+
+    with pytest.raises(SourceUnavailableError):
+        house.intake.register("b1", "s3://camera/list.csv", "", BatchOptions(), unavailable)
+
+    assert house.batch().state is BatchState.RECEIVED
+    assert house.take_in(good_rows(house)).state is BatchState.REJECTED  # of the address that it was made with
+    assert house.batch().manifest_uri == "s3://camera/list.csv"
+
+
+def test_validation_that_died_midway_begins_anew(house: BatchHouse) -> None:
+    house.take_in(good_rows(house))
+    with house.database.session() as session:
+        BatchRepository(session).move("b1", BatchState.VALIDATING, allowed_from=[BatchState.PLANNING])
+        BatchItemRepository(session).add("b1", [{"row": 9, "custom_id": "left over", "recipe": "quick"}])
+
+    again = house.intake.validate("b1", house.rules)
+
+    assert (again.state, again.rows) == (BatchState.PLANNING, 3)
+    assert sorted(house.items()) == [1, 2, 3]
+
+
+def test_a_batch_that_got_further_is_left_alone(house: BatchHouse) -> None:
+    first = house.take_in(good_rows(house))
+    again = house.take_in(good_rows(house, 1))
+
+    assert again == first
+    assert len(house.items()) == 3
+
+
+def test_a_cancelled_batch_is_not_read_to_its_end(house: BatchHouse) -> None:
+    house.intake.register("b1", _listing(house), "", BatchOptions(), _copy)
+    with house.database.session() as session:
+        BatchRepository(session).set_wish("b1", BatchWish.CANCEL)
+
+    batch = house.intake.validate("b1", house.rules)
+
+    assert batch.wish is BatchWish.CANCEL
+    assert batch.rows == len(house.items()) < 25_000
+
+
+def _listing(house: BatchHouse) -> str:
+    source = house.source("one.mp4")
+    listing = house.media / "many.csv"
+    listing.write_text("source,title\n" + "".join(f"{source},{n}\n" for n in range(25_000)), encoding="utf-8")
+    return str(listing)
+
+
+def _copy(manifest: str, target: Path) -> FetchedSource:
+    target.write_bytes(Path(manifest).read_bytes())
+    return FetchedSource(target, "a" * 64, target.stat().st_size, Path(manifest).name)
