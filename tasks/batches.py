@@ -146,7 +146,7 @@ def _planner(settings: Settings) -> Planner:
 
 
 def _capacity(settings: Settings) -> Capacity:
-    """Return what all machines together can work on at once: as many as have a worker, each taken to be like this one."""
+    """Return what all machines together can work on at once: by workers, each taken to be like this."""
     machines, gpus = 1, settings.orchestration.gpu_slots
     try:
         with get_client(sync_client=True) as client:
