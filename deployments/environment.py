@@ -59,8 +59,8 @@ TUNING: Mapping[str, str] = {
 
 # How often a worker asks for work. On average half of it lies between trigger and RUNNING, and each question costs
 # 0.024 CPU-seconds, nearly all in the server: half a second is what a person waits for, and an AI step takes longer
-# than a second anyway.
-QUERY_SECONDS: Mapping[str, str] = {"cpu": "0.5", "gpu": "1"}
+# than a second, and a batch than a minute, anyway.
+QUERY_SECONDS: Mapping[str, str] = {"cpu": "0.5", "gpu": "1", "control": "1"}
 
 
 @dataclass(frozen=True)
