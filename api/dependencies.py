@@ -10,7 +10,6 @@ from fastapi.concurrency import run_in_threadpool
 
 from api.gateway import PrefectGateway, open_gateway
 from api.publications import Publications
-from api.upkeep import finishing_cancellations
 from data.database import Database
 from data.settings import Settings
 from data.storage import ObjectStore, open_store
@@ -38,10 +37,7 @@ async def open_services(settings: Settings, prefect_api_url: str) -> AsyncIterat
     store = open_store(settings.storage_url, **options)
     crash_attempts = settings.orchestration.crash_attempts
     try:
-        async with (
-            open_gateway(prefect_api_url, crash_attempts=crash_attempts) as gateway,
-            finishing_cancellations(gateway),
-        ):
+        async with open_gateway(prefect_api_url, crash_attempts=crash_attempts) as gateway:
             yield Services(settings, gateway, database, store, Publications(store, database))
     finally:
         await run_in_threadpool(database.close)

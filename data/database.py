@@ -8,6 +8,7 @@ import sqlite3
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +28,7 @@ _MIGRATIONS = Path(__file__).parent / "migrations"
 
 
 class Database:
-    """The catalogue database. Connects on first use, anew in a forked child; one object per process is enough."""
+    """The catalogue database. Connects on first use, anew in a forked child; see :func:`open_database`."""
 
     def __init__(self, url: str) -> None:
         self._url = normalised_url(url)
@@ -76,6 +77,12 @@ class Database:
             if self._engine is None:
                 self._engine = _create_engine(self._url)
             return self._engine
+
+
+@lru_cache(maxsize=4)
+def open_database(url: str) -> Database:
+    """Return this process's catalogue database at a URL: all units of work of a process share its few connections."""
+    return Database(url)
 
 
 def migrate(url: str) -> None:

@@ -121,6 +121,22 @@ class OrchestrationSettings(BaseModel):
     )
     gpu_slots: int = Field(0, ge=0, le=64, description="Runs at once on the `gpu` pool; 0: the GPUs, at least 1.")
     crash_attempts: int = Field(2, ge=1, le=10, description="How often a run may start before a crash is final.")
+    job_limit_seconds: float = Field(
+        14_400, gt=0, description="Longest work of one attempt of a job; then it ends itself, or is killed."
+    )
+    stall_seconds: float = Field(
+        300, gt=0, description="A step in which nothing at all happens for this long is ended and tried again."
+    )
+
+
+class RetentionSettings(BaseModel):
+    """After how many days what nobody needs any more is deleted; 0 keeps it for ever."""
+
+    versions_days: int = Field(7, ge=0, description="Published versions, after another took their place; 0: for ever.")
+    attempts_days: int = Field(1, ge=0, description="Files of attempts that came to nothing; 0: for ever.")
+    caches_days: int = Field(30, ge=0, description="Packages and artifacts, after their last use; 0: for ever.")
+    uploads_days: int = Field(7, ge=0, description="Uploads, unless a job waits for them; 0: for ever.")
+    results_days: int = Field(30, ge=0, description="Results of runs' steps, by which runs are resumed; 0: for ever.")
 
 
 class BatchSettings(BaseModel):
@@ -140,6 +156,9 @@ class ApiSettings(BaseModel):
     port: int = Field(8000, ge=0, le=65535, description="Port to bind; 0 takes a free one.")
     max_upload_bytes: int = Field(10 * 1024**3, ge=1, description="Largest upload.")
     prefect_ui_url: str = Field("http://127.0.0.1:4200", description="Where people open the Prefect UI (links).")
+    public_url: str = Field(
+        "", description="Where people reach the API (links in reports and messages); `make up` sets it."
+    )
 
 
 class Settings(BaseSettings):
@@ -150,6 +169,7 @@ class Settings(BaseSettings):
     )
 
     home: Path = Field(Path("var"), description="Where local state lives: store, databases, scratch, logs.")
+    api_url: str = Field("http://127.0.0.1:8000", description="Where the command line finds the REST API.")
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", description="Our own log level.")
     storage: StorageSettings = StorageSettings()
     catalogue: CatalogueSettings = CatalogueSettings()
@@ -159,6 +179,7 @@ class Settings(BaseSettings):
     models: ModelSettings = ModelSettings()
     retry: RetrySettings = RetrySettings()
     orchestration: OrchestrationSettings = OrchestrationSettings()
+    retention: RetentionSettings = RetentionSettings()
     batch: BatchSettings = BatchSettings()
     api: ApiSettings = ApiSettings()
 

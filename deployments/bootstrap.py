@@ -1,7 +1,8 @@
 """Bring the databases and the Prefect server to where the flows need them; safe to run at every start.
 
 ``python -m deployments.bootstrap`` migrates the catalogue, makes the work pools, queues, result storage and automation,
-and registers the deployments of ``prefect.yaml`` with ``prefect deploy --all``.
+registers the deployments of ``prefect.yaml`` with ``prefect deploy --all``, and puts right what was left running when
+the machine went down.
 """
 
 import asyncio
@@ -37,6 +38,7 @@ from deployments.environment import RESULT_BLOCK, result_storage
 from deployments.errors import ComponentError
 from deployments.pools import apply_pool, wanted_pools
 from deployments.zombies import apply_automation, crash_silent_runs
+from tasks.reconcile.rounds import reconcile
 
 logger = logging.getLogger(__name__)
 
@@ -75,6 +77,7 @@ def bootstrap(settings: Settings, project: Path = PROJECT) -> None:
     asyncio.run(_apply_documents(settings))
     deploy_all(project)
     with get_client(sync_client=True) as client:
+        resume(client, settings)
         drop_missed_upkeep(client)
 
 
@@ -171,6 +174,17 @@ def deploy_all(project: Path, report: Callable[[str], None] = logger.info) -> No
     if done.returncode != 0:
         raise ComponentError(f"`prefect deploy --all` failed with exit code {done.returncode}:\n{output}")
     report(output)
+
+
+def resume(client: SyncPrefectClient, settings: Settings) -> None:
+    """Put right what a machine that went down left running, so that the queue goes on with the first worker.
+
+    It is safe at any time, but best before the workers start: what they had taken is known to be lost at once then.
+    """
+    home, api_url = settings.home_path, str(client.api_url)
+    for kind, what in reconcile(client, home, api_url, settings.orchestration.crash_attempts).items():
+        for each in what:
+            logger.info("%s: %s", kind, each)
 
 
 def drop_missed_upkeep(client: SyncPrefectClient) -> int:

@@ -170,6 +170,19 @@ def end_marked(stack_id: str, grace_seconds: float = 5.0) -> int:
     return len(found)
 
 
+def await_runs(stack_id: str, timeout_seconds: float) -> None:
+    """Wait until no process of the stack carries out a flow run, or as long as there is time."""
+    runs = [process for process in psutil.process_iter() if _is_marked(process, stack_id) and _is_run(process)]
+    psutil.wait_procs(runs, timeout=timeout_seconds)
+
+
+def _is_run(process: psutil.Process) -> bool:
+    try:
+        return "PREFECT__FLOW_RUN_ID" in process.environ()
+    except (psutil.Error, OSError):
+        return False
+
+
 def _is_marked(process: psutil.Process, stack_id: str) -> bool:
     try:
         return bool(process.pid != os.getpid() and process.environ().get(MARKER) == stack_id)

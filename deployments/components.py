@@ -1,6 +1,5 @@
 """The commands of the stack's components other than Postgres, and how each is seen to be ready."""
 
-import platform
 import sys
 from collections.abc import Mapping
 from datetime import datetime
@@ -9,17 +8,19 @@ from pathlib import Path
 import httpx
 
 from deployments.children import Command
-from deployments.environment import Addresses
+from deployments.environment import QUERY_SECONDS, Addresses
 from deployments.ports import LOOPBACK
+from tasks.reconcile.machine import worker_name
 
 PROJECT = Path(__file__).resolve().parent.parent
 PROBE_SECONDS = 5.0
+SERVER_NAME = "prefect-server"
 
 
 def server(addresses: Addresses, environment: Mapping[str, str]) -> Command:
     """Return the Prefect server, with its UI."""
     return Command(
-        name="prefect-server",
+        name=SERVER_NAME,
         argv=_prefect("server", "start", "--host", LOOPBACK, "--port", str(addresses.prefect_port)),
         environment=environment,
         directory=PROJECT,
@@ -39,12 +40,13 @@ def bootstrap(environment: Mapping[str, str]) -> Command:
 
 
 def worker(pool: str, addresses: Addresses, environment: Mapping[str, str]) -> Command:
-    """Return a stock process worker of one pool."""
-    name = f"{pool}@{platform.node()}"
+    """Return a stock process worker of one pool; its name says which machine it is on, for the reconciler."""
+    name = worker_name(pool)
+    polling = {"PREFECT_WORKER_QUERY_SECONDS": QUERY_SECONDS[pool]} if pool in QUERY_SECONDS else {}
     return Command(
         name=f"{pool}-worker",
         argv=_prefect("worker", "start", "--type", "process", "--pool", pool, "--name", name),
-        environment=environment,
+        environment={**polling, **environment},
         directory=PROJECT,
         ready=lambda started_at: _worker_is_online(addresses.prefect_api_url, pool, name, started_at),
         ready_seconds=120,

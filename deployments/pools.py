@@ -27,6 +27,7 @@ from tasks.media.cores import usable_cores
 POOL_TYPE = "process"
 LAUNCHER = Path(__file__).with_name("warm") / "launch.py"
 NVIDIA_TIMEOUT_SECONDS = 20
+CONTROL_SLOTS = 50
 
 
 @dataclass(frozen=True)
@@ -49,6 +50,7 @@ def wanted_pools(settings: OrchestrationSettings) -> tuple[Pool, ...]:
             cpu_slots(),
         ),
         Pool("gpu", "The AI stage: one run for each GPU.", settings.gpu_slots, max(1, gpu_count())),
+        Pool("control", "Feeds of batches and upkeep: light, never behind media work.", 0, CONTROL_SLOTS),
     )
 
 

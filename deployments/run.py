@@ -23,13 +23,13 @@ from deployments.children import Command, guarded
 from deployments.environment import Addresses, child_environment
 from deployments.errors import StackError, StackRunningError
 from deployments.note import take_lock
-from deployments.stack import API, BOOTSTRAP_SECONDS, CPU_WORKER, GPU_WORKER, POSTGRES, SERVER
+from deployments.stack import API, BOOTSTRAP_SECONDS, CPU_WORKER, POSTGRES, SERVER, WORKER_POOLS
 
 POSTGRES_PORT = 54320
 STACK_ID = "procfile"
 WAIT_SECONDS = 180.0
 POLL_SECONDS = 0.5
-COMPONENTS = (POSTGRES, SERVER, CPU_WORKER, GPU_WORKER, API)
+COMPONENTS = (POSTGRES, SERVER, *WORKER_POOLS, API)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -81,7 +81,7 @@ def _command(component: str, home: Path, addresses: Addresses, environment: dict
         return components.server(addresses, environment)
     if component == API:
         return components.api(addresses, environment)
-    return components.worker("cpu" if component == CPU_WORKER else "gpu", addresses, environment)
+    return components.worker(WORKER_POOLS[component], addresses, environment)
 
 
 def _prepare(
@@ -91,15 +91,16 @@ def _prepare(
     if component == SERVER:
         _wait(cluster.answers, "Postgres")
         cluster.create_databases()
-    if component in (CPU_WORKER, GPU_WORKER, API):
+    if component in (*WORKER_POOLS, API):
         _wait(lambda: _answers(f"{addresses.prefect_api_url}/health"), "the Prefect server")
     if component == CPU_WORKER:
         command = components.bootstrap(environment)
         subprocess.run(
             command.argv, cwd=command.directory, env=dict(environment), timeout=BOOTSTRAP_SECONDS, check=True
         )
-    if component == GPU_WORKER:
-        _wait(lambda: _answers(f"{addresses.prefect_api_url}/work_pools/gpu"), "the bootstrap")
+    elif component in WORKER_POOLS:
+        pool = WORKER_POOLS[component]
+        _wait(lambda: _answers(f"{addresses.prefect_api_url}/work_pools/{pool}"), "the bootstrap")
 
 
 def _answers(url: str) -> bool:

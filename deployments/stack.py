@@ -15,7 +15,7 @@ from typing import IO, Self
 
 from data.settings import Settings
 from deployments import components, postgres
-from deployments.children import Child, Command, end_marked
+from deployments.children import Child, Command, await_runs, end_marked
 from deployments.environment import Addresses, child_environment
 from deployments.errors import ComponentError, StackError, StackRunningError
 from deployments.note import StackNote, take_lock
@@ -23,14 +23,16 @@ from deployments.ports import free_ports, require_free
 
 logger = logging.getLogger(__name__)
 
-POSTGRES, SERVER, BOOTSTRAP, CPU_WORKER, GPU_WORKER, API = ALL = (
+POSTGRES, SERVER, BOOTSTRAP, CPU_WORKER, GPU_WORKER, CONTROL_WORKER, API = ALL = (
     "postgres",
     "server",
     "bootstrap",
     "cpu-worker",
     "gpu-worker",
+    "control-worker",
     "api",
 )
+WORKER_POOLS = {CPU_WORKER: "cpu", GPU_WORKER: "gpu", CONTROL_WORKER: "control"}
 BOOTSTRAP_SECONDS = 180.0
 STOP_GRACE_SECONDS = 10.0
 MOST_RESTARTS = 5
@@ -186,7 +188,11 @@ class Stack:
     def stop(self) -> None:
         """Stop every component in reverse order and whatever they left; safe to call twice."""
         while self._children:
-            self._children.pop().stop(STOP_GRACE_SECONDS)
+            child = self._children.pop()
+            if child.name == components.SERVER_NAME:
+                # The workers have just ended; their runs go back to the queue, which they have to tell the server.
+                await_runs(self.stack_id, STOP_GRACE_SECONDS)
+            child.stop(STOP_GRACE_SECONDS)
         if self._lock is not None:
             if ended := end_marked(self.stack_id):
                 logger.debug("Ended %d processes that outlived their component, fork servers among them.", ended)
@@ -266,10 +272,9 @@ class Stack:
         )
 
     def _workers(self) -> list[Command]:
-        pools = {CPU_WORKER: "cpu", GPU_WORKER: "gpu"}
         return [
             components.worker(pool, self.addresses, self._environment)
-            for name, pool in pools.items()
+            for name, pool in WORKER_POOLS.items()
             if name in self._wanted
         ]
 

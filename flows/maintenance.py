@@ -2,10 +2,21 @@
 
 from prefect import flow
 
-from tasks.upkeep import retry_crashed_jobs, sweep_scratch
+from tasks.upkeep import (
+    delete_expired,
+    is_retention_due,
+    reconcile_records,
+    reconcile_runs,
+    show_findings,
+    sweep_scratch,
+)
 
 
 @flow(name="maintenance")
 def maintenance() -> dict[str, list[str]]:
-    """Clean up after killed attempts, and queue crashed jobs again while attempts remain."""
-    return {"swept": sweep_scratch(), "retried": retry_crashed_jobs()}
+    """Put right what crashes left behind, try crashed jobs again and, once an hour, delete what is past its time."""
+    findings = {**reconcile_runs(), **sweep_scratch(), **reconcile_records()}
+    if is_retention_due():
+        findings |= delete_expired()
+    show_findings(findings)
+    return findings

@@ -6,13 +6,14 @@ from prefect import flow
 from prefect.runtime import flow_run
 
 from data.domain.publications import GeneratedArtifacts, PublicationManifest
-from data.domain.recipes import Recipe
 from data.domain.sources import file_name
 from data.recipes import load_recipe
 from data.settings import get_settings
 from tasks.handover import hand_over_generation
 from tasks.ingest import ingest_source
+from tasks.policies import FLOW_POLICY
 from tasks.publish import publish_asset
+from tasks.stopping import stoppable
 from tasks.transcode import transcode_asset
 
 
@@ -23,7 +24,7 @@ def run_name() -> str:
     return str(name or flow_run.get_name() or "video")
 
 
-@flow(name="process-asset", flow_run_name=run_name, persist_result=True, result_serializer="json")
+@flow(name="process-asset", flow_run_name=run_name, **FLOW_POLICY)
 def process_asset(
     source: str,
     recipe: str = "default",
@@ -41,11 +42,8 @@ def process_asset(
         metadata: Anything of the caller's, kept with the run.
     """
     plan = load_recipe(recipe, get_settings().recipe_folder).with_overrides(overrides or {}).for_one_asset()
-    asset = ingest_source(source)
-    package = transcode_asset(asset, plan)
-    artifacts = hand_over_generation(asset, package, plan) if _has_ai_steps(plan) else GeneratedArtifacts()
-    return publish_asset(asset, package, artifacts, plan, title)
-
-
-def _has_ai_steps(recipe: Recipe) -> bool:
-    return recipe.captions.enabled or recipe.chapters.enabled or recipe.poster.faces
+    with stoppable():
+        asset = ingest_source(source)
+        package = transcode_asset(asset, plan)
+        artifacts = hand_over_generation(asset, package, plan) if plan.has_ai_steps else GeneratedArtifacts()
+        return publish_asset(asset, package, artifacts, plan, title)

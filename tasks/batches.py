@@ -10,7 +10,7 @@ from prefect.client.orchestration import get_client
 from prefect.exceptions import PrefectException
 from prefect.logging import get_run_logger
 
-from data.database import Database
+from data.database import Database, open_database
 from data.domain.assets import SourceFacts
 from data.domain.batches import Batch, BatchOptions, BatchPlan
 from data.domain.errors import IllegalMoveError
@@ -101,7 +101,7 @@ def _told(batch: Batch) -> Batch:
 
 
 def _database() -> Database:
-    return Database(get_settings().catalogue_url)
+    return open_database(get_settings().catalogue_url)
 
 
 def _as_source(manifest: str) -> str:
@@ -146,7 +146,7 @@ def _planner(settings: Settings) -> Planner:
 
 
 def _capacity(settings: Settings) -> Capacity:
-    """Return what all machines together can work on at once: by workers, each taken to be like this."""
+    """Return what all machines can work on at once: as many as have a worker, each taken to be like this one."""
     machines, gpus = 1, settings.orchestration.gpu_slots
     try:
         with get_client(sync_client=True) as client:

@@ -6,7 +6,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from data.database import Database
+from data.database import open_database
 from data.domain.assets import Asset
 from data.domain.costs import CostStep
 from data.domain.errors import CatalogueUnavailableError
@@ -39,14 +39,14 @@ def measured(step: CostStep, variant: str = "") -> Iterator[Measurement]:
         step: Which one it is.
         variant: Digest of what decides how much it costs (:func:`data.domain.costs.cost_variants`).
     """
-    clock = time.monotonic if step.on_gpu_pool else _processor_seconds
+    clock = time.monotonic if step.on_gpu_pool else processor_seconds
     measurement, began = Measurement(), clock()
     yield measurement
     if measurement.asset is not None:
         _record(_cost(step, variant, measurement.asset, clock() - began, measurement.bytes_out))
 
 
-def _processor_seconds() -> float:
+def processor_seconds() -> float:
     """Return the processor time of this process and of its children that have ended."""
     own, children = (resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
     return own.ru_utime + own.ru_stime + children.ru_utime + children.ru_stime
@@ -62,12 +62,13 @@ def _cost(step: CostStep, variant: str, asset: Asset, machine_seconds: float, by
         machine_seconds=machine_seconds,
         bytes_in=facts.size_bytes,
         bytes_out=bytes_out,
+        asset_id=asset.id,
     )
 
 
 def _record(cost: StepCost) -> None:
     try:
-        with Database(get_settings().catalogue_url).session() as session:
+        with open_database(get_settings().catalogue_url).session() as session:
             StepCostRepository(session).record(cost)
     except CatalogueUnavailableError as error:
         logger.warning("What %s took was not noted: %s", cost.step, error)

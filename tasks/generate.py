@@ -8,18 +8,27 @@ import cv2
 from prefect import task
 from prefect.logging import get_run_logger
 
-from data.database import Database
+from data.database import open_database
 from data.domain.assets import Asset
 from data.domain.costs import CostStep
 from data.domain.errors import CorruptInputError
 from data.domain.keys import artifact_prefix, options_digest, step_key
 from data.domain.model import DomainModel
-from data.domain.publications import AudioRendition, CaptionTrack, Chapter, Package, PosterChoice, Rendition
-from data.domain.recipes import CaptionOptions, ChapterOptions, PosterOptions
+from data.domain.publications import (
+    AudioRendition,
+    CaptionTrack,
+    Chapter,
+    GeneratedArtifacts,
+    Package,
+    PosterChoice,
+    Rendition,
+)
+from data.domain.recipes import CaptionOptions, ChapterOptions, PosterOptions, Recipe
 from data.repositories import ArtifactRepository
 from data.settings import get_settings
 from data.storage import ObjectStore, open_store
 from tasks.costs import measured
+from tasks.last_use import note_use
 from tasks.media.captions import Transcript, build_cues, to_srt, to_webvtt
 from tasks.media.chapters import chapters_from_shots
 from tasks.media.frames import extract_frame
@@ -33,7 +42,7 @@ from tasks.models.store import ModelStore
 from tasks.models.versions import CAPTIONS_VERSION, CHAPTERS_VERSION, FACE_MODEL
 from tasks.policies import TASK_POLICY, tool_limits
 from tasks.progress import report_progress
-from tasks.workspace import job_id, workspace
+from tasks.workspace import job_id, run_id, workspace
 
 _RECORD = "record.json"
 _SPEECH_SHARE = 0.8
@@ -82,6 +91,27 @@ def caption_asset(asset: Asset, package: Package, options: CaptionOptions) -> Ca
         f"{CAPTIONS_VERSION} {models.version(options.model)}",
     )
     return _made_once(CaptionOutcome, asset, CostStep.CAPTIONS, options, key, make)
+
+
+def generate_all(asset: Asset, package: Package, recipe: Recipe) -> GeneratedArtifacts:
+    """Carry out the AI steps one after the other, as plain calls: for an item of a pack."""
+    captions = caption_asset.fn(asset, package, recipe.captions) if recipe.captions.enabled else None
+    transcript = captions.track.transcript_key if captions and captions.track else None
+    chapters = find_chapters.fn(asset, package, recipe.chapters, transcript) if recipe.chapters.enabled else None
+    poster = choose_poster_frame.fn(asset, package, recipe.poster) if recipe.poster.faces else None
+    return gathered(captions, chapters, poster)
+
+
+def gathered(
+    captions: CaptionOutcome | None, chapters: ChapterOutcome | None, poster: PosterChoice | None
+) -> GeneratedArtifacts:
+    """Return what the AI steps came to as one."""
+    return GeneratedArtifacts(
+        captions=(captions.track,) if captions and captions.track else (),
+        chapters=chapters.chapters if chapters else (),
+        poster=poster,
+        notes=(captions.note,) if captions and captions.note else (),
+    )
 
 
 def _captions(
@@ -168,7 +198,7 @@ def _poster(package: Package, options: PosterOptions, models: ModelStore, prefix
         find_tools(media.ffmpeg, media.ffprobe, media.packager),
         log_path=scratch / "poster.log",
         limits=tool_limits(media),
-        run_id=job_id(),
+        run_id=run_id(),
     )
     height, width = _read_image(frame).shape[:2]
     store.put_file(frame, f"{prefix}poster.jpg")
@@ -213,14 +243,15 @@ def _made_once(
 ) -> Made:
     """Return what was made before for the same content and options, else make it; its record is written last."""
     store, prefix = _store(), artifact_prefix(asset.id, step, key)
-    if store.stat(prefix + _RECORD) is not None:
+    if record := store.stat(prefix + _RECORD):
+        note_use(store, record)
         get_run_logger().info("Nothing to do for %s: the same content and options were done before.", step)
         return kind.model_validate_json(store.get_bytes(prefix + _RECORD))
     with measured(step, options_digest(options.model_dump(mode="json"))) as work:
         made = make(prefix)
         work.done(asset)
     store.put_bytes(made.model_dump_json().encode(), prefix + _RECORD)
-    with Database(get_settings().catalogue_url).session() as session:
+    with open_database(get_settings().catalogue_url).session() as session:
         details = made.model_dump(mode="json")
         ArtifactRepository(session).record(asset.id, step, key, prefix=prefix, details=details, job_id=job_id())
     return made

@@ -1,6 +1,8 @@
 """Hand the AI stage over to the GPU pool and wait for what comes back, holding no slot meanwhile."""
 
+import math
 import time
+from typing import Any
 from uuid import UUID
 
 from prefect import task
@@ -10,30 +12,55 @@ from prefect.deployments import run_deployment
 from prefect.logging import get_run_logger
 from prefect.runtime import flow_run
 from prefect.states import Cancelling
+from pydantic import TypeAdapter
 
 from data.domain.assets import Asset
 from data.domain.errors import CancelledByRequestError, InfrastructureError, error_of_code
 from data.domain.jobs import error_code
-from data.domain.publications import GeneratedArtifacts, Package
+from data.domain.model import DomainModel
+from data.domain.publications import GeneratedArtifacts, GeneratedItem, ItemToGenerate, Package
 from data.domain.recipes import Recipe
 from tasks.policies import TASK_POLICY
-from tasks.workspace import queue_name
+from tasks.stopping import RunStopped, waiting
+from tasks.workspace import queue_name, run_id
 
 GENERATE_DEPLOYMENT = "generate-asset/on-demand"
+GENERATE_ITEMS_DEPLOYMENT = "generate-items/on-demand"
+_GENERATED_ITEMS = TypeAdapter(tuple[GeneratedItem, ...])
 _POLL_SECONDS = 1.0
+_STOP_SECONDS = 4.0
+"""A parent that is stopped waits so long for its child to have stopped too, so as to be paused when all work is."""
 
 
 @task(task_run_name="generate", **TASK_POLICY)
 def hand_over_generation(asset: Asset, package: Package, recipe: Recipe) -> GeneratedArtifacts:
     """Run the AI steps of the recipe as a run of their own on the ``gpu`` work pool, and wait for it."""
+    documents: dict[str, DomainModel] = {"asset": asset, "package": package, "recipe": recipe}
+    parameters = {name: each.model_dump(mode="json") for name, each in documents.items()}
+    return GeneratedArtifacts.model_validate(_result_of_child(GENERATE_DEPLOYMENT, parameters))
+
+
+@task(task_run_name="generate", **TASK_POLICY)
+def hand_over_items(batch_id: str, run_key: str, items: tuple[ItemToGenerate, ...]) -> tuple[GeneratedItem, ...]:
+    """Run the AI steps of several items of a batch as one run on the ``gpu`` work pool, and wait for it.
+
+    What was made before a crash of that run is found again by the next one.
+    """
+    parameters = {
+        "batch_id": batch_id,
+        "run_key": run_key,
+        "pack_run_id": run_id(),
+        "items": [item.model_dump(mode="json") for item in items],
+    }
+    return _GENERATED_ITEMS.validate_python(_result_of_child(GENERATE_ITEMS_DEPLOYMENT, parameters))
+
+
+def _result_of_child(deployment: str, parameters: dict[str, Any]) -> Any:
+    """Make a run, wait for its end and return its result; it is stopped when this one is."""
     child = run_deployment(
-        GENERATE_DEPLOYMENT,
+        deployment,
         flow_run_name=flow_run.get_name(),
-        parameters={
-            "asset": asset.model_dump(mode="json"),
-            "package": package.model_dump(mode="json"),
-            "recipe": recipe.model_dump(mode="json"),
-        },
+        parameters=parameters,
         work_queue_name=queue_name() or None,  # so that the child has the same priority
         timeout=0,
     )
@@ -41,17 +68,24 @@ def hand_over_generation(asset: Asset, package: Package, recipe: Recipe) -> Gene
     get_run_logger().info("The AI steps run on the gpu pool as flow run %s.", child.id)
     with get_client(sync_client=True) as client:
         try:
-            finished = _wait(client, child.id)
+            with waiting():
+                finished = _wait(client, child.id)
+        except RunStopped:
+            _cancel(client, child.id)
+            _wait(client, child.id, _STOP_SECONDS)
+            raise
         except BaseException:
             _cancel(client, child.id)
             raise
     return _outcome(finished)
 
 
-def _wait(client: SyncPrefectClient, run_id: UUID) -> FlowRun:
+def _wait(client: SyncPrefectClient, run_id: UUID, most_seconds: float = math.inf) -> FlowRun:
+    """Wait for the end of a run, or as long as there is time; return the run as it is then."""
+    deadline = time.monotonic() + most_seconds
     while True:
         child = client.read_flow_run(run_id)
-        if child.state and child.state.is_final():
+        if (child.state and child.state.is_final()) or time.monotonic() > deadline:
             return child
         time.sleep(_POLL_SECONDS)
 
@@ -61,12 +95,12 @@ def _cancel(client: SyncPrefectClient, run_id: UUID) -> None:
     client.set_flow_run_state(run_id, Cancelling(message="The run that waited for this one was stopped."))
 
 
-def _outcome(child: FlowRun) -> GeneratedArtifacts:
+def _outcome(child: FlowRun) -> Any:
     """Return the child's result, or raise its failure as our own."""
     state = child.state
     assert state is not None
     if state.is_completed():
-        return GeneratedArtifacts.model_validate(state.result())
+        return state.result()
     message = state.message or f"The AI steps ended as {state.name}."
     if state.is_cancelled():
         raise CancelledByRequestError(f"The AI steps were cancelled (flow run {child.id}).")

@@ -3,7 +3,7 @@
 from prefect import task
 from prefect.logging import get_run_logger
 
-from data.database import Database
+from data.database import open_database
 from data.domain.assets import Asset
 from data.domain.costs import CostStep
 from data.domain.errors import InputTooLongError
@@ -31,7 +31,8 @@ def ingest_source(source: str) -> Asset:
             ``s3://bucket/key`` in an allowed bucket.
     """
     settings = get_settings()
-    store, database = open_store(settings.storage_url, **settings.storage_options), Database(settings.catalogue_url)
+    store = open_store(settings.storage_url, **settings.storage_options)
+    database = open_database(settings.catalogue_url)
     limits = source_limits(settings)
     with workspace() as scratch, step_progress("ingest") as progress, measured(CostStep.INGEST) as work:
         before = fingerprint(source, limits)

@@ -1,10 +1,13 @@
 """One retry rule for every task, and what every task shares."""
 
+from pathlib import Path
 from typing import Any, TypedDict
 
 from prefect import Task
 from prefect.cache_policies import INPUTS, RUN_ID, CachePolicy
 from prefect.client.schemas.objects import State, TaskRun
+from prefect.settings import get_current_settings
+from prefect.settings.models.results import ResultsSettings
 
 from data.domain.errors import is_retryable
 from data.settings import MediaSettings, RetrySettings, Settings, get_settings
@@ -14,6 +17,10 @@ from tasks.media.slots import EncodeSlots
 
 MOST_ENCODER_THREADS = 8
 """Of one encode, where the setting leaves it open: more hardly make it faster, and cost memory and quality."""
+
+
+_TASK = CachePolicy.from_cache_key_fn(lambda context, _: context.task.task_key)
+"""Two tasks of a run that take the same inputs do not have the same result."""
 
 
 class TaskPolicy(TypedDict):
@@ -26,6 +33,14 @@ class TaskPolicy(TypedDict):
     persist_result: bool
     result_serializer: str
     cache_policy: CachePolicy
+
+
+class FlowPolicy(TypedDict):
+    """The options of a flow that are ours to set, not the flow's."""
+
+    persist_result: bool
+    result_serializer: str
+    result_storage: Path | None
 
 
 def retry_after(task: Task[..., Any], task_run: TaskRun, state: State[Any]) -> bool:
@@ -52,8 +67,18 @@ def task_policy(retry: RetrySettings) -> TaskPolicy:
         retry_condition_fn=retry_after,
         persist_result=True,
         result_serializer="json",
-        cache_policy=INPUTS + RUN_ID,
+        cache_policy=INPUTS + RUN_ID + _TASK,
     )
+
+
+def flow_policy(results: ResultsSettings) -> FlowPolicy:
+    """Return the options of a flow whose result, and whose tasks' results, are kept.
+
+    Where Prefect is set up to keep results in a folder, the flow says so itself: a run asks the server otherwise,
+    several times, whether it knows of a better place.
+    """
+    folder = None if results.default_storage_block else results.local_storage_path
+    return FlowPolicy(persist_result=True, result_serializer="json", result_storage=folder)
 
 
 def tool_limits(media: MediaSettings) -> Limits:
@@ -75,3 +100,4 @@ def encode_slots(settings: Settings) -> EncodeSlots:
 
 
 TASK_POLICY: TaskPolicy = task_policy(get_settings().retry)
+FLOW_POLICY: FlowPolicy = flow_policy(get_current_settings().results)

@@ -12,6 +12,7 @@ from prefect.exceptions import PrefectException
 from prefect.logging import get_run_logger
 
 from data.domain.steps import WAITING_FOR_SLOT, StepStatus
+from tasks.packed import packed_job
 
 _REPORT_SECONDS = 1.0
 
@@ -28,6 +29,10 @@ class StepProgress:
         self._share = 0.0
         self._ended = threading.Event()
         self._logger = get_run_logger()
+        self._thread: threading.Thread | None = None
+
+    def open(self) -> None:
+        """Begin to tell Prefect; without it nobody is told."""
         self._thread = threading.Thread(target=copy_context().run, args=(self._report,), daemon=True, name="progress")
         self._thread.start()
 
@@ -46,7 +51,8 @@ class StepProgress:
     def close(self) -> None:
         """Send the last value and end."""
         self._ended.set()
-        self._thread.join(timeout=3)
+        if self._thread is not None:
+            self._thread.join(timeout=3)
 
     def _report(self) -> None:
         artifact: UUID | None = None
@@ -85,8 +91,13 @@ def report_progress(share: float) -> None:
 
 @contextmanager
 def step_progress(step: str) -> Iterator[StepProgress]:
-    """Report the progress of a step while the block runs; leaving it in peace means that all of it is done."""
+    """Report the progress of a step while the block runs; leaving it in peace means that all of it is done.
+
+    Of an item of a pack nothing is reported: it is short, and a bar for each would cost more than it tells.
+    """
     progress = StepProgress(step)
+    if packed_job() is None:
+        progress.open()
     token = _current.set(progress)
     try:
         yield progress

@@ -5,7 +5,7 @@ from pathlib import Path
 from prefect import task
 from prefect.logging import get_run_logger
 
-from data.database import Database
+from data.database import open_database
 from data.domain.assets import Asset
 from data.domain.costs import CostStep, cost_variants
 from data.domain.keys import work_key
@@ -29,7 +29,7 @@ from tasks.publication import (
     refuse_unfit,
     release,
 )
-from tasks.workspace import job_id, workspace
+from tasks.workspace import job_id, run_id, workspace
 
 
 @task(task_run_name="publish", **TASK_POLICY)
@@ -59,7 +59,7 @@ def publish_asset(
             manifest = release(store, candidate, package, manifest.model_copy(update={"gate": gate}), etag)
             get_run_logger().info("Published asset %s as version %d.", asset.id, version)
             work.done(asset, bytes_out=sum(manifest.files.values()))
-        with Database(settings.catalogue_url).session() as session:
+        with open_database(settings.catalogue_url).session() as session:
             PublicationRepository(session).record(manifest)
             FulfilmentRepository(session).record(asset.id, _work_key(asset, recipe, title), manifest.version)
     return manifest
@@ -84,7 +84,7 @@ def _checked(candidate: Path, asset: Asset, package: Package, recipe: Recipe, sc
         tools=find_tools(media.ffmpeg, media.ffprobe, media.packager),
         scratch=scratch,
         limits=tool_limits(media),
-        run_id=job_id(),
+        run_id=run_id(),
     )
     for check in gate.checks:
         get_run_logger().info("Gate: %s %s: %s", check.name, check.outcome, check.detail)

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from prefect import task
 from prefect.logging import get_run_logger
 
-from data.database import Database
+from data.database import open_database
 from data.domain.assets import Asset
 from data.domain.costs import CostStep, cost_variants
 from data.domain.jobs import QUEUES
@@ -23,13 +23,14 @@ from data.repositories import PackageRepository
 from data.settings import get_settings
 from data.storage import ObjectStore, open_store
 from tasks.costs import measured
+from tasks.last_use import note_use
 from tasks.media.process import Progress
 from tasks.media.slots import holding_slot
 from tasks.media.tools import find_tools
 from tasks.media.transcode import transcode
 from tasks.policies import TASK_POLICY, encode_slots, tool_limits
 from tasks.progress import StepProgress, step_progress
-from tasks.workspace import job_id, queue_name, workspace
+from tasks.workspace import queue_name, run_id, workspace
 
 
 @task(task_run_name="transcode", **TASK_POLICY)
@@ -67,11 +68,11 @@ def transcode_asset(asset: Asset, recipe: Recipe) -> Package:
                 encode_slot=lambda: _encode_slot(progress),
                 limits=tool_limits(media),
                 on_progress=_encoder_progress(progress),
-                run_id=job_id(),
+                run_id=run_id(),
             )
             store.put_tree(directory, prefix)
         store.put_bytes(package.model_dump_json().encode(), record_key)
-        with Database(settings.catalogue_url).session() as session:
+        with open_database(settings.catalogue_url).session() as session:
             packages = PackageRepository(session)
             packages.forget(package.key)  # an older attempt's, whose files may be gone
             packages.record(package)
@@ -81,8 +82,10 @@ def transcode_asset(asset: Asset, recipe: Recipe) -> Package:
 
 def finished_package(store: ObjectStore, record_key: str) -> Package | None:
     """Return the package that a record names, if all of its files are still there."""
-    if store.stat(record_key) is None:
+    record = store.stat(record_key)
+    if record is None:
         return None
+    note_use(store, record)
     package = Package.model_validate_json(store.get_bytes(record_key))
     there = {stored.key.removeprefix(package.prefix): stored.size_bytes for stored in store.list(package.prefix)}
     return package if all(there.get(path) == size for path, size in package.files.items()) else None

@@ -11,13 +11,20 @@ from prefect.runtime import flow_run
 
 from data.locks import HeldLock
 from data.settings import get_settings
+from tasks.packed import packed_job
+from tasks.stopping import at_work
 
 _LOCK_SUFFIX = ".lock"
 
 
-def job_id() -> str:
-    """Return the id of the flow run that this process works for; empty outside a run."""
+def run_id() -> str:
+    """Return the id of the flow run that this process carries out; empty outside a run."""
     return str(flow_run.get_id() or "")
+
+
+def job_id() -> str:
+    """Return the id of the job that this code works for: its flow run, or its item of a pack."""
+    return packed_job() or run_id()
 
 
 def queue_name() -> str:
@@ -31,17 +38,18 @@ def workspace() -> Iterator[Path]:
     """Make a scratch directory and remove it afterwards, whatever happens.
 
     A lock beside it is held by the kernel for as long as this process lives, so that :func:`sweep_workspaces` can tell
-    a killed attempt's directory from one in use, without clocks or pids.
+    a killed attempt's directory from one in use, without clocks or pids. Who has a workspace is :func:`at_work`.
     """
     root = get_settings().scratch_path
     root.mkdir(parents=True, exist_ok=True)
-    directory = root / f"{job_id()[:13] or 'local'}-{secrets.token_hex(4)}"
+    directory = root / f"{run_id()[:13] or 'local'}-{secrets.token_hex(4)}"
     lock_path = directory.with_name(directory.name + _LOCK_SUFFIX)
     lock = HeldLock.take(lock_path)
     assert lock is not None, f"{lock_path} has a random name"
     try:
         directory.mkdir()
-        yield directory
+        with at_work():
+            yield directory
     finally:
         shutil.rmtree(directory, ignore_errors=True)
         lock_path.unlink(missing_ok=True)

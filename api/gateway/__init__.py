@@ -7,7 +7,6 @@ The modules here are plain functions over Prefect's client; :class:`PrefectGatew
 
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
-from datetime import timedelta
 from typing import Any
 
 from prefect.client.orchestration import PrefectClient
@@ -18,13 +17,14 @@ from api.cursors import JobPosition
 from api.gateway.jobs import job_of, run_view, transitions
 from api.gateway.listing import count_runs, find_runs
 from api.gateway.logs import read_log_page
-from api.gateway.moves import cancel_run, finish_cancelled_runs, retry_run, submit_run
+from api.gateway.moves import cancel_run, delete_run, retry_run, submit_run
+from api.gateway.pauses import pause_run, resume_run
 from api.gateway.reports import read_reports
 from api.gateway.runs import read_run, read_states
 from api.gateway.translation import PromptTransport, translated
-from api.gateway.workers import count_live_workers
+from api.gateway.workers import count_live_workers, is_paused
 from api.schemas import Job, JobQuery, LogPage, Page, Priority, Transition
-from data.domain.jobs import TERMINAL_STATES, JobState
+from data.domain.jobs import TERMINAL_STATES, JobState, PauseMode
 
 __all__ = ["DEFAULT_API_URL", "PrefectGateway", "open_gateway"]
 
@@ -104,7 +104,7 @@ class PrefectGateway:
         return Page(items=await self._jobs(runs), next=last.encode() if last else None)
 
     async def count(self, states: Iterable[JobState]) -> dict[str, int]:
-        """Return how many jobs Prefect holds in each of the states; a crashed run counts as failed."""
+        """Return how many jobs Prefect holds in each of the states; crashed counts as failed, pausing as paused."""
         return await count_runs(self._client, states)
 
     async def history(self, job_id: str) -> tuple[Transition, ...]:
@@ -147,13 +147,34 @@ class PrefectGateway:
         await retry_run(self._client, job_id, self._crash_attempts)
         return await self.get(job_id)
 
-    async def finish_cancellations(self, older_than: timedelta) -> int:
-        """Bring runs to ``Cancelled`` that were cancelled before their process had begun; return how many.
+    async def pause(self, job_id: str, mode: PauseMode) -> Job:
+        """Stop a job for a while: at once where nothing runs yet, else through ``pausing``. It has no time limit.
 
-        Args:
-            older_than: How long a process may take to start.
+        Raises:
+            NotFoundError: No such job.
+            IllegalMoveError: The job has ended, is paused or is being stopped.
         """
-        return await finish_cancelled_runs(self._client, older_than)
+        await pause_run(self._client, job_id, mode, self._crash_attempts)
+        return await self.get(job_id)
+
+    async def resume(self, job_id: str) -> Job:
+        """Queue a paused job again; steps that finished are not done again.
+
+        Raises:
+            NotFoundError: No such job.
+            IllegalMoveError: The job is not paused, or still pausing.
+        """
+        await resume_run(self._client, job_id, self._crash_attempts)
+        return await self.get(job_id)
+
+    async def delete(self, job_id: str) -> None:
+        """Remove an ended job, its children and their logs from Prefect; what it published stays.
+
+        Raises:
+            NotFoundError: No such job.
+            IllegalMoveError: The job has not ended.
+        """
+        await delete_run(self._client, job_id, self._crash_attempts)
 
     async def ping(self) -> None:
         """Ask Prefect for a sign of life.
@@ -167,6 +188,10 @@ class PrefectGateway:
     async def live_workers(self, pool: str) -> int:
         """Return how many workers of a pool sent a heartbeat lately; 0 as well for a pool that does not exist."""
         return await count_live_workers(self._client, pool)
+
+    async def is_paused(self, pool: str) -> bool:
+        """Say whether a pool takes no new runs because somebody paused it."""
+        return await is_paused(self._client, pool)
 
     async def _jobs(self, runs: list[FlowRun]) -> tuple[Job, ...]:
         reports = await read_reports(self._client, runs)

@@ -1,6 +1,7 @@
 """From a flow run to the job that users of the API see. Pure."""
 
 from collections.abc import Iterable
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from prefect.client.schemas.objects import FlowRun, State, StateType
@@ -9,10 +10,21 @@ from api.gateway.runs import due
 from api.privacy import without_local_paths
 from api.progress import StepReport, job_progress
 from api.schemas import Job, Priority, Transition
-from data.domain.jobs import ALLOWED_MOVES, TERMINAL_STATES, JobMove, JobState, StateView, job_state
+from data.domain.jobs import (
+    ALLOWED_MOVES,
+    RESTS_LABEL,
+    TERMINAL_STATES,
+    JobMove,
+    JobState,
+    PauseMode,
+    StateView,
+    job_state,
+    pause_mode,
+    was_paused_in_queue,
+)
 
-OFFERED_MOVES = frozenset({JobMove.CANCEL, JobMove.RETRY})
-"""The moves that this version of the API can carry out."""
+_LONGEST_STOP = {PauseMode.AT_ONCE: timedelta(minutes=1), PauseMode.AFTER_STEP: timedelta(hours=2)}
+"""After this a process that never said that it has stopped is taken for dead."""
 
 
 def job_of(run: FlowRun, reports: Iterable[StepReport], crash_attempts: int) -> Job:
@@ -36,11 +48,11 @@ def job_of(run: FlowRun, reports: Iterable[StepReport], crash_attempts: int) -> 
         message=_message(run, run.state) if view.state is JobState.FAILED else None,
         step=progress.step,
         steps=progress.steps,
-        attempt=run.run_count,
+        attempt=run.run_count or int(has_begun(run)),
         progress=progress.share,
         last_progress_at=progress.last_at,
         created_at=run.created or due(run),
-        started_at=run.start_time if run.run_count else None,
+        started_at=run.start_time if has_begun(run) else None,
         finished_at=run.end_time if view.state in TERMINAL_STATES else None,
         priority=run.work_queue_name or Priority.DEFAULT.value,
         source=parameters.get("source"),
@@ -72,12 +84,32 @@ def transitions(run: FlowRun, states: Iterable[State[Any]], crash_attempts: int)
 
 def moves_of(run: FlowRun, crash_attempts: int) -> tuple[JobMove, ...]:
     """Return what can be asked of a job now."""
-    return tuple(sorted(ALLOWED_MOVES[run_view(run, crash_attempts).state] & OFFERED_MOVES))
+    return tuple(sorted(ALLOWED_MOVES[run_view(run, crash_attempts).state]))
 
 
 def run_view(run: FlowRun, crash_attempts: int) -> StateView:
-    """Return the state of a job, with its reason."""
-    return _state_view(run.state, run.run_count, crash_attempts)
+    """Return the state of a job, with its reason.
+
+    Prefect says at once that a run is suspended; until its process has said that it has stopped, the job is pausing.
+    """
+    view = _state_view(run.state, run.run_count, crash_attempts)
+    if view.state is JobState.PAUSED and _is_stopping(run):
+        return StateView(state=JobState.PAUSING)
+    return view
+
+
+def has_begun(run: FlowRun) -> bool:
+    """Say whether a process has worked on the run. Prefect does not count the start of a run that was resumed."""
+    return bool(run.run_count or run.total_run_time) or (run.state is not None and run.state.is_running())
+
+
+def _is_stopping(run: FlowRun) -> bool:
+    state = run.state
+    if state is None or not has_begun(run) or was_paused_in_queue(state.state_details.pause_key):
+        return False
+    if run.labels.get(RESTS_LABEL) == str(state.id):
+        return False
+    return datetime.now(UTC) - state.timestamp < _LONGEST_STOP[pause_mode(state.state_details.pause_key)]
 
 
 def _state_view(state: State[Any] | None, starts: int, crash_attempts: int) -> StateView:

@@ -24,7 +24,7 @@ SCAN_ROWS = 2000
 _STATE_TYPES: dict[JobState, frozenset[StateType]] = {
     JobState.QUEUED: frozenset({StateType.SCHEDULED, StateType.PENDING, StateType.CRASHED}),
     JobState.RUNNING: frozenset({StateType.RUNNING}),
-    JobState.PAUSING: frozenset(),
+    JobState.PAUSING: frozenset({StateType.PAUSED}),
     JobState.PAUSED: frozenset({StateType.PAUSED}),
     JobState.CANCELLING: frozenset({StateType.CANCELLING}),
     JobState.CANCELLED: frozenset({StateType.CANCELLED}),
@@ -39,10 +39,8 @@ async def find_runs(
 ) -> tuple[list[FlowRun], JobPosition | None]:
     """Collect the runs of matching jobs; the position is where to go on, ``None`` at the end."""
     types = frozenset(chain.from_iterable(_STATE_TYPES[state] for state in query.states))
-    if query.states and not types:
-        return [], None
     runs_filter = job_filter(types)
-    is_selective = bool(query.text) or StateType.CRASHED in types
+    is_selective = bool(query.text) or bool(types & {StateType.CRASHED, StateType.PAUSED})
     rows = PREFECT_ROWS - 1 if is_selective else min(limit + 1, PREFECT_ROWS - 1)
     found: list[FlowRun] = []
     scanned = 0
@@ -62,8 +60,8 @@ async def find_runs(
 
 
 async def count_runs(client: PrefectClient, states: Iterable[JobState]) -> dict[str, int]:
-    """Return how many jobs Prefect holds in each of the states; a crashed run counts as failed."""
-    types = {state: _STATE_TYPES[state] for state in states if _STATE_TYPES[state]}
+    """Return how many jobs Prefect holds in each of the states; crashed counts as failed, pausing as paused."""
+    types = {state: _STATE_TYPES[state] for state in states if state is not JobState.PAUSING}
     if JobState.QUEUED in types:
         types[JobState.QUEUED] -= {StateType.CRASHED}
     with translated():

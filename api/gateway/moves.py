@@ -1,17 +1,15 @@
 """Moving flow runs: into the queue, out of it, and back. Always by Prefect's own rules, never by force."""
 
-from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
 from prefect.client.orchestration import PrefectClient
-from prefect.client.schemas.filters import FlowRunFilter
 from prefect.client.schemas.objects import FlowRun, State, StateType
 from prefect.client.schemas.responses import OrchestrationResult, SetStateStatus
 from prefect.states import AwaitingRetry, Cancelled, Cancelling
 
 from api.gateway.jobs import moves_of, run_view
-from api.gateway.runs import PREFECT_ROWS, read_descendants, read_run, read_states, state_filter
+from api.gateway.runs import read_descendants, read_run, read_states
 from api.gateway.translation import translated
 from api.schemas import Priority
 from data.domain.errors import IllegalMoveError
@@ -51,10 +49,10 @@ async def cancel_run(client: PrefectClient, job_id: str, crash_attempts: int) ->
         IllegalMoveError: The job has ended or is being cancelled.
     """
     run = await read_run(client, job_id)
-    _check_move(run, JobMove.CANCEL, crash_attempts)
+    check_move(run, JobMove.CANCEL, crash_attempts)
     # The parent first: it would take a cancelled child for a failed step and fail.
     if not await _stop(client, run):
-        _check_move(await read_run(client, job_id), JobMove.CANCEL, crash_attempts)
+        check_move(await read_run(client, job_id), JobMove.CANCEL, crash_attempts)
     for child in await read_descendants(client, run.id):
         await _stop(client, child)
 
@@ -67,37 +65,26 @@ async def retry_run(client: PrefectClient, job_id: str, crash_attempts: int) -> 
         IllegalMoveError: The job has not failed or been cancelled.
     """
     run = await read_run(client, job_id)
-    _check_move(run, JobMove.RETRY, crash_attempts)
+    check_move(run, JobMove.RETRY, crash_attempts)
     # Not forced: this is the transition of Prefect's own "Retry" button.
-    outcome = await _propose(client, run.id, AwaitingRetry(message="Retried by request."))
+    outcome = await propose(client, run.id, AwaitingRetry(message="Retried by request."))
     if outcome.status is not SetStateStatus.ACCEPT:
-        raise _illegal(await read_run(client, job_id), JobMove.RETRY, crash_attempts)
+        raise illegal(await read_run(client, job_id), JobMove.RETRY, crash_attempts)
 
 
-async def finish_cancelled_runs(client: PrefectClient, older_than: timedelta) -> int:
-    """Bring runs to ``Cancelled`` that were cancelled before their process had begun; return how many.
+async def delete_run(client: PrefectClient, job_id: str, crash_attempts: int) -> None:
+    """Remove the run of an ended job, and the runs that it started.
 
-    A worker that had just picked such a run up starts its process all the same; the process sees ``Cancelling`` and
-    ends, and then nobody says ``Cancelled``. To say it earlier would be wrong: Prefect lets a process that starts
-    late go from ``Cancelled`` to ``Running``.
-
-    Args:
-        client: Prefect's.
-        older_than: How long a process may take to start.
+    Raises:
+        NotFoundError: No such job.
+        IllegalMoveError: The job has not ended.
     """
-    with translated():
-        runs = await client.read_flow_runs(
-            flow_run_filter=FlowRunFilter(state=state_filter([StateType.CANCELLING])), limit=PREFECT_ROWS
-        )
-    latest = datetime.now(UTC) - older_than
-    finished = 0
-    for run in runs:
-        if run.state is None or run.state.timestamp > latest:
-            continue
-        if await _left_state(client, run.id) in (StateType.SCHEDULED, StateType.PENDING):
-            await _propose(client, run.id, Cancelled(message=_CANCELLED))
-            finished += 1
-    return finished
+    run = await read_run(client, job_id)
+    check_move(run, JobMove.DELETE, crash_attempts)
+    # The children first: they are found by their parent.
+    for each in (*reversed(await read_descendants(client, run.id)), run):
+        with translated(f"There is no job {job_id}."):
+            await client.delete_flow_run(each.id)
 
 
 async def _stop(client: PrefectClient, run: FlowRun) -> bool:
@@ -107,20 +94,20 @@ async def _stop(client: PrefectClient, run: FlowRun) -> bool:
         False if the run had ended before.
     """
     if run.state is not None and run.state.type is StateType.CRASHED:
-        outcome = await _propose(client, run.id, Cancelled(message=_CANCELLED))
+        outcome = await propose(client, run.id, Cancelled(message=_CANCELLED))
         return outcome.status is SetStateStatus.ACCEPT
-    outcome = await _propose(client, run.id, Cancelling(message=_CANCELLED))
+    outcome = await propose(client, run.id, Cancelling(message=_CANCELLED))
     if outcome.status is SetStateStatus.ABORT:
         return False
     is_cancelling = outcome.state is not None and outcome.state.type is StateType.CANCELLING
     # Prefect cancels a waiting run at once only if it never had a process; after a retry the last pid is still on
     # record. From `Cancelling` no worker can start it any more, so this cannot race with one.
     if is_cancelling and await _left_state(client, run.id) is StateType.SCHEDULED:
-        await _propose(client, run.id, Cancelled(message=_CANCELLED))
+        await propose(client, run.id, Cancelled(message=_CANCELLED))
     return True
 
 
-async def _propose(client: PrefectClient, run_id: UUID, state: State[Any]) -> OrchestrationResult[Any]:
+async def propose(client: PrefectClient, run_id: UUID, state: State[Any]) -> OrchestrationResult[Any]:
     """Propose a state under Prefect's own rules, which keep two callers from undoing each other."""
     with translated():
         return await client.set_flow_run_state(run_id, state)
@@ -132,12 +119,18 @@ async def _left_state(client: PrefectClient, run_id: UUID) -> StateType | None:
     return left[-1] if left else None
 
 
-def _check_move(run: FlowRun, move: JobMove, crash_attempts: int) -> None:
+def check_move(run: FlowRun, move: JobMove, crash_attempts: int) -> None:
+    """Do nothing if a move can be asked of a job now.
+
+    Raises:
+        IllegalMoveError: It cannot.
+    """
     if move not in moves_of(run, crash_attempts):
-        raise _illegal(run, move, crash_attempts)
+        raise illegal(run, move, crash_attempts)
 
 
-def _illegal(run: FlowRun, move: JobMove, crash_attempts: int) -> IllegalMoveError:
+def illegal(run: FlowRun, move: JobMove, crash_attempts: int) -> IllegalMoveError:
+    """Return the refusal of a move, with those that are allowed."""
     state = run_view(run, crash_attempts).state
     allowed = [each.value for each in moves_of(run, crash_attempts)]
     return IllegalMoveError(

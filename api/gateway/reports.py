@@ -14,6 +14,7 @@ from prefect.client.schemas.filters import (
 from prefect.client.schemas.objects import Artifact, FlowRun
 from prefect.client.schemas.sorting import ArtifactSort
 
+from api.gateway.jobs import has_begun
 from api.gateway.runs import PREFECT_ROWS, read_children
 from api.gateway.translation import translated
 from api.progress import StepReport
@@ -22,7 +23,7 @@ from data.domain.steps import StepStatus
 
 async def read_reports(client: PrefectClient, runs: list[FlowRun]) -> dict[UUID, list[StepReport]]:
     """Read what the steps of the jobs and of their children reported, by job."""
-    owners = await _owners(client, [run.id for run in runs if run.run_count])
+    owners = await _owners(client, [run.id for run in runs if has_begun(run)])
     reports: dict[UUID, list[StepReport]] = {}
     offset = 0
     while owners:

@@ -9,6 +9,15 @@ from api.gateway.translation import translated
 from data.domain.errors import NotFoundError
 
 
+async def is_paused(client: PrefectClient, pool: str) -> bool:
+    """Say whether a pool is paused, so that its workers take no new runs; a pool that does not exist is not."""
+    try:
+        with translated():
+            return (await client.read_work_pool(pool)).is_paused
+    except NotFoundError:
+        return False
+
+
 async def count_live_workers(client: PrefectClient, pool: str) -> int:
     """Return how many workers of a pool sent a heartbeat lately; 0 as well for a pool that does not exist."""
     try:

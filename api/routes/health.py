@@ -12,13 +12,12 @@ from api.dependencies import Services, ServicesDependency
 from api.privacy import without_local_paths
 from api.schemas import Alive, Dependency, Readiness
 from data.domain.errors import DailiesError, OrchestratorUnavailableError
-from data.domain.jobs import TERMINAL_STATES, JobState
+from data.domain.jobs import TERMINAL_STATES, WORK_POOLS, JobState
 
 router = APIRouter(tags=["service"])
 
 CHECK_SECONDS = 5.0
 """After this a dependency counts as away: whoever asks for readiness wants an answer, not a wait."""
-WORK_POOLS = ("cpu", "gpu")
 
 
 @router.get("/health")
@@ -62,6 +61,10 @@ async def _workers(services: Services, pool: str) -> str:
     count = await services.gateway.live_workers(pool)
     if not count:
         raise OrchestratorUnavailableError(f"No live worker serves the work pool {pool}.")
+    if await services.gateway.is_paused(pool):
+        raise OrchestratorUnavailableError(
+            f"The work pool {pool} is paused: its {count} live workers take no new runs."
+        )
     return f"{count} live"
 
 

@@ -15,7 +15,7 @@ from api.idempotency import Answered, KeyHeader, once
 from api.links import asset_url, job_url, prefect_run_url, watch_url
 from api.schemas import History, Job, JobLinks, JobQuery, JobRequest, LogLevel, LogPage, Page, Problem
 from api.submission import checked_submission
-from data.domain.jobs import JobState
+from data.domain.jobs import JobState, PauseMode
 from data.repositories import AssetRepository
 
 router = APIRouter(prefix="/jobs", tags=["jobs"])
@@ -115,6 +115,38 @@ async def retry_job(job_id: str, services: ServicesDependency, response: Respons
     job = await services.gateway.retry(job_id)
     response.headers["Location"] = job_url(job.id)
     return await _with_asset(job, services)
+
+
+@router.post("/{job_id}/pause", status_code=202, responses={**NOT_FOUND, **ILLEGAL_MOVE})
+async def pause_job(
+    job_id: str,
+    services: ServicesDependency,
+    response: Response,
+    mode: Annotated[PauseMode, Query(description="`at_once` ends the step under way; it is redone when resumed.")] = (
+        PauseMode.AFTER_STEP
+    ),
+) -> Job:
+    """Stop a job for a while. One that waits is `paused` at once; one that runs is `pausing` until its work has ended.
+
+    A paused job holds nothing and stays paused until somebody resumes or cancels it.
+    """
+    job = await services.gateway.pause(job_id, mode)
+    response.headers["Location"] = job_url(job.id)
+    return await _with_asset(job, services)
+
+
+@router.post("/{job_id}/resume", status_code=202, responses={**NOT_FOUND, **ILLEGAL_MOVE})
+async def resume_job(job_id: str, services: ServicesDependency, response: Response) -> Job:
+    """Queue a paused job again. Steps that had finished are not done again."""
+    job = await services.gateway.resume(job_id)
+    response.headers["Location"] = job_url(job.id)
+    return await _with_asset(job, services)
+
+
+@router.delete("/{job_id}", status_code=204, responses={**NOT_FOUND, **ILLEGAL_MOVE})
+async def delete_job(job_id: str, services: ServicesDependency) -> None:
+    """Forget a job that has ended, with its history and logs. What it published stays."""
+    await services.gateway.delete(job_id)
 
 
 async def _with_asset(job: Job, services: Services) -> Job:

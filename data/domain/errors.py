@@ -18,9 +18,9 @@
     │   └── DownloadFailedError   a registry or hub did not give a pinned file
     ├── InfrastructureError       INFRA       the machine is at fault: does not count against the item
     │   ├── EncoderKilledError · EncoderStalledError · DiskFullError · OrchestratorUnavailableError
-    │   ├── CatalogueUnavailableError
+    │   ├── CatalogueUnavailableError · ProcessLostError · StepStalledError
     │   ├── ToolMissingError · ModelMissingError · ObjectMissingError   (a retry does not help)
-    │   └── TimeLimitError        the hard limit of a step was reached (a retry does not help)
+    │   └── TimeLimitError        the time limit of a tool or a job was reached (a retry does not help)
     ├── CancelledByRequestError   CANCELLED
     └── RequestError              DATA        an API call that cannot be carried out
         ├── NotFoundError · IllegalMoveError · InvalidRequestError · NotOfferedError
@@ -303,6 +303,12 @@ class EncoderStalledError(InfrastructureError):
     code = "INFRA.ENCODER.STALLED"
 
 
+class StepStalledError(InfrastructureError):
+    """Nothing at all happened in a step for longer than the stall limit; it was ended."""
+
+    code = "INFRA.STEP.STALLED"
+
+
 class DiskFullError(InfrastructureError):
     """No space is left for scratch files or objects."""
 
@@ -319,6 +325,12 @@ class CatalogueUnavailableError(InfrastructureError):
     """The catalogue database did not answer."""
 
     code = "INFRA.CATALOGUE.UNAVAILABLE"
+
+
+class ProcessLostError(InfrastructureError):
+    """The process of a run is gone without having said how the run ended."""
+
+    code = "INFRA.PROCESS.LOST"
 
 
 class ToolMissingError(InfrastructureError):
@@ -343,7 +355,7 @@ class ObjectMissingError(InfrastructureError):
 
 
 class TimeLimitError(InfrastructureError):
-    """The hard time limit of a step was reached."""
+    """The time limit of a tool or of a whole job was reached."""
 
     code = "INFRA.TIME_LIMIT"
     retryable = False

@@ -7,6 +7,13 @@ from data.domain.model import DomainModel
 
 JOB_TAG = "dailies-job"
 """Prefect tag of every flow run that is a job; ``prefect.yaml`` puts it on the deployment."""
+BATCH_TAG = "dailies-batch"
+"""Prefect tag of the run that feeds a batch."""
+ITEM_TAG = "dailies-item"
+"""Prefect tag of a run that its batch's feed made, and tries again."""
+
+WORK_POOLS = ("cpu", "gpu", "control")
+"""The work pools that our deployments run on."""
 
 MAX_TITLE_CHARACTERS = 200
 MAX_PROMPT_CHARACTERS = 32_768
@@ -62,6 +69,41 @@ ALLOWED_MOVES: dict[JobState, frozenset[JobMove]] = {
     JobState.SUCCEEDED: frozenset({JobMove.DELETE}),
     JobState.FAILED: frozenset({JobMove.RETRY, JobMove.DELETE}),
 }
+
+
+class PauseMode(StrEnum):
+    """When a pause takes hold of a job that runs."""
+
+    AFTER_STEP = "after_step"
+    AT_ONCE = "at_once"
+
+
+RESTS_LABEL = "dailies.rests"
+"""Label of a flow run: the id of the paused state in which its process has really stopped."""
+_AT_ONCE = "at-once:"
+_IN_QUEUE = "in-queue:"
+
+
+def pause_key(mode: PauseMode, token: str, *, is_queued: bool = False) -> str:
+    """Return the key of a pause, by which the run that it stops knows what is asked.
+
+    Args:
+        mode: When to stop.
+        token: Something unique: Prefect refuses the same key twice.
+        is_queued: No process worked on the run.
+    """
+    prefix = _IN_QUEUE if is_queued else _AT_ONCE if mode is PauseMode.AT_ONCE else ""
+    return prefix + token
+
+
+def pause_mode(key: str | None) -> PauseMode:
+    """Return what a pause asks for; one that is not ours (the Prefect UI's) waits for the end of the step."""
+    return PauseMode.AT_ONCE if (key or "").startswith(_AT_ONCE) else PauseMode.AFTER_STEP
+
+
+def was_paused_in_queue(key: str | None) -> bool:
+    """Say whether a pause found the job waiting, so that there is no process to wait for."""
+    return (key or "").startswith(_IN_QUEUE)
 
 
 class StateView(DomainModel):

@@ -22,6 +22,11 @@ def step_key(step: str, content: str, options: dict[str, Any], tools: ToolVersio
     return hashlib.sha256(text.encode()).hexdigest()[:24]
 
 
+def item_job_id(run: str, row: int) -> str:
+    """Return the id under which a row of a batch is worked on by a run that works on several."""
+    return f"{run}:{row}"
+
+
 def work_key(asset: str, recipe_digest: str, title: str, tools: str) -> str:
     """Return the key of everything that is asked of an asset at once; equal ones are published once.
 
@@ -73,7 +78,8 @@ def artifact_prefix(asset: str, kind: str, key: str) -> str:
 
 def publication_prefix(asset: str, version: int, job: str) -> str:
     """Return the prefix of one version; the job keeps two racing publishers of one version apart."""
-    return f"publications/{asset}/v{version:04d}-{job[:8]}/"
+    run, _, row = job.partition(":")
+    return f"publications/{asset}/v{version:04d}-{run[:8]}{row and f'-{row}'}/"
 
 
 def publication_manifest_key(asset: str) -> str:
@@ -89,6 +95,11 @@ def upload_key(upload: str, name: str) -> str:
 def batch_manifest_key(batch: str, suffix: str) -> str:
     """Return where the store's own copy of a batch's manifest lies; ``suffix`` is ``csv``, ``jsonl`` or ``parquet``."""
     return f"batches/{batch}/manifest.{suffix}"
+
+
+def batch_output_key(batch: str, name: str) -> str:
+    """Return where a file lies that came of a batch: ``results.csv``, ``report.html``."""
+    return f"batches/{batch}/{name}"
 
 
 def batch_rejects_key(batch: str, suffix: str) -> str:

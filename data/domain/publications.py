@@ -169,6 +169,26 @@ class GeneratedArtifacts(DomainModel):
     """Sentences for a person: ``no speech was found``."""
 
 
+class ItemToGenerate(DomainModel):
+    """One item of a pack whose AI steps are to be run, by what is on record of it."""
+
+    row: int
+    asset_id: str
+    package_key: str
+
+
+class GeneratedItem(DomainModel):
+    """What the AI steps of one item of a pack came to: artifacts, or a failure."""
+
+    row: int
+    artifacts: GeneratedArtifacts | None = None
+    code: str | None = None
+    """Dotted code of the failure; ``None`` with artifacts, or when the item was taken away meanwhile."""
+    message: str = ""
+    gpu_seconds: float = 0.0
+    """How long it kept the GPU pool's slot."""
+
+
 class GateCheck(DomainModel):
     """One thing that the publish gate looked at."""
 

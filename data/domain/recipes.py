@@ -151,6 +151,11 @@ class Recipe(DomainModel):
             )
         return self
 
+    @property
+    def has_ai_steps(self) -> bool:
+        """Whether there is anything for the AI stage to do."""
+        return self.captions.enabled or self.chapters.enabled or self.poster.faces
+
     def digest(self) -> str:
         """Return 24 hex digits of sha256 over what the recipe does; recipes that do the same share it."""
         effective = self.model_dump(mode="json", exclude=set(IDENTITY))

@@ -99,6 +99,11 @@ def list_recipes(folder: Path | None = None) -> RecipeList:
     return RecipeList(tuple(found), tuple(broken))
 
 
+def rehearsal_names(folder: Path | None = None) -> frozenset[str]:
+    """Return the names of the recipes that only rehearse."""
+    return frozenset(each.recipe.name for each in list_recipes(folder).found if each.recipe.rehearsal)
+
+
 def _files(folder: Path | None) -> _Files:
     """Recipe files by origin and name. What is asked for is looked up here, never made into a path."""
     folders = {RecipeOrigin.SHIPPED: SHIPPED} | ({RecipeOrigin.OWN: folder} if folder else {})

@@ -2,6 +2,7 @@
 
 from data.repositories.assets import AssetEntry, AssetMeasures, AssetPage, AssetRepository
 from data.repositories.batch_items import BatchItemRepository, ItemRun
+from data.repositories.batch_story import BatchStoryRepository
 from data.repositories.batches import BatchRepository
 from data.repositories.history import (
     Fulfilment,
@@ -14,7 +15,7 @@ from data.repositories.history import (
 from data.repositories.idempotency import IdempotencyRepository, StoredAnswer
 from data.repositories.item_plans import ItemPlanRepository, ItemWish
 from data.repositories.packages import ArtifactRepository, PackageRepository, StoredArtifact
-from data.repositories.publications import PublicationRepository
+from data.repositories.publications import PublicationRepository, PublishedVersion
 from data.repositories.uploads import Upload, UploadRepository, UploadState
 
 __all__ = [
@@ -25,6 +26,7 @@ __all__ = [
     "AssetRepository",
     "BatchItemRepository",
     "BatchRepository",
+    "BatchStoryRepository",
     "Fulfilment",
     "FulfilmentRepository",
     "IdempotencyRepository",
@@ -33,6 +35,7 @@ __all__ = [
     "ItemWish",
     "PackageRepository",
     "PublicationRepository",
+    "PublishedVersion",
     "SourceVersion",
     "SourceVersionRepository",
     "StepCost",

@@ -13,6 +13,7 @@ from sqlalchemy import bindparam, delete, func, insert, or_, select, update
 from sqlalchemy.orm import Session
 
 from data.domain.batches import ENDED_ITEMS, IN_FLIGHT_ITEMS, PRIORITIES, BatchItem, ItemCounts, ItemState
+from data.domain.errors import FailureClass
 from data.repositories.statements import storable
 from data.tables import BatchItemRow, BatchRow, utc_now
 
@@ -47,11 +48,15 @@ _DEFAULTS: dict[str, Any] = {
 
 @dataclass(frozen=True, slots=True)
 class ItemRun:
-    """A run that items were handed to."""
+    """A run that has items which have not ended."""
 
     run_key: str
     run_id: str | None
-    rows: tuple[int, ...]
+    """``None`` until it is known that the run was made."""
+    items: int
+    """How many of its items have not ended."""
+    estimated_seconds: float
+    """Work of those items, as estimated."""
 
 
 def rank(priority: str, estimated_seconds: float) -> float:
@@ -203,26 +208,36 @@ class BatchItemRepository:
         self._session.execute(update(BatchItemRow).where(fed).values(state=ItemState.QUEUED.value))
 
     def runs_in_flight(self, batch_id: str) -> tuple[ItemRun, ...]:
-        """Return the runs that have items which have not ended."""
+        """Return the runs that have items which have not ended, the first rows first."""
         query = (
-            select(BatchItemRow.run_key, BatchItemRow.run_id, BatchItemRow.row)
+            select(
+                BatchItemRow.run_key,
+                func.max(BatchItemRow.run_id),
+                func.count(),
+                func.sum(BatchItemRow.estimated_seconds),
+            )
             .where(BatchItemRow.batch_id == batch_id, BatchItemRow.state.in_([each.value for each in IN_FLIGHT_ITEMS]))
-            .order_by(BatchItemRow.row)
+            .group_by(BatchItemRow.run_key)
+            .order_by(func.min(BatchItemRow.row))
         )
-        runs: dict[str, tuple[str | None, list[int]]] = {}
-        for key, run_id, row in self._session.execute(query):
-            runs.setdefault(key, (run_id, []))[1].append(row)
-        return tuple(ItemRun(key, run_id, tuple(rows)) for key, (run_id, rows) in runs.items())
+        return tuple(
+            ItemRun(key or "", run_id, items, seconds)
+            for key, run_id, items, seconds in self._session.execute(query).tuples()
+        )
 
     def start(self, batch_id: str, row: int, run_key: str, step: str) -> bool:
         """Note that an item's run has come to it, or to its next step; ``False`` when it is not to be worked on."""
+        return bool(self.start_all(batch_id, (row,), run_key, step))
+
+    def start_all(self, batch_id: str, rows: Collection[int], run_key: str, step: str) -> tuple[int, ...]:
+        """Note that a run has come to several items at once; return those that are to be worked on."""
         now = utc_now()
         statement = (
             update(BatchItemRow)
-            .where(*_in_hand(batch_id, row, run_key))
+            .where(*_in_hand(batch_id, rows, run_key))
             .values(state=ItemState.RUNNING.value, step=step, started_at=func.coalesce(BatchItemRow.started_at, now))
         )
-        return self._session.scalars(statement.returning(BatchItemRow.row)).first() is not None
+        return tuple(sorted(self._session.scalars(statement.returning(BatchItemRow.row))))
 
     def finish(self, batch_id: str, row: int, run_key: str, state: ItemState, **outcome: Any) -> bool:
         """End an item, once; ``False`` when it has ended or was taken away from this run.
@@ -235,14 +250,20 @@ class BatchItemRepository:
             outcome: ``reason``, ``asset_id``, ``version``, ``cost``, ``failure_class``, ``code``, ``message``,
                 ``step``.
         """
+        return bool(self.finish_all(batch_id, (row,), run_key, state, **outcome))
+
+    def finish_all(
+        self, batch_id: str, rows: Collection[int], run_key: str, state: ItemState, **outcome: Any
+    ) -> tuple[int, ...]:
+        """End several items alike, as :meth:`finish` does one; return those that had not ended."""
         if "message" in outcome:
             outcome["message"] = storable(outcome["message"])
         statement = (
             update(BatchItemRow)
-            .where(*_in_hand(batch_id, row, run_key))
+            .where(*_in_hand(batch_id, rows, run_key))
             .values(state=state.value, ended_at=utc_now(), **outcome)
         )
-        return self._session.scalars(statement.returning(BatchItemRow.row)).first() is not None
+        return tuple(sorted(self._session.scalars(statement.returning(BatchItemRow.row))))
 
     def release(self, run_key: str, rows: Collection[int] | None = None) -> int:
         """Give items of a run that is gone back to be fed again; return how many."""
@@ -268,15 +289,28 @@ class BatchItemRepository:
         return len(self._session.scalars(statement).all())
 
     def last_ended(self, batch_id: str, limit: int) -> tuple[tuple[ItemState, str | None], ...]:
-        """Return state and code of the items that a run worked on, the latest ended first."""
+        """Return state and code of the items that succeeded or failed, the latest ended first.
+
+        What failed for reasons of the machines is left out.
+        """
+        judged = [ItemState.SUCCEEDED.value, ItemState.FAILED.value]
         query = (
             select(BatchItemRow.state, BatchItemRow.code)
-            .where(BatchItemRow.batch_id == batch_id, BatchItemRow.run_key.is_not(None))
-            .where(BatchItemRow.state.in_([each.value for each in ENDED_ITEMS]))
+            .where(BatchItemRow.batch_id == batch_id, BatchItemRow.state.in_(judged))
+            .where(func.coalesce(BatchItemRow.failure_class, "") != FailureClass.INFRA.value)
             .order_by(BatchItemRow.ended_at.desc(), BatchItemRow.row.desc())
             .limit(limit)
         )
         return tuple((ItemState(state), code) for state, code in self._session.execute(query))
+
+    def work(self, batch_id: str) -> dict[ItemState, float]:
+        """Return the estimated work in seconds of the items in each state."""
+        query = (
+            select(BatchItemRow.state, func.sum(BatchItemRow.estimated_seconds))
+            .where(BatchItemRow.batch_id == batch_id)
+            .group_by(BatchItemRow.state)
+        )
+        return {ItemState(state): seconds for state, seconds in self._session.execute(query)}
 
     def failures(self, batch_id: str) -> dict[tuple[str, str], int]:
         """Return how many items failed, by (failure class, code)."""
@@ -288,11 +322,11 @@ class BatchItemRepository:
         return {(kind or "", code or ""): count for kind, code, count in self._session.execute(query)}
 
 
-def _in_hand(batch_id: str, row: int, run_key: str) -> tuple[Any, ...]:
+def _in_hand(batch_id: str, rows: Collection[int], run_key: str) -> tuple[Any, ...]:
     in_flight = [each.value for each in IN_FLIGHT_ITEMS]
     return (
         BatchItemRow.batch_id == batch_id,
-        BatchItemRow.row == row,
+        BatchItemRow.row.in_(rows),
         BatchItemRow.run_key == run_key,
         BatchItemRow.state.in_(in_flight),
     )

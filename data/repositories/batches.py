@@ -4,13 +4,13 @@ from collections.abc import Collection
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import select, tuple_, update
+from sqlalchemy import func, select, tuple_, update
 from sqlalchemy.orm import Session
 
 from data.domain.batches import ENDED_BATCHES, Batch, BatchReason, BatchState, BatchWish
 from data.domain.errors import NotFoundError
 from data.repositories.statements import storable
-from data.tables import BatchRow, utc_now
+from data.tables import BatchMoveRow, BatchRow, utc_now
 
 
 class BatchRepository:
@@ -55,6 +55,11 @@ class BatchRepository:
         query = select(BatchRow).where(BatchRow.state.not_in(ended)).order_by(BatchRow.created_at, BatchRow.id)
         return tuple(_batch(row) for row in self._session.scalars(query))
 
+    def count_running(self) -> int:
+        """Return how many batches have work done for them now."""
+        query = select(func.count()).where(BatchRow.state == BatchState.RUNNING.value)
+        return self._session.scalar(query) or 0
+
     def move(
         self,
         batch_id: str,
@@ -78,7 +83,21 @@ class BatchRepository:
         if moved and to is BatchState.RUNNING:
             started = update(BatchRow).where(BatchRow.id == batch_id, BatchRow.started_at.is_(None))
             self._session.execute(started.values(started_at=now))
+        if moved:
+            self._note_move(batch_id, values["state"], values["reason"], now)
         return moved
+
+    def _note_move(self, batch_id: str, state: str, reason: str | None, now: datetime) -> None:
+        """Note the move, unless the batch was there already."""
+        latest = (
+            select(BatchMoveRow.state, BatchMoveRow.reason)
+            .where(BatchMoveRow.batch_id == batch_id)
+            .order_by(BatchMoveRow.id.desc())
+            .limit(1)
+        )
+        if self._session.execute(latest).first() != (state, reason):
+            self._session.add(BatchMoveRow(batch_id=batch_id, state=state, reason=reason, moved_at=now))
+            self._session.flush()
 
     def set_wish(self, batch_id: str, wish: BatchWish) -> None:
         """Note what a person asks of a batch; its feed obeys."""

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import delete, select
+from sqlalchemy import delete, func, select
 from sqlalchemy.orm import Session
 
 from data.domain.publications import Package
@@ -45,6 +45,11 @@ class PackageRepository:
     def forget(self, key: str) -> None:
         """Remove the record of a package whose files are gone."""
         self._session.execute(delete(PackageRow).where(PackageRow.key == key))
+
+    def sample(self, limit: int) -> tuple[Package, ...]:
+        """Return some packages, others each time."""
+        query = select(PackageRow.manifest).order_by(func.random()).limit(limit)
+        return tuple(Package.model_validate(each) for each in self._session.scalars(query))
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +93,14 @@ class ArtifactRepository:
         """Return the artifact with that cache key, or ``None``."""
         row = self._session.get(ArtifactRow, (asset_id, kind, key))
         return None if row is None else _artifact(row)
+
+    def forget(self, asset_id: str, kind: str, key: str) -> None:
+        """Remove the record of an artifact whose files are gone."""
+        self._session.execute(
+            delete(ArtifactRow).where(
+                ArtifactRow.asset_id == asset_id, ArtifactRow.kind == kind, ArtifactRow.key == key
+            )
+        )
 
     def of_asset(self, asset_id: str) -> tuple[StoredArtifact, ...]:
         """Return what AI made for an asset, newest first."""

@@ -2,10 +2,10 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 
-from sqlalchemy import select
+from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
 
 from data.domain.errors import NotFoundError
@@ -74,6 +74,16 @@ class UploadRepository:
             NotFoundError: There is none with that id.
         """
         return _upload(self._row(upload_id))
+
+    def older_than(self, age: timedelta, limit: int) -> tuple[Upload, ...]:
+        """Return the oldest uploads of at least that age, complete or not."""
+        query = select(UploadRow).where(UploadRow.created_at < utc_now() - age)
+        rows = self._session.scalars(query.order_by(UploadRow.created_at, UploadRow.id).limit(limit))
+        return tuple(map(_upload, rows))
+
+    def forget(self, upload_id: str) -> None:
+        """Remove the record of an upload whose file is gone."""
+        self._session.execute(delete(UploadRow).where(UploadRow.id == storable(upload_id)))
 
     def contents(self, upload_ids: Iterable[str]) -> dict[str, str]:
         """Return the sha256 of those uploads that are complete, by id."""

@@ -16,6 +16,7 @@ from collections.abc import Sequence  # noqa: E402
 from deployments.warm.place import Place  # noqa: E402
 from deployments.warm.server import Server, listener_of, log_to_stderr  # noqa: E402
 from deployments.warm.starting import IDLE_SECONDS  # noqa: E402
+from deployments.warm.streams import outlive_readers  # noqa: E402
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -30,6 +31,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def serve(options: argparse.Namespace) -> int:
     """Be a fork server; in a forked run, be the run."""
+    outlive_readers()
     log_to_stderr()
     listener = listener_of(options.listener)
     os.set_inheritable(options.lock, False)

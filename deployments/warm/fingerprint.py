@@ -22,12 +22,19 @@ def fingerprint(root: Path) -> Fingerprint:
 def _entries(root: Path) -> Iterator[tuple[str, int, int]]:
     for package in PACKAGES:
         yield from _walk(os.path.join(root, package))  # noqa: PTH118  # strings: pathlib takes five times as long
-    for path in (*(os.path.join(root, name) for name in FILES), sysconfig.get_path("purelib")):  # noqa: PTH118
+    files = (os.path.join(root, name) for name in FILES)  # noqa: PTH118
+    for path in (*files, sysconfig.get_path("purelib"), _profiles()):
         try:
             found = os.stat(path)  # noqa: PTH116
         except OSError:
             continue
         yield path, found.st_size, found.st_mtime_ns
+
+
+def _profiles() -> str:
+    """Return the file of Prefect's profiles, whose settings hold beside those of the environment."""
+    home = os.environ.get("PREFECT_HOME") or os.path.expanduser("~/.prefect")  # noqa: PTH111
+    return os.environ.get("PREFECT_PROFILES_PATH") or os.path.join(home, "profiles.toml")  # noqa: PTH118
 
 
 def _walk(directory: str) -> Iterator[tuple[str, int, int]]:

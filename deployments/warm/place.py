@@ -16,8 +16,12 @@ if TYPE_CHECKING:
 
 PROTOCOL = "1"
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.realpath(__file__))))
-# Read by the interpreter, the loader or a library once, at its start: a run with other values needs another server.
+# Read by the interpreter, the loader, a library or the settings once, at its start: a run with other values needs
+# another server.
 READ_AT_START = (
+    "HOME",
+    "XDG_CACHE_HOME",
+    "SSL_CERT_",
     "DAILIES_",
     "PREFECT_",
     "PYTHON",
@@ -31,6 +35,8 @@ READ_AT_START = (
     "OPENCV_",
 )
 PER_RUN = "PREFECT__"
+# Of workers, and no matter to a run: workers with other values share a server.
+OF_WORKERS = "PREFECT_WORKER_"
 
 
 class NoWarmStartError(Exception):
@@ -80,7 +86,7 @@ def identity(environment: "Mapping[str, str]") -> bytes:
     variables = [
         f"{name}={value}"
         for name, value in sorted(environment.items())
-        if name.startswith(READ_AT_START) and not name.startswith(PER_RUN)
+        if name.startswith(READ_AT_START) and not name.startswith((PER_RUN, OF_WORKERS))
     ]
     return "\0".join(fixed + variables).encode("utf-8", "surrogateescape")
 

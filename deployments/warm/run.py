@@ -1,6 +1,5 @@
 """A flow run in a forked process: become what the launcher is, then do what ``python -m prefect.engine`` does."""
 
-import contextlib
 import io
 import os
 import random
@@ -9,15 +8,13 @@ import signal
 import socket
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 
 from deployments.warm import ending
 from deployments.warm.place import identity
 from deployments.warm.title import show_as
 
-_CERTIFICATES = "PREFECT_API_SSL_CERT_FILE"
 _HEADER_BYTES = 10
 _MOST_BYTES = 16 * 1024**2  # the kernel takes no larger environment either
 _DEFAULT_SIGNALS = (
@@ -157,29 +154,11 @@ def _take_streams(streams: tuple[int, int, int]) -> None:
 
 
 def _refresh() -> None:
-    """Renew what the server's imports hold of its own environment, directory and randomness."""
-    if context := sys.modules.get("prefect.context"):
-        with _plain_http_settings():
-            context.refresh_global_settings_context()
-    if settings := sys.modules.get("data.settings"):
-        settings.get_settings.cache_clear()
+    """Renew what the server's imports hold that no two processes may share.
+
+    The settings, Prefect's and ours, are the server's own: it was started for the very variables that they are read
+    from (``place.READ_AT_START``), and renews itself when their files change. Prefect's take 0.04 s to be read.
+    """
     random.seed()
     if numpy_random := sys.modules.get("numpy.random"):
         numpy_random.seed()
-
-
-@contextlib.contextmanager
-def _plain_http_settings() -> Iterator[None]:
-    """Have Prefect load one certificate instead of all when its API is reached without TLS and it needs none at all.
-
-    Each of the seven clients of a run loads them again, 17 ms each: half of what a warm run costs. The variable is
-    there while Prefect reads its settings, and not afterwards: what the run starts inherits the run's environment.
-    """
-    applies = os.environ.get("PREFECT_API_URL", "").startswith("http://") and _CERTIFICATES not in os.environ
-    if applies:
-        os.environ[_CERTIFICATES] = str(Path(__file__).with_name("one_certificate.pem"))
-    try:
-        yield
-    finally:
-        if applies:
-            del os.environ[_CERTIFICATES]

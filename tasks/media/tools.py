@@ -2,7 +2,8 @@
 
 The order is: what the operator set, what ``PATH`` offers when it is new enough and can do what we need, the builds that
 come with our Python dependencies. So a machine without root or a package manager works, and one with a tuned build uses
-that. The choice is made once per process, and its version is part of every cache key.
+that. What a program says about itself is asked once for each file (path, size and time of change) and carried over a
+fork; its version is part of every cache key.
 """
 
 import hashlib
@@ -37,7 +38,7 @@ _ASK_SECONDS = 30.0
 
 @dataclass(frozen=True)
 class Toolset:
-    """The programs of this process, found once; lives as long as the process."""
+    """The programs to use, and what is to be known about them."""
 
     ffmpeg: Path
     ffprobe: Path
@@ -90,9 +91,8 @@ class _Found:
         return match.group(1) if match else "unknown"
 
 
-@lru_cache(maxsize=8)
 def find_tools(ffmpeg: Path | None = None, ffprobe: Path | None = None, packager: Path | None = None) -> Toolset:
-    """Return the programs to use; asked once per process and arguments.
+    """Return the programs to use. Takes 0.1 s, and next to nothing when they have been asked before and are the same.
 
     Args:
         ffmpeg: The operator's choice; ``None`` takes ``PATH`` if it will do, else the packaged build.
@@ -156,11 +156,18 @@ def _examine(program: _Program, path: Path, origin: str) -> tuple[_Found | None,
 def _ask(path: Path, *arguments: str) -> str | None:
     """Return what the program prints, or ``None`` when it cannot be run."""
     try:
-        done = subprocess.run(
-            [path, *arguments], stdin=subprocess.DEVNULL, capture_output=True, timeout=_ASK_SECONDS, check=False
-        )
+        found = path.stat()
+        return _answer(path, (found.st_ino, found.st_size, found.st_mtime_ns), arguments)
     except (OSError, subprocess.TimeoutExpired):
         return None
+
+
+@lru_cache(maxsize=64)
+def _answer(path: Path, file: tuple[int, int, int], arguments: tuple[str, ...]) -> str | None:
+    """Ask a program, once for each state of its file (inode, size in bytes, modification time in ns)."""
+    done = subprocess.run(
+        [path, *arguments], stdin=subprocess.DEVNULL, capture_output=True, timeout=_ASK_SECONDS, check=False
+    )
     return done.stdout.decode(errors="replace") if done.returncode == 0 else None
 
 

@@ -67,6 +67,7 @@ class Project:
             "automations": self.ask("/automations/filter"),
             "cpu queues": self.ask("/work_pools/cpu/queues/filter"),
             "gpu queues": self.ask("/work_pools/gpu/queues/filter"),
+            "control queues": self.ask("/work_pools/control/queues/filter"),
         }
         return {kind: [_lasting(one) for one in found] for kind, found in state.items()}
 
@@ -97,7 +98,7 @@ def test_the_deployments_of_the_project_are_registered(project: Project) -> None
     assert {name: (one["work_pool_name"], one["work_queue_name"]) for name, one in found.items()} == {
         "process-asset/on-demand": ("cpu", "default"),
         "generate-asset/on-demand": ("gpu", "default"),
-        "maintenance/every-minute": ("cpu", "high"),
+        "maintenance/every-minute": ("control", "high"),
     }
     assert found["process-asset/on-demand"]["tags"] == ["dailies-job"]
     assert found["process-asset/on-demand"]["entrypoint"] == "flows.process_asset.process_asset"
@@ -105,7 +106,7 @@ def test_the_deployments_of_the_project_are_registered(project: Project) -> None
 
 
 def test_each_pool_has_three_queues_by_priority(project: Project) -> None:
-    for pool in ("cpu", "gpu"):
+    for pool in ("cpu", "gpu", "control"):
         queues = project.ask(f"/work_pools/{pool}/queues/filter")
         assert {queue["name"]: queue["priority"] for queue in queues} == {"high": 1, "default": 2, "low": 3}
 

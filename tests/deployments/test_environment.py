@@ -4,8 +4,11 @@ from pathlib import Path
 import pytest
 from prefect.settings import Settings as PrefectSettings
 
+from data.settings import OrchestrationSettings
 from deployments.children import MARKER
-from deployments.environment import TUNING, Addresses, child_environment, result_storage
+from deployments.components import worker
+from deployments.environment import QUERY_SECONDS, TUNING, Addresses, child_environment, result_storage
+from deployments.pools import wanted_pools
 
 HOME = Path("/srv/var")
 ADDRESSES = Addresses(8000, 4200, "postgresql+asyncpg://x/prefect", "postgresql+psycopg://x/catalogue", "file:///srv/s")
@@ -38,10 +41,26 @@ def test_a_persons_own_prefect_does_not_leak_in(monkeypatch: pytest.MonkeyPatch)
 
 
 def test_tuning_can_be_overridden_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("PREFECT_WORKER_QUERY_SECONDS", "5")
+    monkeypatch.setenv("PREFECT_WORKER_HEARTBEAT_SECONDS", "5")
 
-    assert environment({})["PREFECT_WORKER_QUERY_SECONDS"] == "5" != TUNING["PREFECT_WORKER_QUERY_SECONDS"]
-    assert environment({"PREFECT_WORKER_QUERY_SECONDS": "7"})["PREFECT_WORKER_QUERY_SECONDS"] == "7"
+    assert environment({})["PREFECT_WORKER_HEARTBEAT_SECONDS"] == "5" != TUNING["PREFECT_WORKER_HEARTBEAT_SECONDS"]
+    assert environment({"PREFECT_WORKER_HEARTBEAT_SECONDS": "7"})["PREFECT_WORKER_HEARTBEAT_SECONDS"] == "7"
+
+
+def test_each_pools_worker_polls_as_often_as_its_work_deserves_unless_somebody_says_otherwise() -> None:
+    pools = [pool.name for pool in wanted_pools(OrchestrationSettings())]
+    asked = {pool: worker(pool, ADDRESSES, environment()).environment for pool in pools}
+    told = worker("cpu", ADDRESSES, environment({"PREFECT_WORKER_QUERY_SECONDS": "7"})).environment
+
+    assert {pool: made["PREFECT_WORKER_QUERY_SECONDS"] for pool, made in asked.items()} == QUERY_SECONDS
+    assert told["PREFECT_WORKER_QUERY_SECONDS"] == "7"
+
+
+def test_clients_of_a_plain_http_server_load_one_certificate_that_is_there() -> None:
+    made = environment()
+
+    assert made["PREFECT_API_URL"].startswith("http://")
+    assert len(Path(made["PREFECT_API_SSL_CERT_FILE"]).read_text().split("BEGIN CERTIFICATE")) == 2
 
 
 def test_prefect_knows_every_variable_that_tunes_it(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,6 +4,7 @@ from typing import Any
 import pytest
 from prefect.workers.process import ProcessWorker
 
+from data.domain.jobs import WORK_POOLS
 from data.settings import OrchestrationSettings
 from deployments.pools import cpu_slots, gpu_count, job_template, wanted_pools
 
@@ -43,12 +44,17 @@ def test_making_the_template_twice_changes_nothing(stock: dict[str, Any]) -> Non
 
 
 def test_slots_come_from_the_settings_or_from_the_machine() -> None:
-    cpu, gpu = wanted_pools(OrchestrationSettings(cpu_slots=7))
+    cpu, gpu, control = wanted_pools(OrchestrationSettings(cpu_slots=7))
 
     assert (cpu.name, cpu.limit) == ("cpu", 7)
     assert (gpu.name, gpu.limit) == ("gpu", 0)
     assert cpu_slots() >= 4
     assert gpu.default_limit >= 1
+    assert (control.name, control.limit, control.default_limit) == ("control", 0, 50)
+
+
+def test_our_pools_are_those_that_the_reconciler_looks_after() -> None:
+    assert tuple(pool.name for pool in wanted_pools(OrchestrationSettings())) == WORK_POOLS
 
 
 def test_without_the_drivers_tool_gpus_are_counted_by_their_device_files(

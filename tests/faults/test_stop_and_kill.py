@@ -2,15 +2,12 @@
 
 import os
 import signal
-import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from deployments.stack import Stack
-from tasks.media.tools import find_tools
-from tests.fakes.clips import clip
 from tests.fakes.job_client import JobClient
 from tests.fakes.stack_processes import encoders, engines
 
@@ -22,22 +19,6 @@ SLOW_ENCODE = {
     "chapters.enabled": False,
     "poster.faces": False,
 }
-
-
-@pytest.fixture(scope="module")
-def jobs(stack: Stack) -> Iterator[JobClient]:
-    client = JobClient(stack.api_url)
-    yield client
-    client.close()
-
-
-@pytest.fixture
-def film(media_root: Path, request: pytest.FixtureRequest) -> Path:
-    """Forty seconds of film that are this test's own, so that no other test's work is found again."""
-    target = media_root / f"{request.node.name}.mp4"
-    command = [find_tools().ffmpeg, "-v", "error", "-y", "-ss", "100", "-t", "40", "-i", clip("bbb"), "-c", "copy"]
-    subprocess.run([*command, "-metadata", f"title={request.node.name}", target], check=True)
-    return target
 
 
 def encoding(jobs: JobClient, stack: Stack, job_id: str, wait_until: Callable[..., None]) -> None:

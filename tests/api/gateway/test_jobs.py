@@ -79,7 +79,7 @@ def test_a_crash_is_final_once_the_attempts_are_used_up(api: httpx.Client, submi
     shown = api.get(f"/api/v1/jobs/{job['id']}").json()
 
     assert (shown["state"], shown["reason"], shown["attempt"]) == ("failed", "infrastructure", 2)
-    assert shown["moves"] == ["retry"]
+    assert shown["moves"] == ["delete", "retry"]
 
 
 def test_history_tells_every_state_in_order(api: httpx.Client, submit: Submit, prefect: Prefect) -> None:

@@ -1,6 +1,5 @@
 """Every move that people can make, on a real Prefect server."""
 
-import asyncio
 import uuid
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -9,9 +8,8 @@ from typing import Any
 import httpx
 import pytest
 from prefect.client.schemas.objects import State, StateType
+from prefect.exceptions import ObjectNotFound
 
-from api.gateway import open_gateway
-from deployments.stack import Stack
 from tests.api.conftest import Prefect
 
 Job = dict[str, Any]
@@ -77,32 +75,6 @@ def test_a_running_job_is_cancelling_with_its_children_until_workers_have_ended_
     assert prefect.client.read_flow_run(waiting.id).state.type is StateType.CANCELLED
 
 
-def finish_cancellations(prefect_server: Stack, older_than: timedelta) -> None:
-    async def finish() -> None:
-        async with open_gateway(prefect_server.prefect_api_url, crash_attempts=1) as gateway:
-            await gateway.finish_cancellations(older_than)
-
-    asyncio.run(finish())
-
-
-def test_a_job_that_a_worker_had_just_picked_up_is_cancelled_once_its_process_cannot_start_any_more(
-    api: httpx.Client, submit: Submit, prefect: Prefect, prefect_server: Stack
-) -> None:
-    picked_up, running = submit(), submit()
-    prefect.force(picked_up["id"], State(type=StateType.PENDING))
-    prefect.start(running["id"])
-    urls = [f"/api/v1/jobs/{job['id']}" for job in (picked_up, running)]
-
-    at_first = [api.post(f"{url}/cancel").json()["state"] for url in urls]
-    finish_cancellations(prefect_server, timedelta(minutes=5))
-    too_early = [api.get(url).json()["state"] for url in urls]
-    finish_cancellations(prefect_server, timedelta(0))
-    in_the_end = [api.get(url).json()["state"] for url in urls]
-
-    assert at_first == too_early == ["cancelling", "cancelling"]
-    assert in_the_end == ["cancelled", "cancelling"]
-
-
 @pytest.mark.parametrize("kind", [StateType.FAILED, StateType.CANCELLED])
 def test_an_ended_job_is_retried_under_its_id(
     api: httpx.Client, submit: Submit, prefect: Prefect, kind: StateType
@@ -122,14 +94,41 @@ def test_an_ended_job_is_retried_under_its_id(
     assert job["id"] in {str(each.flow_run.id) for each in waiting}
 
 
+@pytest.mark.parametrize("kind", [StateType.COMPLETED, StateType.FAILED, StateType.CANCELLED])
+def test_an_ended_job_is_deleted_with_its_children(
+    api: httpx.Client, submit: Submit, prefect: Prefect, kind: StateType
+) -> None:
+    job = submit()
+    prefect.start(job["id"])
+    child = prefect.child_of(job["id"])
+    prefect.force(job["id"], State(type=kind))
+
+    answer = api.delete(f"/api/v1/jobs/{job['id']}")
+
+    assert (answer.status_code, answer.content) == (204, b"")
+    assert api.get(f"/api/v1/jobs/{job['id']}").status_code == 404
+    with pytest.raises(ObjectNotFound):
+        prefect.client.read_flow_run(child.id)
+
+
+def test_a_job_that_has_not_ended_is_not_deleted(api: httpx.Client, submit: Submit) -> None:
+    job = submit()
+
+    answer = api.delete(f"/api/v1/jobs/{job['id']}")
+
+    assert (answer.status_code, answer.json()["facts"]["allowed"]) == (409, ["cancel", "pause"])
+
+
 @pytest.mark.parametrize(
     ("kind", "move", "allowed"),
     [
-        (StateType.COMPLETED, "cancel", []),
-        (StateType.COMPLETED, "retry", []),
-        (StateType.RUNNING, "retry", ["cancel"]),
+        (StateType.COMPLETED, "cancel", ["delete"]),
+        (StateType.COMPLETED, "retry", ["delete"]),
+        (StateType.COMPLETED, "pause", ["delete"]),
+        (StateType.RUNNING, "retry", ["cancel", "pause"]),
+        (StateType.RUNNING, "resume", ["cancel", "pause"]),
         (StateType.CANCELLING, "cancel", []),
-        (StateType.FAILED, "cancel", ["retry"]),
+        (StateType.FAILED, "cancel", ["delete", "retry"]),
     ],
 )
 def test_an_illegal_move_says_what_is_allowed(

@@ -72,9 +72,9 @@ def test_a_list_with_wrong_parameters_is_refused(api: httpx.Client, parameters: 
     assert (answer.status_code, answer.json()["code"]) == (422, "REQUEST.INVALID")
 
 
-@pytest.mark.parametrize("call", ["", "/logs", "/history", "/cancel", "/retry"])
+@pytest.mark.parametrize("call", ["", "/logs", "/history", "/cancel", "/retry", "/pause", "/resume"])
 def test_an_unknown_job_is_not_found(api: httpx.Client, call: str) -> None:
-    method = "POST" if call in ("/cancel", "/retry") else "GET"
+    method = "GET" if call in ("", "/logs", "/history") else "POST"
 
     answer = api.request(method, f"{JOBS}/2f4a86be-98e8-4532-9863-240232a2c1fd{call}")
 
@@ -91,6 +91,10 @@ def test_the_description_of_the_api_names_every_call_of_the_contract(api: httpx.
         "/api/v1/jobs/{job_id}/history",
         "/api/v1/jobs/{job_id}/cancel",
         "/api/v1/jobs/{job_id}/retry",
+        "/api/v1/recipes",
+        "/api/v1/recipes/{name}",
+        "/api/v1/jobs/{job_id}/pause",
+        "/api/v1/jobs/{job_id}/resume",
         "/api/v1/uploads",
         "/api/v1/assets/{asset_id}",
         "/media/{asset_id}/{version}/{path}",

@@ -50,5 +50,7 @@ def test_places_in_the_object_store() -> None:
     assert keys.package_record_key(asset, "k") == f"packages/{asset}/k.json"
     assert keys.artifact_prefix(asset, "captions", "k") == f"artifacts/{asset}/captions/k/"
     assert keys.publication_prefix(asset, 7, "0123456789") == f"publications/{asset}/v0007-01234567/"
+    packed = keys.item_job_id("0123456789", 17)
+    assert keys.publication_prefix(asset, 7, packed) == f"publications/{asset}/v0007-01234567-17/"
     assert keys.publication_manifest_key(asset) == f"publications/{asset}/publication.json"
     assert keys.upload_key("u", "name.mp4") == "uploads/u/name.mp4"

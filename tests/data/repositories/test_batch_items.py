@@ -67,7 +67,7 @@ def test_an_item_is_claimed_once_and_ends_once(database: Database, batch: Batch)
         assert items.finish(batch.id, 1, key, ItemState.SUCCEEDED, asset_id=None, version=1)
         assert not items.finish(batch.id, 1, key, ItemState.FAILED, code="INFRA.UNKNOWN")
         [run, _] = items.runs_in_flight(batch.id)
-        assert (run.run_key, run.run_id, run.rows) == (key, "run-1", (2,))
+        assert (run.run_key, run.run_id, run.items, run.estimated_seconds) == (key, "run-1", 1, 1.0)
     assert counts(database) == ItemCounts(rows=4, pending=1, feeding=1, queued=1, succeeded=1)
 
 
@@ -120,12 +120,19 @@ def test_the_latest_ended_come_first_and_failures_are_counted_by_code(database: 
     with database.session() as session:
         items = BatchItemRepository(session)
         items.claim(batch.id, [1, 2, 3], "b1:1:1")
-        for row in (1, 2):
-            failure = {"failure_class": "DATA", "code": "DATA.INPUT.CORRUPT", "message": "bad\0bytes"}
-            items.finish(batch.id, row, "b1:1:1", ItemState.FAILED, **failure)
+        failure = {"failure_class": "DATA", "code": "DATA.INPUT.CORRUPT", "message": "bad\0bytes"}
+        assert items.finish_all(batch.id, [2, 1], "b1:1:1", ItemState.FAILED, **failure) == (1, 2)
         items.finish(batch.id, 3, "b1:1:1", ItemState.SUCCEEDED)
-        assert items.last_ended(batch.id, 2)[0] == (ItemState.SUCCEEDED, None)
-        assert items.failures(batch.id) == {("DATA", "DATA.INPUT.CORRUPT"): 2}
+        items.claim(batch.id, [4], "b1:4:1")
+        items.finish(batch.id, 4, "b1:4:1", ItemState.FAILED, failure_class="INFRA", code="INFRA.DISK.FULL")
+        assert items.last_ended(batch.id, 2) == (
+            (ItemState.SUCCEEDED, None),
+            (ItemState.FAILED, "DATA.INPUT.CORRUPT"),
+        )
+        assert items.failures(batch.id) == {
+            ("DATA", "DATA.INPUT.CORRUPT"): 2,
+            ("INFRA", "INFRA.DISK.FULL"): 1,
+        }
 
 
 def test_all_items_are_given_once_in_order_however_many(database: Database, batch: Batch) -> None:
@@ -160,3 +167,15 @@ def test_of_two_moves_that_race_one_is_told_that_it_came_too_late(database: Data
 def test_an_unknown_batch_is_not_found(database: Database) -> None:
     with database.session() as session, pytest.raises(NotFoundError):
         BatchRepository(session).get("nul\0")
+
+
+def test_of_several_items_only_those_in_hand_are_begun_and_ended(database: Database, batch: Batch) -> None:
+    with database.session() as session:
+        items = BatchItemRepository(session)
+        items.claim(batch.id, [1, 2, 3], "b1:1:1")
+        items.release("b1:1:1", [2])
+
+        assert items.start_all(batch.id, [1, 2, 3, 4], "b1:1:1", "ingest") == (1, 3)
+        assert items.work(batch.id) == {ItemState.PENDING: 6.0, ItemState.RUNNING: 61.0}
+        assert items.finish_all(batch.id, [1, 2, 3], "b1:1:1", ItemState.SUCCEEDED) == (1, 3)
+        assert items.finish_all(batch.id, [1], "b1:1:1", ItemState.FAILED) == ()

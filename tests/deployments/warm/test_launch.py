@@ -148,6 +148,7 @@ def test_runs_with_other_settings_get_a_server_of_their_own(own_project: WarmPro
     assert own_project.run("value").returncode == 0
     assert own_project.run("value", variables={"PREFECT_TASKS_DEFAULT_RETRIES": "3"}).returncode == 0
     assert own_project.run("value", variables={"PREFECT__FLOW_RUN_ID": "another"}).returncode == 0
+    assert own_project.run("value", variables={"PREFECT_WORKER_QUERY_SECONDS": "3"}).returncode == 0
 
     assert len(own_project.servers()) == 2
 

@@ -129,6 +129,15 @@ def test_the_fingerprint_changes_with_code_recipes_locks_and_settings(tmp_path: 
     assert fingerprint(tmp_path) != before
 
 
+def test_the_fingerprint_changes_with_prefects_profiles(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PREFECT_HOME", str(tmp_path))
+    before = fingerprint(tmp_path)
+
+    (tmp_path / "profiles.toml").write_text('active = "mine"')
+
+    assert fingerprint(tmp_path) != before
+
+
 def test_the_fingerprint_of_this_project_covers_what_runs_import() -> None:
     paths = {path for path, _, _ in fingerprint(ROOT)}
 

@@ -48,6 +48,10 @@ def test_frozen_pictures_in_place_of_undecodable_ones_are_noticed() -> None:
         verify(Decoded(250, 120, 130), 250)
 
 
+def test_pictures_that_an_edit_list_hides_are_no_damage() -> None:
+    assert verify(Decoded(337, 241, 0), 250) == 250
+
+
 def test_nothing_decoded_is_corrupt() -> None:
     with pytest.raises(CorruptInputError):
         verify(Decoded(250, 0, 250), 0)

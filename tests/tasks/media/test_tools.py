@@ -1,17 +1,9 @@
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from data.domain.errors import ToolMissingError
 from tasks.media.tools import executable, find_tools
-
-
-@pytest.fixture(autouse=True)
-def forgetful() -> Iterator[None]:
-    find_tools.cache_clear()
-    yield
-    find_tools.cache_clear()
 
 
 @pytest.fixture
@@ -39,15 +31,22 @@ def test_without_anything_on_the_path_the_packaged_builds_are_found(on_path: Pat
     assert tools.packager_version[0].isdigit()
 
 
-def test_the_choice_is_made_once() -> None:
-    assert find_tools() is find_tools()
+def test_a_program_is_asked_again_only_when_its_file_has_changed(tmp_path: Path) -> None:
+    asked = tmp_path / "asked"
+    packager = script(tmp_path / "packager", f"echo >> {asked}; echo packager version 1")
+    versions = [find_tools(packager=packager).packager_version for _ in range(3)]
+
+    script(packager, f"echo >> {asked}; echo packager version 22")
+    versions.append(find_tools(packager=packager).packager_version)
+
+    assert versions == ["1", "1", "1", "22"]
+    assert len(asked.read_text()) == 2
 
 
 def test_a_new_ffmpeg_on_the_path_comes_before_the_packaged_one(on_path: Path) -> None:
     packaged = find_tools()
     (on_path / "ffmpeg").symlink_to(packaged.ffmpeg)
     (on_path / "ffprobe").symlink_to(packaged.ffprobe)
-    find_tools.cache_clear()
 
     tools = find_tools()
 

@@ -510,5 +510,5 @@ def test_progress_is_handed_on_and_only_the_encode_holds_a_slot(make: Make, tmp_
 
     assert reports[-1].share == pytest.approx(1, abs=0.05)
     assert reports[-1].frame_count >= 25
-    assert "rung-144p.mp4" in left
+    assert "rung-90p.mp4" in left
     assert package.tools.encoder_threads == 1

@@ -1,0 +1,1 @@
+"""The command line: ``python -m flows``. One module for each group of commands, all of them clients of the REST API."""

@@ -1,0 +1,80 @@
+"""The REST API as the command line calls it: JSON in and out, and a refusal as one line."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Annotated, Any
+from urllib.parse import quote
+
+import httpx
+from cyclopts import Parameter
+
+from data.settings import get_settings
+
+TIMEOUT_SECONDS = 60.0
+BASE = "/api/v1"
+Document = dict[str, Any]
+
+Api = Annotated[str, Parameter(name="--api", help="Address of the API; `DAILIES_API_URL` or http://127.0.0.1:8000.")]
+
+
+class ApiError(Exception):
+    """The API refused, or could not be reached. Its text is one line for a person."""
+
+
+class Client:
+    """Calls the API; lives as long as one command."""
+
+    def __init__(self, http: httpx.Client) -> None:
+        self._http = http
+
+    def address(self, path: str | None) -> str | None:
+        """Return the whole address of something that an answer names by its path."""
+        return str(self._http.base_url.join(path)) if path else None
+
+    def get(self, path: str, **query: Any) -> Document:
+        """Read something."""
+        return self.call("GET", path, params={name: value for name, value in query.items() if value is not None})
+
+    def call(self, method: str, path: str, **request: Any) -> Document:
+        """Make a call and return its answer; empty where there is none.
+
+        Raises:
+            ApiError: The API refused it, or did not answer.
+        """
+        try:
+            answer = self._http.request(method, f"{BASE}{path}", **request)
+        except httpx.InvalidURL as error:
+            raise ApiError(f"{self._http.base_url} is not an address: {error}.") from error
+        except httpx.TransportError as error:
+            raise ApiError(f"The API at {self._http.base_url} does not answer: {error}.") from error
+        if not answer.is_success:
+            raise ApiError(_refusal(answer))
+        document: Document = answer.json() if answer.content else {}
+        return document
+
+
+@contextmanager
+def connected(api: str) -> Iterator[Client]:
+    """Open a client for one command.
+
+    Args:
+        api: Address of the API; empty takes the setting.
+    """
+    with httpx.Client(base_url=api or get_settings().api_url, timeout=TIMEOUT_SECONDS) as http:
+        yield Client(http)
+
+
+def job_path(job_id: str, *more: str) -> str:
+    """Return the path of a job, or of something that belongs to it; whatever was typed stays one part of it."""
+    return "/".join(("/jobs", quote(job_id, safe=""), *more))
+
+
+def _refusal(answer: httpx.Response) -> str:
+    """Return a problem document as a line; what answers otherwise is not our API."""
+    try:
+        problem = answer.json()
+        line = f"{problem['code']}: {problem['detail']}"
+    except (ValueError, KeyError, TypeError):
+        return f"{answer.url} answered {answer.status_code} {answer.reason_phrase}, not as the API does."
+    allowed = problem.get("facts", {}).get("allowed")
+    return f"{line} Allowed now: {', '.join(allowed) or 'nothing'}." if allowed is not None else line

@@ -1,0 +1,219 @@
+"""``python -m flows job …``: one job at a time."""
+
+from typing import Annotated, Any, Literal
+
+import orjson
+from cyclopts import App, Parameter
+
+from data.domain.jobs import JobState, PauseMode
+from flows.cli.client import Api, ApiError, Client, Document, connected, job_path
+from flows.cli.output import Json, local_time, print_facts, print_json, print_table, say, state_text
+from flows.cli.watching import watch_job
+
+app = App(name="job", help="Hand in, list, watch, stop and retry jobs.")
+
+MOST_ITEMS = 200
+JobId = Annotated[str, Parameter(help="Id of the job.")]
+
+
+@app.command
+def submit(
+    source: Annotated[str, Parameter(help="What to process.")],
+    /,
+    *,
+    recipe: Annotated[str, Parameter(help="Name of the recipe.")] = "default",
+    title: Annotated[str, Parameter(help="Title of the publication; the file's name by default.")] = "",
+    priority: Annotated[Literal["high", "default", "low"], Parameter(help="The queue to wait in.")] = "default",
+    override: Annotated[
+        tuple[str, ...],
+        Parameter(name="--set", negative=(), help="A recipe field to replace, as `captions.language=en`; repeatable."),
+    ] = (),
+    watch: Annotated[
+        bool,
+        Parameter(name=("--watch", "-w"), negative=(), help="Follow the job until it has ended; fail if it fails."),
+    ] = False,
+    api: Api = "",
+    as_json: Json = False,
+) -> None:
+    """Hand in a source: an absolute path, `upload:<id>` or an `https://` address."""
+    body = {"source": source, "recipe": recipe, "title": title, "priority": priority, "overrides": _overrides(override)}
+    with connected(api) as client:
+        job = client.call("POST", "/jobs", json=body)
+        if watch:
+            _watch(client, job, as_json)
+        elif as_json:
+            print_json(job)
+        else:
+            say(job["id"])
+
+
+@app.command(name="list")
+def list_jobs(
+    *,
+    state: Annotated[tuple[JobState, ...], Parameter(negative=(), help="Only jobs in this state; repeatable.")] = (),
+    text: Annotated[str | None, Parameter(help="Found in title, id, source or metadata.")] = None,
+    limit: Annotated[int, Parameter(help="Most jobs to list.")] = 20,
+    api: Api = "",
+    as_json: Json = False,
+) -> None:
+    """List jobs, the latest first."""
+    with connected(api) as client:
+        jobs = _listed(client, [each.value for each in state], text, limit)
+    if as_json:
+        print_json(jobs)
+        return
+    print_table(("ID", "STATE", "DONE", "CREATED", "TITLE"), [_row(job) for job in jobs])
+
+
+@app.command
+def show(job: JobId, /, *, api: Api = "", as_json: Json = False) -> None:
+    """Show a job: its state, how far it is, and what can be asked of it."""
+    with connected(api) as client:
+        _show(client, client.get(job_path(job)), as_json)
+
+
+@app.command
+def watch(job: JobId, /, *, api: Api = "", as_json: Json = False) -> None:
+    """Follow a job until it has ended; a job that fails makes the command fail."""
+    with connected(api) as client:
+        _watch(client, client.get(job_path(job)), as_json)
+
+
+@app.command
+def cancel(job: JobId, /, *, api: Api = "", as_json: Json = False) -> None:
+    """Stop a job for good. What runs for it ends within ten seconds."""
+    _move(api, as_json, job, "cancel")
+
+
+@app.command
+def pause(
+    job: JobId,
+    /,
+    *,
+    at_once: Annotated[
+        bool, Parameter(negative=(), help="End the step within ten seconds; it is done again when resumed.")
+    ] = False,
+    api: Api = "",
+    as_json: Json = False,
+) -> None:
+    """Stop a job until it is resumed: after the step that it is at."""
+    mode = PauseMode.AT_ONCE if at_once else PauseMode.AFTER_STEP
+    _move(api, as_json, job, "pause", mode=mode.value)
+
+
+@app.command
+def resume(job: JobId, /, *, api: Api = "", as_json: Json = False) -> None:
+    """Queue a paused job again; it goes on after its last finished step."""
+    _move(api, as_json, job, "resume")
+
+
+@app.command
+def retry(job: JobId, /, *, api: Api = "", as_json: Json = False) -> None:
+    """Queue a failed or cancelled job again; steps that had finished are not done again."""
+    _move(api, as_json, job, "retry")
+
+
+@app.command
+def delete(job: JobId, /, *, api: Api = "") -> None:
+    """Forget a job that has ended, with its logs; what it published stays."""
+    with connected(api) as client:
+        client.call("DELETE", job_path(job))
+
+
+@app.command
+def logs(
+    job: JobId,
+    /,
+    *,
+    level: Annotated[
+        Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"], Parameter(help="This level and above.")
+    ] = "INFO",
+    api: Api = "",
+    as_json: Json = False,
+) -> None:
+    """Print what a job has logged so far, oldest first."""
+    with connected(api) as client:
+        after: str | None = None
+        while True:
+            page = client.get(job_path(job, "logs"), level=level, limit=MOST_ITEMS, after=after)
+            for line in page["items"]:
+                say(orjson.dumps(line).decode() if as_json else _log_line(line))
+            after = page["next"]
+            if after is None or len(page["items"]) < MOST_ITEMS:
+                return
+
+
+def _move(api: str, as_json: bool, job: str, move: str, **query: str) -> None:
+    with connected(api) as client:
+        moved = client.call("POST", job_path(job, move), params=query)
+    if as_json:
+        print_json(moved)
+    else:
+        say(state_text(moved["state"], moved["reason"]))
+
+
+def _watch(client: Client, job: Document, as_json: bool) -> None:
+    ended = watch_job(client, job, is_quiet=as_json)
+    _show(client, ended, as_json)
+    if ended["state"] != JobState.SUCCEEDED:
+        raise ApiError(f"The job {job['id']} {ended['state']}: {ended['message'] or ended['reason'] or 'see its logs'}")
+
+
+def _listed(client: Client, states: list[str], text: str | None, limit: int) -> list[Document]:
+    """Read as many pages as it takes; a page of a text search may be short although more follows."""
+    jobs: list[Document] = []
+    after: str | None = None
+    while len(jobs) < limit:
+        most = min(limit - len(jobs), MOST_ITEMS)
+        page = client.get("/jobs", state=states, text=text, limit=most, after=after)
+        jobs += page["items"]
+        after = page["next"]
+        if after is None:
+            break
+    return jobs
+
+
+def _row(job: Document) -> tuple[Any, ...]:
+    state = state_text(job["state"], job["reason"])
+    return job["id"], state, f"{job['progress']:.0%}", local_time(job["created_at"]), job["title"]
+
+
+def _show(client: Client, job: Document, as_json: bool) -> None:
+    if as_json:
+        print_json(job)
+        return
+    facts = {
+        "Job": job["id"],
+        "Title": job["title"],
+        "State": state_text(job["state"], job["reason"]),
+        "Message": job["message"],
+        "Step": f"{job['step']} ({job['progress']:.0%} of the job)" if job["step"] else None,
+        "Attempt": str(job["attempt"]),
+        "Source": job["source"],
+        "Recipe": job["recipe"],
+        "Created": local_time(job["created_at"]),
+        "Started": local_time(job["started_at"]),
+        "Finished": local_time(job["finished_at"]),
+        "Watch": client.address(job["links"]["watch"]),
+        "Prefect": job["links"]["prefect"],
+        "Moves": ", ".join(job["moves"]),
+    }
+    print_facts({name: value for name, value in facts.items() if value})
+
+
+def _log_line(line: Document) -> str:
+    return f"{local_time(line['at'])}  {line['level']:<8} {line['message']}"
+
+
+def _overrides(pairs: tuple[str, ...]) -> dict[str, Any]:
+    """Read ``name=value``; a value that is JSON is taken as such, anything else as text."""
+    overrides: dict[str, Any] = {}
+    for pair in pairs:
+        name, equals, value = pair.partition("=")
+        if not equals or not name:
+            raise ApiError(f"`--set {pair}` is not of the form name=value.")
+        try:
+            overrides[name] = orjson.loads(value)
+        except orjson.JSONDecodeError:
+            overrides[name] = value
+    return overrides

@@ -1,0 +1,89 @@
+"""A run's own record at Prefect, as its process reads and writes it while the run works."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+from uuid import UUID
+
+import httpx
+from prefect.client.orchestration import SyncPrefectClient, get_client
+from prefect.client.schemas.objects import State, StateType
+from prefect.client.schemas.responses import SetStateStatus
+from prefect.exceptions import ObjectNotFound, PrefectException
+from prefect.logging import get_run_logger
+from prefect.settings import PREFECT_CLIENT_MAX_RETRIES, temporary_settings
+from prefect.states import Suspended
+
+from data.domain.jobs import RESTS_LABEL
+
+ANSWER_SECONDS = 3.0
+
+
+class OwnRun:
+    """The record of one flow run, over a client of its own; not safe for several threads at once.
+
+    Prefect may be away for a while. Nothing here waits for it: what could not be asked or told is a line in the log.
+    """
+
+    def __init__(self, run_id: UUID, client: SyncPrefectClient) -> None:
+        self._run_id = run_id
+        self._client = client
+        self._logger = get_run_logger()
+
+    @classmethod
+    @contextmanager
+    def opened(cls, run_id: UUID) -> Iterator["OwnRun"]:
+        """Open the record until the block is left."""
+        # By itself the client tries again for a minute, in which nobody would look at limits.
+        once = temporary_settings(updates={PREFECT_CLIENT_MAX_RETRIES: 0})
+        with once, get_client(sync_client=True, httpx_settings={"timeout": ANSWER_SECONDS}) as client:
+            yield cls(run_id, client)
+
+    def state(self) -> State[Any] | None:
+        """Return the run's state; None when Prefect does not tell.
+
+        Raises:
+            ObjectNotFound: The run was deleted.
+        """
+        try:
+            return self._client.read_flow_run(self._run_id).state
+        except ObjectNotFound:
+            raise
+        except (httpx.HTTPError, PrefectException) as error:
+            self._logger.debug("The run's state could not be read: %s", error)
+            return None
+
+    def left_state(self, own_state: UUID | None) -> State[Any] | None:
+        """Return the state that the run was in before the given one; None when there is none, or Prefect is away."""
+        try:
+            states = sorted(self._client.read_flow_run_states(self._run_id), key=lambda state: state.timestamp)
+        except (httpx.HTTPError, PrefectException) as error:
+            self._logger.debug("The run's states could not be read: %s", error)
+            return None
+        ids = [state.id for state in states]
+        position = ids.index(own_state) if own_state in ids else 0
+        return states[position - 1] if position else None
+
+    def set_state(self, state: State[Any], *, force: bool = False) -> bool:
+        """Put the run into a state, by Prefect's rules unless forced; say whether Prefect took it."""
+        try:
+            outcome = self._client.set_flow_run_state(self._run_id, state, force=force)
+        except (httpx.HTTPError, PrefectException) as error:
+            self._logger.warning("The run's state could not be set to %s: %s", state.name, error)
+            return False
+        return outcome.status is SetStateStatus.ACCEPT
+
+    def rest(self) -> None:
+        """Say that a paused run's process has stopped.
+
+        A run that somebody put into ``Paused`` becomes ``Suspended``: resuming the former does not start a process.
+        """
+        try:
+            state = self.state()
+            if state is not None and state.type is StateType.PAUSED and not state.state_details.pause_reschedule:
+                self.set_state(Suspended(message=state.message), force=True)
+                state = self.state()
+            if state is not None and state.type is StateType.PAUSED:
+                self._client.update_flow_run_labels(self._run_id, {RESTS_LABEL: str(state.id)})
+        except (httpx.HTTPError, PrefectException) as error:
+            self._logger.debug("That the run has stopped was not told: %s", error)

@@ -1,0 +1,64 @@
+"""What belongs to no asset: uploads, results of runs' steps, answers kept for repeated calls, killed writers' files."""
+
+from collections.abc import Callable
+from datetime import datetime, timedelta
+
+from data.database import Database
+from data.repositories import IdempotencyRepository, UploadRepository
+from data.storage import ObjectStore
+from tasks.retention.rounds import Deleted
+
+MOST_UPLOADS = 500
+ANSWERS_AGE = timedelta(days=7)
+"""Nobody repeats a call with the same ``Idempotency-Key`` after a week."""
+TEMPORARY_AGE = timedelta(days=1)
+"""No upload into the store takes longer."""
+
+
+def expire_uploads(
+    store: ObjectStore,
+    database: Database,
+    age: timedelta | None,
+    is_awaited: Callable[[str], bool],
+    deleted: Deleted,
+) -> None:
+    """Delete uploads of at least that age; ingest has put what it took among the sources.
+
+    Args:
+        store: The object store.
+        database: The catalogue.
+        age: ``None`` keeps all.
+        is_awaited: Whether a job that has not ended names an upload.
+        deleted: Counts.
+    """
+    if age is None:
+        return
+    with database.session() as session:
+        uploads = UploadRepository(session).older_than(age, MOST_UPLOADS)
+    for upload in uploads:
+        if not is_awaited(upload.id):
+            store.delete(upload.key)
+            with database.session() as session:
+                UploadRepository(session).forget(upload.id)
+            deleted.add("uploads", upload.size_bytes or 0)
+
+
+def expire_results(store: ObjectStore, part: str, age: timedelta | None, now: datetime, deleted: Deleted) -> None:
+    """Delete the results of runs' steps of at least that age whose names begin with that digit.
+
+    A run that is resumed or retried later than that does the step again.
+    """
+    if age is None:
+        return
+    for stored in store.list(f"results/{part}"):
+        if now - stored.modified_at > age:
+            store.delete(stored.key)
+            deleted.add("results", stored.size_bytes)
+
+
+def sweep(store: ObjectStore, database: Database, deleted: Deleted) -> None:
+    """Remove what killed writers left in the store, and what was answered to calls that nobody repeats any more."""
+    for _ in range(store.sweep_temporary(TEMPORARY_AGE.total_seconds())):
+        deleted.add("temporary files", 0)
+    with database.session() as session:
+        IdempotencyRepository(session).forget(ANSWERS_AGE)

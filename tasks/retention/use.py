@@ -1,0 +1,69 @@
+"""Which assets and uploads living jobs need: nothing of theirs is deleted, however old it is."""
+
+import time
+from datetime import UTC, datetime
+
+from prefect.client.orchestration import SyncPrefectClient
+from prefect.client.schemas.filters import (
+    FlowRunFilter,
+    FlowRunFilterEndTime,
+    FlowRunFilterStartTime,
+    FlowRunFilterTags,
+)
+from prefect.client.schemas.objects import FlowRun, StateType
+
+from data.database import Database
+from data.domain.jobs import ITEM_TAG, JOB_TAG
+from data.domain.sources import UPLOAD_SCHEME
+from data.repositories import AssetRepository
+from tasks.reconcile.attempts import LATELY
+from tasks.reconcile.runs import of_types, read_runs
+
+_FRESH_SECONDS = 3.0
+_WAITING = [StateType.SCHEDULED]
+_UNDER_WAY = [StateType.PENDING, StateType.RUNNING, StateType.PAUSED, StateType.CANCELLING]
+
+
+def assets_in_use(client: SyncPrefectClient, database: Database) -> frozenset[str]:
+    """Return the assets of jobs that have started and not ended, or crashed lately and may be tried again."""
+    tags = FlowRunFilterTags(any_=[JOB_TAG, ITEM_TAG])
+    started = FlowRunFilterStartTime(is_null_=False)
+    lately = FlowRunFilterEndTime(after_=datetime.now(UTC) - LATELY)
+    runs = [
+        *read_runs(client, FlowRunFilter(tags=tags, start_time=started, state=of_types([*_WAITING, *_UNDER_WAY]))),
+        *read_runs(client, FlowRunFilter(tags=tags, end_time=lately, state=of_types([StateType.CRASHED]))),
+    ]
+    with database.session() as session:
+        return frozenset(AssetRepository(session).assets_of_jobs([str(run.id) for run in runs]).values())
+
+
+class AssetsInUse:
+    """Says whether a living job works on an asset; what it knows is never older than a few seconds."""
+
+    def __init__(self, client: SyncPrefectClient, database: Database) -> None:
+        self._client = client
+        self._database = database
+        self._known: frozenset[str] = frozenset()
+        self._read_at = float("-inf")
+
+    def __call__(self, asset_id: str) -> bool:
+        """Say whether an asset is in use."""
+        if time.monotonic() - self._read_at >= _FRESH_SECONDS:
+            self._read_at = time.monotonic()
+            self._known = assets_in_use(self._client, self._database)
+        return asset_id in self._known
+
+
+def awaited_uploads(client: SyncPrefectClient) -> frozenset[str]:
+    """Return the uploads that jobs which have not ended name as their source."""
+    tags = FlowRunFilterTags(any_=[JOB_TAG, ITEM_TAG])
+    runs = read_runs(client, FlowRunFilter(tags=tags, state=of_types([*_WAITING, *_UNDER_WAY])))
+    return frozenset(source.removeprefix(UPLOAD_SCHEME) for source in map(_source, runs) if _is_upload(source))
+
+
+def _source(run: FlowRun) -> str:
+    return str(run.parameters.get("source") or "")
+
+
+def _is_upload(source: str) -> bool:
+    return source.startswith(UPLOAD_SCHEME)

@@ -1,0 +1,99 @@
+"""Stop means stop: how a run learns that it shall pause, end or not go on, and how it does so in time.
+
+Prefect writes a wish to stop into the run's state; who works on a step does not look there. While a flow is
+:func:`stoppable`, a thread does: it reads the run's own state every few seconds, keeps the job's time limit, and sees
+a step that hangs. To stop, it raises :class:`RunStopped` in the main thread, so that encoders are ended, scratch is
+removed and half-written versions are withdrawn on the way out; what does not come out in time is killed, tree and all.
+
+=========================  ============================================================================================
+state of the run           what happens
+=========================  ============================================================================================
+``Suspended`` (a pause)    Prefect ends the process after the step; "at once" the step is ended, and redone when resumed
+``Paused`` (by hand)       the same, and it becomes ``Suspended``: nobody waits in a process that holds a slot
+``Cancelling``             the worker ends the process; where there is no worker any more, the run ends itself
+another's                  ended, deleted, or begun again by another process: this one stops
+=========================  ============================================================================================
+
+A process that is asked to end (TERM) without any such wish belongs to a worker or a machine that is being stopped: the
+run goes back to the queue, and goes on after its last finished step.
+"""
+
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from prefect.client.orchestration import SyncPrefectClient
+from prefect.context import FlowRunContext
+from prefect.exceptions import Abort, TerminationSignal
+
+from data.settings import get_settings
+from tasks.own_run import OwnRun
+from tasks.run_watch import RunLimits, RunStopped, RunWatch
+
+__all__ = ["RunStopped", "at_work", "stoppable", "waiting"]
+
+
+@contextmanager
+def stoppable() -> Iterator[None]:
+    """Let the flow run that this code runs in be stopped from outside, until the block is left.
+
+    Outside a flow run, inside another such block, and beside the main thread it does nothing.
+    """
+    global _watch
+    context = FlowRunContext.get()
+    is_main = threading.current_thread() is threading.main_thread()
+    if context is None or context.flow_run is None or _watch is not None or not is_main:
+        yield
+        return
+    orchestration = get_settings().orchestration
+    watch = RunWatch(context, RunLimits(orchestration.job_limit_seconds, orchestration.stall_seconds))
+    assert isinstance(context.client, SyncPrefectClient)
+    watch.refuse_late_start(OwnRun(context.flow_run.id, context.client))
+    _watch = watch
+    try:
+        with watch.watching():
+            yield
+    except RunStopped as stopped:
+        raise watch.ending(stopped) from stopped
+    except TerminationSignal as signalled:
+        if watch.requeue():
+            raise Abort("The process was asked to end; the run waits in the queue again.") from signalled
+        raise
+    finally:
+        _watch = None
+        watch.rest()
+
+
+@contextmanager
+def waiting() -> Iterator[None]:
+    """Stop the job's clock while the block runs: it waits for others, who have limits of their own."""
+    watch = _watch
+    if watch is None:
+        yield
+        return
+    began = time.monotonic()
+    watch.is_waiting = True
+    try:
+        yield
+    finally:
+        watch.waited_seconds += time.monotonic() - began
+        watch.is_waiting = False
+
+
+@contextmanager
+def at_work() -> Iterator[None]:
+    """Have the block ended, by a :class:`StepStalledError`, when nothing at all happens in it for too long."""
+    watch = _watch
+    if watch is None:
+        yield
+        return
+    watch.note_step(1)
+    try:
+        yield
+    finally:
+        watch.note_step(-1)
+
+
+_watch: RunWatch | None = None
+"""Of the flow that this process runs."""

@@ -1,0 +1,73 @@
+"""A flow with one step, which works in a way that the test chooses: ``python -m tests.fakes.stoppable_flow HOW``."""
+
+import ctypes
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+
+from prefect import flow, task
+from prefect.runtime import flow_run
+
+from tasks.policies import retry_after
+from tasks.stopping import at_work, stoppable, waiting
+
+
+def sleep() -> None:
+    with subprocess.Popen(["sleep", "60"], start_new_session=True) as child:
+        try:
+            print("child", child.pid, flush=True)
+            time.sleep(60)
+        finally:
+            child.terminate()
+
+
+def hang() -> None:
+    """Wait where no signal reaches, with a child that ignores TERM."""
+    stubborn = "trap '' TERM; echo child $$; while true; do sleep 1; done"
+    subprocess.Popen(["bash", "-c", stubborn], start_new_session=True)
+    mutex, libc = ctypes.create_string_buffer(64), ctypes.CDLL(None)
+    libc.pthread_mutex_lock(mutex)
+    libc.pthread_mutex_lock(mutex)
+
+
+attempts = 0
+
+
+def stall_once() -> None:
+    """Do nothing at all the first time."""
+    global attempts
+    attempts += 1
+    if attempts == 1:
+        threading.Lock().acquire()
+        lock = threading.Lock()
+        lock.acquire()
+        lock.acquire()
+
+
+def wait() -> None:
+    """Wait for others longer than the job may work."""
+    with waiting():
+        time.sleep(6)
+
+
+WAYS: dict[str, Callable[[], None]] = {"sleep": sleep, "hang": hang, "stall-once": stall_once, "wait": wait}
+
+
+@task(retries=1, retry_delay_seconds=0, retry_condition_fn=retry_after)
+def step(how: str) -> int:
+    with at_work():
+        WAYS[how]()
+    return attempts
+
+
+@flow
+def stoppable_flow(how: str) -> int:
+    with stoppable():
+        print("run", flow_run.get_id(), flush=True)
+        return step(how)
+
+
+if __name__ == "__main__":
+    print("result", stoppable_flow(sys.argv[1]))

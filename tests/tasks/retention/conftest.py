@@ -1,0 +1,39 @@
+"""A store of each kind, and a catalogue, that retention is let loose on."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+
+from data.database import Database, migrate
+from data.storage import ObjectStore, open_store
+from tests.fakes.s3_server import S3Server, s3_server
+
+
+@pytest.fixture(scope="session")
+def retention_s3() -> Iterator[S3Server]:
+    with s3_server() as server:
+        yield server
+
+
+@pytest.fixture(params=["local", "s3"])
+def store(request: pytest.FixtureRequest, tmp_path: Path) -> ObjectStore:
+    if request.param == "local":
+        return open_store(f"file://{tmp_path / 'store'}")
+    server: S3Server = request.getfixturevalue("retention_s3")
+    return open_store(
+        f"{server.url}/{uuid4().hex}",
+        endpoint_url=server.endpoint_url,
+        access_key=server.access_key,
+        secret_key=server.secret_key,
+    )
+
+
+@pytest.fixture
+def database(tmp_path: Path) -> Iterator[Database]:
+    url = f"sqlite:///{tmp_path / 'catalogue.db'}"
+    migrate(url)
+    opened = Database(url)
+    yield opened
+    opened.close()

@@ -1,0 +1,53 @@
+from datetime import UTC, datetime, timedelta
+
+from data.database import Database
+from data.repositories import UploadRepository
+from data.storage import ObjectStore
+from tasks.retention.rounds import Deleted
+from tasks.retention.small_things import expire_results, expire_uploads, sweep
+
+NOW = datetime.now(UTC)
+DAY = timedelta(days=1)
+
+
+def keys(store: ObjectStore) -> list[str]:
+    return [stored.key for stored in store.list()]
+
+
+def test_uploads_go_unless_a_job_waits_for_them(store: ObjectStore, database: Database) -> None:
+    for name in ("used", "awaited"):
+        store.put_bytes(b"film", f"uploads/{name}/film.mp4")
+        with database.session() as session:
+            UploadRepository(session).create(name, key=f"uploads/{name}/film.mp4", original_name="film.mp4")
+            UploadRepository(session).complete(name, size_bytes=4, sha256="0" * 64)
+    deleted = Deleted()
+
+    expire_uploads(store, database, None, lambda _: False, deleted)
+    expire_uploads(store, database, DAY, lambda _: False, deleted)
+    assert deleted.counts == {}
+    expire_uploads(store, database, timedelta(0), lambda upload: upload == "awaited", deleted)
+
+    assert (deleted.counts, deleted.size_bytes) == ({"uploads": 1}, 4)
+    assert keys(store) == ["uploads/awaited/film.mp4"]
+
+
+def test_results_go_when_they_are_old(store: ObjectStore) -> None:
+    for name in ("0a", "0b", "1a"):
+        store.put_bytes(b"{}", f"results/{name}")
+    deleted = Deleted()
+
+    expire_results(store, "0", None, NOW + 100 * DAY, deleted)
+    expire_results(store, "0", 30 * DAY, NOW + 29 * DAY, deleted)
+    assert deleted.counts == {}
+    expire_results(store, "0", 30 * DAY, NOW + 31 * DAY, deleted)
+
+    assert deleted.counts == {"results": 2}
+    assert keys(store) == ["results/1a"]
+
+
+def test_a_sweep_of_a_clean_store_finds_nothing(store: ObjectStore, database: Database) -> None:
+    deleted = Deleted()
+
+    sweep(store, database, deleted)
+
+    assert deleted.counts == {}
