@@ -2,6 +2,7 @@
 
 from prefect import flow
 
+from tasks.policies import FLOW_POLICY
 from tasks.upkeep import (
     delete_expired,
     is_retention_due,
@@ -12,7 +13,7 @@ from tasks.upkeep import (
 )
 
 
-@flow(name="maintenance")
+@flow(name="maintenance", **FLOW_POLICY)
 def maintenance() -> dict[str, list[str]]:
     """Put right what crashes left behind, try crashed jobs again and, once an hour, delete what is past its time."""
     findings = {**reconcile_runs(), **sweep_scratch(), **reconcile_records()}

@@ -8,6 +8,7 @@ from data.domain.sources import file_name
 from tasks.batches import plan_batch, register_batch, validate_batch
 from tasks.bulk.feeding import is_to_be_fed
 from tasks.feed import feed_batch, read_batch
+from tasks.policies import FLOW_POLICY
 from tasks.report import report_batch
 from tasks.stopping import stoppable
 
@@ -19,7 +20,7 @@ def run_name() -> str:
     return str(name or flow_run.get_name() or "batch")
 
 
-@flow(name="process-batch", flow_run_name=run_name, persist_result=True, result_serializer="json")
+@flow(name="process-batch", flow_run_name=run_name, **FLOW_POLICY)
 def process_batch(manifest: str = "", name: str = "", batch_id: str = "", options: BatchOptions | None = None) -> Batch:
     """Take a manifest in, check and plan it, feed its rows to the work pools until all have ended, and report.
 
