@@ -152,7 +152,9 @@ class Intake:
         with self.database.session() as session:
             batches = BatchRepository(session)
             batches.record(batch.id, rows=taken.rows)
-            ItemPlanRepository(session, batch.id).skip_duplicates()
+            plans = ItemPlanRepository(session, batch.id)
+            plans.note_statistics()
+            plans.skip_duplicates()
             if taken.rejected == 0 or batch.options.on_invalid == "accept_valid":
                 batches.move(batch.id, BatchState.PLANNING, allowed_from=[BatchState.VALIDATING])
                 return batches.get(batch.id)
