@@ -156,6 +156,9 @@ class ApiSettings(BaseModel):
     port: int = Field(8000, ge=0, le=65535, description="Port to bind; 0 takes a free one.")
     max_upload_bytes: int = Field(10 * 1024**3, ge=1, description="Largest upload.")
     prefect_ui_url: str = Field("http://127.0.0.1:4200", description="Where people open the Prefect UI (links).")
+    public_url: str = Field(
+        "", description="Where people reach the API (links in reports and messages); `make up` sets it."
+    )
 
 
 class Settings(BaseSettings):

@@ -212,6 +212,18 @@ class BatchRow(Base):
     outputs: Mapped[JsonObject]
 
 
+class BatchMoveRow(Base):
+    """That a batch came into a state, or into another reason for it: what pauses are told by."""
+
+    __tablename__ = "batch_moves"
+
+    id: Mapped[int] = mapped_column(BigInteger().with_variant(Integer, "sqlite"), primary_key=True, autoincrement=True)
+    batch_id: Mapped[str] = mapped_column(ForeignKey("batches.id", ondelete="CASCADE"), index=True)
+    state: Mapped[str]
+    reason: Mapped[str | None]
+    moved_at: Mapped[datetime]
+
+
 class BatchItemRow(Base):
     """One row of a manifest."""
 
@@ -285,6 +297,7 @@ class StepCostRow(Base):
 
     id: Mapped[int] = mapped_column(BigInteger().with_variant(Integer, "sqlite"), primary_key=True, autoincrement=True)
     step: Mapped[str]
+    asset_id: Mapped[str | None]
     variant: Mapped[str]
     media_seconds: Mapped[float] = mapped_column(Float(53))
     megapixels: Mapped[float] = mapped_column(Float(53))

@@ -96,6 +96,7 @@ def child_environment(
     inherited = {name: value for name, value in os.environ.items() if name not in FOREIGN}
     return {
         **TUNING,
+        "DAILIES_API__PUBLIC_URL": addresses.api_url,  # a person's own may be that of a proxy in front
         **inherited,
         **overrides,
         MARKER: stack_id,

@@ -62,6 +62,7 @@ def _cost(step: CostStep, variant: str, asset: Asset, machine_seconds: float, by
         machine_seconds=machine_seconds,
         bytes_in=facts.size_bytes,
         bytes_out=bytes_out,
+        asset_id=asset.id,
     )
 
 

@@ -13,7 +13,7 @@ from prefect.exceptions import PrefectException, TerminationSignal
 from prefect.logging import get_run_logger
 
 from data.database import Database, open_database
-from data.domain.batches import BatchWish
+from data.domain.batches import Batch, BatchWish
 from data.domain.errors import CatalogueUnavailableError, OrchestratorUnavailableError
 from data.recipes import rehearsal_names
 from data.repositories import BatchRepository
@@ -24,6 +24,7 @@ from tasks.bulk.feeding import Course
 from tasks.bulk.fleet import Fleet
 from tasks.bulk.ledger import Ledger
 from tasks.media.cores import usable_cores
+from tasks.stopping import waiting
 from tasks.workspace import run_id
 
 _LOOK_SECONDS = 1.0
@@ -56,12 +57,19 @@ def feed_batch(batch_id: str) -> bool:
     with get_client(sync_client=True) as client:
         feed = Feed(ledger, Fleet(client), rules, get_run_logger())
         try:
-            progress = _run(feed, _Board(ledger))
+            with waiting():  # the job's time limit is not for a batch
+                progress = _run(feed, _Board(ledger))
         except TerminationSignal:
             if _is_cancelled(client):  # by a person, in the Prefect UI: who stops the feed means the batch
                 _wish_cancel(database, batch_id)
             raise
     return progress is Progress.ENDED
+
+
+def read_batch(batch_id: str) -> Batch:
+    """Return a batch as it stands."""
+    with open_database(get_settings().catalogue_url).session() as session:
+        return BatchRepository(session).get(batch_id)
 
 
 def _run(feed: Feed, board: "_Board") -> Progress:

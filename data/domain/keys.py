@@ -97,6 +97,11 @@ def batch_manifest_key(batch: str, suffix: str) -> str:
     return f"batches/{batch}/manifest.{suffix}"
 
 
+def batch_output_key(batch: str, name: str) -> str:
+    """Return where a file lies that came of a batch: ``results.csv``, ``report.html``."""
+    return f"batches/{batch}/{name}"
+
+
 def batch_rejects_key(batch: str, suffix: str) -> str:
     """Return where the refused rows of a batch's manifest lie, in the manifest's own format."""
     return f"batches/{batch}/rejects.{suffix}"

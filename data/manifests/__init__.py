@@ -5,6 +5,7 @@ not valid in the manifest's own format, to be put right and handed in again.
 """
 
 from data.manifests.checking import CheckedChunk, check_manifest
+from data.manifests.copying import copy_rows
 from data.manifests.formats import ManifestFormat
 from data.manifests.raw import CHUNK_ROWS, Manifest
 from data.manifests.reading import open_manifest
@@ -19,5 +20,6 @@ __all__ = [
     "ManifestRules",
     "RejectsFile",
     "check_manifest",
+    "copy_rows",
     "open_manifest",
 ]

@@ -27,7 +27,7 @@ class JsonlManifest:
         """Iterate over the rows; a line that is no JSON object is malformed."""
         first_row = 1
         with self.path.open("rb") as file:
-            lines = _json_lines(file)
+            lines = read_lines(file)
             while batch := bounded(lines, size, len):
                 yield self._chunk(first_row, batch)
                 first_row += len(batch)
@@ -53,7 +53,7 @@ def open_jsonl(path: Path, name: str) -> JsonlManifest:
     """
     columns: dict[str, None] = {}
     with path.open("rb") as file:
-        for number, line in enumerate(_json_lines(file), 1):
+        for number, line in enumerate(read_lines(file), 1):
             try:
                 columns |= dict.fromkeys(_json_object(line))
             except ManifestRowMalformedError as error:
@@ -67,7 +67,8 @@ def open_jsonl(path: Path, name: str) -> JsonlManifest:
     return JsonlManifest(path, name, refuse_repeated(columns, name))
 
 
-def _json_lines(file: BinaryIO) -> Iterator[bytes]:
+def read_lines(file: BinaryIO) -> Iterator[bytes]:
+    """Iterate over the lines that are rows, as they stand in the file."""
     if file.read(len(BOM_UTF8)) != BOM_UTF8:
         file.seek(0)
     return (line for line in file if not line.isspace())

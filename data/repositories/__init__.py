@@ -2,6 +2,7 @@
 
 from data.repositories.assets import AssetEntry, AssetMeasures, AssetPage, AssetRepository
 from data.repositories.batch_items import BatchItemRepository, ItemRun
+from data.repositories.batch_story import BatchStoryRepository
 from data.repositories.batches import BatchRepository
 from data.repositories.history import (
     Fulfilment,
@@ -25,6 +26,7 @@ __all__ = [
     "AssetRepository",
     "BatchItemRepository",
     "BatchRepository",
+    "BatchStoryRepository",
     "Fulfilment",
     "FulfilmentRepository",
     "IdempotencyRepository",

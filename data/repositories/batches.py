@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 from data.domain.batches import ENDED_BATCHES, Batch, BatchReason, BatchState, BatchWish
 from data.domain.errors import NotFoundError
 from data.repositories.statements import storable
-from data.tables import BatchRow, utc_now
+from data.tables import BatchMoveRow, BatchRow, utc_now
 
 
 class BatchRepository:
@@ -83,7 +83,21 @@ class BatchRepository:
         if moved and to is BatchState.RUNNING:
             started = update(BatchRow).where(BatchRow.id == batch_id, BatchRow.started_at.is_(None))
             self._session.execute(started.values(started_at=now))
+        if moved:
+            self._note_move(batch_id, values["state"], values["reason"], now)
         return moved
+
+    def _note_move(self, batch_id: str, state: str, reason: str | None, now: datetime) -> None:
+        """Note the move, unless the batch was there already."""
+        latest = (
+            select(BatchMoveRow.state, BatchMoveRow.reason)
+            .where(BatchMoveRow.batch_id == batch_id)
+            .order_by(BatchMoveRow.id.desc())
+            .limit(1)
+        )
+        if self._session.execute(latest).first() != (state, reason):
+            self._session.add(BatchMoveRow(batch_id=batch_id, state=state, reason=reason, moved_at=now))
+            self._session.flush()
 
     def set_wish(self, batch_id: str, wish: BatchWish) -> None:
         """Note what a person asks of a batch; its feed obeys."""

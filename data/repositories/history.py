@@ -108,6 +108,8 @@ class StepCost:
     machine_seconds: float
     bytes_in: int
     bytes_out: int
+    asset_id: str | None = None
+    """Whose it was: what a batch's steps took is told by its items' assets."""
 
 
 class StepCostRepository:

@@ -1,14 +1,15 @@
 """What is published: every version of every asset, as its manifest says. The object store's manifest is the truth."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import select, update
+from sqlalchemy import select, tuple_, update
 from sqlalchemy.orm import Session
 
 from data.domain.errors import Fact, PublicationConflictError
 from data.domain.publications import PublicationManifest
-from data.repositories.statements import insert_once, storable
+from data.repositories.statements import in_chunks, insert_once, storable
 from data.tables import PublicationRow, RenditionRow, utc_now
 
 _LARGEST_VERSION = 2**31 - 1
@@ -74,6 +75,17 @@ class PublicationRepository:
             return None
         row = self._session.get(PublicationRow, (storable(asset_id), version))
         return PublicationManifest.model_validate(row.manifest) if row and row.retracted_at is None else None
+
+    def find_all(self, wanted: Iterable[tuple[str, int]]) -> dict[tuple[str, int], PublicationManifest]:
+        """Return those of many versions (asset id, version) that were not retracted."""
+        found = {}
+        for chunk in in_chunks(sorted(set(wanted))):
+            key = tuple_(PublicationRow.asset_id, PublicationRow.version)
+            query = select(PublicationRow.manifest).where(key.in_(chunk), PublicationRow.retracted_at.is_(None))
+            for document in self._session.scalars(query):
+                manifest = PublicationManifest.model_validate(document)
+                found[manifest.asset_id, manifest.version] = manifest
+        return found
 
     def versions(self, asset_id: str, limit: int = 100) -> tuple[PublicationManifest, ...]:
         """Return the versions of an asset that were not retracted, newest first."""

@@ -67,19 +67,19 @@ def take_sample(chosen: Sequence[tuple[int, str]], probe: ProbeSource) -> Sample
     sample = Sample()
     if not chosen:
         return sample
-    with ThreadPoolExecutor(_PROBES, thread_name_prefix="sample") as pool:
-        looks = {pool.submit(probe, source): (place, source) for place, source in chosen}
-        done, _ = wait(looks, timeout=SAMPLE_SECONDS)
-        pool.shutdown(wait=False, cancel_futures=True)
-        for look in done:
-            place, source = looks[look]
-            error = look.exception()
-            if error is None:
-                sample.facts[place] = look.result()
-            elif isinstance(error, DataError):
-                sample.bad[source] = error
-            elif not isinstance(error, DailiesError):
-                raise error
+    pool = ThreadPoolExecutor(_PROBES, thread_name_prefix="sample")  # not as a context: its end waits for all
+    looks = {pool.submit(probe, source): (place, source) for place, source in chosen}
+    done, _ = wait(looks, timeout=SAMPLE_SECONDS)
+    pool.shutdown(wait=False, cancel_futures=True)
+    for look in done:
+        place, source = looks[look]
+        error = look.exception()
+        if error is None:
+            sample.facts[place] = look.result()
+        elif isinstance(error, DataError):
+            sample.bad[source] = error
+        elif not isinstance(error, DailiesError):
+            raise error
     return sample
 
 

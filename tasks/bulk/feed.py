@@ -6,6 +6,7 @@ not known to exist is simply ordered again: the same key is the same run.
 """
 
 import time
+from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -37,6 +38,8 @@ _SLOTS_SECONDS = 30.0
 _STOP_SECONDS = 90.0
 """A cancelled run ends within a minute; one that does not (no worker is left) is not waited for."""
 _ITEMS_AT_ONCE = 1000
+_REFUSALS = 5
+"""So often a run is ordered that Prefect says it cannot make: its database may have been busy."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +84,7 @@ class Feed:
         self._slots: tuple[float, int] | None = None
         self._at_work: set[str] = set()
         """Keys of runs that were seen at work."""
+        self._refused: Counter[str] = Counter()
         self._stopping_since: float | None = None
         self.standing: Standing | None = None
         """How the batch stood at the last tick."""
@@ -135,8 +139,10 @@ class Feed:
         made, refused = self._fleet.create(orders)
         self._ledger.submitted(made)
         for key, why in refused.items():
-            self._logger.error("Prefect refused a run of %d items: %s", len(items[key]), why)
-            self._settle(ItemRun(key, None, len(items[key]), 0.0), RunReport("CRASHED", why), batch)
+            self._refused[key] += 1
+            if self._refused[key] >= _REFUSALS:
+                self._logger.error("Prefect refused a run of %d items: %s", len(items[key]), why)
+                self._settle(ItemRun(key, None, len(items[key]), 0.0), RunReport("CRASHED", why), batch)
 
     def _settled(self, runs: Sequence[ItemRun]) -> tuple[ItemRun, ...]:
         """Settle the runs that are over; return the others."""

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import Enum, auto
 
-from data.domain.batches import Batch, BatchReason, BatchState, BatchWish, ItemCounts, ItemState
+from data.domain.batches import ENDED_BATCHES, Batch, BatchReason, BatchState, BatchWish, ItemCounts, ItemState
 from data.domain.windows import AtEnd, NightWindow
 from tasks.bulk.verdicts import Stop, is_canary_over, over_budget, same_failure, too_dear
 
@@ -136,3 +136,14 @@ def _out_of_hours(seen: Situation, window: NightWindow) -> Decision:
     return Decision(
         Course.HOLD, BatchState.PAUSED, BatchReason.NIGHT_WINDOW, f"Waits for {opening:%Y-%m-%d %H:%M} UTC."
     )
+
+
+def is_to_be_fed(batch: Batch) -> bool:
+    """Say whether a batch that was planned is to be fed now, or waits for a person's word."""
+    if batch.state in ENDED_BATCHES:
+        return False
+    is_waiting = batch.state is BatchState.PLANNED and batch.reason in (
+        BatchReason.DRY_RUN,
+        BatchReason.APPROVAL_NEEDED,
+    )
+    return not is_waiting or batch.wish is BatchWish.CANCEL

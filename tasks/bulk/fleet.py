@@ -49,17 +49,23 @@ class Fleet:
         self._deployments: dict[str, UUID] = {}
 
     def create(self, orders: Sequence[Order]) -> tuple[dict[str, str], dict[str, str]]:
-        """Make runs; return the ids of those that exist now, and why others could not be made, both by run key."""
+        """Make runs; return the ids of those that exist now, and why others could not be made, both by run key.
+
+        Prefect makes the runs of one call in one transaction. Where it could not make one, what it says of the others
+        is not certain: they are in neither answer, and are to be ordered again.
+        """
         made: dict[str, str] = {}
         refused: dict[str, str] = {}
         for deployment in sorted({order.deployment for order in orders}):
             wanted = iter([order for order in orders if order.deployment == deployment])
             while some := list(islice(wanted, CREATE_AT_ONCE)):
-                for order, result in zip(some, self._create(deployment, some), strict=True):
-                    if result["status"] == "CREATED":
-                        made[order.run_key] = result["flow_run_id"]
-                    else:
-                        refused[order.run_key] = str(result["error"])
+                results = {
+                    order.run_key: each for order, each in zip(some, self._create(deployment, some), strict=True)
+                }
+                failed = {key: str(each["error"]) for key, each in results.items() if each["status"] != "CREATED"}
+                refused |= failed
+                if not failed:
+                    made |= {key: each["flow_run_id"] for key, each in results.items()}
         return made, refused
 
     def reports(self, run_ids: Collection[str]) -> dict[str, RunReport]:

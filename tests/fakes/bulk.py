@@ -1,5 +1,6 @@
 """A small house of batches for tests: a catalogue on SQLite, a store, a folder of sources, and a planner over them."""
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -29,7 +30,7 @@ from tasks.bulk.costing import Prices
 from tasks.bulk.intake import Intake
 from tasks.bulk.planning import Planner
 from tasks.providers.fingerprints import fingerprint
-from tasks.providers.sources import SourceLimits, fetch_source
+from tasks.providers.sources import FetchedSource, SourceLimits, fetch_source
 from tests.data.samples import TOOLS, sample_manifest
 from tests.fakes.manifests import write_manifest
 from tests.fakes.source_facts import source_facts
@@ -50,9 +51,11 @@ class BatchHouse:
     prices: Prices = field(default_factory=Prices)
     now: datetime = NOW
     programs: str = "ffmpeg 9"
+    catalogue_url: str = ""
+    """SQLite in the folder by default."""
 
     def __post_init__(self) -> None:
-        url = f"sqlite:///{self.root / 'catalogue.db'}"
+        url = self.catalogue_url or f"sqlite:///{self.root / 'catalogue.db'}"
         migrate(url)
         self.database = Database(url)
         self.store = LocalStore(self.root / "store")
@@ -93,24 +96,25 @@ class BatchHouse:
 
     def take_in(self, rows: Sequence[dict[str, Any]], batch_id: str = "b1", kind: str = "csv", **options: Any) -> Batch:
         """Register and validate a manifest of such rows."""
-        path = write_manifest(self.media, rows, kind)
-        self.intake.register(
-            batch_id,
-            str(path),
-            "Monday",
-            BatchOptions.model_validate(options),
-            lambda manifest, target: fetch_source(manifest, target, self.limits),
-        )
+        self.register(write_manifest(self.media, rows, kind), batch_id, BatchOptions.model_validate(options))
         return self.intake.validate(batch_id, self.rules)
+
+    def register(self, manifest: Path, batch_id: str = "b1", options: BatchOptions | None = None) -> Batch:
+        """Make a batch known."""
+
+        def fetch(address: str, target: Path) -> FetchedSource:
+            return fetch_source(address, target, self.limits)
+
+        return self.intake.register(batch_id, str(manifest), "Monday", options or BatchOptions(), fetch)
 
     def plan(self, rows: Sequence[dict[str, Any]], batch_id: str = "b1", **options: Any) -> Batch:
         """Take a manifest in and plan it."""
         self.take_in(rows, batch_id, **options)
         return self.planner.plan(batch_id)
 
-    def publish(self, source: str, recipe: Recipe, title: str = "", version: int = 1, content: str = "") -> Asset:
+    def publish(self, source: str, recipe: Recipe, title: str = "", version: int = 1) -> Asset:
         """Leave in the catalogue what the pipeline leaves after it has published a source."""
-        sha256 = (content or source).encode().hex().ljust(64, "0")[-64:]
+        sha256 = hashlib.sha256(source.encode()).hexdigest()
         asset = Asset(
             id=asset_id(sha256),
             sha256=sha256,

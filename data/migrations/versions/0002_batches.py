@@ -43,6 +43,7 @@ def upgrade() -> None:
         "step_costs",
         sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
         sa.Column("step", sa.String(), nullable=False),
+        sa.Column("asset_id", sa.String(), nullable=True),
         sa.Column("variant", sa.String(), nullable=False),
         sa.Column("media_seconds", sa.Float(precision=53), nullable=False),
         sa.Column("megapixels", sa.Float(precision=53), nullable=False),
@@ -98,6 +99,19 @@ def upgrade() -> None:
     )
     op.create_index(op.f("ix_batch_items_run_key"), "batch_items", ["run_key"], unique=False)
     op.create_table(
+        "batch_moves",
+        sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
+        sa.Column("batch_id", sa.String(), nullable=False),
+        sa.Column("state", sa.String(), nullable=False),
+        sa.Column("reason", sa.String(), nullable=True),
+        sa.Column("moved_at", MOMENT, nullable=False),
+        sa.ForeignKeyConstraint(
+            ["batch_id"], ["batches.id"], name=op.f("fk_batch_moves_batch_id_batches"), ondelete="CASCADE"
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_batch_moves")),
+    )
+    op.create_index(op.f("ix_batch_moves_batch_id"), "batch_moves", ["batch_id"], unique=False)
+    op.create_table(
         "fulfilments",
         sa.Column("asset_id", sa.String(), nullable=False),
         sa.Column("work_key", sa.String(), nullable=False),
@@ -127,6 +141,8 @@ def downgrade() -> None:
     op.drop_index(op.f("ix_source_versions_asset_id"), table_name="source_versions")
     op.drop_table("source_versions")
     op.drop_table("fulfilments")
+    op.drop_index(op.f("ix_batch_moves_batch_id"), table_name="batch_moves")
+    op.drop_table("batch_moves")
     op.drop_index(op.f("ix_batch_items_run_key"), table_name="batch_items")
     op.drop_index(op.f("ix_batch_items_batch_id_state_rank"), table_name="batch_items")
     op.drop_table("batch_items")

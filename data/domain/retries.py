@@ -1,0 +1,55 @@
+"""Which rows of an ended batch are tried again."""
+
+from typing import Literal, Self
+
+from pydantic import AwareDatetime, model_validator
+
+from data.domain.batches import BatchItem, ItemState
+from data.domain.errors import FailureClass
+from data.domain.model import DomainModel
+
+RetriedState = Literal["failed", "cancelled"]
+
+
+class RetryFilter(DomainModel):
+    """Chooses among the rows that failed, and those that were cancelled before they could succeed.
+
+    Every part that is given has to hold; a part that is empty asks nothing. Without any part all of them are chosen.
+    """
+
+    states: tuple[RetriedState, ...] = ("failed", "cancelled")
+    classes: tuple[FailureClass, ...] = ()
+    """A cancelled item is of class CANCELLED."""
+    codes: tuple[str, ...] = ()
+    """Dotted codes, whole or their beginning: ``DATA.INPUT`` chooses ``DATA.INPUT.CORRUPT`` too."""
+    steps: tuple[str, ...] = ()
+    """The step that it failed in."""
+    ended_after: AwareDatetime | None = None
+    """Chooses what ended at this moment or later."""
+    ended_before: AwareDatetime | None = None
+    """Chooses what ended before this moment."""
+
+    @model_validator(mode="after")
+    def _span_is_a_span(self) -> Self:
+        if self.ended_after and self.ended_before and self.ended_after >= self.ended_before:
+            raise ValueError("ended_after must be earlier than ended_before")
+        return self
+
+    def chooses(self, item: BatchItem) -> bool:
+        """Say whether the item is tried again."""
+        return (
+            item.state in self.states
+            and (not self.classes or _class_of(item) in self.classes)
+            and (not self.codes or any(_is_within(item.code or "", code) for code in self.codes))
+            and (not self.steps or item.step in self.steps)
+            and (self.ended_after is None or (item.ended_at is not None and item.ended_at >= self.ended_after))
+            and (self.ended_before is None or (item.ended_at is not None and item.ended_at < self.ended_before))
+        )
+
+
+def _class_of(item: BatchItem) -> str | None:
+    return item.failure_class or (FailureClass.CANCELLED if item.state == ItemState.CANCELLED else None)
+
+
+def _is_within(code: str, beginning: str) -> bool:
+    return f"{code}.".startswith(f"{beginning.removesuffix('.')}.")

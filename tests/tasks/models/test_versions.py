@@ -1,0 +1,23 @@
+from dataclasses import replace
+from pathlib import Path
+
+from data.domain.recipes import Recipe
+from tasks.media.tools import Toolset
+from tasks.models.store import ModelStore
+from tasks.models.versions import made_with
+
+TOOLS = Toolset(Path("f"), Path("p"), Path("s"), "9.0", "PATH", "3.8", ffmpeg_build="abc")
+MODELS = ModelStore(Path("models"))
+
+
+def test_only_what_a_recipe_uses_counts() -> None:
+    everything = made_with(Recipe(), TOOLS, MODELS)
+    silent = made_with(Recipe().with_overrides({"captions.enabled": False}), TOOLS, MODELS)
+
+    assert "whisper-base-" in everything
+    assert "whisper-base-" not in silent
+    assert made_with(Recipe(), replace(TOOLS, ffmpeg_build="def"), MODELS) != everything
+
+
+def test_a_model_that_nobody_knows_is_left_to_the_step_that_needs_it() -> None:
+    assert "whisper-none" in made_with(Recipe().with_overrides({"captions.model": "whisper-none"}), TOOLS, MODELS)
