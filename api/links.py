@@ -13,6 +13,16 @@ def job_url(job_id: str) -> str:
     return f"{BASE}/jobs/{job_id}"
 
 
+def batch_url(batch_id: str) -> str:
+    """Return the address of a batch."""
+    return f"{BASE}/batches/{batch_id}"
+
+
+def schedule_url(name: str) -> str:
+    """Return the address of a schedule."""
+    return f"{BASE}/schedules/{quote(name, safe='')}"
+
+
 def asset_url(asset_id: str) -> str:
     """Return the address of an asset's facts."""
     return f"{BASE}/assets/{asset_id}"

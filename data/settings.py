@@ -145,6 +145,7 @@ class BatchSettings(BaseModel):
     cpu_hour_cost: float = Field(0, ge=0, description="What an hour of one encode slot costs, for plans and reports.")
     gpu_hour_cost: float = Field(0, ge=0, description="What an hour of one GPU costs.")
     currency: str = Field("USD", pattern=r"^[A-Z]{3}$", description="Currency of both (ISO 4217).")
+    max_manifest_bytes: int = Field(1024**3, ge=1, description="Largest manifest handed to the API.")
 
 
 class ApiSettings(BaseModel):

@@ -205,6 +205,7 @@ class BatchRow(Base):
     plan: Mapped[JsonObject | None]
     feed_run_id: Mapped[str | None]
     retry_of: Mapped[str | None]
+    retry_filter: Mapped[JsonObject | None]
     created_at: Mapped[datetime]
     started_at: Mapped[datetime | None]
     ended_at: Mapped[datetime | None]

@@ -6,7 +6,7 @@ from prefect.runtime import flow_run
 from data.domain.batches import ENDED_BATCHES, Batch, BatchOptions
 from data.domain.sources import file_name
 from tasks.batches import plan_batch, register_batch, validate_batch
-from tasks.bulk.feeding import is_to_be_fed
+from tasks.bulk.feeding import is_to_be_fed, is_to_be_reported
 from tasks.feed import feed_batch, read_batch
 from tasks.report import report_batch
 from tasks.stopping import stoppable
@@ -41,6 +41,6 @@ def process_batch(manifest: str = "", name: str = "", batch_id: str = "", option
         if is_to_be_fed(read_batch(batch_id)):
             feed_batch(batch_id)
         batch: Batch = read_batch(batch_id)
-        if batch.state in ENDED_BATCHES and batch.feed_run_id in (None, flow_run.get_id()):
+        if is_to_be_reported(batch, flow_run.get_id()):
             report_batch(batch_id)
     return batch

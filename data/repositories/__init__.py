@@ -1,7 +1,7 @@
 """The catalogue's contents as domain values. A repository lives within one unit of work and never commits it."""
 
 from data.repositories.assets import AssetEntry, AssetMeasures, AssetPage, AssetRepository
-from data.repositories.batch_items import BatchItemRepository, ItemRun
+from data.repositories.batch_items import BatchItemRepository, ItemRun, StateTally
 from data.repositories.batch_story import BatchStoryRepository
 from data.repositories.batches import BatchRepository
 from data.repositories.history import (
@@ -38,6 +38,7 @@ __all__ = [
     "PublishedVersion",
     "SourceVersion",
     "SourceVersionRepository",
+    "StateTally",
     "StepCost",
     "StepCostRepository",
     "StoredAnswer",

@@ -33,10 +33,15 @@ class BatchRepository:
         Raises:
             NotFoundError: There is none with that id.
         """
-        row = self._session.get(BatchRow, storable(batch_id))
-        if row is None:
+        batch = self.find(batch_id)
+        if batch is None:
             raise NotFoundError(f"There is no batch {batch_id!r}.", {"batch_id": batch_id})
-        return _batch(row)
+        return batch
+
+    def find(self, batch_id: str) -> Batch | None:
+        """Return a batch, or ``None``."""
+        row = self._session.get(BatchRow, storable(batch_id))
+        return None if row is None else _batch(row)
 
     def page(
         self, *, states: Collection[BatchState] = (), before: tuple[datetime, str] | None = None, limit: int = 50

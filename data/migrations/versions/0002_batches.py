@@ -30,6 +30,7 @@ def upgrade() -> None:
         sa.Column("plan", DOCUMENT, nullable=True),
         sa.Column("feed_run_id", sa.String(), nullable=True),
         sa.Column("retry_of", sa.String(), nullable=True),
+        sa.Column("retry_filter", DOCUMENT, nullable=True),
         sa.Column("created_at", MOMENT, nullable=False),
         sa.Column("started_at", MOMENT, nullable=True),
         sa.Column("ended_at", MOMENT, nullable=True),
