@@ -28,10 +28,21 @@ ILLEGAL_MOVE: Responses = {
     **NOT_FOUND,
     409: {"model": Problem, "description": "The state of the batch does not allow it; `facts.allowed` says what."},
 }
+_EXAMPLE = BatchOptions().model_dump_json()
+_MANIFEST = {"type": "string", "description": BatchRequest.model_fields["manifest"].description}
+_JSON = {
+    "type": "object",
+    "required": ["manifest"],
+    "properties": {
+        "manifest": _MANIFEST,
+        "name": {"type": "string"},
+        "options": {"type": "object", "example": BatchOptions().model_dump(mode="json")},
+    },
+}
 _BODY = {
     "required": True,
     "content": {
-        "application/json": {"schema": BatchRequest.model_json_schema()},
+        "application/json": {"schema": _JSON},
         "multipart/form-data": {
             "schema": {
                 "type": "object",
@@ -157,7 +168,7 @@ async def retry_batch(
     body: BatchRetry | None = None,
     idempotency_key: KeyHeader = None,
 ) -> Response:
-    """Make a new batch of the rows of an ended one that failed or were cancelled: all, or those that a filter chooses."""
+    """Try the rows of an ended batch again that failed or were cancelled, or some of them, as a new batch."""
     asked = body or BatchRetry()
 
     async def retry(key: str | None) -> Answered:
