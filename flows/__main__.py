@@ -4,7 +4,7 @@ import sys
 
 from cyclopts import App
 
-from flows.cli import jobs
+from flows.cli import batches, jobs, recipes
 from flows.cli.client import ApiError
 from flows.cli.output import complain
 
@@ -14,6 +14,8 @@ app = App(
     version_flags=(),
 )
 app.command(jobs.app)
+app.command(batches.app)
+app.command(recipes.app)
 
 
 def main() -> int:

@@ -260,9 +260,7 @@ def test_a_batch_that_was_rejected_can_be_asked_nothing(api: httpx.Client, store
     assert (answer.status_code, answer.json()["facts"]) == (409, {"state": "rejected", "allowed": []})
 
 
-@pytest.mark.parametrize(
-    "call", ["", "/items", "/results", "/rejects", "/report", "/retry-manifest", "/start", "/retry"]
-)
+@pytest.mark.parametrize("call", ["", "/items", "/results", "/rejects", "/report", "/retry-manifest", "/start"])
 def test_an_unknown_batch_is_not_found(api: httpx.Client, call: str) -> None:
     answer = api.request("POST" if call == "/start" else "GET", f"{BATCHES}/{uuid.uuid4()}{call}")
 
