@@ -41,3 +41,8 @@ def media_url(asset_id: str, version: int, path: str) -> str:
 def prefect_run_url(ui_url: str, job_id: str) -> str:
     """Return the address of a job's run in the Prefect UI."""
     return f"{ui_url.rstrip('/')}/runs/flow-run/{job_id}"
+
+
+def prefect_deployment_url(ui_url: str, deployment_id: str) -> str:
+    """Return the address of a deployment in the Prefect UI."""
+    return f"{ui_url.rstrip('/')}/deployments/deployment/{deployment_id}"

@@ -4,7 +4,7 @@ import sys
 
 from cyclopts import App
 
-from flows.cli import batches, jobs, recipes
+from flows.cli import batches, jobs, recipes, schedules
 from flows.cli.client import ApiError
 from flows.cli.output import complain
 
@@ -15,6 +15,7 @@ app = App(
 )
 app.command(jobs.app)
 app.command(batches.app)
+app.command(schedules.app)
 app.command(recipes.app)
 
 

@@ -28,7 +28,8 @@ def process_batch(manifest: str = "", name: str = "", batch_id: str = "", option
 
     Args:
         manifest: CSV, JSONL or Parquet: an absolute path below an allowed root, ``s3://…``, ``https://…``
-            or ``upload:<id>``. Not needed for a batch that is known.
+            or ``upload:<id>``; a folder is all the videos in it. Not needed for a batch that is known; else empty
+            takes the manifest, or the watched folder, of the settings. ``{date}`` is the date that the run is due.
         name: Name for people; the manifest's by default.
         batch_id: Of a batch that is known; empty makes a new one.
         options: What was chosen.

@@ -22,6 +22,7 @@ from api.gateway.moves import cancel_run, delete_run, retry_run, submit_run
 from api.gateway.pauses import pause_run, resume_run
 from api.gateway.reports import read_reports
 from api.gateway.runs import read_run, read_states
+from api.gateway.schedules import BatchSchedules
 from api.gateway.translation import PromptTransport, translated
 from api.gateway.workers import count_live_workers, is_paused
 from api.schemas import Job, JobQuery, LogPage, Page, Priority, Transition
@@ -185,6 +186,14 @@ class PrefectGateway:
             OrchestratorUnavailableError: Prefect is away, or its deployments were never made.
         """
         await ensure_feed(self._client, batch)
+
+    def schedules(self, ui_url: str) -> BatchSchedules:
+        """Return the schedules of batches.
+
+        Args:
+            ui_url: Where people open the Prefect UI.
+        """
+        return BatchSchedules(self._client, ui_url)
 
     async def ping(self) -> None:
         """Ask Prefect for a sign of life.

@@ -236,6 +236,12 @@ class PromptNotOfferedError(ManifestError):
     code = "DATA.MANIFEST.PROMPT_NOT_OFFERED"
 
 
+class BatchNotConfiguredError(DataError):
+    """A batch was to be made of what the settings name, and they name nothing."""
+
+    code = "DATA.BATCH.NOT_CONFIGURED"
+
+
 class EncodeFailedError(DataError):
     """The encoder ended with an error of its own on this input."""
 
@@ -403,6 +409,13 @@ class IllegalMoveError(RequestError):
     """The job's state does not allow the move; ``facts["allowed"]`` lists those it does."""
 
     code = "REQUEST.ILLEGAL_MOVE"
+    http_status = 409
+
+
+class NameTakenError(RequestError):
+    """There is something of that name already."""
+
+    code = "REQUEST.NAME_TAKEN"
     http_status = 409
 
 

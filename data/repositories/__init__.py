@@ -17,6 +17,7 @@ from data.repositories.item_plans import ItemPlanRepository, ItemWish
 from data.repositories.packages import ArtifactRepository, PackageRepository, StoredArtifact
 from data.repositories.publications import PublicationRepository, PublishedVersion
 from data.repositories.uploads import Upload, UploadRepository, UploadState
+from data.repositories.watched_files import WatchedFileRepository
 
 __all__ = [
     "ArtifactRepository",
@@ -46,4 +47,5 @@ __all__ = [
     "Upload",
     "UploadRepository",
     "UploadState",
+    "WatchedFileRepository",
 ]

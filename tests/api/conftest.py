@@ -100,6 +100,8 @@ def prefect(prefect_server: Stack) -> Iterator[Prefect]:
         for flow, pool, tags in wanted:
             flow_id = client.create_flow_from_name(flow)
             made[flow] = client.create_deployment(flow_id=flow_id, name="on-demand", work_pool_name=pool, tags=tags)
+        flow_id = client.create_flow_from_name("process-batch")
+        client.create_deployment(flow_id=flow_id, name="nightly", work_pool_name="control", tags=["dailies-batch"])
         yield Prefect(client, made["process-asset"], made["generate-asset"])
 
 
