@@ -181,15 +181,14 @@ def _changed_cron(schedule: DeploymentSchedule, asked: ScheduleChange) -> CronSc
     return _cron(cron, asked.time_zone or _zone(schedule))
 
 
-def _changed_parameters(schedule: DeploymentSchedule, asked: ScheduleChange) -> dict[str, Any] | None:
+def _changed_parameters(schedule: DeploymentSchedule, asked: ScheduleChange) -> dict[str, Any]:
+    """Return the parameters as they shall be, changed or not: Prefect 3.8 drops those that a change leaves out."""
     zone = asked.time_zone or _zone(schedule)
     given = {
         "manifest": None if asked.manifest is None else in_zone(asked.manifest, zone),
         "name": asked.batch_name,
         "options": asked.options and asked.options.model_dump(mode="json", exclude_defaults=True),
     }
-    if all(value is None for value in given.values()):
-        return None
     return _parameters({**schedule.parameters, **{name: value for name, value in given.items() if value is not None}})
 
 

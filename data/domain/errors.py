@@ -6,6 +6,7 @@
     │   ├── InputTooLargeError · InputTooLongError
     │   ├── SourceNotFoundError · SourceForbiddenError · SourceInvalidError
     │   ├── RecipeInvalidError · RecipeUnknownError · RecipeForBatchesError
+    │   ├── BatchNotConfiguredError   there is nothing that a batch could be made of
     │   ├── ManifestError         a batch manifest, or rows of it
     │   │   ├── ManifestEmptyError · ManifestFormatError · ManifestEncodingError · ManifestCorruptError
     │   │   ├── ManifestColumnsError · ManifestColumnUnknownError
@@ -24,7 +25,7 @@
     ├── CancelledByRequestError   CANCELLED
     └── RequestError              DATA        an API call that cannot be carried out
         ├── NotFoundError · IllegalMoveError · InvalidRequestError · NotOfferedError
-        └── IdempotencyMismatchError · IdempotencyInFlightError
+        └── IdempotencyMismatchError · IdempotencyInFlightError · NameTakenError
 
 Every argument goes to ``super().__init__`` so that an error survives pickling between processes.
 """

@@ -9,45 +9,10 @@ from datetime import datetime, timedelta
 from pathlib import PurePath
 
 _UNFINISHED = (".part", ".partial", ".tmp", ".temp", ".crdownload", ".filepart", ".download", ".!ut", ".lock", "~")
-_NO_VIDEO = frozenset(
-    [
-        ".txt",
-        ".md",
-        ".log",
-        ".csv",
-        ".tsv",
-        ".jsonl",
-        ".json",
-        ".xml",
-        ".yaml",
-        ".yml",
-        ".parquet",
-        ".pdf",
-        ".srt",
-        ".vtt",
-        ".ass",
-        ".nfo",
-        ".md5",
-        ".sha256",
-        ".sfv",
-        ".ini",
-        ".db",
-        ".jpg",
-        ".jpeg",
-        ".png",
-        ".webp",
-        ".gif",
-        ".bmp",
-        ".tif",
-        ".tiff",
-        ".heic",
-        ".zip",
-        ".tar",
-        ".gz",
-        ".7z",
-        ".rar",
-    ]
-)
+_TEXTS = (".txt", ".md", ".log", ".csv", ".tsv", ".jsonl", ".json", ".xml", ".yaml", ".yml", ".parquet", ".pdf", ".nfo")
+_SIDECARS = (".srt", ".vtt", ".ass", ".md5", ".sha256", ".sfv", ".ini", ".db", ".zip", ".tar", ".gz", ".7z", ".rar")
+_PICTURES = (".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".heic")
+_NO_VIDEO = frozenset((*_TEXTS, *_SIDECARS, *_PICTURES))
 """What lies beside videos; whether anything else is one is for ingest to say."""
 
 

@@ -3,6 +3,7 @@
 import os
 from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
+from stat import S_ISREG
 
 import orjson
 import psutil
@@ -60,5 +61,5 @@ def _files(folder: Path) -> Iterator[tuple[Path, os.stat_result]]:
                 stat = path.lstat()
             except OSError:  # gone in between
                 continue
-            if os.path.isfile(path) and not path.is_symlink() and stat.st_size:
+            if S_ISREG(stat.st_mode) and stat.st_size:
                 yield path, stat
