@@ -119,10 +119,19 @@ def _end_worker(worker: str, report: Callable[[str], None]) -> None:
         return
     for process in found:
         process.terminate()
-    _, left = psutil.wait_procs(found, timeout=END_SECONDS)
-    if left:
-        raise DrainError(f"The worker {worker} (process {left[0].pid}) did not end in {END_SECONDS:.0f} s.")
+    deadline = time.monotonic() + END_SECONDS
+    while left := [process.pid for process in found if not _has_ended(process)]:
+        if time.monotonic() > deadline:
+            raise DrainError(f"The worker {worker} (process {left[0]}) did not end in {END_SECONDS:.0f} s.")
+        time.sleep(POLL_SECONDS)
     report(f"The worker {worker} has ended.")
+
+
+def _has_ended(process: psutil.Process) -> bool:
+    try:
+        return not process.is_running() or process.status() == psutil.STATUS_ZOMBIE  # its supervisor's to reap
+    except psutil.NoSuchProcess:
+        return True
 
 
 def _is_worker(process: psutil.Process, name: str) -> bool:

@@ -1,6 +1,7 @@
 """``python -m flows``: hand work in, watch it and stop it, from the command line."""
 
 import sys
+from collections.abc import Sequence
 
 from cyclopts import App
 
@@ -19,10 +20,10 @@ app.command(schedules.app)
 app.command(recipes.app)
 
 
-def main() -> int:
+def main(arguments: Sequence[str] | None = None) -> int:
     """Carry out the command line and return its exit status."""
     try:
-        app(result_action="return_value")
+        app(arguments, result_action="return_value")
     except ApiError as error:
         complain(str(error))
         return 1

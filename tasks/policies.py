@@ -19,6 +19,10 @@ MOST_ENCODER_THREADS = 8
 """Of one encode, where the setting leaves it open: more hardly make it faster, and cost memory and quality."""
 
 
+_TASK = CachePolicy.from_cache_key_fn(lambda context, _: context.task.task_key)
+"""Two tasks of a run that take the same inputs do not have the same result."""
+
+
 class TaskPolicy(TypedDict):
     """The options of a task that are ours to set, not the stage's."""
 
@@ -63,7 +67,7 @@ def task_policy(retry: RetrySettings) -> TaskPolicy:
         retry_condition_fn=retry_after,
         persist_result=True,
         result_serializer="json",
-        cache_policy=INPUTS + RUN_ID,
+        cache_policy=INPUTS + RUN_ID + _TASK,
     )
 
 

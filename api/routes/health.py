@@ -12,13 +12,12 @@ from api.dependencies import Services, ServicesDependency
 from api.privacy import without_local_paths
 from api.schemas import Alive, Dependency, Readiness
 from data.domain.errors import DailiesError, OrchestratorUnavailableError
-from data.domain.jobs import TERMINAL_STATES, JobState
+from data.domain.jobs import TERMINAL_STATES, WORK_POOLS, JobState
 
 router = APIRouter(tags=["service"])
 
 CHECK_SECONDS = 5.0
 """After this a dependency counts as away: whoever asks for readiness wants an answer, not a wait."""
-WORK_POOLS = ("cpu", "gpu")
 
 
 @router.get("/health")

@@ -46,7 +46,12 @@ FLOWS: tuple[str, ...] = (
     "flows.maintenance",
 )
 _CERTIFICATES = "PREFECT_API_SSL_CERT_FILE"
-_THREADS_OF_LIBRARIES = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS")
+_THREADS_OF_LIBRARIES = {
+    "OPENBLAS_NUM_THREADS": "1",
+    "OMP_NUM_THREADS": "1",
+    "MKL_NUM_THREADS": "1",
+    "JE_ARROW_MALLOC_CONF": "background_thread:false",  # the allocator that pyarrow, and pandas with it, brings along
+}
 
 
 def preload() -> tuple[int, float]:
@@ -78,7 +83,7 @@ def single_threaded_libraries() -> Iterator[None]:
     thread. The models' own libraries (CTranslate2, ONNX) are loaded after the fork and take their threads as usual.
     """
     before = {name: os.environ.get(name) for name in _THREADS_OF_LIBRARIES}
-    os.environ.update(dict.fromkeys(before, "1"))
+    os.environ.update(_THREADS_OF_LIBRARIES)
     try:
         yield
     finally:

@@ -27,6 +27,10 @@ class Client:
     def __init__(self, http: httpx.Client) -> None:
         self._http = http
 
+    def address(self, path: str | None) -> str | None:
+        """Return the whole address of something that an answer names by its path."""
+        return str(self._http.base_url.join(path)) if path else None
+
     def get(self, path: str, **query: Any) -> Document:
         """Read something."""
         return self.call("GET", path, params={name: value for name, value in query.items() if value is not None})

@@ -69,7 +69,7 @@ def list_jobs(
 def show(job: JobId, /, *, api: Api = "", as_json: Json = False) -> None:
     """Show a job: its state, how far it is, and what can be asked of it."""
     with connected(api) as client:
-        _show(client.get(job_path(job)), as_json)
+        _show(client, client.get(job_path(job)), as_json)
 
 
 @app.command
@@ -154,7 +154,7 @@ def _move(api: str, as_json: bool, job: str, move: str, **query: str) -> None:
 
 def _watch(client: Client, job: Document, as_json: bool) -> None:
     ended = watch_job(client, job, is_quiet=as_json)
-    _show(ended, as_json)
+    _show(client, ended, as_json)
     if ended["state"] != JobState.SUCCEEDED:
         raise ApiError(f"The job {job['id']} {ended['state']}: {ended['message'] or ended['reason'] or 'see its logs'}")
 
@@ -178,7 +178,7 @@ def _row(job: Document) -> tuple[Any, ...]:
     return job["id"], state, f"{job['progress']:.0%}", local_time(job["created_at"]), job["title"]
 
 
-def _show(job: Document, as_json: bool) -> None:
+def _show(client: Client, job: Document, as_json: bool) -> None:
     if as_json:
         print_json(job)
         return
@@ -194,7 +194,7 @@ def _show(job: Document, as_json: bool) -> None:
         "Created": local_time(job["created_at"]),
         "Started": local_time(job["started_at"]),
         "Finished": local_time(job["finished_at"]),
-        "Watch": job["links"]["watch"],
+        "Watch": client.address(job["links"]["watch"]),
         "Prefect": job["links"]["prefect"],
         "Moves": ", ".join(job["moves"]),
     }

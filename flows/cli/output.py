@@ -50,7 +50,7 @@ def print_table(columns: Sequence[str], rows: Iterable[Sequence[str | Text]]) ->
     for column in columns:
         table.add_column(column, overflow="ellipsis" if console.is_terminal else "fold", no_wrap=True)
     for row in rows:
-        table.add_row(*row)
+        table.add_row(*map(_plain, row))
     Console(width=None if console.is_terminal else 400).print(table)
 
 
@@ -60,8 +60,13 @@ def print_facts(facts: Mapping[str, str | Text]) -> None:
     table.add_column(style="bold", no_wrap=True)
     table.add_column(overflow="fold")
     for name, value in facts.items():
-        table.add_row(name, value)
+        table.add_row(name, _plain(value))
     Console(width=None if console.is_terminal else 400).print(table)
+
+
+def _plain(cell: str | Text) -> Text:
+    """Keep rich from reading markup in what is somebody's text."""
+    return Text(cell) if isinstance(cell, str) else cell
 
 
 def state_text(state: str, reason: str | None = None) -> Text:

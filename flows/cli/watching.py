@@ -2,6 +2,7 @@
 
 import time
 
+from rich.markup import escape
 from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TaskProgressColumn, TextColumn, TimeElapsedColumn
 
 from data.domain.jobs import TERMINAL_STATES
@@ -37,4 +38,4 @@ def watch_job(client: Client, job: Document, *, is_quiet: bool = False) -> Docum
 
 def _headline(job: Document) -> str:
     state = f"{job['state']} ({job['reason']})" if job["reason"] else job["state"]
-    return f"[bold]{state}[/bold]"
+    return f"[bold]{escape(state)}[/bold]"

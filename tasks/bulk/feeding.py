@@ -140,9 +140,9 @@ def _out_of_hours(seen: Situation, window: NightWindow) -> Decision:
 
 
 def is_to_be_fed(batch: Batch) -> bool:
-    """Say whether a batch that was planned is to be fed now, or waits for a person's word."""
-    if batch.state in ENDED_BATCHES:
-        return False
+    """Say whether a batch is to be fed now; it may have ended, or wait for a person's word."""
+    if batch.state is not BatchState.PLANNED:
+        return batch.state in (BatchState.RUNNING, BatchState.PAUSED)
     return not batch.awaits_a_word or batch.wish is BatchWish.CANCEL
 
 

@@ -192,8 +192,8 @@ class _Run:
         started = time.monotonic()
         child: Child | None = None
         try:
-            with signals_held() as mask:
-                child = Child(self._argv, stdout=stdout, stderr=stderr, cwd=cwd, run_id=run_id, signal_mask=mask)
+            with signals_held():
+                child = Child(self._argv, stdout=stdout, stderr=stderr, cwd=cwd, run_id=run_id)
             broken_limit = self._wait(child, started)
         finally:
             if child is not None:

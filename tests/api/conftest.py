@@ -19,6 +19,7 @@ from prefect.client.schemas.objects import FlowRun, State, StateType
 
 from api.app import create_app
 from data.database import Database, migrate
+from data.domain.jobs import WORK_POOLS
 from data.domain.publications import Chapter, PublicationManifest
 from data.settings import ApiSettings, IngestSettings, Settings
 from data.storage import ObjectStore, open_store
@@ -89,7 +90,7 @@ class Prefect:
 @pytest.fixture(scope="session")
 def prefect(prefect_server: Stack) -> Iterator[Prefect]:
     with SyncPrefectClient(prefect_server.prefect_api_url) as client:
-        for pool in ("cpu", "gpu", "control"):
+        for pool in WORK_POOLS:
             client.create_work_pool(WorkPoolCreate(name=pool, type="process"), overwrite=True)
         made = {}
         wanted = (

@@ -4,9 +4,11 @@ from pathlib import Path
 import pytest
 from prefect.settings import Settings as PrefectSettings
 
+from data.settings import OrchestrationSettings
 from deployments.children import MARKER
 from deployments.components import worker
 from deployments.environment import QUERY_SECONDS, TUNING, Addresses, child_environment, result_storage
+from deployments.pools import wanted_pools
 
 HOME = Path("/srv/var")
 ADDRESSES = Addresses(8000, 4200, "postgresql+asyncpg://x/prefect", "postgresql+psycopg://x/catalogue", "file:///srv/s")
@@ -46,7 +48,8 @@ def test_tuning_can_be_overridden_from_the_environment(monkeypatch: pytest.Monke
 
 
 def test_each_pools_worker_polls_as_often_as_its_work_deserves_unless_somebody_says_otherwise() -> None:
-    asked = {pool: worker(pool, ADDRESSES, environment()).environment for pool in QUERY_SECONDS}
+    pools = [pool.name for pool in wanted_pools(OrchestrationSettings())]
+    asked = {pool: worker(pool, ADDRESSES, environment()).environment for pool in pools}
     told = worker("cpu", ADDRESSES, environment({"PREFECT_WORKER_QUERY_SECONDS": "7"})).environment
 
     assert {pool: made["PREFECT_WORKER_QUERY_SECONDS"] for pool, made in asked.items()} == QUERY_SECONDS

@@ -67,6 +67,7 @@ def jobs(stack: Stack) -> Iterator[JobClient]:
     client.close()
 
 
+@pytest.mark.timeout(900)  # two starts of a whole stack and four encodes
 def test_a_machine_that_went_down_goes_on_with_its_queue(
     state_home: Callable[[str], Path], wait_until: WaitUntil
 ) -> None:

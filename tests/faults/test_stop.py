@@ -101,9 +101,11 @@ def test_a_job_is_cancelled_while_it_starts(jobs: JobClient, stack: Stack, film:
     wait_until(lambda: names(jobs, job_id)[-1] != "Scheduled", 10, "a worker to take the job")
 
     ask(jobs, job_id, "cancel")
+    jobs.wait(job_id, timeout=120)
+    wait_until(lambda: nothing_works(stack, job_id), 120, "a process that was still starting to see it and leave")
 
-    assert jobs.wait(job_id, timeout=120)["state"] == "cancelled"
-    wait_until(lambda: nothing_works(stack, job_id), MOST_SECONDS, "the run to end")
+    assert jobs.job(job_id)["state"] == "cancelled"
+    assert "Ingested" not in jobs.log_text(job_id)
     assert publication(jobs, job_id) is None
 
 

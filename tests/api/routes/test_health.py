@@ -3,6 +3,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from data.domain.jobs import WORK_POOLS
 from data.settings import CatalogueSettings, Settings
 from tests.api.conftest import Prefect, ServeApi
 
@@ -24,13 +25,13 @@ def test_without_workers_the_service_is_degraded_and_says_which_are_missing(api:
 
 
 def test_with_a_live_worker_in_each_pool_the_service_is_ready(api: httpx.Client, prefect: Prefect) -> None:
-    for pool in ("cpu", "gpu"):
+    for pool in WORK_POOLS:
         prefect.client.request(
             "POST", f"/work_pools/{pool}/workers/heartbeat", json={"name": "w", "heartbeat_interval_seconds": 30}
         )
 
     ready = api.get(READY).json()
-    for pool in ("cpu", "gpu"):
+    for pool in WORK_POOLS:
         prefect.client.request("DELETE", f"/work_pools/{pool}/workers/w")
 
     assert ready["status"] == "ready"

@@ -308,11 +308,13 @@ except Termination:
 """
 
 
-@pytest.fixture
-def parent(log: Path, run_id: str) -> Iterator[subprocess.Popen[str]]:
+@pytest.fixture(params=[True, False], ids=["setpriv", "no-setpriv"])
+def parent(request: pytest.FixtureRequest, log: Path, run_id: str, tmp_path: Path) -> Iterator[subprocess.Popen[str]]:
     """Another Python process that has an encoder running."""
     code = PARENT.format(arguments=list(ENDLESS), log=str(log), run_id=run_id)
-    process = subprocess.Popen([sys.executable, "-c", code], cwd=ROOT, stdout=subprocess.PIPE, text=True)
+    environment = {**os.environ, "PATH": os.environ["PATH"] if request.param else str(tmp_path)}
+    command = [sys.executable, "-c", code]
+    process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True)
     assert process.stdout is not None
     try:
         assert process.stdout.readline() == "on\n"

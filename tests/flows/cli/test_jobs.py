@@ -1,0 +1,183 @@
+"""``python -m flows job``: against answers played by a server here, and (slow) against the real stack."""
+
+import json
+import shutil
+import threading
+from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from deployments.stack import Stack
+from flows.__main__ import main
+from tests.fakes.clips import clip
+
+JOB: dict[str, Any] = {
+    "id": "2f4a86be-98e8-4532-9863-240232a2c1fd",
+    "title": "A clip with [brackets] and a name that is a good deal longer than a terminal is wide, as names can be",
+    "state": "failed",
+    "reason": "DATA.INPUT.CORRUPT",
+    "message": "It is broken.",
+    "step": "transcode",
+    "steps": [{"name": "ingest", "progress": 1.0}, {"name": "transcode", "progress": 0.5}],
+    "attempt": 1,
+    "progress": 0.35,
+    "source": "/media/clip.mp4",
+    "recipe": "default",
+    "created_at": "2026-01-01T00:00:00Z",
+    "started_at": "2026-01-01T00:00:01Z",
+    "finished_at": None,
+    "links": {"watch": "/watch/abc", "prefect": "http://127.0.0.1:4200/runs/flow-run/x"},
+    "moves": ["delete", "retry"],
+}
+
+
+class PlayedApi:
+    """An API that gives the answer it was told to, and remembers what it was asked."""
+
+    def __init__(self) -> None:
+        self.answer: tuple[int, Any] = (200, JOB)
+        self.calls: list[tuple[str, str, Any]] = []
+        played = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def answer(self) -> None:
+                body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+                played.calls.append((self.command, self.path, json.loads(body) if body else None))
+                status, document = played.answer
+                self.send_response(status)
+                content = b"" if document is None else json.dumps(document).encode()
+                self.send_header("Content-Length", str(len(content)))
+                self.end_headers()
+                self.wfile.write(content)
+
+            do_GET = do_POST = do_DELETE = answer  # noqa: N815
+
+            def log_message(self, *_: object) -> None: ...
+
+        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.url = f"http://127.0.0.1:{self.server.server_address[1]}"
+
+
+@pytest.fixture
+def api() -> Iterator[PlayedApi]:
+    played = PlayedApi()
+    threading.Thread(target=played.server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
+    yield played
+    played.server.shutdown()
+    played.server.server_close()
+
+
+def test_a_refusal_is_one_line_with_the_moves_that_are_allowed(
+    api: PlayedApi, capsys: pytest.CaptureFixture[str]
+) -> None:
+    refusal = {"code": "REQUEST.ILLEGAL_MOVE", "detail": "Not now.", "facts": {"allowed": ["cancel", "pause"]}}
+    api.answer = (409, refusal)
+
+    status = main(["job", "resume", JOB["id"], "--api", api.url])
+
+    assert (status, capsys.readouterr().err) == (1, "REQUEST.ILLEGAL_MOVE: Not now. Allowed now: cancel, pause.\n")
+
+
+def test_an_api_that_is_away_is_named(capsys: pytest.CaptureFixture[str]) -> None:
+    status = main(["job", "list", "--api", "http://127.0.0.1:1"])
+
+    assert status == 1
+    assert capsys.readouterr().err.startswith("The API at http://127.0.0.1:1 does not answer:")
+
+
+def test_what_is_not_our_api_is_not_taken_for_it(api: PlayedApi, capsys: pytest.CaptureFixture[str]) -> None:
+    api.answer = (404, "no such page")
+
+    assert main(["job", "show", "x", "--api", api.url]) == 1
+    assert "answered 404" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("words", "call"),
+    [
+        (["cancel"], ("POST", "/cancel")),
+        (["pause"], ("POST", "/pause?mode=after_step")),
+        (["pause", "--at-once"], ("POST", "/pause?mode=at_once")),
+        (["resume"], ("POST", "/resume")),
+        (["retry"], ("POST", "/retry")),
+        (["delete"], ("DELETE", "")),
+    ],
+)
+def test_every_move_is_one_call(api: PlayedApi, words: list[str], call: tuple[str, str]) -> None:
+    assert main(["job", *words, JOB["id"], "--api", api.url]) == 0
+
+    method, rest = call
+    assert api.calls == [(method, f"/api/v1/jobs/{JOB['id']}{rest}", None)]
+
+
+def test_what_is_typed_as_an_id_stays_one_part_of_the_address(api: PlayedApi) -> None:
+    main(["job", "cancel", "../uploads?x=", "--api", api.url])
+
+    assert api.calls[0][1] == "/api/v1/jobs/..%2Fuploads%3Fx%3D/cancel"
+
+
+def test_overrides_are_json_where_they_can_be(api: PlayedApi) -> None:
+    words = ["--set", "video.crf=20", "--set", "captions.language=en", "--set", "captions.enabled=false"]
+
+    assert main(["job", "submit", "/media/clip.mp4", *words, "--api", api.url]) == 0
+
+    [(_, _, body)] = api.calls
+    assert body["overrides"] == {"video.crf": 20, "captions.language": "en", "captions.enabled": False}
+
+
+def test_a_wrong_override_is_refused_before_anything_is_asked(
+    api: PlayedApi, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["job", "submit", "x", "--set", "nonsense", "--api", api.url]) == 1
+    assert "name=value" in capsys.readouterr().err
+    assert api.calls == []
+
+
+def test_a_list_in_a_pipe_is_not_cut_off(api: PlayedApi, capsys: pytest.CaptureFixture[str]) -> None:
+    api.answer = (200, {"items": [JOB], "next": None})
+
+    assert main(["job", "list", "--api", api.url]) == 0
+
+    printed = capsys.readouterr().out
+    assert JOB["title"] in printed
+    assert "failed (DATA.INPUT.CORRUPT)" in printed
+
+
+def test_programs_get_the_answer_as_it_is(api: PlayedApi, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["job", "show", JOB["id"], "--json", "--api", api.url]) == 0
+
+    assert json.loads(capsys.readouterr().out) == JOB
+
+
+def test_watching_a_job_that_fails_fails(api: PlayedApi, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["job", "watch", JOB["id"], "--api", api.url]) == 1
+
+    said = capsys.readouterr()
+    assert "It is broken." in said.err
+    assert f"{api.url}/watch/abc" in said.out
+
+
+@pytest.mark.slow
+def test_a_job_from_the_command_line(
+    stack: Stack, media_root: Path, capsys: pytest.CaptureFixture[str], wait_until: Callable[..., None]
+) -> None:
+    source = media_root / "from the command line.mp4"
+    shutil.copy(clip("carphone_pristine"), source)
+
+    def run(*words: str) -> str:
+        assert main(["job", *words, "--api", stack.api_url]) == 0, capsys.readouterr().err
+        return capsys.readouterr().out
+
+    shown = run("submit", str(source), "--recipe", "quick", "--watch")
+    [job] = json.loads(run("list", "--text", "from the command line", "--json"))
+    wait_until(lambda: "Published asset" in run("logs", job["id"]), 10, "the last lines of the log")
+    waiting = run("submit", str(source), "--recipe", "quick", "--priority", "low").strip()
+    moved = [run(move, waiting).strip() for move in ("pause", "cancel")]
+    run("delete", job["id"])
+
+    assert "succeeded" in shown
+    assert moved in (["paused", "cancelled"], ["pausing", "cancelled"])
+    assert main(["job", "show", job["id"], "--api", stack.api_url]) == 1
