@@ -33,10 +33,12 @@ def film(media_root: Path, request: pytest.FixtureRequest) -> Path:
     return own_film(media_root / f"{request.node.name}.mp4")
 
 
-def own_film(target: Path, seconds: int = 40, begin: int = 100) -> Path:
+def own_film(target: Path, seconds: int = 40) -> Path:
     """Make a film with a title of its own, so that its bytes are too."""
-    command = [find_tools().ffmpeg, "-v", "error", "-y", "-ss", str(begin), "-t", str(seconds), "-i", clip("bbb")]
-    subprocess.run([*command, "-c", "copy", "-metadata", f"title={target.name}", target], check=True)
+    command = [find_tools().ffmpeg, "-v", "error", "-y", "-ss", "100", "-t", str(seconds), "-i", clip("bbb")]
+    subprocess.run(
+        [*command, "-c", "copy", "-metadata", f"title={target.parent.name}/{target.name}", target], check=True
+    )
     return target
 
 

@@ -89,7 +89,7 @@ def kill_worker(scene: Scene) -> None:
 def kill_worker_of_pending(scene: Scene) -> None:
     """Kill the worker after it has taken a run, and the launcher with it, before the run's process is there."""
     with stopped(fork_servers(scene.stack.stack_id)), SyncPrefectClient(scene.stack.prefect_api_url) as prefect:
-        later = scene.jobs.submit(str(own_film(scene.folder / "later.mp4", 8, 300)), **QUICK)
+        later = scene.jobs.submit(str(own_film(scene.folder / "later.mp4", 8)), **QUICK)
         scene.ids.append(later)
 
         def is_pending() -> bool:
@@ -257,7 +257,7 @@ def test_jobs_outlive(
     position = ROWS.index(row)
     folder = media_root / f"row-{position}"
     folder.mkdir()
-    films = [own_film(folder / f"{number}.mp4", 8, 30 * position + 10 * number) for number in range(row.job_count)]
+    films = [own_film(folder / f"{number}.mp4", 8) for number in range(row.job_count)]
     scene = Scene(stack, jobs, wait_until, folder, [jobs.submit(str(film), **QUICK) for film in films])
 
     row.moment(scene)
