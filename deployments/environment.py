@@ -26,7 +26,9 @@ FOREIGN = frozenset(
 # What `design.md` and measurements ask of Prefect; each can be overridden by the same variable in the environment.
 TUNING: Mapping[str, str] = {
     # Leases in memory (the default) are lost with the server, and their slots with them.
-    "PREFECT_SERVER_CONCURRENCY_LEASE_STORAGE": "prefect.server.concurrency.lease_storage.filesystem",
+    "PREFECT_SERVER_CONCURRENCY_LEASE_STORAGE": "deployments.leases",
+    # A run asks again after 2, 4, 8 … seconds: for two minutes together, instead of one, may the server be away.
+    "PREFECT_CLIENT_MAX_RETRIES": "6",
     # Two requests fewer for every client that a run opens; our server has neither CSRF protection nor another version.
     "PREFECT_CLIENT_CSRF_SUPPORT_ENABLED": "false",
     "PREFECT_CLIENT_SERVER_VERSION_CHECK_ENABLED": "false",
