@@ -103,9 +103,9 @@ def _await_end(
 
 
 def _running(client: SyncPrefectClient, pool: str, worker: str | None) -> set[str]:
-    """Return the ids of the runs that are under way: of a worker on this machine by its processes, else as Prefect says.
+    """Return the ids of the runs under way: of a worker on this machine by its processes, else as Prefect says.
 
-    Prefect may hold runs for such whose process died with an earlier worker of that name.
+    Prefect may take a run for running whose process died with an earlier worker of the same name.
     """
     if worker is not None and (local := _processes(worker, str(client.api_url))):
         return {run for process in local for child in _children(process) if (run := _environment(child).get(_RUN_ID))}
