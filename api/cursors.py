@@ -35,6 +35,45 @@ class JobPosition:
 
 
 @dataclass(frozen=True)
+class BatchPosition:
+    """The last batch of a page, in the order of (when it was made, id), newest first."""
+
+    created_at: datetime
+    id: str
+
+    def encode(self) -> str:
+        """Return the cursor's text."""
+        return _encode([self.created_at.isoformat(), self.id])
+
+    @classmethod
+    def decode(cls, text: str) -> "BatchPosition":
+        """Read a cursor.
+
+        Raises:
+            InvalidRequestError: The text is no cursor of ours.
+        """
+        created_at, batch = _decode(text, list)
+        return cls(_time(created_at), str(batch))
+
+
+def encode_row(row: int) -> str:
+    """Return the cursor after a row of a manifest."""
+    return _encode({"row": row})
+
+
+def decode_row(text: str) -> int:
+    """Read a cursor over rows.
+
+    Raises:
+        InvalidRequestError: The text is no cursor of ours.
+    """
+    row = _decode(text, dict).get("row")
+    if not isinstance(row, int) or not 0 <= row < 2**31:
+        raise _invalid()
+    return row
+
+
+@dataclass(frozen=True)
 class LogPosition:
     """Where the reading of one run's log stands: the last time seen and the lines seen at exactly that time."""
 

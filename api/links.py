@@ -13,6 +13,16 @@ def job_url(job_id: str) -> str:
     return f"{BASE}/jobs/{job_id}"
 
 
+def batch_url(batch_id: str) -> str:
+    """Return the address of a batch."""
+    return f"{BASE}/batches/{batch_id}"
+
+
+def schedule_url(name: str) -> str:
+    """Return the address of a schedule."""
+    return f"{BASE}/schedules/{quote(name, safe='')}"
+
+
 def asset_url(asset_id: str) -> str:
     """Return the address of an asset's facts."""
     return f"{BASE}/assets/{asset_id}"
@@ -31,3 +41,8 @@ def media_url(asset_id: str, version: int, path: str) -> str:
 def prefect_run_url(ui_url: str, job_id: str) -> str:
     """Return the address of a job's run in the Prefect UI."""
     return f"{ui_url.rstrip('/')}/runs/flow-run/{job_id}"
+
+
+def prefect_deployment_url(ui_url: str, deployment_id: str) -> str:
+    """Return the address of a deployment in the Prefect UI."""
+    return f"{ui_url.rstrip('/')}/deployments/deployment/{deployment_id}"

@@ -3,7 +3,7 @@
 import asyncio
 import errno
 import hashlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import IO
@@ -14,13 +14,13 @@ from python_multipart.multipart import MultipartParser, parse_options_header
 from data.domain.errors import DiskFullError, InputTooLargeError, InvalidRequestError
 
 FILE_FIELD = "file"
-"""The name of the form field that carries the file."""
+"""The name of the form field that carries an upload."""
 FLUSH_BYTES = 1024 * 1024
 """How much is gathered before a thread writes it: the event loop never waits for a disk."""
 MAX_HEADER_BYTES = 8 * 1024
 """Longest header of a part."""
 MAX_OTHER_BYTES = 64 * 1024
-"""Room for form fields beside the file, which are read over."""
+"""Room for form fields beside the file."""
 
 
 @dataclass(frozen=True)
@@ -31,10 +31,12 @@ class ReceivedFile:
     """As the sender calls it, without folders."""
     size_bytes: int
     sha256: str
+    fields: Mapping[str, str]
+    """What the other fields of the form say."""
 
 
 async def receive_file(
-    chunks: AsyncIterator[bytes], content_type: str, target: Path, *, max_bytes: int
+    chunks: AsyncIterator[bytes], content_type: str, target: Path, *, max_bytes: int, field: str = FILE_FIELD
 ) -> ReceivedFile:
     """Write the file of a multipart body to ``target``.
 
@@ -43,13 +45,14 @@ async def receive_file(
         content_type: The request's ``Content-Type``, which names the boundary.
         target: Where to write; the caller removes it.
         max_bytes: Largest file.
+        field: The name of the form field that carries the file.
 
     Raises:
         InvalidRequestError: Not multipart, no file in it, an empty one, several, or the body ends too early.
         InputTooLargeError: The file is larger than ``max_bytes``.
         DiskFullError: No space is left.
     """
-    reader = _Reader(_boundary(content_type), max_bytes)
+    reader = _Reader(_boundary(content_type), max_bytes, field)
     digest = hashlib.sha256()
     with target.open("wb") as file:
         async for chunk in chunks:
@@ -57,13 +60,16 @@ async def receive_file(
             if len(reader.pending) >= FLUSH_BYTES:
                 await asyncio.to_thread(_write, file, digest, reader.take())
         await asyncio.to_thread(_write, file, digest, reader.take())
-    return ReceivedFile(reader.finished_name(), reader.size_bytes, digest.hexdigest())
+    return ReceivedFile(reader.finished_name(), reader.size_bytes, digest.hexdigest(), reader.fields())
 
 
 class _Reader:
     """The parser's state for one body; gathers the bytes of the one file part. Lives as long as the request."""
 
-    def __init__(self, boundary: bytes, max_bytes: int) -> None:
+    def __init__(self, boundary: bytes, max_bytes: int, field: str) -> None:
+        self._field = field
+        self._others: dict[str, bytearray] = {}
+        self._other_name = ""
         self.pending = bytearray()
         self.size_bytes = 0
         self._max_bytes = max_bytes
@@ -107,12 +113,16 @@ class _Reader:
             InvalidRequestError: Something is missing.
         """
         if self._name is None:
-            raise InvalidRequestError(f"The form has no file in a field named {FILE_FIELD!r}.", {"field": FILE_FIELD})
+            raise InvalidRequestError(f"The form has no file in a field named {self._field!r}.", {"field": self._field})
         if not self._is_complete:
             raise InvalidRequestError("The upload ends in the middle.", {"received_bytes": self.size_bytes})
         if not self.size_bytes:
-            raise InvalidRequestError("The file is empty.", {"field": FILE_FIELD})
+            raise InvalidRequestError("The file is empty.", {"field": self._field})
         return self._name
+
+    def fields(self) -> dict[str, str]:
+        """Return what the fields beside the file say."""
+        return {name: value.decode("utf-8", "replace") for name, value in self._others.items()}
 
     def _begin_part(self) -> None:
         self._disposition = b""
@@ -135,11 +145,12 @@ class _Reader:
     def _headers_finished(self) -> None:
         _, options = parse_options_header(self._disposition)
         if b"filename" not in options:
+            self._other_name = options.get(b"name", b"").decode("utf-8", "replace")
             return
-        if options.get(b"name") != FILE_FIELD.encode():
-            raise InvalidRequestError(f"The file must be in a field named {FILE_FIELD!r}.", {"field": FILE_FIELD})
+        if options.get(b"name") != self._field.encode():
+            raise InvalidRequestError(f"The file must be in a field named {self._field!r}.", {"field": self._field})
         if self._name is not None:
-            raise InvalidRequestError("One upload takes one file; send the others apart.", {"field": FILE_FIELD})
+            raise InvalidRequestError("One upload takes one file; send the others apart.", {"field": self._field})
         self._is_file = True
         self._name = safe_name(options[b"filename"].decode("utf-8", "replace"))
 
@@ -148,6 +159,7 @@ class _Reader:
             self._other_bytes += end - start
             if self._other_bytes > MAX_OTHER_BYTES:
                 raise InvalidRequestError(f"The fields beside the file take more than {MAX_OTHER_BYTES} bytes.")
+            self._others.setdefault(self._other_name, bytearray()).extend(data[start:end])
             return
         self.size_bytes += end - start
         if self.size_bytes > self._max_bytes:

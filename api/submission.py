@@ -67,12 +67,15 @@ def _checked_source(source: str, services: Services) -> str:
         kind = SourceRules(**services.settings.source_options).check(source)
     except SourceInvalidError as error:
         raise InvalidRequestError(error.message, error.facts) from error
-    return (
-        _upload_name(source.removeprefix(UPLOAD_SCHEME), services) if kind is SourceKind.UPLOAD else file_name(source)
-    )
+    return upload_name(source.removeprefix(UPLOAD_SCHEME), services) if kind is SourceKind.UPLOAD else file_name(source)
 
 
-def _upload_name(upload_id: str, services: Services) -> str:
+def upload_name(upload_id: str, services: Services) -> str:
+    """Return the name of the file that was uploaded.
+
+    Raises:
+        SourceNotFoundError: There is no such upload, or it is not complete.
+    """
     facts = {"field": "source", "upload_id": upload_id}
     try:
         with services.database.session() as session:

@@ -22,6 +22,8 @@ from data.locks import file_lock
 
 SQLITE_BUSY_SECONDS = 30
 CONNECT_TIMEOUT_SECONDS = 10
+LOCK_TIMEOUT_SECONDS = 30
+"""How long a unit of work waits for rows or tables that another session of Postgres has locked."""
 MIGRATION_LOCK = 0x4441494C  # "DAIL": our number among the advisory locks of a Postgres database
 MIGRATION_LOCK_TIMEOUT_SECONDS = 300
 _MIGRATIONS = Path(__file__).parent / "migrations"
@@ -134,7 +136,11 @@ def _first_line(error: Exception) -> str:
 
 def _create_engine(url: URL) -> Engine:
     if url.get_backend_name() != "sqlite":
-        arguments = {"connect_timeout": CONNECT_TIMEOUT_SECONDS, "application_name": "dailies"}
+        arguments = {
+            "connect_timeout": CONNECT_TIMEOUT_SECONDS,
+            "application_name": "dailies",
+            "options": f"-c lock_timeout={LOCK_TIMEOUT_SECONDS}s",
+        }
         return create_engine(url, pool_pre_ping=True, pool_recycle=1800, connect_args=arguments)
     if url.database:
         Path(url.database).parent.mkdir(parents=True, exist_ok=True)

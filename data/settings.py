@@ -12,6 +12,8 @@ from pydantic import BaseModel, Field, SecretStr
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from data.domain.windows import ZoneName
+
 
 class StorageOptions(TypedDict):
     """What ``open_store`` needs beside the URL."""
@@ -145,6 +147,18 @@ class BatchSettings(BaseModel):
     cpu_hour_cost: float = Field(0, ge=0, description="What an hour of one encode slot costs, for plans and reports.")
     gpu_hour_cost: float = Field(0, ge=0, description="What an hour of one GPU costs.")
     currency: str = Field("USD", pattern=r"^[A-Z]{3}$", description="Currency of both (ISO 4217).")
+    max_manifest_bytes: int = Field(1024**3, ge=1, description="Largest manifest handed to the API.")
+    nightly_manifest: str = Field(
+        "", description="What `process-batch/nightly` takes; may hold `{date}`. Empty takes the watched folder."
+    )
+    time_zone: ZoneName = Field("UTC", description="Of the `{date}` of manifests that name none.")
+    watched_folder: Path | None = Field(
+        None, description="Folder whose new files become batches every minute; empty watches none."
+    )
+    watched_recipe: str = Field("default", description="Recipe of its files; those in a sub-folder named as one: that.")
+    watched_quiet_seconds: float = Field(
+        30, ge=0, description="A file is whole when it has not changed for this long and nobody has it open to write."
+    )
 
 
 class ApiSettings(BaseModel):

@@ -205,6 +205,7 @@ class BatchRow(Base):
     plan: Mapped[JsonObject | None]
     feed_run_id: Mapped[str | None]
     retry_of: Mapped[str | None]
+    retry_filter: Mapped[JsonObject | None]
     created_at: Mapped[datetime]
     started_at: Mapped[datetime | None]
     ended_at: Mapped[datetime | None]
@@ -305,3 +306,17 @@ class StepCostRow(Base):
     bytes_in: Mapped[int] = mapped_column(BigInteger)
     bytes_out: Mapped[int] = mapped_column(BigInteger)
     recorded_at: Mapped[datetime] = mapped_column(index=True)
+
+
+class WatchedFileRow(Base):
+    """A file that was seen in a watched folder; gone from here once it is gone from there."""
+
+    __tablename__ = "watched_files"
+
+    path_sha256: Mapped[str] = mapped_column(primary_key=True)  # paths are longer than an index takes
+    path: Mapped[str]
+    folder: Mapped[str] = mapped_column(index=True)
+    size_bytes: Mapped[int] = mapped_column(BigInteger)
+    modified_ns: Mapped[int] = mapped_column(BigInteger)
+    steady_since: Mapped[datetime]
+    batch_id: Mapped[str | None]

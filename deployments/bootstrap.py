@@ -37,6 +37,7 @@ from deployments.components import PROJECT
 from deployments.environment import RESULT_BLOCK, result_storage
 from deployments.errors import ComponentError
 from deployments.pools import apply_pool, wanted_pools
+from deployments.schedules import kept_schedules, switch_by_settings
 from deployments.zombies import apply_automation, crash_silent_runs
 from tasks.reconcile.rounds import reconcile
 
@@ -52,6 +53,7 @@ RUN_TUNING = (
     "PREFECT_RESULTS_PERSIST_BY_DEFAULT",
     "PREFECT_FLOWS_HEARTBEAT_FREQUENCY",
     "PREFECT_LOGGING_TO_API_BATCH_INTERVAL",
+    "PREFECT_CLIENT_MAX_RETRIES",
     "PREFECT_CLIENT_CSRF_SUPPORT_ENABLED",
     "PREFECT_CLIENT_SERVER_VERSION_CHECK_ENABLED",
 )
@@ -75,8 +77,10 @@ def bootstrap(settings: Settings, project: Path = PROJECT) -> None:
         for pool in wanted_pools(settings.orchestration):
             apply_pool(client, pool, project, environment)
     asyncio.run(_apply_documents(settings))
-    deploy_all(project)
+    with get_client(sync_client=True) as client, kept_schedules(client):
+        deploy_all(project)
     with get_client(sync_client=True) as client:
+        switch_by_settings(client, settings.batch)
         resume(client, settings)
         drop_missed_upkeep(client)
 

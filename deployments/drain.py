@@ -61,7 +61,7 @@ def drain(
         report(f"The work pool {pool} takes no new runs.")
         _await_end(client, pool, worker, timeout_seconds, report)
         if worker is not None:
-            _end_worker(worker, report)
+            _end_worker(worker, str(client.api_url), report)
     if worker is None:
         report(f"Nothing runs. `prefect work-pool resume {pool}` has its workers take runs again.")
 
@@ -111,24 +111,36 @@ def _running(client: SyncPrefectClient, pool: str) -> list[FlowRun]:
     )
 
 
-def _end_worker(worker: str, report: Callable[[str], None]) -> None:
-    """End a stock worker that runs on this machine under that name."""
-    found = [process for process in psutil.process_iter() if _is_worker(process, worker)]
+def _end_worker(worker: str, api_url: str, report: Callable[[str], None]) -> None:
+    """End the stock worker of that name and Prefect server, if it runs on this machine."""
+    found = [process for process in psutil.process_iter() if _is_worker(process, worker, api_url)]
     if not found:
         report(f"No process on this machine is the worker {worker}: end it on its own machine now.")
         return
     for process in found:
         process.terminate()
-    _, left = psutil.wait_procs(found, timeout=END_SECONDS)
-    if left:
-        raise DrainError(f"The worker {worker} (process {left[0].pid}) did not end in {END_SECONDS:.0f} s.")
+    deadline = time.monotonic() + END_SECONDS
+    while left := [process.pid for process in found if not _has_ended(process)]:
+        if time.monotonic() > deadline:
+            raise DrainError(f"The worker {worker} (process {left[0]}) did not end in {END_SECONDS:.0f} s.")
+        time.sleep(POLL_SECONDS)
     report(f"The worker {worker} has ended.")
 
 
-def _is_worker(process: psutil.Process, name: str) -> bool:
+def _has_ended(process: psutil.Process) -> bool:
     try:
-        command = process.cmdline()
+        return not process.is_running() or process.status() == psutil.STATUS_ZOMBIE  # its supervisor's to reap
+    except psutil.NoSuchProcess:
+        return True
+
+
+def _is_worker(process: psutil.Process, name: str, api_url: str) -> bool:
+    """Say whether a process is that worker. Names are not enough: other servers on this machine may have its like."""
+    try:
+        command, environment = process.cmdline(), process.environ()
     except psutil.Error:
+        return False
+    if environment.get("PREFECT_API_URL", "").rstrip("/") != api_url.rstrip("/"):
         return False
     named = any(pair in (("--name", name), ("-n", name)) for pair in pairwise(command))
     return {"worker", "start"} <= set(command) and (named or f"--name={name}" in command)

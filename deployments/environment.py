@@ -26,7 +26,9 @@ FOREIGN = frozenset(
 # What `design.md` and measurements ask of Prefect; each can be overridden by the same variable in the environment.
 TUNING: Mapping[str, str] = {
     # Leases in memory (the default) are lost with the server, and their slots with them.
-    "PREFECT_SERVER_CONCURRENCY_LEASE_STORAGE": "prefect.server.concurrency.lease_storage.filesystem",
+    "PREFECT_SERVER_CONCURRENCY_LEASE_STORAGE": "deployments.leases",
+    # A run asks again after 2, 4, 8 … seconds: for two minutes together, instead of one, may the server be away.
+    "PREFECT_CLIENT_MAX_RETRIES": "6",
     # Two requests fewer for every client that a run opens; our server has neither CSRF protection nor another version.
     "PREFECT_CLIENT_CSRF_SUPPORT_ENABLED": "false",
     "PREFECT_CLIENT_SERVER_VERSION_CHECK_ENABLED": "false",
@@ -58,9 +60,9 @@ TUNING: Mapping[str, str] = {
 
 
 # How often a worker asks for work. On average half of it lies between trigger and RUNNING, and each question costs
-# 0.024 CPU-seconds, nearly all in the server: half a second is what a person waits for, and an AI step takes longer
-# than a second, and a batch than a minute, anyway.
-QUERY_SECONDS: Mapping[str, str] = {"cpu": "0.5", "gpu": "1", "control": "1"}
+# 0.024 CPU-seconds, nearly all in the server. Half a second for what a person waits for; an AI step takes longer than a
+# second, and a batch longer than a minute, anyway.
+QUERY_SECONDS: Mapping[str, str] = {"cpu": "0.5", "gpu": "1", "control": "2"}
 
 
 @dataclass(frozen=True)

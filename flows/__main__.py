@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from cyclopts import App
 
-from flows.cli import jobs
+from flows.cli import batches, jobs, recipes, schedules
 from flows.cli.client import ApiError
 from flows.cli.output import complain
 
@@ -15,6 +15,9 @@ app = App(
     version_flags=(),
 )
 app.command(jobs.app)
+app.command(batches.app)
+app.command(schedules.app)
+app.command(recipes.app)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

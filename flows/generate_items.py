@@ -4,10 +4,11 @@ from prefect import flow
 
 from data.domain.publications import GeneratedItem, ItemToGenerate
 from tasks.generate_items import generate_pack
+from tasks.policies import FLOW_POLICY
 from tasks.stopping import stoppable
 
 
-@flow(name="generate-items", persist_result=True, result_serializer="json")
+@flow(name="generate-items", **FLOW_POLICY)
 def generate_items(
     batch_id: str, run_key: str, pack_run_id: str, items: list[ItemToGenerate]
 ) -> tuple[GeneratedItem, ...]:

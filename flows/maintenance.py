@@ -2,8 +2,10 @@
 
 from prefect import flow
 
+from tasks.policies import FLOW_POLICY
 from tasks.upkeep import (
     delete_expired,
+    feed_batches,
     is_retention_due,
     reconcile_records,
     reconcile_runs,
@@ -12,10 +14,10 @@ from tasks.upkeep import (
 )
 
 
-@flow(name="maintenance")
+@flow(name="maintenance", **FLOW_POLICY)
 def maintenance() -> dict[str, list[str]]:
     """Put right what crashes left behind, try crashed jobs again and, once an hour, delete what is past its time."""
-    findings = {**reconcile_runs(), **sweep_scratch(), **reconcile_records()}
+    findings = {**reconcile_runs(), **sweep_scratch(), **reconcile_records(), **feed_batches()}
     if is_retention_due():
         findings |= delete_expired()
     show_findings(findings)

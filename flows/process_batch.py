@@ -6,8 +6,9 @@ from prefect.runtime import flow_run
 from data.domain.batches import ENDED_BATCHES, Batch, BatchOptions
 from data.domain.sources import file_name
 from tasks.batches import plan_batch, register_batch, validate_batch
-from tasks.bulk.feeding import is_to_be_fed
+from tasks.bulk.feeding import is_to_be_fed, is_to_be_reported
 from tasks.feed import feed_batch, read_batch
+from tasks.policies import FLOW_POLICY
 from tasks.report import report_batch
 from tasks.stopping import stoppable
 
@@ -19,7 +20,7 @@ def run_name() -> str:
     return str(name or flow_run.get_name() or "batch")
 
 
-@flow(name="process-batch", flow_run_name=run_name, persist_result=True, result_serializer="json")
+@flow(name="process-batch", flow_run_name=run_name, **FLOW_POLICY)
 def process_batch(manifest: str = "", name: str = "", batch_id: str = "", options: BatchOptions | None = None) -> Batch:
     """Take a manifest in, check and plan it, feed its rows to the work pools until all have ended, and report.
 
@@ -28,7 +29,8 @@ def process_batch(manifest: str = "", name: str = "", batch_id: str = "", option
 
     Args:
         manifest: CSV, JSONL or Parquet: an absolute path below an allowed root, ``s3://…``, ``https://…``
-            or ``upload:<id>``. Not needed for a batch that is known.
+            or ``upload:<id>``; a folder is all the videos in it. Not needed for a batch that is known; else empty
+            takes the manifest, or the watched folder, of the settings. ``{date}`` is the date that the run is due.
         name: Name for people; the manifest's by default.
         batch_id: Of a batch that is known; empty makes a new one.
         options: What was chosen.
@@ -41,6 +43,6 @@ def process_batch(manifest: str = "", name: str = "", batch_id: str = "", option
         if is_to_be_fed(read_batch(batch_id)):
             feed_batch(batch_id)
         batch: Batch = read_batch(batch_id)
-        if batch.state in ENDED_BATCHES and batch.feed_run_id in (None, flow_run.get_id()):
+        if is_to_be_reported(batch, flow_run.get_id()):
             report_batch(batch_id)
     return batch

@@ -1,5 +1,7 @@
 """The first three steps of a batch: take its manifest in, check every row, plan the night."""
 
+import hashlib
+import time
 from datetime import UTC, datetime
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
@@ -9,20 +11,23 @@ from prefect import task
 from prefect.client.orchestration import get_client
 from prefect.exceptions import PrefectException
 from prefect.logging import get_run_logger
+from prefect.runtime import flow_run
 
 from data.database import Database, open_database
 from data.domain.assets import SourceFacts
 from data.domain.batches import Batch, BatchOptions, BatchPlan
-from data.domain.errors import IllegalMoveError
+from data.domain.dates import dated
+from data.domain.errors import BatchNotConfiguredError, IllegalMoveError, SourceNotFoundError
 from data.domain.sources import SourceRules
 from data.manifests import ManifestRules
-from data.recipes import load_recipe
+from data.recipes import list_recipes, load_recipe
 from data.repositories import UploadRepository
 from data.settings import Settings, get_settings
 from data.storage import open_store
 from tasks.bulk.changes import Recipes, look_at_sources
 from tasks.bulk.clock import Capacity
 from tasks.bulk.costing import Prices
+from tasks.bulk.folders import look_around, open_to_write, write_listing
 from tasks.bulk.intake import Intake
 from tasks.bulk.plan_text import plan_rows
 from tasks.bulk.planning import Planner
@@ -46,19 +51,28 @@ def register_batch(manifest: str, name: str, options: BatchOptions, batch_id: st
 
     Args:
         manifest: An absolute path below an allowed root (or ``file://`` and the path), ``upload:<id>``, an
-            ``https://`` address, or ``s3://bucket/key`` in an allowed bucket.
+            ``https://`` address, or ``s3://bucket/key`` in an allowed bucket. A folder is all the videos in it;
+            ``{date}`` is the date at which the run was due; empty takes the manifest or the folder of the settings.
         name: Name for people; empty takes the manifest's.
         options: What was chosen.
-        batch_id: Of the batch, where the API has made its row already; empty takes the run's own id.
+        batch_id: Of the batch, where its row was made already; empty takes the run's own id.
+
+    Raises:
+        BatchNotConfiguredError: No manifest is given, and the settings name none.
     """
     settings, database = get_settings(), _database()
     store = open_store(settings.storage_url, **settings.storage_options)
 
     def fetch(address: str, target: Path) -> FetchedSource:
-        return fetch_handed_in(_as_source(address), target, settings, store, database)
+        source = _as_source(address)
+        if source.startswith("/") and Path(source).is_dir():
+            return _listed(allowed_path(source, settings.source_roots), target, settings)
+        return fetch_handed_in(source, target, settings, store, database)
 
+    if not batch_id:
+        batch_id, manifest = job_id(), _tonights(manifest, settings)
     with workspace() as scratch:
-        batch = Intake(database, store, scratch).register(batch_id or job_id(), manifest, name, options, fetch)
+        batch = Intake(database, store, scratch).register(batch_id, manifest, name, options, fetch)
     return _told(batch)
 
 
@@ -102,6 +116,33 @@ def _told(batch: Batch) -> Batch:
 
 def _database() -> Database:
     return open_database(get_settings().catalogue_url)
+
+
+def _tonights(manifest: str, settings: Settings) -> str:
+    """Return the address of the manifest, the settings' if none is given, with the date filled in."""
+    folder = settings.batch.watched_folder
+    address = manifest or settings.batch.nightly_manifest or (str(folder.expanduser().absolute()) if folder else "")
+    if not address:
+        raise BatchNotConfiguredError(
+            "There is no manifest: give one, or set DAILIES_BATCH__NIGHTLY_MANIFEST or DAILIES_BATCH__WATCHED_FOLDER."
+        )
+    try:
+        return dated(address, flow_run.get_scheduled_start_time(), settings.batch.time_zone)
+    except ValueError as error:
+        raise BatchNotConfiguredError(f"The date in {address} cannot be told: {error}.") from error
+
+
+def _listed(folder: Path, target: Path, settings: Settings) -> FetchedSource:
+    """Write the videos of a folder as a manifest, but those that are still being written."""
+    newest = time.time_ns() - int(settings.batch.watched_quiet_seconds * 1e9)
+    whole = [path for path, look in look_around(folder).items() if look.modified_ns <= newest]
+    writing = open_to_write(whole)
+    recipes = frozenset(each.recipe.name for each in list_recipes(settings.recipe_folder).found)
+    if not write_listing(folder, (path for path in whole if path not in writing), recipes, "", target):
+        raise SourceNotFoundError(f"There is no video in {folder} that is whole.", {"folder": str(folder)})
+    with target.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    return FetchedSource(target, digest, target.stat().st_size, folder.name)
 
 
 def _as_source(manifest: str) -> str:

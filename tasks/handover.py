@@ -2,9 +2,11 @@
 
 import math
 import time
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeVar
 from uuid import UUID
 
+import httpx
 from prefect import task
 from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.client.schemas.objects import FlowRun
@@ -15,7 +17,12 @@ from prefect.states import Cancelling
 from pydantic import TypeAdapter
 
 from data.domain.assets import Asset
-from data.domain.errors import CancelledByRequestError, InfrastructureError, error_of_code
+from data.domain.errors import (
+    CancelledByRequestError,
+    InfrastructureError,
+    OrchestratorUnavailableError,
+    error_of_code,
+)
 from data.domain.jobs import error_code
 from data.domain.model import DomainModel
 from data.domain.publications import GeneratedArtifacts, GeneratedItem, ItemToGenerate, Package
@@ -24,10 +31,14 @@ from tasks.policies import TASK_POLICY
 from tasks.stopping import RunStopped, waiting
 from tasks.workspace import queue_name, run_id
 
+T = TypeVar("T")
+
 GENERATE_DEPLOYMENT = "generate-asset/on-demand"
 GENERATE_ITEMS_DEPLOYMENT = "generate-items/on-demand"
 _GENERATED_ITEMS = TypeAdapter(tuple[GeneratedItem, ...])
 _POLL_SECONDS = 1.0
+_AWAY_SECONDS = 120.0
+"""How long Prefect may be away."""
 _STOP_SECONDS = 4.0
 """A parent that is stopped waits so long for its child to have stopped too, so as to be paused when all work is."""
 
@@ -57,12 +68,14 @@ def hand_over_items(batch_id: str, run_key: str, items: tuple[ItemToGenerate, ..
 
 def _result_of_child(deployment: str, parameters: dict[str, Any]) -> Any:
     """Make a run, wait for its end and return its result; it is stopped when this one is."""
-    child = run_deployment(
-        deployment,
-        flow_run_name=flow_run.get_name(),
-        parameters=parameters,
-        work_queue_name=queue_name() or None,  # so that the child has the same priority
-        timeout=0,
+    child = _while_away(
+        lambda: run_deployment(
+            deployment,
+            flow_run_name=flow_run.get_name(),
+            parameters=parameters,
+            work_queue_name=queue_name() or None,  # so that the child has the same priority
+            timeout=0,
+        )
     )
     assert isinstance(child, FlowRun)
     get_run_logger().info("The AI steps run on the gpu pool as flow run %s.", child.id)
@@ -84,7 +97,7 @@ def _wait(client: SyncPrefectClient, run_id: UUID, most_seconds: float = math.in
     """Wait for the end of a run, or as long as there is time; return the run as it is then."""
     deadline = time.monotonic() + most_seconds
     while True:
-        child = client.read_flow_run(run_id)
+        child = _while_away(lambda: client.read_flow_run(run_id))
         if (child.state and child.state.is_final()) or time.monotonic() > deadline:
             return child
         time.sleep(_POLL_SECONDS)
@@ -92,7 +105,28 @@ def _wait(client: SyncPrefectClient, run_id: UUID, most_seconds: float = math.in
 
 def _cancel(client: SyncPrefectClient, run_id: UUID) -> None:
     """Ask for the child to stop: nobody waits for it any more."""
-    client.set_flow_run_state(run_id, Cancelling(message="The run that waited for this one was stopped."))
+    try:
+        client.set_flow_run_state(run_id, Cancelling(message="The run that waited for this one was stopped."))
+    except httpx.TransportError as error:  # the reason why this run stops is what counts
+        get_run_logger().warning("The AI steps could not be stopped: Prefect is away (%s).", error)
+
+
+def _while_away(ask: Callable[[], T]) -> T:
+    """Ask Prefect and return its answer; while nothing listens at its address, ask again.
+
+    A client that was connected before tries again by itself; one that is new gives up at once.
+
+    Raises:
+        OrchestratorUnavailableError: It stayed away for too long.
+    """
+    deadline = time.monotonic() + _AWAY_SECONDS
+    while True:
+        try:
+            return ask()
+        except httpx.ConnectError as error:
+            if time.monotonic() > deadline:
+                raise OrchestratorUnavailableError(f"Prefect was away for {_AWAY_SECONDS:.0f} s.") from error
+        time.sleep(_POLL_SECONDS)
 
 
 def _outcome(child: FlowRun) -> Any:

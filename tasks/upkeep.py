@@ -12,6 +12,7 @@ from data.database import Database, open_database
 from data.settings import RetentionSettings, Settings, get_settings
 from data.storage import ObjectStore, open_store
 from tasks.reconcile.attempts import retry_rules
+from tasks.reconcile.feeds import feed_forgotten
 from tasks.reconcile.records import (
     complete_published,
     forget_lost_packages,
@@ -69,6 +70,16 @@ def reconcile_records() -> Findings:
         if what:
             get_run_logger().warning("%s: %s", kind.capitalize(), "; ".join(what))
     return found
+
+
+@task(task_run_name="feed batches")
+def feed_batches() -> Findings:
+    """Have the batches fed that are not done and that no run works on: their feed was lost, or could not be made."""
+    with get_client(sync_client=True) as client:
+        fed = feed_forgotten(client, open_database(get_settings().catalogue_url))
+    if fed:
+        get_run_logger().warning("Batches that nobody fed are fed again: %s", ", ".join(fed))
+    return {"batches fed again": fed}
 
 
 def is_retention_due() -> bool:

@@ -1,5 +1,6 @@
 """The scratch directory of one attempt: there while the work runs, gone after it, swept if its process was killed."""
 
+import errno
 import secrets
 import shutil
 from collections.abc import Iterator
@@ -9,6 +10,7 @@ from pathlib import Path
 from prefect.context import FlowRunContext
 from prefect.runtime import flow_run
 
+from data.domain.errors import DiskFullError
 from data.locks import HeldLock
 from data.settings import get_settings
 from tasks.packed import packed_job
@@ -39,7 +41,21 @@ def workspace() -> Iterator[Path]:
 
     A lock beside it is held by the kernel for as long as this process lives, so that :func:`sweep_workspaces` can tell
     a killed attempt's directory from one in use, without clocks or pids. Who has a workspace is :func:`at_work`.
+
+    Raises:
+        DiskFullError: No space was left for it, or for what was written while the block ran.
     """
+    try:
+        with _locked_directory() as directory, at_work():
+            yield directory
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise DiskFullError(f"No space is left for scratch files: {error}.") from error
+        raise
+
+
+@contextmanager
+def _locked_directory() -> Iterator[Path]:
     root = get_settings().scratch_path
     root.mkdir(parents=True, exist_ok=True)
     directory = root / f"{run_id()[:13] or 'local'}-{secrets.token_hex(4)}"
@@ -48,8 +64,7 @@ def workspace() -> Iterator[Path]:
     assert lock is not None, f"{lock_path} has a random name"
     try:
         directory.mkdir()
-        with at_work():
-            yield directory
+        yield directory
     finally:
         shutil.rmtree(directory, ignore_errors=True)
         lock_path.unlink(missing_ok=True)

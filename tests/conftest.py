@@ -12,8 +12,26 @@ import pytest
 from deployments import postgres
 from deployments.environment import isolated
 from deployments.stack import Stack
+from tests.fakes.fault_table import markdown, rows_of
 
 WaitUntil = Callable[..., None]
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--fault-table", type=Path, help="write the table of faults there, as Markdown")
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    """Show the table of faults when there were any."""
+    stats = terminalreporter.stats
+    rows = rows_of(report for outcome in ("passed", "failed") for report in stats.get(outcome, ()))
+    if not rows:
+        return
+    table = markdown(rows)
+    terminalreporter.section("faults, and what they left")
+    terminalreporter.write(table)
+    if (path := config.getoption("--fault-table")) is not None:
+        path.write_text(table, encoding="utf-8")
 
 
 def _wait_until(predicate: Callable[[], object], timeout: float = 30.0, description: str = "the condition") -> None:

@@ -14,6 +14,7 @@ from prefect.client.schemas.objects import FlowRun
 from prefect.settings import get_current_settings
 
 from api.cursors import JobPosition
+from api.gateway.feeds import ensure_feed
 from api.gateway.jobs import job_of, run_view, transitions
 from api.gateway.listing import count_runs, find_runs
 from api.gateway.logs import read_log_page
@@ -21,9 +22,11 @@ from api.gateway.moves import cancel_run, delete_run, retry_run, submit_run
 from api.gateway.pauses import pause_run, resume_run
 from api.gateway.reports import read_reports
 from api.gateway.runs import read_run, read_states
+from api.gateway.schedules import BatchSchedules
 from api.gateway.translation import PromptTransport, translated
 from api.gateway.workers import count_live_workers, is_paused
 from api.schemas import Job, JobQuery, LogPage, Page, Priority, Transition
+from data.domain.batches import Batch
 from data.domain.jobs import TERMINAL_STATES, JobState, PauseMode
 
 __all__ = ["DEFAULT_API_URL", "PrefectGateway", "open_gateway"]
@@ -175,6 +178,22 @@ class PrefectGateway:
             IllegalMoveError: The job has not ended.
         """
         await delete_run(self._client, job_id, self._crash_attempts)
+
+    async def ensure_feed(self, batch: Batch) -> None:
+        """Have a run of ``process-batch/on-demand`` work on a batch, unless it needs none or one does already.
+
+        Raises:
+            OrchestratorUnavailableError: Prefect is away, or its deployments were never made.
+        """
+        await ensure_feed(self._client, batch)
+
+    def schedules(self, ui_url: str) -> BatchSchedules:
+        """Return the schedules of batches.
+
+        Args:
+            ui_url: Where people open the Prefect UI.
+        """
+        return BatchSchedules(self._client, ui_url)
 
     async def ping(self) -> None:
         """Ask Prefect for a sign of life.

@@ -1,15 +1,14 @@
 """Jobs: hand them in, watch them, stop them, try them again."""
 
-import hashlib
 import logging
 from typing import Annotated, Any
 
-import orjson
-from fastapi import APIRouter, Header, Query, Request
+from fastapi import APIRouter, Query, Request
 from fastapi.concurrency import run_in_threadpool
 from pydantic import AwareDatetime
 from starlette.responses import Response
 
+from api.conditional import IfNoneMatch, unless_known
 from api.dependencies import Services, ServicesDependency
 from api.idempotency import Answered, KeyHeader, once
 from api.links import asset_url, job_url, prefect_run_url, watch_url
@@ -70,17 +69,10 @@ async def list_jobs(
 
 
 @router.get("/{job_id}", response_model=Job, responses=NOT_FOUND)
-async def get_job(
-    job_id: str, services: ServicesDependency, if_none_match: Annotated[str | None, Header()] = None
-) -> Response:
+async def get_job(job_id: str, services: ServicesDependency, if_none_match: IfNoneMatch = None) -> Response:
     """Show a job. The `ETag` changes when anything about it does: poll with `If-None-Match`."""
     shown = await _with_asset(await services.gateway.get(job_id), services)
-    content = orjson.dumps(shown.model_dump(mode="json"))
-    etag = f'"{hashlib.sha256(content).hexdigest()[:32]}"'
-    headers = {"ETag": etag, "Cache-Control": "no-cache"}
-    if if_none_match and etag in [each.strip().removeprefix("W/") for each in if_none_match.split(",")]:
-        return Response(status_code=304, headers=headers)
-    return Response(content, headers=headers, media_type="application/json")
+    return unless_known(shown, if_none_match)
 
 
 @router.get("/{job_id}/logs", responses=NOT_FOUND)

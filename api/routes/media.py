@@ -1,15 +1,15 @@
 """Playback files of publications, as browsers and CDNs want them: ranges, validators, immutable."""
 
 import hashlib
-from collections.abc import AsyncIterator, Iterator
 
 from fastapi import APIRouter, Request
-from fastapi.concurrency import iterate_in_threadpool, run_in_threadpool
+from fastapi.concurrency import run_in_threadpool
 from starlette.responses import Response, StreamingResponse
 
 from api.dependencies import ServicesDependency
 from api.links import MEDIA
 from api.playback import served_part
+from api.streaming import from_thread
 from data.domain.errors import NotFoundError
 from data.domain.publications import PublicationManifest
 from data.storage import content_type_of
@@ -35,20 +35,9 @@ async def media_file(
     if request.method == "HEAD" or part.start == part.end_exclusive:
         return Response(status_code=part.status, headers=part.headers)
     chunks = await run_in_threadpool(services.store.read_range, manifest.prefix + path, part.start, part.end_exclusive)
-    return StreamingResponse(_closing(chunks), part.status, part.headers)
+    return StreamingResponse(from_thread(chunks), part.status, part.headers)
 
 
 def _etag(manifest: PublicationManifest, path: str) -> str:
     """A version's prefix is written once and never again, so the place of a file names its bytes."""
     return f'"{hashlib.sha256((manifest.prefix + path).encode()).hexdigest()[:32]}"'
-
-
-async def _closing(chunks: Iterator[bytes]) -> AsyncIterator[bytes]:
-    """Stream from a thread, and let go of the object at once when the viewer leaves in the middle (they often do)."""
-    try:
-        async for chunk in iterate_in_threadpool(chunks):
-            yield chunk
-    finally:
-        close = getattr(chunks, "close", None)
-        if close is not None:
-            close()

@@ -7,7 +7,7 @@ A row becomes an *item* when the manifest is validated. An item ends in exactly 
 *rows in = succeeded + failed + skipped + rejected + cancelled* once the batch has ended.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import datetime
 from enum import StrEnum
 from typing import Any, Literal, Self
@@ -15,12 +15,8 @@ from typing import Any, Literal, Self
 from pydantic import Field, model_validator
 
 from data.domain.model import DomainModel
+from data.domain.retries import RetryFilter
 from data.domain.windows import NightWindow
-
-BATCH_TAG = "dailies-batch"
-"""Prefect tag of the runs that feed a batch."""
-ITEM_TAG = "dailies-item"
-"""Prefect tag of the runs that a feed made: it is the feed, not upkeep, that tries them again."""
 
 Priority = Literal["high", "default", "low"]
 PRIORITIES: tuple[Priority, ...] = ("high", "default", "low")
@@ -69,17 +65,13 @@ class BatchWish(StrEnum):
 
 
 BATCH_MOVES: dict[BatchState, frozenset[str]] = {
-    BatchState.RECEIVED: frozenset({"cancel", "pause"}),
-    BatchState.VALIDATING: frozenset({"cancel", "pause"}),
-    BatchState.PLANNING: frozenset({"cancel", "pause"}),
     BatchState.PLANNED: frozenset({"cancel", "start"}),
-    BatchState.RUNNING: frozenset({"cancel", "pause"}),
-    BatchState.PAUSED: frozenset({"cancel", "resume"}),
     BatchState.COMPLETED: frozenset({"retry"}),
     BatchState.STOPPED: frozenset({"retry"}),
     BatchState.CANCELLED: frozenset({"retry"}),
     BatchState.REJECTED: frozenset(),
 }
+"""Of batches that nothing is done for now; what can be asked of the others depends on what was asked before."""
 
 
 class ItemState(StrEnum):
@@ -252,12 +244,28 @@ class Batch(DomainModel):
     feed_run_id: str | None = None
     retry_of: str | None = None
     """The batch whose failed rows this one tries again."""
+    retry_filter: RetryFilter | None = None
+    """Which of them."""
     created_at: datetime
     started_at: datetime | None = None
     ended_at: datetime | None = None
     spent: float = 0.0
     outputs: Mapping[str, str] = Field(default_factory=dict)
     """Keys in the object store by name: ``rejects``, ``results_parquet``, ``results_csv``, ``retry``, ``report``."""
+
+    @property
+    def awaits_a_word(self) -> bool:
+        """Whether it is planned and a person has to say that it may start."""
+        return self.state is BatchState.PLANNED and self.reason in (BatchReason.DRY_RUN, BatchReason.APPROVAL_NEEDED)
+
+    @property
+    def moves(self) -> frozenset[str]:
+        """What can be asked of it now, given what was asked before and its feed may not have obeyed yet."""
+        if self.state in ENDED_BATCHES or self.awaits_a_word:
+            return BATCH_MOVES[self.state]
+        if self.wish is BatchWish.CANCEL:
+            return frozenset()
+        return frozenset({"cancel", "resume" if self.wish is BatchWish.PAUSE else "pause"})
 
 
 class BatchItem(DomainModel):
@@ -296,6 +304,17 @@ class BatchItem(DomainModel):
     cost: float = 0.0
     started_at: datetime | None = None
     ended_at: datetime | None = None
+
+
+def has_own_run(item: BatchItem, pack_seconds: float, rehearsals: Collection[str]) -> bool:
+    """Say whether an item gets a run of its own, a job like any other, rather than a place in a pack.
+
+    Args:
+        item: The item.
+        pack_seconds: An item of so much work is on its own.
+        rehearsals: Recipes that only rehearse: there is no run for a single one.
+    """
+    return item.estimated_seconds >= pack_seconds and item.recipe not in rehearsals
 
 
 def run_key(batch_id: str, first_row: int, attempt: int) -> str:

@@ -6,6 +6,7 @@
     │   ├── InputTooLargeError · InputTooLongError
     │   ├── SourceNotFoundError · SourceForbiddenError · SourceInvalidError
     │   ├── RecipeInvalidError · RecipeUnknownError · RecipeForBatchesError
+    │   ├── BatchNotConfiguredError   there is nothing that a batch could be made of
     │   ├── ManifestError         a batch manifest, or rows of it
     │   │   ├── ManifestEmptyError · ManifestFormatError · ManifestEncodingError · ManifestCorruptError
     │   │   ├── ManifestColumnsError · ManifestColumnUnknownError
@@ -24,7 +25,7 @@
     ├── CancelledByRequestError   CANCELLED
     └── RequestError              DATA        an API call that cannot be carried out
         ├── NotFoundError · IllegalMoveError · InvalidRequestError · NotOfferedError
-        └── IdempotencyMismatchError · IdempotencyInFlightError
+        └── IdempotencyMismatchError · IdempotencyInFlightError · NameTakenError
 
 Every argument goes to ``super().__init__`` so that an error survives pickling between processes.
 """
@@ -236,6 +237,12 @@ class PromptNotOfferedError(ManifestError):
     code = "DATA.MANIFEST.PROMPT_NOT_OFFERED"
 
 
+class BatchNotConfiguredError(DataError):
+    """A batch was to be made of what the settings name, and they name nothing."""
+
+    code = "DATA.BATCH.NOT_CONFIGURED"
+
+
 class EncodeFailedError(DataError):
     """The encoder ended with an error of its own on this input."""
 
@@ -403,6 +410,13 @@ class IllegalMoveError(RequestError):
     """The job's state does not allow the move; ``facts["allowed"]`` lists those it does."""
 
     code = "REQUEST.ILLEGAL_MOVE"
+    http_status = 409
+
+
+class NameTakenError(RequestError):
+    """There is something of that name already."""
+
+    code = "REQUEST.NAME_TAKEN"
     http_status = 409
 
 

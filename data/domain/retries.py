@@ -1,12 +1,14 @@
 """Which rows of an ended batch are tried again."""
 
-from typing import Literal, Self
+from typing import TYPE_CHECKING, Literal, Self
 
 from pydantic import AwareDatetime, model_validator
 
-from data.domain.batches import BatchItem, ItemState
 from data.domain.errors import FailureClass
 from data.domain.model import DomainModel
+
+if TYPE_CHECKING:  # a batch knows the filter that it was made with
+    from data.domain.batches import BatchItem
 
 RetriedState = Literal["failed", "cancelled"]
 
@@ -35,7 +37,7 @@ class RetryFilter(DomainModel):
             raise ValueError("ended_after must be earlier than ended_before")
         return self
 
-    def chooses(self, item: BatchItem) -> bool:
+    def chooses(self, item: "BatchItem") -> bool:
         """Say whether the item is tried again."""
         return (
             item.state in self.states
@@ -47,8 +49,8 @@ class RetryFilter(DomainModel):
         )
 
 
-def _class_of(item: BatchItem) -> str | None:
-    return item.failure_class or (FailureClass.CANCELLED if item.state == ItemState.CANCELLED else None)
+def _class_of(item: "BatchItem") -> str | None:
+    return item.failure_class or (FailureClass.CANCELLED if item.state == "cancelled" else None)
 
 
 def _is_within(code: str, beginning: str) -> bool:

@@ -2,10 +2,10 @@
 
 from datetime import UTC, datetime, time, timedelta
 from enum import StrEnum
-from typing import Self
+from typing import Annotated, Self
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import field_validator
+from pydantic import AfterValidator
 
 from data.domain.model import DomainModel
 
@@ -21,22 +21,29 @@ class AtEnd(StrEnum):
     """Go on with high priority only; the rest is cancelled and goes into the retry manifest."""
 
 
+def known_zone(name: str) -> str:
+    """Return the name of a time zone if it is one.
+
+    Raises:
+        ValueError: The IANA database has none of that name.
+    """
+    try:
+        ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError) as error:
+        raise ValueError(f"{name!r} is no time zone of the IANA database (for example Europe/Berlin)") from error
+    return name
+
+
+ZoneName = Annotated[str, AfterValidator(known_zone)]
+
+
 class NightWindow(DomainModel):
     """A daily span of time, such as 22:00–06:00 in Europe/Berlin; it may cross midnight. Equal ends: the whole day."""
 
     opens: time
     closes: time
-    time_zone: str = "UTC"
+    time_zone: ZoneName = "UTC"
     at_end: AtEnd = AtEnd.FINISH
-
-    @field_validator("time_zone")
-    @classmethod
-    def _known(cls, name: str) -> str:
-        try:
-            ZoneInfo(name)
-        except (ZoneInfoNotFoundError, ValueError, OSError) as error:
-            raise ValueError(f"{name!r} is no time zone of the IANA database (for example Europe/Berlin)") from error
-        return name
 
     @classmethod
     def parse(cls, text: str, time_zone: str = "UTC", at_end: AtEnd = AtEnd.FINISH) -> Self:

@@ -1,7 +1,7 @@
 """The catalogue's contents as domain values. A repository lives within one unit of work and never commits it."""
 
 from data.repositories.assets import AssetEntry, AssetMeasures, AssetPage, AssetRepository
-from data.repositories.batch_items import BatchItemRepository, ItemRun
+from data.repositories.batch_items import BatchItemRepository, ItemRun, StateTally
 from data.repositories.batch_story import BatchStoryRepository
 from data.repositories.batches import BatchRepository
 from data.repositories.history import (
@@ -17,6 +17,7 @@ from data.repositories.item_plans import ItemPlanRepository, ItemWish
 from data.repositories.packages import ArtifactRepository, PackageRepository, StoredArtifact
 from data.repositories.publications import PublicationRepository, PublishedVersion
 from data.repositories.uploads import Upload, UploadRepository, UploadState
+from data.repositories.watched_files import WatchedFileRepository
 
 __all__ = [
     "ArtifactRepository",
@@ -38,6 +39,7 @@ __all__ = [
     "PublishedVersion",
     "SourceVersion",
     "SourceVersionRepository",
+    "StateTally",
     "StepCost",
     "StepCostRepository",
     "StoredAnswer",
@@ -45,4 +47,5 @@ __all__ = [
     "Upload",
     "UploadRepository",
     "UploadState",
+    "WatchedFileRepository",
 ]

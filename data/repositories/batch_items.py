@@ -12,7 +12,7 @@ from typing import Any
 from sqlalchemy import bindparam, delete, func, insert, or_, select, update
 from sqlalchemy.orm import Session
 
-from data.domain.batches import ENDED_ITEMS, IN_FLIGHT_ITEMS, PRIORITIES, BatchItem, ItemCounts, ItemState
+from data.domain.batches import ENDED_ITEMS, IN_FLIGHT_ITEMS, PRIORITIES, Batch, BatchItem, ItemCounts, ItemState
 from data.domain.errors import FailureClass
 from data.repositories.statements import storable
 from data.tables import BatchItemRow, BatchRow, utc_now
@@ -57,6 +57,15 @@ class ItemRun:
     """How many of its items have not ended."""
     estimated_seconds: float
     """Work of those items, as estimated."""
+
+
+@dataclass(frozen=True, slots=True)
+class StateTally:
+    """What the items of a batch that are in one state amount to."""
+
+    items: int
+    estimated_seconds: float
+    last_ended_at: datetime | None
 
 
 def rank(priority: str, estimated_seconds: float) -> float:
@@ -136,6 +145,33 @@ class BatchItemRepository:
         )
         rows = self._session.scalar(select(BatchRow.rows).where(BatchRow.id == batch_id)) or 0
         return ItemCounts.of(rows, dict(self._session.execute(by_state).tuples().all()))
+
+    def counts_of(self, batches: Iterable[Batch]) -> dict[str, ItemCounts]:
+        """Return how many items of each of some batches are in each state, by batch, with one question."""
+        rows = {batch.id: batch.rows for batch in batches}
+        found: dict[str, dict[str, int]] = {batch_id: {} for batch_id in rows}
+        query = (
+            select(BatchItemRow.batch_id, BatchItemRow.state, func.count())
+            .where(BatchItemRow.batch_id.in_(rows))
+            .group_by(BatchItemRow.batch_id, BatchItemRow.state)
+        )
+        for batch_id, state, count in self._session.execute(query).tuples():
+            found[batch_id][state] = count
+        return {batch_id: ItemCounts.of(rows[batch_id], by_state) for batch_id, by_state in found.items()}
+
+    def tally(self, batch_id: str) -> dict[ItemState, StateTally]:
+        """Return what the items in each state amount to."""
+        query = (
+            select(
+                BatchItemRow.state,
+                func.count(),
+                func.sum(BatchItemRow.estimated_seconds),
+                func.max(BatchItemRow.ended_at),
+            )
+            .where(BatchItemRow.batch_id == storable(batch_id))
+            .group_by(BatchItemRow.state)
+        )
+        return {ItemState(state): StateTally(*rest) for state, *rest in self._session.execute(query)}
 
     def page(
         self, batch_id: str, *, states: Collection[ItemState] = (), after_row: int = 0, limit: int = 200

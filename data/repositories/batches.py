@@ -9,6 +9,7 @@ from sqlalchemy.orm import Session
 
 from data.domain.batches import ENDED_BATCHES, Batch, BatchReason, BatchState, BatchWish
 from data.domain.errors import NotFoundError
+from data.domain.feeds import REPORT
 from data.repositories.statements import storable
 from data.tables import BatchMoveRow, BatchRow, utc_now
 
@@ -33,10 +34,15 @@ class BatchRepository:
         Raises:
             NotFoundError: There is none with that id.
         """
-        row = self._session.get(BatchRow, storable(batch_id))
-        if row is None:
+        batch = self.find(batch_id)
+        if batch is None:
             raise NotFoundError(f"There is no batch {batch_id!r}.", {"batch_id": batch_id})
-        return _batch(row)
+        return batch
+
+    def find(self, batch_id: str) -> Batch | None:
+        """Return a batch, or ``None``."""
+        row = self._session.get(BatchRow, storable(batch_id))
+        return None if row is None else _batch(row)
 
     def page(
         self, *, states: Collection[BatchState] = (), before: tuple[datetime, str] | None = None, limit: int = 50
@@ -54,6 +60,12 @@ class BatchRepository:
         ended = [state.value for state in ENDED_BATCHES]
         query = select(BatchRow).where(BatchRow.state.not_in(ended)).order_by(BatchRow.created_at, BatchRow.id)
         return tuple(_batch(row) for row in self._session.scalars(query))
+
+    def unreported(self, since: datetime) -> tuple[Batch, ...]:
+        """Return the batches that ended since then and have no report, oldest first."""
+        query = select(BatchRow).where(BatchRow.ended_at >= since).order_by(BatchRow.created_at, BatchRow.id)
+        ended = (_batch(row) for row in self._session.scalars(query))
+        return tuple(batch for batch in ended if REPORT not in batch.outputs)
 
     def count_running(self) -> int:
         """Return how many batches have work done for them now."""

@@ -4,7 +4,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import String, cast, func, literal, select, update
+from sqlalchemy import String, cast, func, literal, select, text, update
 from sqlalchemy.orm import Session
 
 from data.domain.batches import ItemState, SkipReason
@@ -31,6 +31,15 @@ class ItemPlanRepository:
         self._session = session
         self._batch_id = batch_id
         self._pending = (BatchItemRow.batch_id == batch_id, BatchItemRow.state == ItemState.PENDING.value)
+
+    def note_statistics(self) -> None:
+        """Tell Postgres what the table looks like now that a manifest was poured into it.
+
+        Until it finds out by itself, minutes later, it takes the table to be nearly empty, and looks for each row of a
+        batch among all rows of that state: 10,000 updates then take half a minute instead of half a second.
+        """
+        if self._session.get_bind().dialect.name == "postgresql":
+            self._session.execute(text(f"ANALYZE {BatchItemRow.__tablename__}"))
 
     def skip_duplicates(self) -> int:
         """Skip the rows that ask for the same as an earlier one, which each is told to name; return how many.

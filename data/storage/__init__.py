@@ -4,10 +4,10 @@ from pathlib import Path
 
 from data.storage.base import ObjectStore, StoredObject, content_type_of, tree_prefix, validated_key
 from data.storage.local import LocalStore
-from data.storage.s3 import S3Store
-from data.storage.s3_session import S3Session
 
-__all__ = ["ObjectStore", "StoredObject", "content_type_of", "open_store", "tree_prefix", "validated_key"]
+__all__ = ["S3_SCHEME", "ObjectStore", "StoredObject", "content_type_of", "open_store", "tree_prefix", "validated_key"]
+
+S3_SCHEME = "s3://"
 
 
 def open_store(
@@ -30,8 +30,11 @@ def open_store(
     Raises:
         ValueError: The URL is of a kind that we do not know, or names no folder or bucket.
     """
-    if url.startswith("s3://"):
-        bucket, _, prefix = url.removeprefix("s3://").partition("/")
+    if url.startswith(S3_SCHEME):
+        from data.storage.s3 import S3Store  # takes 0.7 s, which those with a local store should not spend
+        from data.storage.s3_session import S3Session
+
+        bucket, _, prefix = url.removeprefix(S3_SCHEME).partition("/")
         if not bucket:
             raise ValueError(f"The object store URL {url!r} names no bucket.")
         return S3Store(S3Session(endpoint_url, access_key, secret_key, region), bucket, prefix)

@@ -18,7 +18,7 @@ from pydantic import BaseModel
 logger = logging.getLogger("deployments.warm.server")
 
 # What Prefect and others import late, inside functions, when a run is under way.
-# `tests/deployments/warm/test_preload.py` tells what is missing here.
+# `tests/deployments/warm/test_with_prefect.py` tells what is missing here.
 LIBRARIES: tuple[str, ...] = (
     "prefect",
     "prefect.flow_engine",
@@ -37,10 +37,11 @@ LIBRARIES: tuple[str, ...] = (
     "sqlalchemy.dialects.postgresql.psycopg",
     "sqlalchemy.dialects.sqlite.pysqlite",
 )
+# Not `flows.process_batch`: it runs once a night, and needs pandas and pyarrow, which every fork would have to carry,
+# and whose allocator starts a thread.
 FLOWS: tuple[str, ...] = (
     "flows.process_asset",
     "flows.process_items",
-    "flows.process_batch",
     "flows.generate_asset",
     "flows.generate_items",
     "flows.maintenance",
@@ -67,7 +68,7 @@ def preload() -> tuple[int, float]:
             except Exception:  # whatever a module does when it is imported
                 logger.warning("%s cannot be imported here", name, exc_info=True)
     finish_models()
-    ask_tools()
+    prepare_work()
     # `python -m` takes a module that is there already for a mistake.
     sys.modules.pop("prefect.engine", None)
     gc.collect()
@@ -120,18 +121,23 @@ def finish_models() -> None:
             model.model_rebuild(raise_errors=False)
 
 
-def ask_tools() -> None:
-    """Ask ffmpeg and the others what they can do: 0.1 s here, and in each run otherwise.
+def prepare_work() -> None:
+    """Do what depends on the settings: import the client of the store, and ask ffmpeg and the others what they can do.
 
-    A run asks again when their files have changed. What is missing is left to the run, as in :func:`preload`.
+    That takes 0.8 s here, and in each run otherwise. A run asks the tools again when their files have changed; what is
+    missing is left to it, as in :func:`preload`.
     """
-    if "tasks.media.tools" not in sys.modules:
+    if not {"data.storage", "tasks.media.tools"} <= sys.modules.keys():
         return
     from data.domain.errors import ToolMissingError
     from data.settings import get_settings
+    from data.storage import S3_SCHEME
     from tasks.media.tools import find_tools
 
-    media = get_settings().media
+    settings = get_settings()
+    if settings.storage_url.startswith(S3_SCHEME):
+        importlib.import_module("data.storage.s3")
+    media = settings.media
     try:
         find_tools(media.ffmpeg, media.ffprobe, media.packager)
     except ToolMissingError as error:

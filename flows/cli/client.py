@@ -41,16 +41,33 @@ class Client:
         Raises:
             ApiError: The API refused it, or did not answer.
         """
-        try:
+        with self._translated():
             answer = self._http.request(method, f"{BASE}{path}", **request)
-        except httpx.InvalidURL as error:
-            raise ApiError(f"{self._http.base_url} is not an address: {error}.") from error
-        except httpx.TransportError as error:
-            raise ApiError(f"The API at {self._http.base_url} does not answer: {error}.") from error
         if not answer.is_success:
             raise ApiError(_refusal(answer))
         document: Document = answer.json() if answer.content else {}
         return document
+
+    def stream(self, path: str, **query: str) -> Iterator[bytes]:
+        """Read a file piece by piece.
+
+        Raises:
+            ApiError: The API refused it, or did not answer.
+        """
+        with self._translated(), self._http.stream("GET", f"{BASE}{path}", params=query) as answer:
+            if not answer.is_success:
+                answer.read()
+                raise ApiError(_refusal(answer))
+            yield from answer.iter_bytes()
+
+    @contextmanager
+    def _translated(self) -> Iterator[None]:
+        try:
+            yield
+        except httpx.InvalidURL as error:
+            raise ApiError(f"{self._http.base_url} is not an address: {error}.") from error
+        except httpx.TransportError as error:
+            raise ApiError(f"The API at {self._http.base_url} does not answer: {error}.") from error
 
 
 @contextmanager

@@ -17,6 +17,11 @@ STATE_STYLES = {
     "paused": "magenta",
     "pausing": "magenta",
     "running": "cyan",
+    "completed": "green",
+    "stopped": "red",
+    "rejected": "red",
+    "skipped": "bright_black",
+    "planned": "yellow",
 }
 
 Json = Annotated[bool, Parameter(name="--json", negative=(), help="Print the API's own answer, for programs.")]

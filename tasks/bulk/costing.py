@@ -14,10 +14,8 @@ from data.repositories import StepCost, StepCostRepository
 from tasks.bulk.assumptions import Assumptions, filled
 from tasks.bulk.clock import Load
 from tasks.bulk.estimates import DEFAULTS, CostModel, Numbers, Work, learn, learn_bytes_out
+from tasks.bulk.packing import MOST_ITEMS
 from tasks.bulk.sorting import NewItems
-
-_ITEMS_A_PACK = 200
-"""No run is given more items, however short they are."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +99,7 @@ class Costing:
         """Return what there is to do, the short items being packed into runs of so many seconds."""
         gpu = sum(total.machine_seconds for step, total in self.steps.items() if step.on_gpu_pool)
         short = self.item_seconds[self.item_seconds < pack_seconds]
-        packs = max(short.sum() / pack_seconds, len(short) / _ITEMS_A_PACK) if pack_seconds else 0
+        packs = max(short.sum() / pack_seconds, len(short) / MOST_ITEMS) if pack_seconds else 0
         return Load(
             items=len(self.item_seconds),
             cpu_seconds=float(self.item_seconds.sum()) - gpu,

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import Enum, auto
 
-from data.domain.batches import Batch, BatchReason, BatchState, BatchWish, ItemCounts, ItemState
+from data.domain.batches import ENDED_BATCHES, Batch, BatchReason, BatchState, BatchWish, ItemCounts, ItemState
+from data.domain.feeds import REPORT
 from data.domain.windows import AtEnd, NightWindow
 from tasks.bulk.verdicts import Stop, is_canary_over, over_budget, same_failure, too_dear
 
@@ -142,5 +143,11 @@ def is_to_be_fed(batch: Batch) -> bool:
     """Say whether a batch is to be fed now; it may have ended, or wait for a person's word."""
     if batch.state is not BatchState.PLANNED:
         return batch.state in (BatchState.RUNNING, BatchState.PAUSED)
-    waits = batch.reason in (BatchReason.DRY_RUN, BatchReason.APPROVAL_NEEDED)
-    return not waits or batch.wish is BatchWish.CANCEL
+    return not batch.awaits_a_word or batch.wish is BatchWish.CANCEL
+
+
+def is_to_be_reported(batch: Batch, run_id: str | None) -> bool:
+    """Say whether a run of a batch's flow is to report on it: the one that fed it, or any if nobody did."""
+    if batch.state not in ENDED_BATCHES:
+        return False
+    return batch.feed_run_id in (None, run_id) or REPORT not in batch.outputs

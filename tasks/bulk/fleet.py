@@ -13,8 +13,9 @@ from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterId
 from prefect.client.schemas.objects import FlowRun
 from prefect.exceptions import ObjectNotFound
 
-from data.domain.batches import ITEM_TAG, Priority
+from data.domain.batches import Priority
 from data.domain.errors import OrchestratorUnavailableError
+from data.domain.jobs import ITEM_TAG
 from tasks.bulk.verdicts import RunReport
 
 CREATE_AT_ONCE = 100

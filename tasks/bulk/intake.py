@@ -4,6 +4,7 @@ Every step may be begun again at any line: a copy is replaced, rows are dropped 
 on when all of a step is done.
 """
 
+import hashlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -13,10 +14,19 @@ from typing import Any
 import pandas
 
 from data.database import Database
-from data.domain.batches import Batch, BatchOptions, BatchReason, BatchState, BatchWish, ItemState
+from data.domain.batches import Batch, BatchItem, BatchOptions, BatchReason, BatchState, BatchWish, ItemState
 from data.domain.errors import DataError, FailureClass, ManifestError, NotFoundError
 from data.domain.keys import batch_manifest_key, batch_rejects_key, wish_key
-from data.manifests import CheckedChunk, Manifest, ManifestRules, RejectsFile, check_manifest, open_manifest
+from data.domain.retries import RetryFilter
+from data.manifests import (
+    CheckedChunk,
+    Manifest,
+    ManifestRules,
+    RejectsFile,
+    check_manifest,
+    copy_rows,
+    open_manifest,
+)
 from data.repositories import BatchItemRepository, BatchRepository, ItemPlanRepository
 from data.repositories.statements import storable
 from data.storage import ObjectStore
@@ -58,7 +68,7 @@ class Intake:
         if batch.state is not BatchState.RECEIVED or batch.manifest_key is not None:
             return batch
         try:
-            fetched = fetch(batch.manifest_uri, self.scratch / "manifest")
+            fetched = self._retried(batch) if batch.retry_of else fetch(batch.manifest_uri, self.scratch / "manifest")
             suffix = open_manifest(fetched.path, fetched.name).format.name.lower()
         except DataError as error:
             return self._reject(batch, BatchReason.INVALID_MANIFEST, str(error))
@@ -112,6 +122,35 @@ class Intake:
                 batches.create(batch)
                 return batch
 
+    def _retried(self, batch: Batch) -> FetchedSource:
+        """Write the rows of another batch that this one tries again, as a manifest of its own.
+
+        Raises:
+            ManifestError: The other one's manifest is not there, or cannot be read any more.
+        """
+        parent = self._get(batch.retry_of or "")
+        if parent.manifest_key is None:
+            raise ManifestError(f"The batch {parent.id} was never taken in: there is nothing to try again.")
+        copy = self.store.fetch(parent.manifest_key, self.scratch / f"parent-{Path(parent.manifest_key).name}")
+        target, wanted = self.scratch / f"retried{copy.suffix}", batch.retry_filter or RetryFilter()
+        rows = (item.row for item in self._items(parent.id) if wanted.chooses(item))
+        copy_rows(open_manifest(copy, Path(parent.manifest_uri).name), rows, target)
+        with target.open("rb") as file:
+            digest = hashlib.file_digest(file, "sha256").hexdigest()
+        return FetchedSource(target, digest, target.stat().st_size, target.name)
+
+    def _items(self, batch_id: str) -> Iterator[BatchItem]:
+        """Give the items of a batch that may be tried again; no session is open meanwhile."""
+        after = 0
+        while True:
+            with self.database.session() as session:
+                states = (ItemState.FAILED, ItemState.CANCELLED)
+                page = BatchItemRepository(session).page(batch_id, states=states, after_row=after, limit=1000)
+            if not page:
+                return
+            yield from page
+            after = page[-1].row
+
     def _take_rows(self, batch: Batch, key: str, rules: ManifestRules) -> "_Taken":
         """Read the manifest once, a chunk at a time, into items and the rejects file."""
         self._drop_items(batch)
@@ -152,7 +191,9 @@ class Intake:
         with self.database.session() as session:
             batches = BatchRepository(session)
             batches.record(batch.id, rows=taken.rows)
-            ItemPlanRepository(session, batch.id).skip_duplicates()
+            plans = ItemPlanRepository(session, batch.id)
+            plans.note_statistics()
+            plans.skip_duplicates()
             if taken.rejected == 0 or batch.options.on_invalid == "accept_valid":
                 batches.move(batch.id, BatchState.PLANNING, allowed_from=[BatchState.VALIDATING])
                 return batches.get(batch.id)

@@ -7,7 +7,7 @@ into one run leaves the other slots idle: so a pack takes at most its share of w
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from data.domain.batches import BatchItem, Priority, run_key
+from data.domain.batches import BatchItem, Priority, has_own_run, run_key
 
 MOST_ITEMS = 200
 """Of one pack: so many are lost, and done again, at worst when a run dies."""
@@ -46,7 +46,7 @@ class PackingRules:
 
     def has_own_run(self, item: BatchItem) -> bool:
         """Say whether an item gets a run of its own. It must say the same again after the feed has died."""
-        return item.estimated_seconds >= self.pack_seconds and item.recipe not in self.rehearsals
+        return has_own_run(item, self.pack_seconds, self.rehearsals)
 
     def is_suspect(self, item: BatchItem) -> bool:
         """Say whether an item may have killed the run that worked on it; it shall not take others along again."""

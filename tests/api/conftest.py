@@ -14,6 +14,7 @@ import pytest
 import uvicorn
 from prefect.client.orchestration import SyncPrefectClient
 from prefect.client.schemas.actions import WorkPoolCreate
+from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterTags
 from prefect.client.schemas.objects import FlowRun, State, StateType
 
 from api.app import create_app
@@ -68,6 +69,12 @@ class Prefect:
         ]
         self.client.request("POST", "/logs/", json=rows)
 
+    def feeds(self, batch_id: str) -> list[FlowRun]:
+        """Return the runs that were made to feed a batch, oldest first."""
+        wanted = FlowRunFilter(tags=FlowRunFilterTags(all_=["dailies-batch", f"batch:{batch_id}"]))
+        runs = self.client.read_flow_runs(flow_run_filter=wanted)
+        return sorted(runs, key=lambda run: run.created or datetime.min.replace(tzinfo=UTC))
+
     def child_of(self, run_id: str) -> FlowRun:
         """Start a run of another deployment from inside a run, as the generate step does."""
         response = self.client.request(
@@ -86,9 +93,16 @@ def prefect(prefect_server: Stack) -> Iterator[Prefect]:
         for pool in WORK_POOLS:
             client.create_work_pool(WorkPoolCreate(name=pool, type="process"), overwrite=True)
         made = {}
-        for flow, pool, tags in (("process-asset", "cpu", ["dailies-job"]), ("generate-asset", "gpu", [])):
+        wanted = (
+            ("process-asset", "cpu", ["dailies-job"]),
+            ("generate-asset", "gpu", []),
+            ("process-batch", "control", ["dailies-batch"]),
+        )
+        for flow, pool, tags in wanted:
             flow_id = client.create_flow_from_name(flow)
             made[flow] = client.create_deployment(flow_id=flow_id, name="on-demand", work_pool_name=pool, tags=tags)
+        flow_id = client.create_flow_from_name("process-batch")
+        client.create_deployment(flow_id=flow_id, name="nightly", work_pool_name="control", tags=["dailies-batch"])
         yield Prefect(client, made["process-asset"], made["generate-asset"])
 
 

@@ -32,7 +32,7 @@ def test_a_file_arrives_whole_however_the_body_is_cut(tmp_path: Path, chunk: int
     received = receive(form(other, FILE_HEADER + content), tmp_path / "f", chunk=chunk)
 
     assert (tmp_path / "f").read_bytes() == content
-    assert received == ReceivedFile("clip.mp4", len(content), hashlib.sha256(content).hexdigest())
+    assert received == ReceivedFile("clip.mp4", len(content), hashlib.sha256(content).hexdigest(), {"title": "A title"})
 
 
 def test_a_file_of_exactly_the_limit_is_taken_and_one_byte_more_is_not(tmp_path: Path) -> None:

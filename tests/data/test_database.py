@@ -10,7 +10,7 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from sqlalchemy import inspect, text
 
-from data.database import Database, migrate, normalised_url
+from data.database import LOCK_TIMEOUT_SECONDS, Database, migrate, normalised_url
 from data.domain.errors import CatalogueUnavailableError
 from data.repositories import AssetRepository
 from data.tables import Base
@@ -148,6 +148,31 @@ def test_many_writers_wait_for_each_other_instead_of_failing(database: Database)
         list(pool.map(count, range(8)))
     with database.session() as session:
         assert session.scalar(text("SELECT n FROM counter")) == 80
+
+
+def test_a_locked_catalogue_is_waited_for(url: str) -> None:
+    database, locker = Database(url), Database(url)
+    is_postgres = url.startswith("postgresql")
+    with locker.session() as session:
+        # Of SQLite, a unit of work that has begun keeps all others from writing.
+        session.execute(text("LOCK TABLE assets IN ACCESS EXCLUSIVE MODE" if is_postgres else "SELECT 1"))
+        with ThreadPoolExecutor(1) as pool:
+            recording = pool.submit(record_sample, database)
+            with pytest.raises(TimeoutError):
+                recording.result(timeout=0.3)
+            session.commit()
+            recording.result(timeout=20)
+    with database.session() as session:
+        assert AssetRepository(session).get(sample_asset().id) == sample_asset()
+        if is_postgres:
+            assert session.scalar(text("SHOW lock_timeout")) == f"{LOCK_TIMEOUT_SECONDS}s", "but not for ever"
+    database.close()
+    locker.close()
+
+
+def record_sample(database: Database) -> None:
+    with database.session() as session:
+        AssetRepository(session).record(sample_asset())
 
 
 def test_a_forked_child_uses_connections_of_its_own(database: Database) -> None:

@@ -11,13 +11,15 @@ from typing import Any
 import httpx
 import pytest
 from prefect.client.orchestration import get_client
+from prefect.client.schemas.schedules import CronSchedule
 from prefect.settings import PREFECT_API_URL, temporary_settings
 
-from data.settings import CatalogueSettings, OrchestrationSettings, Settings, StorageSettings
+from data.settings import BatchSettings, CatalogueSettings, OrchestrationSettings, Settings, StorageSettings
 from deployments.bootstrap import run_environment
 from deployments.components import PROJECT
 from deployments.environment import isolated
 from deployments.pools import Pool, apply_pool
+from deployments.schedules import NIGHTLY, WATCH, switch_by_settings
 from deployments.stack import Stack
 from tests.conftest import WaitUntil
 
@@ -98,6 +100,11 @@ def test_the_deployments_of_the_project_are_registered(project: Project) -> None
     assert {name: (one["work_pool_name"], one["work_queue_name"]) for name, one in found.items()} == {
         "process-asset/on-demand": ("cpu", "default"),
         "generate-asset/on-demand": ("gpu", "default"),
+        "process-items/on-demand": ("cpu", "default"),
+        "generate-items/on-demand": ("gpu", "default"),
+        "process-batch/on-demand": ("control", "default"),
+        "process-batch/nightly": ("control", "default"),
+        "watch-folder/every-minute": ("control", "high"),
         "maintenance/every-minute": ("control", "high"),
     }
     assert found["process-asset/on-demand"]["tags"] == ["dailies-job"]
@@ -132,6 +139,43 @@ def test_a_second_bootstrap_changes_nothing(project: Project) -> None:
     project.run("-c", BOOTSTRAP)
 
     assert project.server_state() == before
+
+
+def test_schedules_stay_as_people_made_them(project: Project) -> None:
+    with temporary_settings({PREFECT_API_URL: project.stack.prefect_api_url}), get_client(sync_client=True) as client:
+        nightly = client.read_deployment_by_name(NIGHTLY)
+        [own] = nightly.schedules
+        at_three = CronSchedule(cron="0 3 * * *", timezone="Europe/Berlin")
+        client.update_deployment_schedule(
+            nightly.id, own.id, active=True, schedule=at_three, parameters={"manifest": "/in/{date}.csv"}
+        )
+        client.create_deployment_schedules(nightly.id, [(CronSchedule(cron="0 6 * * *"), True)])  # as the UI does it
+
+        project.run("-c", BOOTSTRAP)
+
+        schedules = {each.slug: each for each in client.read_deployment_by_name(NIGHTLY).schedules}
+        kept = schedules.pop("nightly")
+        [unnamed] = schedules.values()
+        assert (kept.active, kept.schedule, kept.parameters) == (True, at_three, {"manifest": "/in/{date}.csv"})
+        assert unnamed.schedule.cron == "0 6 * * *"
+
+
+def test_the_settings_switch_schedules_when_they_change(project: Project) -> None:
+    with temporary_settings({PREFECT_API_URL: project.stack.prefect_api_url}), get_client(sync_client=True) as client:
+
+        def is_on() -> bool:
+            [schedule] = client.read_deployment_by_name(WATCH).schedules
+            return bool(schedule.active)
+
+        assert not is_on()
+        switch_by_settings(client, BatchSettings(watched_folder=Path("/in")))
+        assert is_on()
+        deployment = client.read_deployment_by_name(WATCH)
+        client.update_deployment_schedule(deployment.id, deployment.schedules[0].id, active=False)
+        switch_by_settings(client, BatchSettings(watched_folder=Path("/in")))
+        assert not is_on()  # a person's word holds
+        switch_by_settings(client, BatchSettings())
+        assert not is_on()
 
 
 def test_a_limit_changed_by_a_person_stays_unless_the_setting_names_one(project: Project) -> None:

@@ -5,9 +5,11 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
+REFUSAL = b"HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+
 
 class CuttingProxy:
-    """Forwards connections to a port of 127.0.0.1; ends one when it is told to."""
+    """Forwards connections to a port of 127.0.0.1; ends one, or refuses what would write, when it is told to."""
 
     def __init__(self, upstream_port: int) -> None:
         self._upstream_port = upstream_port
@@ -16,11 +18,22 @@ class CuttingProxy:
         self._lock = threading.Lock()
         self.port: int = self._listener.getsockname()[1]
         self.cuts = 0
+        self.refusals = 0
+        self._is_refusing = False
         threading.Thread(target=self._accept, daemon=True).start()
 
     def cut_next_success_after(self, size_bytes: int) -> None:
         """Let that much of the next successful answer through, then close the connection."""
         self._cut_after = size_bytes
+
+    @contextmanager
+    def refusing_writes(self) -> Iterator[None]:
+        """Answer every PUT and POST with 503 while the block runs; reads go through."""
+        self._is_refusing = True
+        try:
+            yield
+        finally:
+            self._is_refusing = False
 
     def close(self) -> None:
         """Take no more connections."""
@@ -40,6 +53,9 @@ class CuttingProxy:
         left: int | None = None
         with suppress(OSError):
             while data := source.recv(65536):
+                if self._is_refusing and not is_answer and data.startswith((b"PUT ", b"POST ")):
+                    self._refuse(source)
+                    break
                 if is_answer and left is None and data.startswith((b"HTTP/1.1 200", b"HTTP/1.1 206")):
                     with self._lock:
                         left, self._cut_after = self._cut_after, None
@@ -57,6 +73,15 @@ class CuttingProxy:
         if is_answer:
             source.close()
             target.close()
+
+    def _refuse(self, client: socket.socket) -> None:
+        """Answer in the server's place, and read what the client still sends: else it would hear of a broken pipe."""
+        with self._lock:
+            self.refusals += 1
+        client.sendall(REFUSAL)
+        client.shutdown(socket.SHUT_WR)
+        while client.recv(65536):
+            pass
 
 
 @contextmanager

@@ -27,6 +27,18 @@ def engines(stack_id: str, job_id: str) -> list[psutil.Process]:
     return [process for process in stack_processes(stack_id) if _runs(process, job_id)]
 
 
+def launchers(stack_id: str, job_id: str) -> list[psutil.Process]:
+    """Return the launchers that were started for a job's run, and whatever else has its id and is no tool."""
+    return [process for process in stack_processes(stack_id) if _belongs(process, job_id)]
+
+
+def _belongs(process: psutil.Process, job_id: str) -> bool:
+    try:
+        return process.environ().get("PREFECT__FLOW_RUN_ID", "") == job_id
+    except (psutil.NoSuchProcess, psutil.AccessDenied):
+        return False
+
+
 def _is(process: psutil.Process, name: str) -> bool:
     try:
         return name in process.name()
@@ -39,4 +51,17 @@ def _runs(process: psutil.Process, job_id: str) -> bool:
         is_engine = "prefect.engine" in " ".join(process.cmdline())
         return is_engine and process.environ().get("PREFECT__FLOW_RUN_ID", "") == job_id
     except (psutil.NoSuchProcess, psutil.AccessDenied):
+        return False
+
+
+def fork_servers(stack_id: str) -> list[psutil.Process]:
+    """Return the stack's fork servers, without the keepers and runs that they forked."""
+    serving = {process.pid: process for process in stack_processes(stack_id) if _serves(process)}
+    return [process for process in serving.values() if process.ppid() not in serving]
+
+
+def _serves(process: psutil.Process) -> bool:
+    try:
+        return {"deployments.warm", "serve"} <= set(process.cmdline())
+    except psutil.NoSuchProcess:
         return False

@@ -5,23 +5,22 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import psutil
 import pytest
 
-from data.storage import open_store
 from deployments.components import PROJECT
 from deployments.environment import isolated
 from deployments.note import StackNote
 from deployments.stack import Stack
 from tasks.media.tools import find_tools
 from tests.conftest import WaitUntil
-from tests.fakes.aftermath import complaints
 from tests.fakes.clips import clip
 from tests.fakes.job_client import JobClient
 from tests.fakes.stack_processes import encoders, stack_processes
+from tests.faults.conftest import NothingIsLeft
 
 pytestmark = pytest.mark.slow
 
@@ -45,31 +44,9 @@ def history(jobs: JobClient, job_id: str) -> list[dict[str, str]]:
     return list(jobs.http.get(f"/api/v1/jobs/{job_id}/history").json()["items"])
 
 
-def nothing_is_left(stack: Stack, jobs: JobClient, job_ids: list[str], wait_until: WaitUntil) -> None:
-    """Wait until everything is as if no fault had been; fail with what is wrong."""
-    store = open_store(f"file://{stack.home / 'store'}")
-    found: list[str] = []
-
-    def is_clean() -> bool:
-        found[:] = complaints(stack, store, jobs, job_ids)
-        return not found
-
-    try:
-        wait_until(is_clean, 90, "nothing to be left")
-    finally:
-        assert found == []
-
-
-@pytest.fixture
-def jobs(stack: Stack) -> Iterator[JobClient]:
-    client = JobClient(stack.api_url)
-    yield client
-    client.close()
-
-
 @pytest.mark.timeout(900)  # two starts of a whole stack and four encodes
 def test_a_machine_that_went_down_goes_on_with_its_queue(
-    state_home: Callable[[str], Path], wait_until: WaitUntil
+    state_home: Callable[[str], Path], wait_until: WaitUntil, nothing_is_left: NothingIsLeft
 ) -> None:
     home = state_home("restart")
     (home / "inbox").mkdir()
@@ -97,13 +74,19 @@ def test_a_machine_that_went_down_goes_on_with_its_queue(
         assert [job["state"] for job in ended] == ["succeeded"] * 3, ended
         assert [job["attempt"] for job in ended] == [2, 1, 1]
         assert {"Crashed", "AwaitingRetry"} <= set(put_right), "known to be lost before the first worker was up"
-        nothing_is_left(stack, jobs, job_ids, wait_until)
+        nothing_is_left("everything killed at once", stack, job_ids)
         jobs.close()
 
 
 @pytest.mark.parametrize(("component", "begin"), [("prefect-server", 200), ("postgres", 230)])
 def test_a_job_outlives_the_restart_of(
-    component: str, begin: int, jobs: JobClient, stack: Stack, media_root: Path, wait_until: WaitUntil
+    component: str,
+    begin: int,
+    jobs: JobClient,
+    stack: Stack,
+    media_root: Path,
+    wait_until: WaitUntil,
+    nothing_is_left: NothingIsLeft,
 ) -> None:
     job_id = jobs.submit(str(film(media_root / f"{component}.mp4", begin)), overrides=ENCODE)
     encoding(jobs, stack.stack_id, job_id, wait_until)
@@ -115,4 +98,4 @@ def test_a_job_outlives_the_restart_of(
     job = jobs.wait(job_id)
 
     assert job["state"] == "succeeded", f"{job}\n{jobs.log_text(job_id)}"
-    nothing_is_left(stack, jobs, [job_id], wait_until)
+    nothing_is_left(f"{component} killed", stack, [job_id])

@@ -10,6 +10,7 @@ import pytest
 from deployments.stack import Stack
 from tests.fakes.job_client import JobClient
 from tests.fakes.stack_processes import encoders, engines
+from tests.faults.conftest import NothingIsLeft
 
 pytestmark = pytest.mark.slow
 
@@ -31,13 +32,17 @@ def history(jobs: JobClient, job_id: str) -> list[dict[str, str]]:
     return list(jobs.http.get(f"/api/v1/jobs/{job_id}/history").json()["items"])
 
 
-def nothing_is_left(stack: Stack) -> bool:
+def nothing_works(stack: Stack) -> bool:
     scratch = stack.home / "scratch"
     return not encoders(stack.stack_id) and not [path for path in scratch.iterdir() if path.is_dir()]
 
 
 def test_a_killed_encoder_is_retried_and_the_job_succeeds(
-    jobs: JobClient, stack: Stack, film: Path, wait_until: Callable[..., None]
+    jobs: JobClient,
+    stack: Stack,
+    film: Path,
+    wait_until: Callable[..., None],
+    nothing_is_left: NothingIsLeft,
 ) -> None:
     job_id = jobs.submit(str(film), overrides={**SLOW_ENCODE, "video.preset": "veryfast"})
     encoding(jobs, stack, job_id, wait_until)
@@ -48,7 +53,7 @@ def test_a_killed_encoder_is_retried_and_the_job_succeeds(
 
     assert job["state"] == "succeeded", job
     assert "INFRA.ENCODER.KILLED" in jobs.log_text(job_id)
-    wait_until(lambda: nothing_is_left(stack), 20, "scratch and encoders to be gone")
+    nothing_is_left("encoder killed", stack, [job_id])
 
 
 def test_cancel_while_encoding_ends_the_encoder(
@@ -62,7 +67,7 @@ def test_cancel_while_encoding_ends_the_encoder(
     assert answer.status_code in (200, 202), answer.text
     wait_until(lambda: not encoders(stack.stack_id), 10, "the encoder to end within ten seconds")
     assert jobs.wait(job_id, timeout=15)["state"] == "cancelled"
-    wait_until(lambda: nothing_is_left(stack), 5, "scratch to be gone")
+    wait_until(lambda: nothing_works(stack), 5, "scratch to be gone")
     asset = jobs.job(job_id)["asset_id"]
     assert jobs.http.get(f"/api/v1/assets/{asset}").json()["publication"] is None
 
@@ -84,7 +89,11 @@ def test_a_cancelled_job_can_be_retried(
 
 
 def test_a_killed_flow_takes_its_encoder_along_and_is_tried_again(
-    jobs: JobClient, stack: Stack, film: Path, wait_until: Callable[..., None]
+    jobs: JobClient,
+    stack: Stack,
+    film: Path,
+    wait_until: Callable[..., None],
+    nothing_is_left: NothingIsLeft,
 ) -> None:
     job_id = jobs.submit(str(film), overrides={**SLOW_ENCODE, "video.preset": "veryfast"})
     encoding(jobs, stack, job_id, wait_until)
@@ -99,4 +108,4 @@ def test_a_killed_flow_takes_its_encoder_along_and_is_tried_again(
     assert "Crashed" in [entry["prefect_state"] for entry in history(jobs, job_id)]
     assert job["state"] == "succeeded"
     assert job["attempt"] == 2
-    wait_until(lambda: nothing_is_left(stack), 90, "the sweep of the killed attempt's scratch directory")
+    nothing_is_left("flow process killed", stack, [job_id])

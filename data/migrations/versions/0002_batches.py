@@ -30,6 +30,7 @@ def upgrade() -> None:
         sa.Column("plan", DOCUMENT, nullable=True),
         sa.Column("feed_run_id", sa.String(), nullable=True),
         sa.Column("retry_of", sa.String(), nullable=True),
+        sa.Column("retry_filter", DOCUMENT, nullable=True),
         sa.Column("created_at", MOMENT, nullable=False),
         sa.Column("started_at", MOMENT, nullable=True),
         sa.Column("ended_at", MOMENT, nullable=True),
@@ -135,9 +136,22 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("uri_sha256", name=op.f("pk_source_versions")),
     )
     op.create_index(op.f("ix_source_versions_asset_id"), "source_versions", ["asset_id"], unique=False)
+    op.create_table(
+        "watched_files",
+        sa.Column("path_sha256", sa.String(), nullable=False),
+        sa.Column("path", sa.String(), nullable=False),
+        sa.Column("folder", sa.String(), nullable=False),
+        sa.Column("size_bytes", sa.BigInteger(), nullable=False),
+        sa.Column("modified_ns", sa.BigInteger(), nullable=False),
+        sa.Column("steady_since", MOMENT, nullable=False),
+        sa.Column("batch_id", sa.String(), nullable=True),
+        sa.PrimaryKeyConstraint("path_sha256", name=op.f("pk_watched_files")),
+    )
+    op.create_index(op.f("ix_watched_files_folder"), "watched_files", ["folder"], unique=False)
 
 
 def downgrade() -> None:
+    op.drop_table("watched_files")
     op.drop_index(op.f("ix_source_versions_asset_id"), table_name="source_versions")
     op.drop_table("source_versions")
     op.drop_table("fulfilments")

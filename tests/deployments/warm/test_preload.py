@@ -1,22 +1,47 @@
-"""What is imported before the fork leaves one thread: a fork has only the one that forks."""
+"""What the fork server imports: all of our flows, in one thread."""
 
+import json
 import subprocess
 import sys
 
-from deployments.components import PROJECT
+import pytest
 
-COUNT = """
-import os
-from deployments.warm.preload import FLOWS, LIBRARIES, preload
+from tests.deployments.warm.warm_project import ROOT
+
+PROGRAM = """
+import json, logging, os, sys
+from deployments.warm.preload import FLOWS, preload
+
+logging.basicConfig(level=logging.WARNING)
 preload()
-import sys
-print(len(os.listdir("/proc/self/task")), [name for name in FLOWS if name not in sys.modules])
+asked = __import__("tasks.media.tools").media.tools._answer.cache_info().currsize
+print(json.dumps({"threads": len(os.listdir("/proc/self/task")), "modules": list(sys.modules), "asked": asked}))
 """
 
 
-def test_preloading_everything_leaves_a_single_thread() -> None:
+def preloaded(storage_url: str) -> dict:
     done = subprocess.run(
-        [sys.executable, "-c", COUNT], cwd=PROJECT, capture_output=True, text=True, timeout=120, check=True
+        [sys.executable, "-c", PROGRAM],
+        cwd=ROOT,
+        env={"PATH": "/nowhere", "HOME": "/nowhere", "DAILIES_STORAGE__URL": storage_url},
+        capture_output=True,
+        text=True,
+        check=True,
     )
+    assert "cannot be imported" not in done.stderr
+    return json.loads(done.stdout)
 
-    assert done.stdout.split(maxsplit=1) == ["1", "[]\n"], done.stderr
+
+@pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
+def test_everything_is_imported_in_one_thread_without_what_only_some_need() -> None:
+    found = preloaded("file:///nowhere/store")
+
+    assert found["threads"] == 1  # a fork has no other, and the server would refuse
+    assert {"flows.process_asset", "flows.maintenance", "prefect.flow_engine"} <= set(found["modules"])
+    # Every run pays for the memory of what is imported here.
+    assert not {"pandas", "pyarrow", "alembic", "s3fs", "faster_whisper"} & set(found["modules"])
+    assert found["asked"]
+
+
+def test_the_client_of_a_bucket_is_imported_where_the_store_is_one() -> None:
+    assert "s3fs" in preloaded("s3://bucket/dailies")["modules"]

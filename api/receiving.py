@@ -1,0 +1,69 @@
+"""Files that come with a request: into a scratch folder first, then into the object store as uploads."""
+
+import re
+import secrets
+import shutil
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from fastapi import Request
+from fastapi.concurrency import run_in_threadpool
+
+from api.dependencies import Services
+from api.multipart import FILE_FIELD, ReceivedFile, receive_file, too_large
+from data.domain.keys import upload_key
+from data.repositories import UploadRepository
+
+FORM_OVERHEAD_BYTES = 128 * 1024
+"""How much longer than its file a form may be."""
+
+
+@dataclass(frozen=True)
+class Arrival:
+    """A file that arrived whole and lies in the scratch folder."""
+
+    path: Path
+    file: ReceivedFile
+
+
+@asynccontextmanager
+async def arriving(
+    request: Request, services: Services, *, max_bytes: int, field: str = FILE_FIELD
+) -> AsyncIterator[Arrival]:
+    """Receive the file of a form; it is gone when the context is left.
+
+    Args:
+        request: The call.
+        services: The doors.
+        max_bytes: Largest file.
+        field: The name of the form field that carries it.
+
+    Raises:
+        InvalidRequestError: The form has no such file, or cannot be read.
+        InputTooLargeError: The file is larger than ``max_bytes``.
+        DiskFullError: No space is left.
+    """
+    if int(request.headers.get("Content-Length") or 0) > max_bytes + FORM_OVERHEAD_BYTES:
+        raise too_large(max_bytes)
+    directory = services.settings.scratch_path / f"upload-{secrets.token_hex(12)}"
+    directory.mkdir(parents=True)
+    try:
+        path, content_type = directory / "file", request.headers.get("Content-Type", "")
+        received = await receive_file(request.stream(), content_type, path, max_bytes=max_bytes, field=field)
+        yield Arrival(path, received)
+    finally:
+        await run_in_threadpool(shutil.rmtree, directory, ignore_errors=True)
+
+
+def keep_upload(services: Services, arrival: Arrival) -> str:
+    """Note the upload, store its bytes, and only then call it complete (jobs take no other); return its id."""
+    upload_id, file = secrets.token_hex(12), arrival.file
+    key = upload_key(upload_id, re.sub(r"[^A-Za-z0-9._-]", "_", file.name).lstrip(".") or "upload")
+    with services.database.session() as session:
+        UploadRepository(session).create(upload_id, key=key, original_name=file.name)
+    services.store.put_file(arrival.path, key)
+    with services.database.session() as session:
+        UploadRepository(session).complete(upload_id, size_bytes=file.size_bytes, sha256=file.sha256)
+    return upload_id

@@ -1,0 +1,143 @@
+"""The calls about batches that take more than a line."""
+
+import re
+import sys
+import time
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Annotated, Any, Literal
+from urllib.parse import quote
+
+import orjson
+from cyclopts import Parameter
+
+from data.domain.batches import BatchOptions
+from data.domain.windows import AtEnd, NightWindow
+from flows.cli.client import ApiError, Client, Document
+
+MOST_ITEMS = 200
+_POLL_SECONDS = 0.5
+_BEFORE_PLANNED = ("received", "validating", "planning")
+_SPAN = re.compile(r"(\d+)\s*([smhdw])")
+_UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """What can be chosen for a batch."""
+
+    name: Annotated[str, Parameter(help="For people; the manifest's by default.")] = ""
+    recipe: Annotated[str, Parameter(help="For rows that name none.")] = "default"
+    priority: Annotated[Literal["high", "default", "low"], Parameter(help="For rows that name none.")] = "default"
+    window: Annotated[str | None, Parameter(help="Start work only then: `22:00-06:00`.")] = None
+    time_zone: Annotated[str, Parameter(help="Of the window.")] = "UTC"
+    at_end: Annotated[AtEnd, Parameter(help="What happens when the window closes.")] = AtEnd.FINISH
+    on_invalid: Annotated[
+        Literal["reject_all", "accept_valid"], Parameter(help="What happens when rows are invalid.")
+    ] = "reject_all"
+    canary: Annotated[int, Parameter(help="So many rows go first, alone.")] = 0
+    max_failed: Annotated[float | None, Parameter(help="Stop when more than this share fails (0–1).")] = None
+    max_cost: Annotated[float | None, Parameter(help="Start nothing more once this is spent.")] = None
+    approve_above_cost: Annotated[float | None, Parameter(help="Wait for `start` when the plan costs more.")] = None
+    approve_above_hours: Annotated[float | None, Parameter(help="Wait for `start` when the plan takes longer.")] = None
+    max_concurrency: Annotated[int | None, Parameter(help="Most runs of the batch at once.")] = None
+    in_place: Annotated[
+        bool,
+        Parameter(negative=(), help="Hand in the path, not the file: relative sources then count from its folder."),
+    ] = False
+
+    def document(self) -> dict[str, Any]:
+        """Return the options as the API takes them.
+
+        Raises:
+            ApiError: The window is none.
+        """
+        budget = {} if self.max_failed is None else {"failure_budget": {"share": self.max_failed}}
+        limit = {} if self.max_concurrency is None else {"max_concurrency": self.max_concurrency}
+        try:
+            window = self.window and NightWindow.parse(self.window, self.time_zone, self.at_end)
+            options = BatchOptions(
+                recipe=self.recipe,
+                priority=self.priority,
+                window=window or None,
+                on_invalid=self.on_invalid,
+                canary_items=self.canary,
+                max_cost=self.max_cost,
+                approve_above_cost=self.approve_above_cost,
+                approve_above_hours=self.approve_above_hours,
+                **budget,
+                **limit,
+            )
+        except ValueError as error:  # pydantic's is one
+            raise ApiError(f"These options do not fit: {' '.join(str(error).split())}") from error
+        return options.model_dump(mode="json", exclude_defaults=True)
+
+
+Choices = Annotated[Options, Parameter(name="*")]
+
+
+def batch_path(batch_id: str, *more: str) -> str:
+    """Return the path of a batch, or of something that belongs to it; whatever was typed stays one part of it."""
+    return "/".join(("/batches", quote(batch_id, safe=""), *more))
+
+
+def hand_in(client: Client, path: str, manifest: str, options: Options) -> Document:
+    """Hand in a manifest: the file itself if it is one here, else its address."""
+    file, chosen = Path(manifest), options.document()
+    if options.in_place or not file.is_file():
+        address = str(file.resolve()) if options.in_place or file.is_dir() else manifest
+        return client.call("POST", path, json={"manifest": address, "name": options.name, "options": chosen})
+    fields = {"options": orjson.dumps(chosen).decode()} | ({"name": options.name} if options.name else {})
+    with file.open("rb") as content:
+        return client.call("POST", path, files={"manifest": (file.name, content)}, data=fields)
+
+
+def settled(client: Client, batch: Document) -> Document:
+    """Wait until a batch is planned, or refused."""
+    while batch["state"] in _BEFORE_PLANNED:
+        time.sleep(_POLL_SECONDS)
+        batch = client.get(batch_path(batch["id"]))
+    return batch
+
+
+def pages(client: Client, path: str, limit: int, **query: Any) -> list[Document]:
+    """Read as many pages as it takes."""
+    found: list[Document] = []
+    after: str | None = None
+    while len(found) < limit:
+        page = client.get(path, limit=min(limit - len(found), MOST_ITEMS), after=after, **query)
+        found += page["items"]
+        after = page["next"]
+        if after is None:
+            break
+    return found
+
+
+def download(client: Client, path: str, output: Path | None, **query: str) -> None:
+    """Fetch a file to a path, or to standard output."""
+    if output is None or str(output) == "-":
+        for chunk in client.stream(path, **query):
+            sys.stdout.buffer.write(chunk)
+        return
+    part = output.with_name(f"{output.name}.part")
+    with part.open("wb") as file:
+        for chunk in client.stream(path, **query):
+            file.write(chunk)
+    part.replace(output)
+
+
+def moment(text: str | None) -> str | None:
+    """Read ``2h`` (ago) or a time with its zone as a time of the API.
+
+    Raises:
+        ApiError: It is neither.
+    """
+    if text is None:
+        return None
+    if found := _SPAN.fullmatch(text.strip()):
+        return (datetime.now(UTC) - timedelta(**{_UNITS[found[2]]: int(found[1])})).isoformat()
+    try:
+        return datetime.fromisoformat(text).astimezone().isoformat()
+    except ValueError as error:
+        raise ApiError(f"{text!r} is neither a span (`2h`, `30m`, `1d`) nor a time.") from error

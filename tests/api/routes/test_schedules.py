@@ -1,0 +1,100 @@
+import uuid
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import httpx
+import pytest
+
+from tests.api.conftest import Prefect
+from tests.conftest import WaitUntil
+
+SCHEDULES = "/api/v1/schedules"
+
+Add = Callable[..., Any]
+
+
+@pytest.fixture
+def name() -> str:
+    return f"night-{uuid.uuid4().hex[:8]}"
+
+
+@pytest.fixture
+def add(api: httpx.Client, name: str) -> Add:
+    def added(**body: Any) -> httpx.Response:
+        return api.post(SCHEDULES, json={"name": name, "cron": "0 22 * * *", **body})
+
+    return added
+
+
+def test_a_schedule_is_one_of_prefects_own(api: httpx.Client, add: Add, name: str, prefect: Prefect) -> None:
+    answer = add(time_zone="Europe/Berlin", manifest="/in/{date}.csv", options={"canary_items": 3})
+
+    assert answer.status_code == 201, answer.text
+    assert answer.headers["Location"] == f"{SCHEDULES}/{name}"
+    [made] = [
+        each for each in prefect.client.read_deployment_by_name("process-batch/nightly").schedules if each.slug == name
+    ]
+    assert made.parameters == {"manifest": "/in/{date:Europe/Berlin}.csv", "options": {"canary_items": 3}}
+    assert (made.active, made.schedule.timezone) == (True, "Europe/Berlin")
+
+
+def test_the_next_runs_are_told_in_the_schedules_zone(
+    api: httpx.Client, add: Add, name: str, wait_until: WaitUntil
+) -> None:
+    add(time_zone="Asia/Tokyo")
+
+    wait_until(lambda: api.get(f"{SCHEDULES}/{name}").json()["next_runs"], 60, "Prefect to plan runs")
+
+    next_runs = [datetime.fromisoformat(each) for each in api.get(f"{SCHEDULES}/{name}").json()["next_runs"]]
+    assert len(next_runs) == 3
+    assert {each.astimezone(ZoneInfo("Asia/Tokyo")).hour for each in next_runs} == {22}
+    assert next_runs == sorted(next_runs)
+
+
+def test_a_schedule_is_changed_switched_off_and_removed(api: httpx.Client, add: Add, name: str) -> None:
+    url = f"{SCHEDULES}/{name}"
+    add(manifest="/in/a.csv", batch_name="Nightly")
+
+    changed = api.patch(url, json={"cron": "30 6 * * 1-5"}).json()
+    off = api.patch(url, json={"is_active": False, "manifest": "/in/b.csv"}).json()
+    removed = api.delete(url)
+
+    assert (changed["cron"], changed["manifest"], changed["batch_name"]) == ("30 6 * * 1-5", "/in/a.csv", "Nightly")
+    assert (off["is_active"], off["next_runs"], off["cron"]) == (False, [], "30 6 * * 1-5")
+    assert (off["manifest"], off["batch_name"]) == ("/in/b.csv", "Nightly")
+    assert removed.status_code == 204
+    assert name not in [each["name"] for each in api.get(SCHEDULES).json()["items"]]
+
+
+@pytest.mark.parametrize(
+    ("body", "says"),
+    [
+        ({"cron": "0 22"}, "5 fields"),
+        ({"cron": "0 25 * * *"}, "no cron"),
+        ({"time_zone": "Mars/Olympus"}, "IANA"),
+        ({"name": "Not a name"}, "name"),
+        ({"options": {"pack_seconds": -1}}, "pack_seconds"),
+    ],
+)
+def test_a_schedule_that_makes_no_sense_is_refused(add: Add, body: dict[str, Any], says: str) -> None:
+    answer = add(**body)
+
+    assert answer.status_code == 422
+    assert says in answer.json()["detail"]
+
+
+def test_a_name_is_given_once(add: Add) -> None:
+    add()
+
+    again = add()
+
+    assert (again.status_code, again.json()["code"]) == (409, "REQUEST.NAME_TAKEN")
+
+
+@pytest.mark.parametrize("method", ["GET", "PATCH", "DELETE"])
+def test_an_unknown_schedule_is_not_found(api: httpx.Client, method: str, name: str) -> None:
+    answer = api.request(method, f"{SCHEDULES}/{name}", json={} if method == "PATCH" else None)
+
+    assert (answer.status_code, answer.json()["code"]) == (404, "REQUEST.NOT_FOUND")

@@ -1,0 +1,6 @@
+from prefect import flow
+
+
+@flow(name="process-items")
+def process_items() -> int:
+    return 0

@@ -1,0 +1,6 @@
+from prefect import flow
+
+
+@flow(name="watch-folder")
+def watch_folder() -> int:
+    return 0
