@@ -6,6 +6,7 @@ result, so nothing is persisted. A retry follows the error's own word, as everyw
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from typing import Any
 
 from prefect import task
@@ -58,20 +59,20 @@ def open_pack(batch_id: str, run_key: str) -> Pack:
 def process_pack(pack: Pack) -> None:
     """Bring every item of a pack to an end of its own, or back to be fed again."""
     rehearsals = rehearsal_names(get_settings().recipe_folder)
-    rehearsed = [item for item in pack.items if item.recipe in rehearsals]
-    for first in range(0, len(rehearsed), _REHEARSED_AT_ONCE):
-        rehearse_items(pack, tuple(rehearsed[first : first + _REHEARSED_AT_ONCE]))
+    rehearsed = pack.of_recipes(rehearsals)
+    for first in range(0, len(rehearsed.items), _REHEARSED_AT_ONCE):
+        rehearse_items(rehearsed, first, min(_REHEARSED_AT_ONCE, len(rehearsed.items) - first))
     real = [_Turn(item) for item in pack.items if item.recipe not in rehearsals]
     encoded = _work_through(pack, real, lambda turn: process_item(pack, turn.item, return_state=True))
     made = _generated(pack, [each for each in encoded if each is not None])
     _work_through(pack, made, lambda turn: publish_item(pack, turn.encoded, return_state=True))
 
 
-@task(task_run_name="rehearse {items[0].custom_id} …", persist_result=False, cache_policy=NO_CACHE)
-def rehearse_items(pack: Pack, items: tuple[BatchItem, ...]) -> None:
+@task(task_run_name="rehearse {count} items", persist_result=False, cache_policy=NO_CACHE)
+def rehearse_items(pack: Pack, first: int, count: int) -> None:
     """Go through the motions with several items: begin them, check what they ask for, and end them."""
     fit = []
-    for item in pack.begin_all(items, "rehearse"):
+    for item in pack.begin_all(pack.items[first : first + count], "rehearse"):
         try:
             _recipe(item)
         except DataError as error:
@@ -188,7 +189,12 @@ def _error(state: State[Any]) -> BaseException:
 
 
 def _recipe(item: BatchItem) -> Recipe:
-    return load_recipe(item.recipe, get_settings().recipe_folder).with_overrides(item.overrides)
+    return _named_recipe(item.recipe).with_overrides(item.overrides)
+
+
+@lru_cache(maxsize=64)
+def _named_recipe(name: str) -> Recipe:
+    return load_recipe(name, get_settings().recipe_folder)
 
 
 def _cpu_cost(machine_seconds: float) -> float:

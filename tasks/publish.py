@@ -1,5 +1,6 @@
 """The publish stage: check the candidate itself, write it under a new version, and only then say that it is public."""
 
+import logging
 from pathlib import Path
 
 from prefect import task
@@ -19,6 +20,7 @@ from tasks.media.checks import check_candidate
 from tasks.media.tools import find_tools
 from tasks.models.store import ModelStore
 from tasks.models.versions import made_with
+from tasks.packed import packed_job
 from tasks.policies import TASK_POLICY, tool_limits
 from tasks.progress import step_progress
 from tasks.publication import (
@@ -87,6 +89,8 @@ def _checked(candidate: Path, asset: Asset, package: Package, recipe: Recipe, sc
         run_id=run_id(),
     )
     for check in gate.checks:
-        get_run_logger().info("Gate: %s %s: %s", check.name, check.outcome, check.detail)
+        # Of an item of a pack only what is out of the ordinary: the lines of thousands would hide it.
+        level = logging.DEBUG if packed_job() and check.outcome == "passed" else logging.INFO
+        get_run_logger().log(level, "Gate: %s %s: %s", check.name, check.outcome, check.detail)
     refuse_unfit(gate)
     return gate

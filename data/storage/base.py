@@ -1,6 +1,7 @@
 """What an object store is, and which keys it takes. Objects are immutable: written whole, replaced whole, or absent."""
 
 import mimetypes
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
@@ -206,6 +207,9 @@ def content_type_of(key: str) -> str:
     return _CONTENT_TYPES.get(suffix) or mimetypes.guess_type(key)[0] or "application/octet-stream"
 
 
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
+
+
 def _problem_of(key: str) -> str | None:
     try:
         encoded = key.encode()
@@ -216,7 +220,7 @@ def _problem_of(key: str) -> str | None:
         return f"at most {MAX_KEY_BYTES} bytes, {MAX_NAME_BYTES} between slashes"
     if any(part in ("", ".", "..") for part in parts):
         return "no part of it may be empty, `.` or `..`"
-    if any(ord(character) < 32 or 127 <= ord(character) < 160 for character in key):
+    if _CONTROL.search(key):
         return "no control characters"
     if "\\" in key:  # some S3 servers turn it into a slash
         return "no backslashes"

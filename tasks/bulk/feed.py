@@ -37,7 +37,7 @@ _SLOTS_SECONDS = 30.0
 """How long the pool's limit is taken to be what it was."""
 _STOP_SECONDS = 90.0
 """A cancelled run ends within a minute; one that does not (no worker is left) is not waited for."""
-_ITEMS_AT_ONCE = 1000
+_ITEMS_AT_ONCE = 2000
 _REFUSALS = 5
 """So often a run is ordered that Prefect says it cannot make: its database may have been busy."""
 
@@ -205,7 +205,7 @@ class Feed:
             if decision.sheds:
                 spare = PRIORITIES[:1]
                 self._log_cancelled(self._ledger.cancel_pending(BatchReason.WINDOW_CLOSED, spare=spare))
-            self._feed(decision, standing, len(runs))
+            self._feed(decision, standing, runs)
 
     def _end(self, decision: Decision, standing: Standing) -> None:
         counts = standing.counts
@@ -235,7 +235,7 @@ class Feed:
         else:
             self._fleet.cancel([run.run_id for run in runs if run.run_id])
 
-    def _feed(self, decision: Decision, standing: Standing, runs_in_flight: int) -> None:
+    def _feed(self, decision: Decision, standing: Standing, runs: Sequence[ItemRun]) -> None:
         """Fill the window of runs."""
         batch, counts = standing.batch, standing.counts
         limit = _ITEMS_AT_ONCE
@@ -244,13 +244,14 @@ class Feed:
         if limit <= 0 or not counts.pending:
             return
         slots = self._pool_slots()
-        free = runs_to_make(batch, runs_in_flight, slots, standing.batches)
+        free = runs_to_make(batch, len(runs), slots, standing.batches)
         if not free:
             return
         items = self._ledger.pending(self._clock(), min(limit, free * MOST_ITEMS))
         pending = len(items) if decision.most_items is not None else counts.pending
         packing = self._packing(batch, max(1, slots // standing.batches))
-        parcels = divide(items, packing, most_runs=free, pending=pending)
+        busy = sum(run.estimated_seconds for run in runs)
+        parcels = divide(items, packing, most_runs=free, pending=pending, busy_seconds=busy)
         if not parcels:
             return
         self._ledger.claim(parcels)

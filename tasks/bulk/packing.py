@@ -12,7 +12,9 @@ from data.domain.batches import BatchItem, Priority, has_own_run, run_key
 MOST_ITEMS = 200
 """Of one pack: so many are lost, and done again, at worst when a run dies."""
 LEAST_PACK_SECONDS = 4.0
-"""With less work in it a run costs more than its work; only an even division among the slots makes a pack smaller."""
+"""With less work in it a run costs too much of its work; only an even division among the slots makes a pack smaller."""
+_RUN_SECONDS = 1.0
+"""What a run costs whatever it does: no division pays that leaves less work than this in it."""
 _LEAST_ITEM_SECONDS = 0.02
 """What an item costs though nothing is done for it."""
 _SHARES_PER_SLOT = 2
@@ -51,7 +53,9 @@ class PackingRules:
         return item.attempt > 0 and item.started_at is not None and item.recipe not in self.rehearsals
 
 
-def divide(items: Sequence[BatchItem], rules: PackingRules, *, most_runs: int, pending: int) -> tuple[Parcel, ...]:
+def divide(
+    items: Sequence[BatchItem], rules: PackingRules, *, most_runs: int, pending: int, busy_seconds: float = 0.0
+) -> tuple[Parcel, ...]:
     """Return the next runs to make.
 
     Args:
@@ -59,11 +63,12 @@ def divide(items: Sequence[BatchItem], rules: PackingRules, *, most_runs: int, p
         rules: How to divide.
         most_runs: Make at most so many.
         pending: How many items are pending altogether; those that are not given are taken to be like the last one.
+        busy_seconds: Work that is in flight already.
     """
     left = sum(_seconds(item) for item in items)
     if items:
         left += max(0, pending - len(items)) * _seconds(items[-1])
-    least = min(LEAST_PACK_SECONDS, left / max(1, rules.slots))
+    least = max(_RUN_SECONDS, min(LEAST_PACK_SECONDS, (left + busy_seconds) / max(1, rules.slots)))
     parcels: list[Parcel] = []
     rest = list(items)
     while rest and len(parcels) < most_runs:

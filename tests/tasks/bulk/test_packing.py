@@ -53,6 +53,14 @@ def test_the_last_items_are_divided_among_the_slots_however_short_they_are() -> 
     assert sizes([item(row, 0.5) for row in range(1, 9)]) == [4, 4]
 
 
+def test_what_is_left_is_not_divided_finer_than_a_run_is_worth() -> None:
+    crumbs = [item(row, 0.02) for row in range(1, 41)]
+
+    assert sizes(crumbs, PackingRules(30, 8)) == [40]
+    items = [item(row, 1.0) for row in range(1, 9)]
+    assert [len(p.rows) for p in divide(items, RULES, most_runs=9, pending=8, busy_seconds=60)] == [4, 4]
+
+
 def test_more_that_is_pending_than_was_read_keeps_packs_large() -> None:
     items = [item(row, 1.0) for row in range(1, 61)]
 
