@@ -87,16 +87,19 @@ def _count(items: Sequence[BatchItem], rules: PackingRules, left: float, least: 
         return 1
     target, seconds, count = _target_seconds(rules, left, least), 0.0, 0
     for item in items[:MOST_ITEMS]:
-        seconds += _seconds(item)
-        if count and (seconds > target or item.priority != first.priority or _is_alone(item, rules)):
+        more = _seconds(item)
+        # To the nearest item; what the options say is a limit, though.
+        is_full = seconds + more / 2 > target or seconds + more > rules.pack_seconds
+        if count and (is_full or item.priority != first.priority or _is_alone(item, rules)):
             break
+        seconds += more
         count += 1
     return count
 
 
 def _target_seconds(rules: PackingRules, left: float, least: float) -> float:
     share = left / (max(1, rules.slots) * _SHARES_PER_SLOT)
-    return min(rules.pack_seconds, max(share, least)) * (1 + 1e-9)
+    return max(share, least) * (1 + 1e-9)
 
 
 def _is_alone(item: BatchItem, rules: PackingRules) -> bool:

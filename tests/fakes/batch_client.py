@@ -1,4 +1,4 @@
-"""A person with a manifest, for end-to-end tests: submits batches to Prefect and looks into the catalogue."""
+"""A person with a manifest, as the end-to-end tests need one: submits batches and looks into the catalogue."""
 
 import json
 import time

@@ -53,6 +53,11 @@ def test_the_last_items_are_divided_among_the_slots_however_short_they_are() -> 
     assert sizes([item(row, 0.5) for row in range(1, 9)]) == [4, 4]
 
 
+def test_a_pack_is_filled_to_the_nearest_item_but_never_beyond_its_limit() -> None:
+    assert sizes([item(row, 2.1) for row in range(1, 13)], PackingRules(30, 4)) == [2] * 6
+    assert sizes([item(1, 20), item(2, 20)], PackingRules(30, 1), pending=99) == [1, 1]
+
+
 def test_what_is_left_is_not_divided_finer_than_a_run_is_worth() -> None:
     crumbs = [item(row, 0.02) for row in range(1, 41)]
 
