@@ -126,7 +126,7 @@ def _explicit(settings: BaseModel, prefix: str) -> Iterator[tuple[str, str]]:
         if isinstance(value, BaseModel):
             yield from _explicit(value, f"{name}__")
         elif value is not None and not isinstance(value, SecretStr):
-            yield name, value if isinstance(value, str) else orjson.dumps(value, default=str).decode()
+            yield name, str(value) if isinstance(value, str | Path) else orjson.dumps(value, default=str).decode()
 
 
 def _holds_password(value: str) -> bool:

@@ -15,6 +15,8 @@ from flows.cli.client import Client, Document
 from flows.cli.output import STATE_STYLES, console, local_time, say, state_text
 
 POLL_SECONDS = 1.0
+REPORT_SECONDS = 60.0
+"""How long the report of an ended batch is waited for; without a worker there is none until one is back."""
 _BARS = ("succeeded", "failed", "skipped", "rejected", "cancelled", "running", "queued", "pending")
 
 
@@ -27,12 +29,21 @@ def watch_batch(client: Client, batch: Document, *, is_quiet: bool = False) -> D
         is_quiet: Show nothing.
     """
     if is_quiet or not console.is_terminal:
-        return _followed(client, batch, is_quiet=is_quiet)
+        return _reported(client, _followed(client, batch, is_quiet=is_quiet))
     with Live(_picture(batch), console=console, refresh_per_second=4, transient=True) as live:
         while not _is_over(batch):
             time.sleep(POLL_SECONDS)
             batch = client.get(batch_path(batch["id"]))
             live.update(_picture(batch))
+        return _reported(client, batch)
+
+
+def _reported(client: Client, batch: Document) -> Document:
+    """Wait a little for the report of a batch that has just ended: its feed writes it last."""
+    deadline = time.monotonic() + REPORT_SECONDS
+    while batch["state"] in ENDED_BATCHES and not batch["links"]["report"] and time.monotonic() < deadline:
+        time.sleep(POLL_SECONDS)
+        batch = client.get(batch_path(batch["id"]))
     return batch
 
 

@@ -235,11 +235,13 @@ def test_runs_get_what_was_set_but_no_secrets() -> None:
         storage=StorageSettings(url="s3://bucket/dailies", secret_key="hidden"),  # type: ignore[arg-type]
         catalogue=CatalogueSettings(url="postgresql+psycopg://me:hidden@db.example/catalogue"),
         orchestration=OrchestrationSettings(cpu_slots=3),
+        batch=BatchSettings(watched_folder=Path("/srv/in")),
     )
 
     made = run_environment(settings)
 
     assert made["DAILIES_HOME"] == "/srv/var"
+    assert made["DAILIES_BATCH__WATCHED_FOLDER"] == "/srv/in"
     assert made["DAILIES_STORAGE__URL"] == "s3://bucket/dailies"
     assert made["DAILIES_ORCHESTRATION__CPU_SLOTS"] == "3"
     assert "hidden" not in str(made)

@@ -41,7 +41,7 @@ def batch(state: str = "completed", *, reason: str | None = None, **counts: int)
         "started_at": None,
         "ended_at": None,
         "moves": [],
-        "links": {"report": None, "prefect": None},
+        "links": {"report": "/api/v1/batches/x/report", "prefect": None},
     }
 
 
