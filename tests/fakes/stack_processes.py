@@ -18,8 +18,17 @@ def stack_processes(stack_id: str) -> list[psutil.Process]:
 
 
 def encoders(stack_id: str) -> list[psutil.Process]:
-    """Return the stack's ffmpeg processes."""
-    return [process for process in stack_processes(stack_id) if _is(process, "ffmpeg")]
+    """Return the stack's ffmpeg processes. Looks at names first, so that it costs little to look often."""
+    found = []
+    for process in psutil.process_iter(["name"]):
+        if "ffmpeg" not in (process.info["name"] or ""):
+            continue
+        try:
+            if process.status() != psutil.STATUS_ZOMBIE and process.environ().get(MARKER) == stack_id:
+                found.append(process)
+        except (psutil.NoSuchProcess, psutil.AccessDenied):
+            continue
+    return found
 
 
 def engines(stack_id: str, job_id: str) -> list[psutil.Process]:
@@ -36,13 +45,6 @@ def _belongs(process: psutil.Process, job_id: str) -> bool:
     try:
         return process.environ().get("PREFECT__FLOW_RUN_ID", "") == job_id
     except (psutil.NoSuchProcess, psutil.AccessDenied):
-        return False
-
-
-def _is(process: psutil.Process, name: str) -> bool:
-    try:
-        return name in process.name()
-    except psutil.NoSuchProcess:
         return False
 
 

@@ -1,6 +1,7 @@
 """What the fault suites share: a user of the API, a film of each test's own, and what is left of a job."""
 
 import subprocess
+import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from tests.fakes.upkeep import Upkeep
 
 NothingIsLeft = Callable[[str, Stack, Sequence[str]], None]
 CLEAN_SECONDS = 150.0
+LOOK_SECONDS = 1.0
 
 
 @pytest.fixture(scope="module")
@@ -43,13 +45,13 @@ def own_film(target: Path, seconds: int = 40) -> Path:
 
 
 @pytest.fixture
-def nothing_is_left(request: pytest.FixtureRequest, wait_until: Callable[..., None]) -> NothingIsLeft:
+def nothing_is_left(request: pytest.FixtureRequest) -> NothingIsLeft:
     """Return the check after a fault: all jobs end, and all is as if nothing had been; adds to the table of faults."""
 
     def check(fault: str, stack: Stack, job_ids: Sequence[str]) -> None:
-        jobs, upkeep = JobClient(stack.api_url), Upkeep(stack.prefect_api_url)
+        jobs = JobClient(stack.api_url)
         try:
-            found = _settled(stack, jobs, upkeep, job_ids, wait_until)
+            found = _settled(stack, jobs, job_ids)
             ended = [jobs.job(job_id) for job_id in job_ids]
         finally:
             jobs.close()
@@ -59,23 +61,14 @@ def nothing_is_left(request: pytest.FixtureRequest, wait_until: Callable[..., No
     return check
 
 
-def _settled(
-    stack: Stack, jobs: JobClient, upkeep: Upkeep, job_ids: Sequence[str], wait_until: Callable[..., None]
-) -> list[Complaint]:
-    """Return what is still wrong once there is nothing, or when the time is over."""
-    store, found = store_of(stack), list[Complaint]()
-
-    def is_clean() -> bool:
-        found[:] = complaints(stack, store, jobs, job_ids)
-        if found:
-            upkeep.hasten()
-        return not found
-
-    try:
-        wait_until(is_clean, CLEAN_SECONDS, "nothing to be left")
-    except pytest.fail.Exception:
-        return found
-    return []
+def _settled(stack: Stack, jobs: JobClient, job_ids: Sequence[str]) -> list[Complaint]:
+    """Return what is still wrong once there is nothing, or when the time is over; each look decodes films."""
+    store, upkeep = store_of(stack), Upkeep(stack.prefect_api_url)
+    deadline = time.monotonic() + CLEAN_SECONDS
+    while (found := complaints(stack, store, jobs, job_ids)) and time.monotonic() < deadline:
+        upkeep.hasten()
+        time.sleep(LOOK_SECONDS)
+    return found
 
 
 def store_of(stack: Stack) -> ObjectStore:
@@ -87,8 +80,8 @@ def store_of(stack: Stack) -> ObjectStore:
 
 
 def ended(jobs: JobClient, stack: Stack, job_ids: Sequence[str], timeout: float = 240) -> list[dict[str, object]]:
-    """Wait until all jobs have ended, having upkeep look after them more often than every minute; return them."""
-    upkeep = Upkeep(stack.prefect_api_url)
+    """Wait until all jobs have ended, having upkeep look after them before its minute; return them."""
+    upkeep = Upkeep(stack.prefect_api_url, first_after_seconds=8)
 
     def has_ended(job: dict[str, object]) -> bool:
         upkeep.hasten()
