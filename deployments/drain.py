@@ -24,7 +24,7 @@ from prefect.client.schemas.filters import (
     WorkPoolFilter,
     WorkPoolFilterName,
 )
-from prefect.client.schemas.objects import FlowRun, StateType
+from prefect.client.schemas.objects import StateType
 from prefect.exceptions import ObjectNotFound
 
 from data.domain.errors import DailiesError
@@ -35,6 +35,7 @@ SETTLE_SECONDS = 3.0
 """A worker that asked for work just before the pause has by then begun it."""
 END_SECONDS = 20.0
 _WITH_A_PROCESS = (StateType.PENDING, StateType.RUNNING, StateType.CANCELLING)
+_RUN_ID = "PREFECT__FLOW_RUN_ID"
 _WORKER_LABEL = "prefect.worker.name"
 
 
@@ -90,30 +91,34 @@ def _await_end(
     quiet_since = time.monotonic()
     told: set[str] = set()
     while time.monotonic() - quiet_since < SETTLE_SECONDS:
-        runs = [run for run in _running(client, pool) if worker in (None, run.labels.get(_WORKER_LABEL))]
+        runs = _running(client, pool, worker)
         if runs:
             quiet_since = time.monotonic()
-        for run in runs:
-            if str(run.id) not in told:
-                told.add(str(run.id))
-                report(f"Waiting for {run.name} ({run.id}).")
+        for run in sorted(runs - told):
+            report(f"Waiting for the flow run {run}.")
+        told |= runs
         if time.monotonic() > deadline:
             raise DrainError(f"{len(runs)} runs had not finished after {timeout_seconds:.0f} s.")
         time.sleep(POLL_SECONDS)
 
 
-def _running(client: SyncPrefectClient, pool: str) -> list[FlowRun]:
-    return client.read_flow_runs(
-        work_pool_filter=WorkPoolFilter(name=WorkPoolFilterName(any_=[pool])),
-        flow_run_filter=FlowRunFilter(
-            state=FlowRunFilterState(type=FlowRunFilterStateType(any_=list(_WITH_A_PROCESS)))
-        ),
+def _running(client: SyncPrefectClient, pool: str, worker: str | None) -> set[str]:
+    """Return the ids of the runs under way: of a worker on this machine by its processes, else as Prefect says.
+
+    Prefect may take a run for running whose process died with an earlier worker of the same name.
+    """
+    if worker is not None and (local := _processes(worker, str(client.api_url))):
+        return {run for process in local for child in _children(process) if (run := _environment(child).get(_RUN_ID))}
+    wanted = FlowRunFilter(state=FlowRunFilterState(type=FlowRunFilterStateType(any_=list(_WITH_A_PROCESS))))
+    runs = client.read_flow_runs(
+        work_pool_filter=WorkPoolFilter(name=WorkPoolFilterName(any_=[pool])), flow_run_filter=wanted
     )
+    return {str(run.id) for run in runs if worker in (None, run.labels.get(_WORKER_LABEL))}
 
 
 def _end_worker(worker: str, api_url: str, report: Callable[[str], None]) -> None:
     """End the stock worker of that name and Prefect server, if it runs on this machine."""
-    found = [process for process in psutil.process_iter() if _is_worker(process, worker, api_url)]
+    found = _processes(worker, api_url)
     if not found:
         report(f"No process on this machine is the worker {worker}: end it on its own machine now.")
         return
@@ -134,13 +139,37 @@ def _has_ended(process: psutil.Process) -> bool:
         return True
 
 
-def _is_worker(process: psutil.Process, name: str, api_url: str) -> bool:
-    """Say whether a process is that worker. Names are not enough: other servers on this machine may have its like."""
+def _processes(worker: str, api_url: str) -> list[psutil.Process]:
+    """Return the processes on this machine that are that worker.
+
+    Its name is not enough: a worker of another Prefect server may have the same.
+    """
+    address = api_url.rstrip("/")
+    return [
+        process
+        for process in psutil.process_iter()
+        if _environment(process).get("PREFECT_API_URL", "").rstrip("/") == address and _is_worker(process, worker)
+    ]
+
+
+def _children(process: psutil.Process) -> list[psutil.Process]:
     try:
-        command, environment = process.cmdline(), process.environ()
+        return process.children()
     except psutil.Error:
-        return False
-    if environment.get("PREFECT_API_URL", "").rstrip("/") != api_url.rstrip("/"):
+        return []
+
+
+def _environment(process: psutil.Process) -> dict[str, str]:
+    try:
+        return process.environ()
+    except (psutil.Error, OSError):
+        return {}
+
+
+def _is_worker(process: psutil.Process, name: str) -> bool:
+    try:
+        command = process.cmdline()
+    except psutil.Error:
         return False
     named = any(pair in (("--name", name), ("-n", name)) for pair in pairwise(command))
     return {"worker", "start"} <= set(command) and (named or f"--name={name}" in command)

@@ -19,10 +19,10 @@ from data.domain.batches import (
 from data.domain.publications import ToolVersions
 from data.repositories import BatchItemRepository, BatchRepository, ItemPlanRepository
 from tasks.bulk.assumptions import Assumptions, ProbeSource, Sample, assume, take_sample
+from tasks.bulk.cautions import approvals, warnings
 from tasks.bulk.changes import LookAt, Recipes
 from tasks.bulk.clock import Capacity, finish, working_seconds
 from tasks.bulk.costing import Costing, Models, Prices, cost_items
-from tasks.bulk.plan_text import approvals, warnings
 from tasks.bulk.sorting import NewItems, Sorted, Sorter
 
 _AT_ONCE = 2000

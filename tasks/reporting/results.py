@@ -47,7 +47,8 @@ def results_frame(items: Iterable[BatchItem], publications: Publications) -> pd.
 def _record(item: BatchItem, publication: PublicationManifest | None) -> dict[str, Any]:
     return {
         "row": item.row,
-        "custom_id": item.custom_id,
+        # A refused row's is kept apart from all that rows give themselves by the batch's id.
+        "custom_id": item.custom_id.removesuffix(f"~{item.batch_id}"),
         "source": (item.source or item.prompt or item.script)[:SOURCE_LIMIT] or None,
         "recipe": item.recipe,
         "state": item.state.value,

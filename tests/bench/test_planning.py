@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-FEW, MANY = 3_000, 30_000
+FEW, MANY = 2_000, 20_000
 MOST_MEGABYTES = 300
 
 
@@ -25,4 +25,4 @@ def test_ten_times_the_rows_take_ten_times_the_work_in_the_same_memory() -> None
     assert many["cpu_seconds"] < 1.5 * MANY / FEW * few["cpu_seconds"]
     assert many["peak_megabytes"] < MOST_MEGABYTES
     assert many["peak_megabytes"] - few["peak_megabytes"] < 60
-    assert (many["new"], many["unchanged"]) == (MANY * 2 // 3, MANY // 3)
+    assert (many["new"], many["unchanged"]) == (MANY * 2 // 3, MANY // 3 + 1)

@@ -4,6 +4,7 @@ import pytest
 
 from data.domain.batches import BatchOptions, BatchReason, BatchState, BatchWish, ItemState, SkipReason
 from data.domain.errors import SourceUnavailableError
+from data.domain.retries import RetryFilter
 from data.repositories import BatchItemRepository, BatchRepository
 from tasks.providers.sources import FetchedSource
 from tests.fakes.bulk import BatchHouse
@@ -147,3 +148,23 @@ def _listing(house: BatchHouse) -> str:
 def _copy(manifest: str, target: Path) -> FetchedSource:
     target.write_bytes(Path(manifest).read_bytes())
     return FetchedSource(target, "a" * 64, target.stat().st_size, Path(manifest).name)
+
+
+def test_a_batch_that_retries_another_takes_the_chosen_rows_of_its_manifest(house: BatchHouse) -> None:
+    rows = good_rows(house, 3)
+    house.take_in(rows)
+    with house.database.session() as session:
+        items = BatchItemRepository(session)
+        items.claim("b1", [1, 2, 3], "run")
+        items.finish("b1", 1, "run", ItemState.FAILED, failure_class="DATA", code="DATA.INPUT.CORRUPT")
+        items.finish("b1", 2, "run", ItemState.FAILED, failure_class="INFRA", code="INFRA.DISK.FULL")
+        items.finish("b1", 3, "run", ItemState.SUCCEEDED)
+        parent = BatchRepository(session).get("b1")
+        again = {"id": "b2", "retry_of": "b1", "retry_filter": RetryFilter(codes=("INFRA",)), "manifest_key": None}
+        BatchRepository(session).create(parent.model_copy(update={**again, "state": BatchState.RECEIVED}))
+
+    house.register(house.media / "not asked for.csv", "b2")
+    batch = house.intake.validate("b2", house.rules)
+
+    assert (batch.state, batch.rows, batch.manifest_uri) == (BatchState.PLANNING, 1, parent.manifest_uri)
+    assert [item.custom_id for item in house.items("b2").values()] == ["clip-2"]
