@@ -12,8 +12,9 @@ from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterTags
 from prefect.client.schemas.objects import FlowRun
 
 from data.database import Database
-from data.domain.batches import ITEM_TAG, Batch, BatchItem, BatchWish, ItemCounts
+from data.domain.batches import Batch, BatchItem, BatchWish, ItemCounts
 from data.domain.errors import NotFoundError
+from data.domain.jobs import ITEM_TAG
 from data.repositories import BatchItemRepository, BatchRepository, PublicationRepository
 from data.settings import Settings
 from data.storage import ObjectStore, open_store
