@@ -1,4 +1,4 @@
-"""A person with a manifest, as the end-to-end tests need one: submits batches and looks into the catalogue."""
+"""A person with a manifest, for end-to-end tests: submits batches to Prefect and looks into the catalogue."""
 
 import json
 import time
@@ -14,6 +14,7 @@ from prefect.client.schemas.objects import FlowRun
 from data.database import Database
 from data.domain.batches import Batch, BatchItem, BatchWish, ItemCounts
 from data.domain.errors import NotFoundError
+from data.domain.jobs import ITEM_TAG
 from data.repositories import BatchItemRepository, BatchRepository, PublicationRepository
 from data.settings import Settings
 from data.storage import ObjectStore, open_store
@@ -65,7 +66,7 @@ class BatchClient:
     def runs(self, batch_id: str) -> list[FlowRun]:
         """Return the runs that the feed made."""
         found: list[FlowRun] = []
-        tags = FlowRunFilterTags(all_=[f"batch:{batch_id}"])
+        tags = FlowRunFilterTags(all_=[ITEM_TAG, f"batch:{batch_id}"])
         while page := self.prefect.read_flow_runs(
             flow_run_filter=FlowRunFilter(tags=tags), limit=200, offset=len(found)
         ):

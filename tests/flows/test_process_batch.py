@@ -12,8 +12,10 @@ import pytest
 from prefect.client.schemas.objects import StateType
 
 from data.domain.batches import BatchReason, BatchState, BatchWish, ItemState
+from data.domain.errors import NotFoundError
 from deployments.stack import Stack
 from tasks.media.tools import find_tools
+from tests.conftest import WaitUntil
 from tests.fakes.batch_client import BatchClient
 from tests.fakes.clips import clip
 from tests.fakes.stack_processes import encoders, engines
@@ -101,6 +103,34 @@ def test_a_batch_is_paused_resumed_and_cancelled(batches: BatchClient, stack: St
     assert counts.succeeded + counts.cancelled == 9
     assert encoders(stack.stack_id) == []
     assert {run.state.type.value for run in batches.runs(batch_id) if run.state} <= {"COMPLETED", "CANCELLED"}
+
+
+def test_a_pack_that_is_killed_while_it_publishes_loses_nothing_and_publishes_nothing_twice(
+    batches: BatchClient, stack: Stack, clips: list[Path], media_root: Path, wait_until: WaitUntil
+) -> None:
+    fresh = [media_root / f"fresh-{number}.mp4" for number in range(4)]
+    for target, path in zip(fresh, clips, strict=False):  # the same pictures, but assets of this test's own
+        command = [find_tools().ffmpeg, "-v", "error", "-y", "-i", path, "-c", "copy", "-metadata", "title=fresh"]
+        subprocess.run([*command, target], check=True)
+    batch_id = batches.submit(rows(fresh, recipe="quick"), max_concurrency=1)
+    wait_until(lambda: publishing(batches, batch_id), 120, "an item to be published")
+
+    [run] = [run for run in batches.runs(batch_id) if run.state_type is StateType.RUNNING]
+    for engine in engines(stack.stack_id, str(run.id)):
+        os.kill(engine.pid, signal.SIGKILL)
+    batch = batches.ended(batch_id)
+
+    items = batches.items(batch_id).values()
+    assert (batch.state, batches.counts(batch_id).succeeded) == (BatchState.COMPLETED, 4)
+    assert max(item.attempt for item in items) == 2
+    assert [batches.versions(item.asset_id) for item in items] == [1] * 4
+
+
+def publishing(batches: BatchClient, batch_id: str) -> bool:
+    try:
+        return any(item.step == "publish" and not item.ended_at for item in batches.items(batch_id).values())
+    except NotFoundError:
+        return False
 
 
 def test_a_rehearsed_batch_survives_the_death_of_anything(

@@ -275,7 +275,7 @@ def test_a_feed_that_was_taken_over_leaves_the_batch_alone(world: Worlds) -> Non
 def test_a_feed_that_dies_at_any_line_goes_on_without_loss_or_double(world: Worlds, is_before: bool) -> None:
     deaths = 0
     while True:
-        monday = world(LONG, *[SHORT] * 6, max_concurrency=2)
+        monday = world(LONG, SHORT, SHORT, max_concurrency=2)
         fuse = Fuse(deaths + 1, is_before=is_before)
         try:
             monday.finish(monday.feed(fuse.wrap))
@@ -283,11 +283,11 @@ def test_a_feed_that_dies_at_any_line_goes_on_without_loss_or_double(world: Worl
             deaths += 1
             monday.finish(monday.feed())
         assert monday.batch().state is BatchState.COMPLETED
-        assert monday.counts().succeeded == 7
+        assert monday.counts().succeeded == 3
         # Nothing was fed twice: no item has a second attempt, and every run is some items' run.
         assert {item.attempt for item in monday.items().values()} == {1}, (deaths, monday.log)
         assert {run.idempotency_key for run in monday.runs()} == {item.run_key for item in monday.items().values()}
         if fuse.left > 0:
             break
 
-    assert deaths > 20
+    assert deaths > 15
