@@ -55,6 +55,7 @@ class StepProgress:
             self._thread.join(timeout=3)
 
     def _report(self) -> None:
+        self._ended.wait(_REPORT_SECONDS)  # a step that is over by then has one thing to tell, not two
         artifact: UUID | None = None
         sent: tuple[float, str] | None = None
         while True:
