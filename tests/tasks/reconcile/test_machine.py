@@ -80,10 +80,8 @@ def test_a_tool_knows_whether_the_process_that_waits_for_it_lives(start: Start) 
     run_id, gone = str(uuid.uuid4()), subprocess.Popen([sys.executable, "-S", "-c", ""])
     gone.wait()
     start(DAILIES_RUN_ID=run_id, DAILIES_RUN_PROCESS=str(gone.pid))
-    with signals_held() as mask:
-        waited_for = Child(
-            SLEEP, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd=None, run_id=run_id, signal_mask=mask
-        )
+    with signals_held():
+        waited_for = Child(SLEEP, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd=None, run_id=run_id)
 
     lost = {tool.process.pid: tool.has_lost_its_starter for tool in look().tools if tool.run_id == run_id}
     waited_for.end(0)
