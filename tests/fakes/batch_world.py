@@ -176,18 +176,27 @@ class Died(BaseException):
 
 
 class Fuse:
-    """Lets a process die at one of the calls that it makes through its doors."""
+    """Lets a process die at one of the calls that it makes through its doors.
 
-    def __init__(self, calls: int, *, is_before: bool) -> None:
+    Args:
+        calls: At which one, from 1.
+        is_before: Before it is made, else after it.
+        method: Count only calls of this name.
+    """
+
+    def __init__(self, calls: int, *, is_before: bool, method: str = "") -> None:
         self.left = calls
         self._is_before = is_before
+        self._method = method
 
     def wrap(self, door: Any) -> Any:
         """Return the door with the fuse in every call."""
         return _Fused(door, self)
 
-    def pull(self, call: Callable[[], Any]) -> Any:
+    def pull(self, name: str, call: Callable[[], Any]) -> Any:
         """Make a call, unless it is the one at which the process dies; or die when it has been made."""
+        if self._method not in ("", name):
+            return call()
         self.left -= 1
         if self.left == 0 and self._is_before:
             raise Died
@@ -204,4 +213,4 @@ class _Fused:
 
     def __getattr__(self, name: str) -> Any:
         method = getattr(self._door, name)
-        return lambda *args, **kwargs: self._fuse.pull(lambda: method(*args, **kwargs))
+        return lambda *args, **kwargs: self._fuse.pull(name, lambda: method(*args, **kwargs))

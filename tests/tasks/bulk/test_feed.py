@@ -271,6 +271,20 @@ def test_a_feed_that_was_taken_over_leaves_the_batch_alone(world: Worlds) -> Non
     monday.finish(new)
 
 
+@pytest.mark.parametrize("method", ["claim", "create", "submitted", "settle", "move"])
+def test_a_feed_that_dies_between_the_catalogue_and_prefect_goes_on(world: Worlds, method: str) -> None:
+    monday = world(LONG, SHORT)
+    with pytest.raises(Died):
+        monday.finish(monday.feed(Fuse(1, is_before=False, method=method).wrap))
+
+    monday.finish(monday.feed())
+
+    assert monday.counts().succeeded == 2
+    assert {item.attempt for item in monday.items().values()} == {1}
+    assert len(monday.runs()) == 2
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("is_before", [True, False], ids=["before a call", "after a call"])
 def test_a_feed_that_dies_at_any_line_goes_on_without_loss_or_double(world: Worlds, is_before: bool) -> None:
     deaths = 0
