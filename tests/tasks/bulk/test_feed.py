@@ -252,7 +252,8 @@ def test_the_canary_goes_alone_and_its_failure_stops_the_batch(world: Worlds) ->
 def test_a_batch_that_does_not_add_up_says_so(world: Worlds) -> None:
     monday = world(LONG)
     feed = monday.feed()
-    feed.tick()
+    while not monday.live():
+        feed.tick()
     monday.work(monday.live()[0])
     with monday.database.session() as session:
         BatchRepository(session).record(monday.batch_id, rows=2)
