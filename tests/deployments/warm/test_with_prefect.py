@@ -153,11 +153,11 @@ def test_after_kill_9_the_run_is_crashed_and_nothing_is_left(
 
 
 def test_term_from_outside_is_a_crash_as_it_is_without_warm_start(
-    runs: Runs, sleeping: Callable[[], Any], finished: Callable[..., Any]
+    runs: Runs, sleeping: Callable[[], Any], finished: Callable[..., Any], wait_until: WaitUntil
 ) -> None:
     run, pids = sleeping()
 
     os.kill(launcher_of(run, runs), signal.SIGTERM)
 
     assert finished(run, timeout=30).type is StateType.CRASHED
-    assert not any(map(is_running, pids.values()))
+    wait_until(lambda: not any(map(is_running, pids.values())), 15, "the run and its process to end")
