@@ -22,7 +22,7 @@ from tests.fakes.job_client import JobClient
 from tests.fakes.stack_processes import encoders, stack_processes
 from tests.faults.conftest import NothingIsLeft
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
 ENCODE = {"video.preset": "fast", "captions.enabled": False, "chapters.enabled": False, "poster.faces": False}
 
