@@ -175,9 +175,9 @@ def test_a_job_from_the_command_line(
     [job] = json.loads(run("list", "--text", "from the command line", "--json"))
     wait_until(lambda: "Published asset" in run("logs", job["id"]), 10, "the last lines of the log")
     waiting = run("submit", str(source), "--recipe", "quick", "--priority", "low").strip()
-    moved = [run(move, waiting).strip() for move in ("pause", "cancel")]
+    moved = run("cancel", waiting).strip()
     run("delete", job["id"])
 
     assert "succeeded" in shown
-    assert moved in (["paused", "cancelled"], ["pausing", "cancelled"])
+    assert moved in ("cancelled", "cancelling")
     assert main(["job", "show", job["id"], "--api", stack.api_url]) == 1
