@@ -63,7 +63,7 @@ class Machine:
     """Processes that carry out a flow run: the engine, its launcher, whatever they started except tools."""
     tools: tuple[Marked, ...] = ()
     workers: frozenset[str] = frozenset()
-    """Names of the workers that were started by name."""
+    """Names of the workers that were started by name, for our Prefect: another one's may have the same names."""
     is_whole: bool = True
     """False when there is a run's process of somebody else, of which we cannot see which run it is."""
     running: frozenset[str] = field(init=False)
@@ -102,7 +102,8 @@ def read_machine(home: Path, prefect_api_url: str) -> Machine:
             tools.append(Marked(process, run_id, own.has(environment), _is_starter_gone(process, environment)))
         elif run_id := environment.get(RUN_MARK):
             runs.append(Marked(process, run_id, own.has(environment)))
-        workers.update(_worker_names(command))
+        if own.may_serve(environment):
+            workers.update(_worker_names(command))
     return Machine(machine_name(), tuple(runs), tuple(tools), frozenset(workers), is_whole)
 
 
@@ -114,6 +115,10 @@ class _Own:
     def has(self, environment: Mapping[str, str]) -> bool:
         place = (environment.get("DAILIES_HOME", ""), environment.get("PREFECT_API_URL", "").rstrip("/"))
         return place == (self.home, self.prefect_api_url)
+
+    def may_serve(self, environment: Mapping[str, str]) -> bool:
+        """Say whether a worker may be one of our Prefect's; one that does not say whose it is may have a profile."""
+        return environment.get("PREFECT_API_URL", "").rstrip("/") in ("", self.prefect_api_url)
 
 
 def _is_starter_gone(tool: psutil.Process, environment: Mapping[str, str]) -> bool:

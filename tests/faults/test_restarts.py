@@ -44,7 +44,6 @@ def history(jobs: JobClient, job_id: str) -> list[dict[str, str]]:
     return list(jobs.http.get(f"/api/v1/jobs/{job_id}/history").json()["items"])
 
 
-@pytest.mark.xfail(strict=False, reason="known: upkeep may wait minutes for the lease of a maintenance run that died")
 @pytest.mark.timeout(900)  # two starts of a whole stack and four encodes
 def test_a_machine_that_went_down_goes_on_with_its_queue(
     state_home: Callable[[str], Path], wait_until: WaitUntil, nothing_is_left: NothingIsLeft

@@ -98,6 +98,15 @@ def test_workers_are_known_by_the_name_that_they_were_started_with(start: Start,
     assert "cpu@test" in look().workers
 
 
+def test_another_prefects_worker_is_not_ours_whatever_it_is_called(start: Start) -> None:
+    name = f"cpu@{uuid.uuid4()}"
+    start("worker", "start", "--name", name, PREFECT_API_URL="http://127.0.0.1:2/api")
+    assert name not in look().workers
+
+    start("worker", "start", "--name", name, PREFECT_API_URL=API)
+    assert name in look().workers
+
+
 def test_a_worker_is_at_home_where_its_name_says() -> None:
     machine = Machine(machine_name())
 
