@@ -18,6 +18,14 @@ Job = dict[str, Any]
 Submit = Callable[..., Job]
 
 
+@pytest.fixture(autouse=True)
+def _an_empty_queue(prefect: Prefect) -> None:
+    """Remove what other tests left waiting: a worker is told of the first 200 runs only."""
+    while waiting := prefect.client.get_scheduled_flow_runs_for_work_pool("cpu"):
+        for each in waiting:
+            prefect.client.delete_flow_run(each.flow_run.id)
+
+
 def run_of(prefect: Prefect, job: Job) -> FlowRun:
     return prefect.client.read_flow_run(uuid.UUID(job["id"]))
 
