@@ -13,19 +13,18 @@ import httpx
 import pytest
 import uvicorn
 from prefect.client.orchestration import SyncPrefectClient
-from prefect.client.schemas.actions import WorkPoolCreate
 from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterTags
 from prefect.client.schemas.objects import FlowRun, State, StateType
 
 from api.app import create_app
 from data.database import Database, migrate
-from data.domain.jobs import WORK_POOLS
 from data.domain.publications import Chapter, PublicationManifest
 from data.settings import ApiSettings, IngestSettings, Settings
 from data.storage import ObjectStore, open_store
 from deployments.stack import Stack
 from tasks.media.tools import find_tools
 from tests.api.publishing import publish_video
+from tests.fakes.deployments import register
 from tests.fakes.processes import wait_until
 
 MAX_UPLOAD_BYTES = 32 * 1024 * 1024
@@ -87,23 +86,11 @@ class Prefect:
         )
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def prefect(prefect_server: Stack) -> Iterator[Prefect]:
     with SyncPrefectClient(prefect_server.prefect_api_url) as client:
-        for pool in WORK_POOLS:
-            client.create_work_pool(WorkPoolCreate(name=pool, type="process"), overwrite=True)
-        made = {}
-        wanted = (
-            ("process-asset", "cpu", ["dailies-job"]),
-            ("generate-asset", "gpu", []),
-            ("process-batch", "control", ["dailies-batch"]),
-        )
-        for flow, pool, tags in wanted:
-            flow_id = client.create_flow_from_name(flow)
-            made[flow] = client.create_deployment(flow_id=flow_id, name="on-demand", work_pool_name=pool, tags=tags)
-        flow_id = client.create_flow_from_name("process-batch")
-        client.create_deployment(flow_id=flow_id, name="nightly", work_pool_name="control", tags=["dailies-batch"])
-        yield Prefect(client, made["process-asset"], made["generate-asset"])
+        ids = register(client)
+        yield Prefect(client, ids["process-asset/on-demand"], ids["generate-asset/on-demand"])
 
 
 @pytest.fixture(scope="session")
@@ -162,19 +149,17 @@ def serve_api() -> Iterator[ServeApi]:
 
 
 @pytest.fixture(scope="session")
-def api_url(
-    serve_api: ServeApi, settings: Settings, database: Database, prefect_server: Stack, prefect: Prefect
-) -> str:
+def api_url(serve_api: ServeApi, settings: Settings, database: Database, prefect_server: Stack) -> str:
     return serve_api(settings, prefect_server.prefect_api_url)
 
 
-@pytest.fixture(scope="session")
-def api(api_url: str) -> Iterator[httpx.Client]:
+@pytest.fixture(scope="module")
+def api(api_url: str, prefect: Prefect) -> Iterator[httpx.Client]:
     with httpx.Client(base_url=api_url, timeout=60) as client:
         yield client
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def submit(api: httpx.Client, media_folder: Path) -> Callable[..., dict[str, Any]]:
     """Return a function that hands in a job and returns it."""
 

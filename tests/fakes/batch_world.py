@@ -7,7 +7,6 @@ from datetime import UTC, datetime
 from typing import Any
 
 from prefect.client.orchestration import SyncPrefectClient
-from prefect.client.schemas.actions import WorkPoolCreate
 from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterTags
 from prefect.client.schemas.objects import FlowRun, State, StateType
 from prefect.client.schemas.sorting import FlowRunSort
@@ -24,14 +23,6 @@ from tests.data.samples import sample_asset, sample_manifest
 
 LIVE = {StateType.SCHEDULED, StateType.PENDING, StateType.RUNNING}
 FEED_RUN = "feed-1"
-
-
-def deploy(client: SyncPrefectClient) -> None:
-    """Register what a feed makes runs of, without code behind it."""
-    client.create_work_pool(WorkPoolCreate(name="cpu", type="process", concurrency_limit=2), overwrite=True)
-    for flow in ("process-items", "process-asset"):
-        flow_id = client.create_flow_from_name(flow)
-        client.create_deployment(flow_id=flow_id, name="on-demand", work_pool_name="cpu")
 
 
 class World:

@@ -13,6 +13,7 @@ from prefect.client.schemas.objects import FlowRun, State, StateType
 from api.gateway.jobs import run_view
 from data.domain.jobs import RESTS_LABEL, JobState, PauseMode, pause_key, pause_mode
 from tests.api.conftest import Prefect
+from tests.fakes.processes import wait_until
 
 Job = dict[str, Any]
 Submit = Callable[..., Job]
@@ -72,7 +73,7 @@ def test_a_job_paused_in_the_queue_is_queued_again_and_its_start_is_told(
     resumed = ask(api, job, "resume")
 
     assert (resumed["state"], resumed["attempt"], resumed["started_at"]) == ("queued", 0, None)
-    assert is_waiting_for_a_worker(prefect, job)
+    wait_until(lambda: is_waiting_for_a_worker(prefect, job), 10, "the job to be offered to workers")
     prefect.start(job["id"])
     prefect.report(job["id"], "ingest", 50)
     running = api.get(f"/api/v1/jobs/{job['id']}").json()

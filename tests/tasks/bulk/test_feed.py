@@ -13,16 +13,17 @@ from data.domain.errors import CorruptInputError, DailiesError, DiskFullError, I
 from data.repositories import BatchRepository
 from deployments.stack import Stack
 from tasks.bulk.feed import Progress
-from tests.fakes.batch_world import Died, Fuse, World, deploy
+from tests.fakes.batch_world import Died, Fuse, World
+from tests.fakes.deployments import register
 
 Worlds = Callable[..., World]
 SHORT, LONG = 10.0, 60.0
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def client(prefect_server: Stack) -> Iterator[SyncPrefectClient]:
     with SyncPrefectClient(prefect_server.prefect_api_url) as client:
-        deploy(client)
+        register(client, cpu_slots=2)
         yield client
 
 

@@ -10,13 +10,13 @@ from data.domain.errors import OrchestratorUnavailableError
 from deployments.stack import Stack
 from tasks.bulk.fleet import Fleet, Order
 from tasks.bulk.verdicts import RunFate
-from tests.fakes.batch_world import deploy
+from tests.fakes.deployments import register
 
 
 @pytest.fixture(scope="module")
 def client(prefect_server: Stack) -> Iterator[SyncPrefectClient]:
     with SyncPrefectClient(prefect_server.prefect_api_url) as client:
-        deploy(client)
+        register(client, cpu_slots=2)
         yield client
 
 

@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 from prefect.client.orchestration import SyncPrefectClient
-from prefect.client.schemas.actions import WorkPoolCreate
 from prefect.client.schemas.objects import FlowRun, State, StateType
 
 from deployments.stack import Stack
+from tests.fakes.deployments import register
 
 HERE = "cpu@here"
 ELSEWHERE = "cpu@elsewhere"
@@ -45,9 +45,9 @@ class Runs:
         return state
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def runs(prefect_server: Stack) -> Iterator[Runs]:
     with SyncPrefectClient(prefect_server.prefect_api_url) as client:
-        client.create_work_pool(WorkPoolCreate(name="cpu", type="process"), overwrite=True)
+        register(client)
         flow_id = client.create_flow_from_name("reconciled")
         yield Runs(client, client.create_deployment(flow_id=flow_id, name="by-hand", work_pool_name="cpu"))

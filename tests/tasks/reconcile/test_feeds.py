@@ -15,6 +15,7 @@ from data.domain.batches import Batch, BatchOptions, BatchReason, BatchState
 from data.domain.feeds import feed_tags
 from data.repositories import BatchRepository
 from tasks.reconcile.feeds import feed_forgotten
+from tests.fakes.deployments import register
 from tests.tasks.reconcile.conftest import Runs
 
 HOUR_AGO = datetime.now(UTC) - timedelta(hours=1)
@@ -24,8 +25,7 @@ Store = Callable[..., Batch]
 
 @pytest.fixture
 def database(tmp_path: Path, runs: Runs) -> Iterator[Database]:
-    flow_id = runs.client.create_flow_from_name("process-batch")
-    runs.client.create_deployment(flow_id=flow_id, name="on-demand", work_pool_name="cpu", tags=["dailies-batch"])
+    register(runs.client)
     url = f"sqlite:///{tmp_path / 'catalogue.db'}"
     migrate(url)
     opened = Database(url)

@@ -76,14 +76,20 @@ def test_processes_of_another_installation_are_not_ours(start: Start, home: str,
     assert tool.is_own is expected
 
 
-def test_a_tool_knows_whether_the_process_that_waits_for_it_lives(start: Start) -> None:
+def test_a_tool_knows_whether_the_process_that_waits_for_it_lives(
+    start: Start, wait_until: Callable[..., None]
+) -> None:
     run_id, gone = str(uuid.uuid4()), subprocess.Popen([sys.executable, "-S", "-c", ""])
     gone.wait()
     start(DAILIES_RUN_ID=run_id, DAILIES_RUN_PROCESS=str(gone.pid))
     with signals_held():
         waited_for = Child(SLEEP, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd=None, run_id=run_id)
 
-    lost = {tool.process.pid: tool.has_lost_its_starter for tool in look().tools if tool.run_id == run_id}
+    def tools() -> dict[int, bool]:
+        return {tool.process.pid: tool.has_lost_its_starter for tool in look().tools if tool.run_id == run_id}
+
+    wait_until(lambda: len(tools()) == 2, 10, "both to be what they were started as")
+    lost = tools()
     waited_for.end(0)
 
     assert lost.pop(waited_for.pid) is False
