@@ -22,6 +22,15 @@
     │   ├── CatalogueUnavailableError · ProcessLostError · StepStalledError
     │   ├── ToolMissingError · ModelMissingError · ObjectMissingError   (a retry does not help)
     │   └── TimeLimitError        the time limit of a tool or a job was reached (a retry does not help)
+    ├── ProviderError             PROVIDER    a provider of generations is at fault
+    │   ├── ProviderUnavailableError · ProviderBusyError   nothing was accepted: another may be asked
+    │   ├── GenerationRejectedError · GenerationFailedError   definite: this provider will not make it
+    │   ├── GenerationTimeoutError    accepted, and not made in time
+    │   ├── AnswerLostError       nobody knows whether it was accepted
+    │   ├── GenerationHeldError   … and nobody can find out: a person decides (a retry does not help)
+    │   └── NoProviderError       no provider can do this, or none that can is healthy
+    ├── GenerationRefusedError    POLICY      a provider's policy forbids it
+    ├── BudgetSpentError          BUDGET      a cap on paid work is reached
     ├── CancelledByRequestError   CANCELLED
     └── RequestError              DATA        an API call that cannot be carried out
         ├── NotFoundError · IllegalMoveError · InvalidRequestError · NotOfferedError
@@ -367,6 +376,83 @@ class TimeLimitError(InfrastructureError):
     code = "INFRA.TIME_LIMIT"
     retryable = False
     http_status = 504
+
+
+class ProviderError(DailiesError):
+    """A provider of generations is at fault."""
+
+    code = "PROVIDER.UNKNOWN"
+    failure_class = FailureClass.PROVIDER
+    http_status = 502
+
+
+class ProviderUnavailableError(ProviderError):
+    """The provider cannot be reached or says that it is out of order; a request was not accepted."""
+
+    code = "PROVIDER.UNAVAILABLE"
+    retryable = True
+
+
+class ProviderBusyError(ProviderError):
+    """The provider asks for patience; ``facts["retry_after_seconds"]`` says how much, where it is known."""
+
+    code = "PROVIDER.BUSY"
+    retryable = True
+    http_status = 503
+
+
+class GenerationRejectedError(ProviderError):
+    """The provider does not take this request: a parameter, a size or a length is none of its own."""
+
+    code = "PROVIDER.GENERATION.REJECTED"
+
+
+class GenerationFailedError(ProviderError):
+    """The provider accepted the request and then failed for good."""
+
+    code = "PROVIDER.GENERATION.FAILED"
+
+
+class GenerationTimeoutError(ProviderError):
+    """The provider accepted the request and did not finish it in time; it was asked to stop."""
+
+    code = "PROVIDER.GENERATION.TIMEOUT"
+
+
+class AnswerLostError(ProviderError):
+    """Nobody knows whether the provider accepted the request: its answer was lost or makes no sense."""
+
+    code = "PROVIDER.ANSWER_LOST"
+
+
+class GenerationHeldError(ProviderError):
+    """Whether the provider accepted the request cannot be found out: a person decides, it is not sent again."""
+
+    code = "PROVIDER.GENERATION.HELD"
+    http_status = 409
+
+
+class NoProviderError(ProviderError):
+    """No provider can do what is asked for, or none that can is healthy."""
+
+    code = "PROVIDER.NONE"
+    http_status = 503
+
+
+class GenerationRefusedError(DailiesError):
+    """The policy of a provider forbids the request or its result; no other provider is asked."""
+
+    code = "POLICY.GENERATION.REFUSED"
+    failure_class = FailureClass.POLICY
+    http_status = 422
+
+
+class BudgetSpentError(DailiesError):
+    """A cap on paid generations is reached; no new one is started."""
+
+    code = "BUDGET.SPENT"
+    failure_class = FailureClass.BUDGET
+    http_status = 402
 
 
 class CancelledByRequestError(DailiesError):

@@ -9,6 +9,7 @@ from typing import Any, Literal, Self
 from pydantic import Field, ValidationError
 
 from data.domain.errors import RecipeForBatchesError, RecipeInvalidError
+from data.domain.generations import GenerationOptions
 from data.domain.ladders import Ladder, RenditionSpec
 from data.domain.model import DomainModel
 
@@ -108,6 +109,8 @@ class Recipe(DomainModel):
     chapters: ChapterOptions = ChapterOptions()
     poster: PosterOptions = PosterOptions()
     gate: GateOptions = GateOptions()
+    generation: GenerationOptions = GenerationOptions()
+    """How a video is made from a prompt or a script, where there is no source."""
 
     @classmethod
     def parse(cls, raw: Mapping[str, Any]) -> Self:
@@ -158,7 +161,7 @@ class Recipe(DomainModel):
 
     def digest(self) -> str:
         """Return 24 hex digits of sha256 over what the recipe does; recipes that do the same share it."""
-        effective = self.model_dump(mode="json", exclude=set(IDENTITY))
+        effective = self.model_dump(mode="json", exclude={*IDENTITY, "generation"})
         text = json.dumps(effective, sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(text.encode()).hexdigest()[:24]
 

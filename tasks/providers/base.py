@@ -1,0 +1,173 @@
+"""What every provider of generations looks like: one interface for those elsewhere, one for those on this machine.
+
+A provider is a plain client: it knows a protocol, and neither the ledger, nor prices that were paid, nor retries. What
+it raises says what is known: a :class:`ProviderUnavailableError` or :class:`ProviderBusyError` from ``submit`` means
+that **nothing was accepted**; an :class:`AnswerLostError` that nobody knows. That difference is what keeps a
+generation from being paid twice, so a provider must never guess.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+from typing import Protocol, runtime_checkable
+
+from data.domain.generations import Capability, GenerationRequest
+
+References = Mapping[str, Path]
+"""The user's own pictures and clips as local files, by the name of the reference."""
+
+
+@dataclass(frozen=True)
+class Price:
+    """What a generation costs, in the settings' currency."""
+
+    per_generation: float = 0.0
+    per_second: float = 0.0
+    """For each second of video or sound that is asked for."""
+
+    def of(self, seconds: float | None) -> float:
+        """Return the price of one generation of so many seconds."""
+        return self.per_generation + self.per_second * (seconds or 0.0)
+
+
+@dataclass(frozen=True)
+class ProviderLimits:
+    """What a provider takes at most."""
+
+    max_duration_seconds: float | None = None
+    max_prompt_characters: int | None = None
+    requests_per_minute: int | None = None
+
+
+@dataclass(frozen=True)
+class ProviderProfile:
+    """What is known of a provider before it is asked for anything."""
+
+    name: str
+    """Its name in the settings; several may be of the same engine."""
+    engine: str
+    capabilities: frozenset[Capability]
+    limits: ProviderLimits = ProviderLimits()
+    price: Price = Price()
+    takes_idempotency_keys: bool = False
+    """The same key sent again gives the generation of the first time: a lost answer may be asked for again."""
+    can_look_up: bool = False
+    """A generation can be found by our key after its answer was lost."""
+
+    @property
+    def is_paid(self) -> bool:
+        """Whether anything that it makes costs money."""
+        return self.price != Price()
+
+
+class RemoteState(StrEnum):
+    """How far a generation is, as the provider says it."""
+
+    QUEUED = "queued"
+    RUNNING = "running"
+    FINISHED = "finished"
+
+
+@dataclass(frozen=True)
+class RemoteStatus:
+    """What a provider says of one of its generations that has not failed."""
+
+    state: RemoteState
+    progress: float | None = None
+    """0-1, where the provider tells."""
+
+
+@dataclass(frozen=True)
+class MadeMedia:
+    """A file that was made."""
+
+    path: Path
+    details: Mapping[str, object] = field(default_factory=dict)
+    """What made it: models with their hashes, the seed, settings; plain JSON values."""
+
+
+@runtime_checkable
+class Provider(Protocol):
+    """What both kinds share."""
+
+    @property
+    def profile(self) -> ProviderProfile:
+        """What it is and can do."""
+
+    def check(self) -> None:
+        """See whether it would take work now, cheaply and free of charge.
+
+        Raises:
+            ProviderError: It would not.
+        """
+
+
+@runtime_checkable
+class RemoteProvider(Provider, Protocol):
+    """A provider that takes a request, works on it for a while elsewhere, and gives the result when asked."""
+
+    def submit(self, request: GenerationRequest, references: References, idempotency_key: str) -> str:
+        """Hand a request in and return the provider's id of it.
+
+        Raises:
+            ProviderUnavailableError: It could not be reached, or said that it takes nothing; nothing was accepted.
+            ProviderBusyError: It asks for patience (429); nothing was accepted.
+            GenerationRejectedError: It does not take this request; nothing was accepted.
+            GenerationRefusedError: Its policy forbids the request; nothing was accepted.
+            AnswerLostError: The request may have been accepted: the connection broke, or the answer makes no sense.
+        """
+
+    def look_up(self, idempotency_key: str) -> str | None:
+        """Return the id of the generation that was handed in with a key; ``None``: there is none.
+
+        Only called where the profile says ``can_look_up``.
+
+        Raises:
+            ProviderError: It did not say.
+        """
+
+    def poll(self, provider_id: str) -> RemoteStatus:
+        """Ask how far a generation is.
+
+        Raises:
+            ProviderUnavailableError: It did not say; the generation goes on.
+            ProviderBusyError: It asks for patience; the generation goes on.
+            GenerationFailedError: It failed for good.
+            GenerationRefusedError: Its policy refused the result.
+        """
+
+    def download(self, provider_id: str, target: Path) -> MadeMedia:
+        """Fetch the result of a finished generation into a new file.
+
+        Raises:
+            DownloadFailedError: It came broken or not at all; it may be asked for again.
+        """
+
+    def cancel(self, provider_id: str) -> None:
+        """Ask for a generation to be stopped; nothing happens where the provider cannot."""
+
+
+@runtime_checkable
+class LocalProvider(Provider, Protocol):
+    """A provider on this machine: it makes the result while one waits, and costs nothing."""
+
+    def make(
+        self,
+        request: GenerationRequest,
+        references: References,
+        scratch: Path,
+        on_progress: Callable[[float], None],
+    ) -> MadeMedia:
+        """Make a video (or picture, or sound) in a scratch directory.
+
+        Args:
+            request: What to make.
+            references: The user's own pictures and clips.
+            scratch: An empty directory; the result is a file in it.
+            on_progress: Called with the share (0-1) that is done.
+
+        Raises:
+            GenerationRejectedError: It cannot make this.
+            ModelMissingError: Weights are missing; says how to fetch them.
+        """
