@@ -8,6 +8,7 @@ of the project matters, and its cost (about 20 ms) is paid by every child.
 
 import ctypes
 import os
+import signal
 import sys
 
 PR_SET_PDEATHSIG = 1  # <sys/prctl.h>
@@ -30,7 +31,11 @@ def become(user_id: int) -> None:
 
 
 def main(arguments: list[str]) -> None:
-    """Carry out the command line; does not return."""
+    """Carry out the command line; does not return.
+
+    What a shell starts in the background ignores SIGINT, and so would its children: but Prefect's worker stops by it,
+    also when it is sent SIGTERM. Each component has a session of its own, so no Ctrl-C reaches it by accident.
+    """
     parent_pid, signal_number, user_id, separator, *command = arguments
     if separator != "--" or not command:
         sys.exit("guard: PARENT_PID SIGNAL UID -- COMMAND…")
@@ -38,6 +43,7 @@ def main(arguments: list[str]) -> None:
         become(int(user_id))
     # After the change of user: that change clears the parent-death signal.
     end_with_parent(int(signal_number), int(parent_pid))
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
     os.execv(command[0], command)  # noqa: S606  # the whole point: no shell, no further process
 
 

@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import signal
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -84,6 +85,13 @@ def prefect_server(state_home: Callable[[str], Path]) -> Iterator[Stack]:
     """Start a Prefect server alone (SQLite), once for the session; `prefect_server.prefect_api_url` is its address."""
     with Stack(state_home("server"), components=("server",), minimal=True, environment=isolated()) as running:
         yield running
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _interruptible() -> None:
+    """What a shell runs in the background ignores SIGINT, and so would every process that the tests start."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(autouse=True, scope="session")

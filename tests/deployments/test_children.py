@@ -56,6 +56,21 @@ def test_stopping_ends_the_whole_group_even_of_a_component_that_ignores_it(
     wait_until(lambda: not psutil.pid_exists(grandchild), description="the grandchild's end")
 
 
+def test_components_can_be_interrupted_also_where_the_stack_runs_in_the_background(
+    tmp_path: Path, wait_until: WaitUntil
+) -> None:
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        child = Child(python(SLEEP), tmp_path)
+    finally:
+        signal.signal(signal.SIGINT, before)
+    wait_until(lambda: len(psutil.Process(child.pid).cmdline()) == 3, 10, "the guard to have become it")
+
+    os.kill(child.pid, signal.SIGINT)
+
+    wait_until(lambda: child.exit_code() is not None, 10, "it to end")
+
+
 def test_components_end_when_the_stack_is_killed(tmp_path: Path, wait_until: WaitUntil) -> None:
     starter = f"""
 import os, sys, time
