@@ -4,18 +4,25 @@ A suspended run has no process: it leaves before its next step, or, when asked t
 (``tasks/stopping.py``). Resumed, it starts from the top and finds what is finished.
 """
 
+import asyncio
+import time
 from uuid import UUID, uuid4
 
 from prefect.client.orchestration import PrefectClient
-from prefect.client.schemas.objects import State
+from prefect.client.schemas.objects import FlowRun, State, StateType
 from prefect.client.schemas.responses import SetStateStatus
-from prefect.states import Suspended
+from prefect.states import Pending, Suspended
 
 from api.gateway.moves import check_move, illegal, propose
 from api.gateway.runs import read_run
 from api.gateway.translation import translated
 from data.domain.jobs import JobMove, PauseMode, pause_key
 
+_SUBMITTING_SECONDS = 1.0
+"""A worker that was told of a run has tried to take it by then."""
+_START_SECONDS = 15.0
+"""A run that a worker has taken runs by then, unless that worker is gone."""
+_POLL_SECONDS = 0.2
 _MESSAGES = {
     PauseMode.AFTER_STEP: "Paused by request, after the step.",
     PauseMode.AT_ONCE: "Paused by request, at once.",
@@ -29,15 +36,18 @@ async def pause_run(client: PrefectClient, job_id: str, mode: PauseMode, crash_a
         NotFoundError: No such job.
         IllegalMoveError: The job has ended, is paused or is being stopped.
     """
-    run = await read_run(client, job_id)
-    check_move(run, JobMove.PAUSE, crash_attempts)
-    state: State[None] = Suspended(pause_key=pause_key(mode, uuid4().hex), message=_MESSAGES[mode])
-    outcome = await propose(client, run.id, state)
-    if outcome.status is SetStateStatus.ACCEPT:
-        return
-    run = await read_run(client, job_id)
-    check_move(run, JobMove.PAUSE, crash_attempts)
-    await _suspend_waiting(client, run.id)
+    run = await _checked_run(client, job_id, crash_attempts)
+    deadline = time.monotonic() + _START_SECONDS
+    while not await _suspend_running(client, run.id, mode):
+        run = await _checked_run(client, job_id, crash_attempts)
+        if await _taken_from_workers(client, run):
+            await asyncio.sleep(_SUBMITTING_SECONDS)
+            await _suspend_waiting(client, run.id)
+            break
+        if time.monotonic() > deadline:
+            await _suspend_waiting(client, run.id)
+            break
+        await asyncio.sleep(_POLL_SECONDS)
 
 
 async def resume_run(client: PrefectClient, job_id: str, crash_attempts: int) -> None:
@@ -55,11 +65,32 @@ async def resume_run(client: PrefectClient, job_id: str, crash_attempts: int) ->
         raise illegal(await read_run(client, job_id), JobMove.RESUME, crash_attempts)
 
 
-async def _suspend_waiting(client: PrefectClient, run_id: UUID) -> None:
-    """Suspend a run that waits: Prefect suspends only what runs, except by force.
+async def _checked_run(client: PrefectClient, job_id: str, crash_attempts: int) -> FlowRun:
+    run = await read_run(client, job_id)
+    check_move(run, JobMove.PAUSE, crash_attempts)
+    return run
 
-    A worker that has just taken the run cannot start it any more; a process that has just begun sees it and leaves.
+
+async def _suspend_running(client: PrefectClient, run_id: UUID, mode: PauseMode) -> bool:
+    state: State[None] = Suspended(pause_key=pause_key(mode, uuid4().hex), message=_MESSAGES[mode])
+    outcome = await propose(client, run_id, state)
+    return outcome.status is SetStateStatus.ACCEPT
+
+
+async def _taken_from_workers(client: PrefectClient, run: FlowRun) -> bool:
+    """Take a waiting run as a worker does, so that no worker can: theirs are told to drop it.
+
+    Prefect's worker ends, with all it runs, when a run that it has been told of is suspended before it has tried to
+    take it. One that has taken it already is let go on until the run can be suspended in the usual way.
     """
+    if run.state is None or run.state.type is not StateType.SCHEDULED:
+        return False
+    outcome = await propose(client, run.id, Pending(message="Is being paused in the queue."))
+    return outcome.status is SetStateStatus.ACCEPT
+
+
+async def _suspend_waiting(client: PrefectClient, run_id: UUID) -> None:
+    """Suspend a run that waits: Prefect suspends only what runs, except by force."""
     state: State[None] = Suspended(
         pause_key=pause_key(PauseMode.AT_ONCE, uuid4().hex, is_queued=True), message="Paused by request, in the queue."
     )

@@ -1,6 +1,7 @@
 """Stop means stop, on a real stack: cancel and pause at every step, by the API and as the Prefect UI does it."""
 
 import subprocess
+import time
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -157,6 +158,26 @@ def test_a_queued_job_is_paused_and_does_not_start_until_it_is_resumed(
 
     assert (paused["state"], still["state"], job["state"]) == ("paused", "paused", "succeeded")
     assert (job["attempt"], job["asset_id"]) == (1, other["asset_id"])
+
+
+def test_jobs_paused_at_any_moment_of_their_start_leave_the_worker_alive(
+    jobs: JobClient, stack: Stack, film: Path, wait_until: WaitUntil
+) -> None:
+    """Prefect's worker ends, with all its runs, when a run is suspended that it has been told of and not yet taken."""
+    [worker] = [child for child in stack.children if child.name == "cpu-worker"]
+    started = []
+    for delay in (0.0, 0.2, 0.4, 0.5, 0.6, 0.7, 0.8, 1.0):
+        started.append(jobs.submit(str(film), overrides=SLOWLY))
+        time.sleep(delay)  # no waiting for something: the moments are the test
+        ask(jobs, started[-1], "pause", mode="at_once")
+
+    for job_id in started:
+        state_is(jobs, job_id, "paused", timeout=60)
+        ask(jobs, job_id, "cancel")
+    wait_until(lambda: not encoders(stack.stack_id), MOST_SECONDS, "the encoders to end")
+
+    assert worker.exit_code() is None
+    assert [jobs.job(job_id)["state"] for job_id in started] == ["cancelled"] * len(started)
 
 
 def test_a_pause_at_once_ends_the_encoder_and_the_step_is_done_again(
