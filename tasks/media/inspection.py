@@ -61,6 +61,25 @@ class Inspector:
             return None
         return _seen(seen_head), _seen(seen_tail)
 
+    def picture_hash(self, media: Path) -> str | None:
+        """Return the MD5 of the coded pictures of a file or media playlist, packet after packet; ``None``: unreadable.
+
+        It tells whether two containers hold the same stream, at the price of reading them.
+        """
+        answer = self.scratch / "gate-hash.txt"
+        hashing = ("-map", "0:v", "-c", "copy", "-f", "hash", "-hash", "md5", str(answer))
+        try:
+            run_ffmpeg(
+                ["-loglevel", "error", *_OURS, "-i", str(media), *hashing],
+                tools=self.tools,
+                log_path=self.scratch / "gate-hash.log",
+                limits=self.limits,
+                run_id=self.run_id,
+            )
+        except EncodeFailedError:
+            return None
+        return answer.read_text(encoding="utf-8").strip()
+
     def _decode(self, name: str, arguments: Sequence[str]) -> ToolLog | None:
         log_path = self.scratch / f"gate-{name}.log"
         try:

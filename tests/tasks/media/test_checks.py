@@ -184,7 +184,7 @@ def test_the_gate_leaves_the_candidate_as_it_is_and_no_media_behind(candidate: C
     candidate.check()
 
     assert candidate.listed().files == candidate.package.files
-    assert {path.suffix for path in candidate.scratch.iterdir()} == {".log", ".json"}
+    assert {path.suffix for path in candidate.scratch.iterdir()} == {".log", ".json", ".txt"}
 
 
 @pytest.mark.parametrize(
@@ -352,6 +352,15 @@ def test_damage_that_keeps_the_size_is_refused(candidate: Candidate, name: str, 
     assert check in candidate.refusals()
 
 
+def test_a_progressive_mp4_that_is_not_one_of_the_rungs_is_refused(candidate: Candidate) -> None:
+    mp4 = candidate.directory / candidate.package.mp4_path
+    data = bytearray(mp4.read_bytes())
+    data[len(data) // 2] ^= 0xFF
+    mp4.write_bytes(data)
+
+    assert candidate.refusals() == {"mp4"}
+
+
 def test_a_damaged_index_of_a_segment_is_refused(candidate: Candidate) -> None:
     path = candidate.directory / "360p" / "00002.m4s"
     data = bytearray(path.read_bytes())
@@ -418,7 +427,7 @@ def test_swapped_rungs_are_refused(candidate: Candidate) -> None:
 
     report = candidate.check(candidate.listed())
 
-    assert [check.name for check in report.refusals] == ["rungs"]
+    assert [check.name for check in report.refusals] == ["rungs", "mp4"]
     assert "360p is 256x144" in report.refusals[0].detail
     assert "144p is 640x360" in report.refusals[0].detail
 

@@ -1,0 +1,164 @@
+"""`python -m tests.bench.batches`: a batch against the bare encodes of its items, and a second night against the first.
+
+The same clips are encoded by `xargs -P`, with one process for each core and the very ffmpeg command that the transcode
+step runs, and fed as a batch to a stack of its own, which also probes, packages, stores, checks and publishes them.
+"""
+
+import argparse
+import json
+import shlex
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from data.domain.batches import ItemCounts
+from data.domain.recipes import Recipe
+from data.recipes import load_recipe
+from deployments.environment import isolated
+from deployments.stack import Stack
+from tasks.media.arguments import WorkFiles, encode_arguments
+from tasks.media.cores import usable_cores
+from tasks.media.plan import plan_encode
+from tasks.media.probe import SAFE_INPUT_ARGUMENTS, probe
+from tasks.media.tools import Toolset, find_tools
+from tests.bench.batches.memory import Growth, MemoryWatch
+from tests.fakes.batch_client import BatchClient
+from tests.fakes.clips import clip
+
+FILM_SECONDS = 590
+OVERRIDES = {"captions.enabled": False, "chapters.enabled": False, "poster.faces": False}
+MOST_OVERHEAD = 1.10
+LEAST_SECOND_NIGHT = 50.0
+
+
+@dataclass(frozen=True)
+class Night:
+    """One batch, from its submission to the end of its last item."""
+
+    seconds: float
+    counts: ItemCounts
+    growth: dict[str, Growth]
+
+
+def make_clips(tools: Toolset, folder: Path, count: int, seconds: float, height: int) -> list[Path]:
+    """Cut so many pieces out of a film, each from another place."""
+    made = []
+    step = (FILM_SECONDS - seconds) / count
+    for number in range(count):
+        path = folder / f"clip-{number:04d}.mp4"
+        command = [tools.ffmpeg, "-v", "error", "-y", "-ss", f"{number * step:.3f}", "-t", str(seconds)]
+        command += ["-i", clip("bbb"), "-vf", f"scale=-2:{height}", "-c:v", "libx264", "-preset", "ultrafast"]
+        subprocess.run([*command, "-pix_fmt", "yuv420p", "-c:a", "aac", path], check=True)
+        made.append(path)
+    return made
+
+
+def encode_commands(tools: Toolset, clips: list[Path], recipe: Recipe, scratch: Path) -> list[str]:
+    """Return the transcode step's own command for each clip, for a shell."""
+    commands = []
+    for path in clips:
+        facts = probe(path, tools)
+        work = WorkFiles(scratch / path.stem)
+        work.directory.mkdir()
+        arguments = encode_arguments(
+            path, facts, recipe, plan_encode(facts, recipe), work, input_arguments=SAFE_INPUT_ARGUMENTS, threads=1
+        )
+        argv = [str(tools.ffmpeg), "-hide_banner", "-nostdin", "-nostats", "-y", *map(str, arguments)]
+        commands.append(f"{shlex.join(argv)} 2> {shlex.quote(str(work.log))}")
+    return commands
+
+
+def by_xargs(tools: Toolset, clips: list[Path], recipe: Recipe) -> float:
+    """Return how long the bare encodes take, as many at once as there are cores."""
+    with tempfile.TemporaryDirectory(prefix="dailies-bench-") as scratch:
+        commands = encode_commands(tools, clips, recipe, Path(scratch))
+        started = time.perf_counter()
+        subprocess.run(
+            ["xargs", "-0", "-n", "1", "-P", str(usable_cores()), "sh", "-c", 'eval "$0"'],
+            input="\0".join(commands).encode(),
+            check=True,
+        )
+        return time.perf_counter() - started
+
+
+def by_batch(stack: Stack, batches: BatchClient, clips: list[Path], recipe: str, timeout: float) -> Night:
+    """Feed the clips as a batch and wait for its end."""
+    rows = [{"custom_id": path.stem, "source": str(path), **OVERRIDES} for path in clips]
+    submitted = datetime.now(UTC)
+    batch_id = batches.submit(rows, recipe=recipe)
+    with MemoryWatch(stack, batch_id) as memory:
+        batch = batches.ended(batch_id, timeout)
+    assert batch.ended_at is not None
+    return Night((batch.ended_at - submitted).total_seconds(), batches.counts(batch_id), memory.growth)
+
+
+def replace_some(tools: Toolset, clips: list[Path], share: float) -> int:
+    """Put other pictures under the names of a share of the clips; return how many."""
+    chosen = clips[:: max(1, round(1 / share))]
+    for path in chosen:
+        fresh = path.with_suffix(".new.mp4")
+        command = [tools.ffmpeg, "-v", "error", "-y", "-i", path, "-vf", "negate", "-c:v", "libx264", "-preset"]
+        subprocess.run([*command, "ultrafast", "-pix_fmt", "yuv420p", "-c:a", "copy", fresh], check=True)
+        fresh.rename(path)
+    return len(chosen)
+
+
+def report(console: Console, names: list[str], nights: list[Night]) -> bool:
+    """Print what became of the rows of each night; say whether each row was accounted for and none failed."""
+    table = Table(title="rows of each night")
+    for heading in ("night", "seconds", "rows", "succeeded", "skipped", "failed", "feed MB", "server MB"):
+        table.add_column(heading)
+    for name, night in zip(names, nights, strict=True):
+        counts = night.counts
+        grown = [night.growth.get(each) for each in ("feed", "server")]
+        memory = [f"{each.early:.0f} → {each.late:.0f}" if each else "–" for each in grown]
+        figures = (counts.rows, counts.succeeded, counts.skipped, counts.failed)
+        table.add_row(name, f"{night.seconds:.1f}", *map(str, figures), *memory)
+    console.print(table)
+    return all(night.counts.ended == night.counts.rows and not night.counts.failed for night in nights)
+
+
+def main() -> int:
+    """Run the comparison and print it; exit status 1 when a promise of the README does not hold."""
+    parser = argparse.ArgumentParser(prog="python -m tests.bench.batches", description=__doc__)
+    parser.add_argument("--clips", type=int, default=24, help="how many clips (default 24)")
+    parser.add_argument("--seconds", type=float, default=10, help="length of each (default 10)")
+    parser.add_argument("--height", type=int, default=720, help="height of each in pixels (default 720)")
+    parser.add_argument("--recipe", default="default", help="recipe; its AI steps are left out (default: default)")
+    options = parser.parse_args()
+    console, tools = Console(), find_tools()
+    recipe = load_recipe(options.recipe).with_overrides(OVERRIDES)
+    with tempfile.TemporaryDirectory(prefix="dailies-bench-") as folder:
+        home, media = Path(folder) / "home", Path(folder) / "media"
+        for each in (Path(folder), home, media):
+            each.mkdir(exist_ok=True)
+            each.chmod(0o755)  # Postgres does not run as root, and looks from the top
+        clips = make_clips(tools, media, options.clips, options.seconds, options.height)
+        console.print(f"{len(clips)} clips of {options.seconds:g} s at {options.height}p are ready.")
+        bare = by_xargs(tools, clips, recipe)
+        console.print(f"bare encodes by xargs -P {usable_cores()}: {bare:.1f} s")
+        settings = {"DAILIES_INGEST__ALLOWED_ROOTS": json.dumps([str(media)])}
+        with Stack(home, environment={**isolated(), **settings}) as stack:
+            batches = BatchClient(stack, media)
+            timeout = 120 + 10 * bare
+            first = by_batch(stack, batches, clips, options.recipe, timeout)
+            second = by_batch(stack, batches, clips, options.recipe, timeout)
+            replaced = replace_some(tools, clips, 0.05)
+            third = by_batch(stack, batches, clips, options.recipe, timeout)
+    sound = report(console, ["first", "second: the same", f"third: {replaced} replaced"], [first, second, third])
+    only_new = second.counts.skipped == len(clips) and third.counts.succeeded == replaced
+    overhead, faster = first.seconds / bare, first.seconds / second.seconds
+    console.print(f"batch / bare encodes: {overhead:.2f} (promised ≤ {MOST_OVERHEAD:.2f})")
+    console.print(f"first night / second night: {faster:.0f} (promised ≥ {LEAST_SECOND_NIGHT:.0f} for 1,000 clips)")
+    return 0 if sound and only_new and overhead <= MOST_OVERHEAD else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
