@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import psutil
 
+from deployments.components import SERVER_NAME
 from deployments.stack import Stack
 from tests.fakes.stack_processes import engines
 
@@ -49,7 +50,7 @@ class MemoryWatch:
         return {name: Growth.of(samples) for name, samples in self._samples.items() if samples}
 
     def _watch(self) -> None:
-        [server] = [child.pid for child in self._stack.children if child.name == "prefect"]
+        [server] = [child.pid for child in self._stack.children if child.name == SERVER_NAME]
         feed: list[int] = []
         while not self._end.wait(_EVERY_SECONDS):
             if not any(map(psutil.pid_exists, feed)):
