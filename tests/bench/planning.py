@@ -7,8 +7,6 @@ Every row has a source file of its own, known from an earlier night, unknown, or
 import argparse
 import hashlib
 import json
-import resource
-import sys
 import tempfile
 import time
 from dataclasses import asdict, dataclass
@@ -25,6 +23,7 @@ from data.repositories import FulfilmentRepository
 from data.tables import AssetRow, Base, FulfilmentRow, PublicationRow, SourceVersionRow
 from tasks.providers.fingerprints import fingerprints
 from tests.fakes.bulk import BatchHouse
+from tests.fakes.memory import peak_megabytes
 
 MANIFEST = "manifest.csv"
 _SHARE = 3
@@ -54,7 +53,7 @@ def measure(rows: int, recipe: str, catalogue_url: str = "") -> Measured:
         preparation.start()  # in a process of its own, whose memory is not counted
         preparation.join()
         house = BatchHouse(Path(folder), catalogue_url=catalogue_url)
-        before = _peak_megabytes()
+        before = peak_megabytes()
         began, cpu = time.monotonic(), time.process_time()
         house.register(house.media / MANIFEST)
         house.intake.validate("b1", house.rules)
@@ -69,7 +68,7 @@ def measure(rows: int, recipe: str, catalogue_url: str = "") -> Measured:
             validate_seconds=round(validated - began, 2),
             plan_seconds=round(ended - validated, 2),
             cpu_seconds=round(time.process_time() - cpu, 2),
-            peak_megabytes=round(_peak_megabytes()),
+            peak_megabytes=round(peak_megabytes()),
             before_megabytes=round(before),
             new=plan.new,
             unchanged=plan.unchanged,
@@ -123,11 +122,6 @@ def _publish(house: BatchHouse, titled: list[tuple[str, str]], recipe: Recipe) -
             session.execute(insert(table), values)
         first = work_key(template.id, recipe.digest(), titled[0][1], house.programs)
         FulfilmentRepository(session).record(template.id, first, 1)
-
-
-def _peak_megabytes() -> float:
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak / 1e6 if sys.platform == "darwin" else peak / 1e3
 
 
 def main() -> None:
