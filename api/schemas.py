@@ -66,10 +66,15 @@ class JobRequest(Call):
         examples=["upload:0f8c2d", "https://media.example/clip.mp4"],
     )
     prompt: str | None = Field(
-        default=None, max_length=MAX_PROMPT_CHARACTERS, description="Not taken yet: comes with a later version."
+        default=None,
+        max_length=MAX_PROMPT_CHARACTERS,
+        description="What a video is to show, in place of a `source`; how it is made, `generation` of the recipe says.",
+        examples=["A lighthouse in a storm at night"],
     )
     script: str | None = Field(
-        default=None, max_length=MAX_SCRIPT_CHARACTERS, description="Not taken yet: comes with a later version."
+        default=None,
+        max_length=MAX_SCRIPT_CHARACTERS,
+        description="What a video is to say, word by word, in place of a `source`; may come with a `prompt`.",
     )
     recipe: str = Field(default="default", max_length=64, description="Name of a recipe.")
     overrides: dict[str, Any] = Field(

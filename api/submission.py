@@ -10,10 +10,11 @@ from api.schemas import JobRequest
 from data.domain.errors import (
     InvalidRequestError,
     NotFoundError,
-    NotOfferedError,
     SourceInvalidError,
     SourceNotFoundError,
 )
+from data.domain.generations import Words
+from data.domain.recipes import Recipe
 from data.domain.sources import UPLOAD_SCHEME, SourceKind, SourceRules, file_name
 from data.recipes import load_recipe
 from data.repositories import UploadRepository, UploadState
@@ -33,22 +34,26 @@ async def checked_submission(request: JobRequest, services: Services) -> Submiss
     """Check a request and return what to submit.
 
     Raises:
-        NotOfferedError: A prompt or script was given.
         RecipeUnknownError: No recipe has that name; the facts list those there are.
         RecipeInvalidError: The overrides do not fit the recipe.
         RecipeForBatchesError: The recipe only rehearses.
         SourceNotFoundError: There is no such upload.
         SourceForbiddenError: The path or the bucket is not one that sources may come from.
-        InvalidRequestError: The source is of no kind that is taken.
+        InvalidRequestError: The source is of no kind that is taken, or there is not exactly one thing to begin with.
     """
-    if request.prompt is not None or request.script is not None:
-        raise NotOfferedError("Video from a prompt or a script comes with a later version; give a `source`.")
-    if not request.source:
-        raise InvalidRequestError("A job needs a `source`.", {"field": "source"})
-    await asyncio.to_thread(_check_recipe, request, services.settings.recipe_folder)
-    name = await asyncio.to_thread(_checked_source, request.source, services)
+    words = Words(prompt=request.prompt or "", script=request.script or "")
+    if bool(request.source) == bool(words):
+        raise InvalidRequestError("A job needs either a `source`, or a `prompt` or `script`.", {"field": "source"})
+    recipe = await asyncio.to_thread(_checked_recipe, request, services.settings.recipe_folder)
+    if request.source:
+        name = await asyncio.to_thread(_checked_source, request.source, services)
+    else:
+        name = words.title
+        for reference in recipe.generation.sources:
+            await asyncio.to_thread(_checked_source, reference, services)
     parameters = {
-        "source": request.source,
+        "source": request.source or "",
+        **words.model_dump(),
         "recipe": request.recipe,
         "overrides": request.overrides,
         "title": request.title,
@@ -57,8 +62,8 @@ async def checked_submission(request: JobRequest, services: Services) -> Submiss
     return Submission(request.title or name or "video", parameters)
 
 
-def _check_recipe(request: JobRequest, folder: Path | None) -> None:
-    load_recipe(request.recipe, folder).with_overrides(request.overrides).for_one_asset()
+def _checked_recipe(request: JobRequest, folder: Path | None) -> Recipe:
+    return load_recipe(request.recipe, folder).with_overrides(request.overrides).for_one_asset()
 
 
 def _checked_source(source: str, services: Services) -> str:

@@ -309,12 +309,16 @@ class BatchItem(DomainModel):
 def has_own_run(item: BatchItem, pack_seconds: float, rehearsals: Collection[str]) -> bool:
     """Say whether an item gets a run of its own, a job like any other, rather than a place in a pack.
 
+    What is made from words always does: it may cost money, and takes its time.
+
     Args:
         item: The item.
         pack_seconds: An item of so much work is on its own.
         rehearsals: Recipes that only rehearse: there is no run for a single one.
     """
-    return item.estimated_seconds >= pack_seconds and item.recipe not in rehearsals
+    if item.recipe in rehearsals:
+        return False
+    return bool(item.prompt or item.script) or item.estimated_seconds >= pack_seconds
 
 
 def run_key(batch_id: str, first_row: int, attempt: int) -> str:

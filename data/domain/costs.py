@@ -9,6 +9,8 @@ from data.domain.recipes import Recipe
 class CostStep(StrEnum):
     """What is measured for itself, and estimated for itself."""
 
+    GENERATION = "generation"
+    """A video is made of a prompt or a script."""
     INGEST = "ingest"
     TRANSCODE = "transcode"
     CAPTIONS = "captions"
@@ -24,15 +26,21 @@ class CostStep(StrEnum):
         return self in _AI_STEPS
 
 
-_AI_STEPS = frozenset({CostStep.CAPTIONS, CostStep.CHAPTERS, CostStep.POSTER})
+_AI_STEPS = frozenset({CostStep.GENERATION, CostStep.CAPTIONS, CostStep.CHAPTERS, CostStep.POSTER})
 
 
-def cost_variants(recipe: Recipe) -> dict[CostStep, str]:
-    """Return the steps that a recipe takes, each with the digest of what decides how much it costs."""
+def cost_variants(recipe: Recipe, *, from_words: bool = False) -> dict[CostStep, str]:
+    """Return the steps that a recipe takes, each with the digest of what decides how much it costs.
+
+    Args:
+        recipe: What is to be done.
+        from_words: To what is made of a prompt or a script, and not to a source.
+    """
     if recipe.rehearsal:
         return {CostStep.REHEARSE: ""}
     encode = options_digest(recipe.transcode_options())
-    steps = {CostStep.INGEST: "", CostStep.TRANSCODE: encode}
+    first = {CostStep.GENERATION: recipe.generation.digest()} if from_words else {CostStep.INGEST: ""}
+    steps = {**first, CostStep.TRANSCODE: encode}
     if recipe.captions.enabled:
         steps[CostStep.CAPTIONS] = options_digest(recipe.captions.model_dump(mode="json"))
     if recipe.chapters.enabled:

@@ -11,7 +11,7 @@
     │   │   ├── ManifestEmptyError · ManifestFormatError · ManifestEncodingError · ManifestCorruptError
     │   │   ├── ManifestColumnsError · ManifestColumnUnknownError
     │   │   ├── ManifestRowMalformedError · ManifestValueError · ManifestInputError
-    │   │   └── ManifestDuplicateError · PromptNotOfferedError
+    │   │   └── ManifestDuplicateError
     │   ├── EncodeFailedError     the encoder refused or failed on this input
     │   └── OutputRefusedError    the publish gate found the candidate unfit
     ├── TransientError            TRANSIENT   the same call may go through later
@@ -33,7 +33,7 @@
     ├── BudgetSpentError          BUDGET      a cap on paid work is reached
     ├── CancelledByRequestError   CANCELLED
     └── RequestError              DATA        an API call that cannot be carried out
-        ├── NotFoundError · IllegalMoveError · InvalidRequestError · NotOfferedError
+        ├── NotFoundError · IllegalMoveError · InvalidRequestError
         └── IdempotencyMismatchError · IdempotencyInFlightError · NameTakenError
 
 Every argument goes to ``super().__init__`` so that an error survives pickling between processes.
@@ -238,12 +238,6 @@ class ManifestDuplicateError(ManifestError):
     """Another row of the manifest has the same `custom_id`."""
 
     code = "DATA.MANIFEST.DUPLICATE_ID"
-
-
-class PromptNotOfferedError(ManifestError):
-    """Video from a prompt or a script comes with a later version."""
-
-    code = "DATA.MANIFEST.PROMPT_NOT_OFFERED"
 
 
 class BatchNotConfiguredError(DataError):
@@ -475,13 +469,6 @@ class InvalidRequestError(RequestError):
     """A field or a parameter of the call has a value that is not taken."""
 
     code = "REQUEST.INVALID"
-    http_status = 422
-
-
-class NotOfferedError(RequestError):
-    """The call is right, but this version of the API cannot carry it out yet."""
-
-    code = "REQUEST.NOT_OFFERED_YET"
     http_status = 422
 
 

@@ -9,6 +9,8 @@ from pydantic import Field, model_validator
 
 from data.domain.model import DomainModel
 
+_TITLE_CHARACTERS = 60
+
 AspectRatio = Literal["16:9", "9:16", "1:1"]
 
 
@@ -78,6 +80,8 @@ class Brand(DomainModel):
 class GenerationOptions(DomainModel):
     """What is made of a prompt or a script: the recipe's part, without the words themselves."""
 
+    references: tuple[str, ...] = Field(default=(), max_length=50)
+    """Pictures and clips of the user's own to show: sources of every kind that a job takes."""
     providers: tuple[str, ...] = ()
     """Providers to try, by name, in this order; empty leaves it to the settings."""
     aspect_ratio: AspectRatio = "16:9"
@@ -99,6 +103,34 @@ class GenerationOptions(DomainModel):
     brand: Brand = Brand()
     max_cost: float | None = Field(default=None, ge=0)
     """Most that the paid generations of one job may cost, in the settings' currency."""
+
+    def digest(self) -> str:
+        """Return 24 hex digits of sha256 over the options."""
+        text = json.dumps(self.model_dump(mode="json"), sort_keys=True, separators=(",", ":"))
+        return hashlib.sha256(text.encode()).hexdigest()[:24]
+
+    @property
+    def sources(self) -> tuple[str, ...]:
+        """Every file of the user's that it names."""
+        brand = self.brand
+        return (*self.references, *filter(None, (brand.font, brand.logo, brand.intro, brand.outro)))
+
+
+class Words(DomainModel):
+    """What a video is made of where there is no source."""
+
+    prompt: str = ""
+    script: str = ""
+
+    @property
+    def title(self) -> str:
+        """What to call the video where nobody said: how its words begin."""
+        text = " ".join((self.prompt or self.script).split())
+        beginning = text[:_TITLE_CHARACTERS].rsplit(" ", 1)[0] if len(text) > _TITLE_CHARACTERS else text
+        return beginning.rstrip(" ,;:-.!?")
+
+    def __bool__(self) -> bool:
+        return bool(self.prompt.strip() or self.script.strip())
 
 
 class GenerationRequest(DomainModel):

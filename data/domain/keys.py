@@ -45,6 +45,15 @@ def wish_key(source: str, prompt: str, script: str, recipe: str, overrides: Mapp
     return hashlib.sha256(text.encode()).hexdigest()[:24]
 
 
+def words_address(wish: str) -> str:
+    """Return the address by which the video that was made of a prompt or a script is known, as a source is by its own.
+
+    Args:
+        wish: Key of what was asked for (:func:`wish_key`).
+    """
+    return f"words:{wish}"
+
+
 def options_digest(options: Mapping[str, Any]) -> str:
     """Return 16 hex digits of sha256 over options: what costs the same has the same."""
     text = json.dumps(options, sort_keys=True, separators=(",", ":"))

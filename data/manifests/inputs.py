@@ -9,7 +9,6 @@ from functools import partial
 from data.domain.errors import (
     DataError,
     ManifestInputError,
-    PromptNotOfferedError,
     SourceForbiddenError,
     SourceInvalidError,
     SourceNotFoundError,
@@ -66,13 +65,7 @@ def _checked_input(given: tuple[str, ...], rules: ManifestRules) -> str:
     if len(named) != 1:
         found = f"has {' and '.join(named)}" if named else "has none"
         raise ManifestInputError(f"A row needs exactly one of source, prompt and script; this one {found}.")
-    if not source:
-        if not rules.accepts_prompts:
-            raise PromptNotOfferedError(
-                f"Video from a {named[0]} comes with a later version; give a source, or leave the row out."
-            )
-        return ""
-    return _checked_source(source, rules)
+    return _checked_source(source, rules) if source else ""
 
 
 def _checked_source(source: str, rules: ManifestRules) -> str:

@@ -29,8 +29,6 @@ class ManifestRules:
     """For rows that name none."""
     priority: Priority = "default"
     """For rows that name none."""
-    accepts_prompts: bool = False
-    """Whether the pipeline can make video from a prompt or a script."""
     check_files: bool = True
     """Whether local sources have to be there, as seen from this machine."""
     find_uploads: Callable[[frozenset[str]], frozenset[str]] | None = None

@@ -8,6 +8,7 @@ from sqlalchemy import String, cast, func, literal, select, text, update
 from sqlalchemy.orm import Session
 
 from data.domain.batches import ItemState, SkipReason
+from data.domain.keys import words_address
 from data.repositories.statements import in_chunks
 from data.tables import BatchItemRow, utc_now
 
@@ -18,10 +19,17 @@ class ItemWish:
 
     row: int
     source: str
+    """Empty: it begins with a prompt or a script."""
+    wish_key: str
     recipe: str
     overrides: Mapping[str, Any]
     title: str
     priority: str
+
+    @property
+    def address(self) -> str:
+        """Where what it begins with is known by."""
+        return self.source or words_address(self.wish_key)
 
 
 class ItemPlanRepository:

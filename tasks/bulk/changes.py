@@ -59,7 +59,15 @@ class Effective:
     made_with: str
     profile: Profile
     transcode_options: Mapping[str, object]
+    generation: str = ""
+    """Digest of how a video is made of words: known of them is what was made in the same way."""
+    words_profile: Profile = ()
+    """The steps of an item that begins with words."""
     is_rehearsal: bool = False
+
+    def steps(self, wish: ItemWish) -> Profile:
+        """Return the steps that an item takes."""
+        return self.profile if wish.source or self.is_rehearsal else self.words_profile
 
 
 class Recipes:
@@ -79,9 +87,15 @@ class Recipes:
             recipe = self._load(name).with_overrides(orjson.loads(overrides))
         except DataError:
             return None
-        profile = tuple(cost_variants(recipe).items())
-        made_with = self._made_with(recipe)
-        return Effective(recipe.digest(), made_with, profile, recipe.transcode_options(), recipe.rehearsal)
+        return Effective(
+            digest=recipe.digest(),
+            made_with=self._made_with(recipe),
+            profile=tuple(cost_variants(recipe).items()),
+            transcode_options=recipe.transcode_options(),
+            generation=recipe.generation.digest(),
+            words_profile=tuple(cost_variants(recipe, from_words=True).items()),
+            is_rehearsal=recipe.rehearsal,
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,14 +169,14 @@ def find_known(
 
 def _assets(session: Session, wishes: Sequence[ItemWish], looks: Sequence[Look]) -> list[str | None]:
     """Return the asset that each source holds, where that is known."""
-    versions = SourceVersionRepository(session).known({wish.source for wish in wishes})
+    versions = SourceVersionRepository(session).known({wish.address for wish in wishes})
     uploads = {wish.source.removeprefix(UPLOAD_SCHEME) for wish in wishes if wish.source.startswith(UPLOAD_SCHEME)}
     contents = {
         UPLOAD_SCHEME + upload: asset_id(sha) for upload, sha in UploadRepository(session).contents(uploads).items()
     }
     found: list[str | None] = []
     for wish, look in zip(wishes, looks, strict=True):
-        version = versions.get(wish.source)
+        version = versions.get(wish.address)
         is_same = version is not None and version.fingerprint == look.fingerprint
         found.append(version.asset_id if version is not None and is_same else contents.get(wish.source))
     return found

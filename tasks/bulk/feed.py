@@ -287,6 +287,8 @@ def _job(batch: Batch, key: str, item: BatchItem) -> Order:
         queue=item.priority,
         parameters={
             "source": item.source,
+            "prompt": item.prompt,
+            "script": item.script,
             "recipe": item.recipe,
             "overrides": dict(item.overrides),
             "title": item.title,

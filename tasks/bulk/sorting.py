@@ -61,7 +61,7 @@ class NewItems:
         size = measures.size_bytes if measures else look.size_bytes
         self.rows.append(wish.row)
         self.priorities.append(PRIORITIES.index(wish.priority))
-        self.profiles.append(self._place(recipe.profile))
+        self.profiles.append(self._place(recipe.steps(wish)))
         self.is_encoded.append(known.is_encoded)
         self.media_seconds.append(measures.media_seconds if measures else nan)
         self.megapixels.append(measures.megapixels if measures else nan)
@@ -153,7 +153,7 @@ class Sorter:
     ) -> None:
         planned = [(wish, recipe) for wish in wishes if (recipe := self._recipe(wish, found)) is not None]
         looked = [(wish, recipe) for wish, recipe in planned if not recipe.is_rehearsal]
-        looks = self.look_at([wish.source for wish, _ in looked])
+        looks = self._looks(looked)
         with self.database.session() as session:
             known = find_known(session, [w for w, _ in looked], looks, [r for _, r in looked], self.tools)
         about = {wish.row: each for (wish, _), each in zip(looked, zip(known, looks, strict=True), strict=True)}
@@ -167,6 +167,11 @@ class Sorter:
             else:
                 self._add_new(wish, recipe, its, look, found)
         self._skip(batch_id, unchanged)
+
+    def _looks(self, looked: Sequence[tuple[ItemWish, Effective]]) -> list[Look]:
+        """Look at the sources; of words it is told how a video would be made of them."""
+        told = iter(self.look_at([wish.source for wish, _ in looked if wish.source]))
+        return [next(told) if wish.source else Look(recipe.generation) for wish, recipe in looked]
 
     def _recipe(self, wish: ItemWish, found: Sorted) -> Effective | None:
         recipe = self.recipes.of(wish)

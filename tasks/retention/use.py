@@ -55,14 +55,20 @@ class AssetsInUse:
 
 
 def awaited_uploads(client: SyncPrefectClient) -> frozenset[str]:
-    """Return the uploads that jobs which have not ended name as their source."""
+    """Return the uploads that jobs which have not ended name, as their source or to be shown."""
     tags = FlowRunFilterTags(any_=[JOB_TAG, ITEM_TAG])
     runs = read_runs(client, FlowRunFilter(tags=tags, state=of_types([*_WAITING, *_UNDER_WAY])))
-    return frozenset(source.removeprefix(UPLOAD_SCHEME) for source in map(_source, runs) if _is_upload(source))
+    named = (source for run in runs for source in (_source(run), *_references(run)))
+    return frozenset(source.removeprefix(UPLOAD_SCHEME) for source in named if _is_upload(source))
 
 
 def _source(run: FlowRun) -> str:
     return str(run.parameters.get("source") or "")
+
+
+def _references(run: FlowRun) -> tuple[str, ...]:
+    overrides = run.parameters.get("overrides") or {}
+    return tuple(map(str, overrides.get("generation.references") or ()))
 
 
 def _is_upload(source: str) -> bool:

@@ -18,12 +18,23 @@ def refused(api: httpx.Client, **body: Any) -> dict[str, Any]:
     return dict(answer.json())
 
 
-@pytest.mark.parametrize("field", ["prompt", "script"])
-def test_a_prompt_comes_with_a_later_version(api: httpx.Client, field: str) -> None:
-    problem = refused(api, **{field: "a rabbit in the morning"})
+@pytest.mark.parametrize("words", [{"prompt": "a rabbit in the morning"}, {"script": "Once there was a rabbit."}])
+def test_a_job_may_begin_with_words(api: httpx.Client, words: dict[str, str]) -> None:
+    answer = api.post(JOBS, json=words)
 
-    assert problem["code"] == "REQUEST.NOT_OFFERED_YET"
-    assert "later version" in problem["detail"]
+    assert answer.status_code == 202, answer.text
+    assert answer.json()["title"] in ("a rabbit in the morning", "Once there was a rabbit")
+
+
+@pytest.mark.parametrize("body", [{}, {"prompt": "  "}, {"source": "upload:1", "prompt": "a rabbit"}])
+def test_a_job_begins_with_a_source_or_with_words(api: httpx.Client, body: dict[str, str]) -> None:
+    assert "either a `source`" in refused(api, **body)["detail"]
+
+
+def test_what_a_video_is_to_show_comes_from_where_sources_may_come_from(api: httpx.Client) -> None:
+    problem = refused(api, prompt="a rabbit", overrides={"generation.references": ["/etc/passwd"]})
+
+    assert problem["code"] == "DATA.SOURCE.FORBIDDEN"
 
 
 def test_an_unknown_recipe_names_those_there_are(api: httpx.Client, media_folder: Path) -> None:

@@ -96,7 +96,7 @@ def test_relative_paths_mean_nothing_in_a_manifest_that_was_handed_in(media: Pat
 def test_a_row_has_exactly_one_input(media: Path) -> None:
     source = f"{media}/a.mp4"
     _, flaws = checked(
-        rules(media, accepts_prompts=True),
+        rules(media),
         source=[source, "", source, ""],
         prompt=["", "a rabbit", "a rabbit", None],
         script=["", "", "", ""],
@@ -108,18 +108,11 @@ def test_a_row_has_exactly_one_input(media: Path) -> None:
     ]
 
 
-def test_prompts_come_with_a_later_version(media: Path) -> None:
-    rows: dict[str, list[object]] = {"prompt": ["a rabbit", ""], "script": ["", "FADE IN\n"]}
+def test_a_row_may_begin_with_words(media: Path) -> None:
+    kept, flaws = checked(rules(media), prompt=["a rabbit", ""], script=["", "FADE IN\n"])
 
-    kept, taken = checked(rules(media, accepts_prompts=True), **rows)
-    _, flaws = checked(rules(media), **rows)
-
-    assert taken == []
+    assert flaws == []
     assert (kept["prompt"], kept["script"]) == (["a rabbit", ""], ["", "FADE IN"])
-    assert [(flaw.column, flaw.error.code) for flaw in flaws] == [
-        ("prompt", "DATA.MANIFEST.PROMPT_NOT_OFFERED"),
-        ("script", "DATA.MANIFEST.PROMPT_NOT_OFFERED"),
-    ]
 
 
 def test_uploads_are_looked_up_all_at_once(media: Path) -> None:

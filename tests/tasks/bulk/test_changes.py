@@ -7,7 +7,7 @@ from tasks.bulk.changes import Recipes, find_known, look_at_sources
 from tests.data.samples import TOOLS
 from tests.fakes.bulk import BatchHouse
 
-WISH = ItemWish(row=1, source="/in/a.mp4", recipe="quick", overrides={}, title="", priority="default")
+WISH = ItemWish(row=1, source="/in/a.mp4", wish_key="w", recipe="quick", overrides={}, title="", priority="default")
 
 
 def load(name: str) -> Recipe:
