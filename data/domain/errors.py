@@ -28,6 +28,7 @@
     │   ├── GenerationTimeoutError    accepted, and not made in time
     │   ├── AnswerLostError       nobody knows whether it was accepted
     │   ├── GenerationHeldError   … and nobody can find out: a person decides (a retry does not help)
+    │   ├── ProviderMisconfiguredError   its settings make no sense (a retry does not help)
     │   └── NoProviderError       no provider can do this, or none that can is healthy
     ├── GenerationRefusedError    POLICY      a provider's policy forbids it
     ├── BudgetSpentError          BUDGET      a cap on paid work is reached
@@ -430,6 +431,12 @@ class GenerationHeldError(ProviderError):
 
     code = "PROVIDER.GENERATION.HELD"
     http_status = 409
+
+
+class ProviderMisconfiguredError(ProviderError):
+    """The settings of a provider make no sense: an address, an option, a workflow file."""
+
+    code = "PROVIDER.MISCONFIGURED"
 
 
 class NoProviderError(ProviderError):

@@ -38,6 +38,15 @@ class ProviderLimits:
     max_duration_seconds: float | None = None
     max_prompt_characters: int | None = None
     requests_per_minute: int | None = None
+    durations_seconds: tuple[float, ...] = ()
+    """The only lengths that it makes, shortest first; a request is made, and billed, at the next. Empty: any."""
+
+    def made_seconds(self, asked: float | None) -> float | None:
+        """Return the length that a request for so many seconds is made and billed at; ``None``: not known before."""
+        if not self.durations_seconds:
+            return asked
+        fitting = (length for length in self.durations_seconds if asked is None or length >= asked)
+        return next(fitting, self.durations_seconds[-1])
 
 
 @dataclass(frozen=True)
@@ -59,6 +68,10 @@ class ProviderProfile:
     def is_paid(self) -> bool:
         """Whether anything that it makes costs money."""
         return self.price != Price()
+
+    def cost_of(self, asked_seconds: float | None) -> float:
+        """Return what one generation costs that is asked to be so long (seconds), at the length it is billed at."""
+        return self.price.of(self.limits.made_seconds(asked_seconds))
 
 
 @dataclass(frozen=True, kw_only=True)
