@@ -32,7 +32,7 @@ def refuse_what_does_not_fit(profile: ProviderProfile, request: GenerationReques
     """
     limits, words, seconds = profile.limits, words_of(request), request.options.duration_seconds
     if request.capability not in profile.capabilities:
-        takes = sorted(profile.capabilities)
+        takes = sorted(str(each) for each in profile.capabilities)
         raise GenerationRejectedError(
             f"{profile.name} does not make {request.capability}; it makes {', '.join(takes)}.", {"takes": takes}
         )
@@ -41,9 +41,7 @@ def refuse_what_does_not_fit(profile: ProviderProfile, request: GenerationReques
             f"{profile.name} takes prompts of {limits.max_prompt_characters} characters, not of {len(words)}.",
             {"max_prompt_characters": limits.max_prompt_characters},
         )
-    longest = min(
-        (each for each in (limits.max_duration_seconds, *limits.durations_seconds[-1:]) if each), default=None
-    )
+    longest = min(filter(None, (limits.max_duration_seconds, *limits.durations_seconds[-1:])), default=None)
     if seconds is not None and longest is not None and seconds > longest:
         raise GenerationRejectedError(
             f"{profile.name} makes videos of {longest:g} s at most, not of {seconds:g} s.",

@@ -20,6 +20,7 @@ import httpx
 
 from data.domain.errors import (
     AnswerLostError,
+    Fact,
     GenerationRefusedError,
     GenerationRejectedError,
     ProviderBusyError,
@@ -170,7 +171,8 @@ class ProviderCalls:
     def _verdict(self, answer: Answer) -> ProviderError | GenerationRefusedError:
         """Return what an unsuccessful answer to a request means."""
         complaint = complaint_of(answer)
-        sentence, facts = self._sentence(answer, complaint), {"status": answer.status}
+        facts: dict[str, Fact] = {"status": answer.status}
+        sentence = self._sentence(answer, complaint)
         if complaint.is_about_policy and 400 <= answer.status < 500:
             return GenerationRefusedError(sentence, facts)
         if answer.status in _WANTS_PATIENCE and not complaint.is_about_money:
@@ -185,7 +187,10 @@ class ProviderCalls:
 
     def _busy(self, answer: Answer, complaint: Complaint) -> ProviderBusyError:
         wait = retry_after_seconds(answer.headers)
-        return ProviderBusyError(self._sentence(answer, complaint), {"status": answer.status} | _wait_fact(wait))
+        facts: dict[str, Fact] = {"status": answer.status}
+        if wait is not None:
+            facts["retry_after_seconds"] = wait
+        return ProviderBusyError(self._sentence(answer, complaint), facts)
 
     def _unreached(self, error: httpx.HTTPError) -> ProviderUnavailableError:
         return ProviderUnavailableError(f"{self.name} did not answer: {self._scrubbed(error)}.")
@@ -213,10 +218,6 @@ def retry_after_seconds(headers: Mapping[str, str]) -> float | None:
         return None
     aware = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
     return max(0.0, round((aware - datetime.now(UTC)).total_seconds(), 1))
-
-
-def _wait_fact(seconds: float | None) -> dict[str, int | float]:
-    return {} if seconds is None else {"retry_after_seconds": seconds}
 
 
 def _checked_url(config: ProviderConfig) -> str:

@@ -32,6 +32,7 @@ from data.domain.errors import (
     AnswerLostError,
     DownloadFailedError,
     GenerationFailedError,
+    ProviderError,
     ProviderMisconfiguredError,
     ProviderUnavailableError,
 )
@@ -57,7 +58,7 @@ from tasks.providers.base import (
     RemoteStatus,
 )
 from tasks.providers.calls import ProviderCalls
-from tasks.providers.comfyui_history import Entry, Output, entry_of, failure_of, results_of
+from tasks.providers.comfyui_history import MAKES, Entry, Output, entry_of, failure_of, results_of
 from tasks.providers.comfyui_progress import ProgressListener
 from tasks.providers.downloads import download
 from tasks.providers.workflows import Workflow, read_workflow
@@ -138,9 +139,11 @@ class ComfyUI:
                 "image": uploaded,
             }
         )
+        makes = "picture" if request.capability is Capability.TEXT_TO_IMAGE else "video"
+        extra_data = {_KEY: idempotency_key, MAKES: makes}
         answer = self._calls.hand_in(
             "/prompt",
-            json={"prompt": prompt, "prompt_id": own_id, "client_id": own_id, "extra_data": {_KEY: idempotency_key}},
+            json={"prompt": prompt, "prompt_id": own_id, "client_id": own_id, "extra_data": extra_data},
         )
         prompt_id = answer.get("prompt_id") if isinstance(answer, dict) else None
         if not isinstance(prompt_id, str) or not prompt_id:
@@ -172,7 +175,7 @@ class ComfyUI:
         if failure := failure_of(finished):
             raise GenerationFailedError(f"{self._calls.name} failed: {self._calls.scrub(failure)}")
         if not results_of(finished):
-            raise GenerationFailedError(f"The workflow has made no video and no picture on {self._calls.name}.")
+            raise GenerationFailedError(f"The workflow on {self._calls.name} has made nothing of what it is to make.")
         return RemoteStatus(RemoteState.FINISHED, 1.0)
 
     def download(self, provider_id: str, target: Path) -> MadeMedia:
@@ -209,35 +212,43 @@ class ComfyUI:
         return f"{folder}/{answer['name']}" if (folder := answer.get("subfolder")) else str(answer["name"])
 
     def _known(self) -> Iterator[Entry]:
-        queue = self._calls.ask("/queue")
-        for part in ("queue_running", "queue_pending"):
-            yield from (entry_of(item) for item in queue.get(part, []))
+        yield from self._queue()
         history = self._calls.ask("/history", max_items=_LOOKED_THROUGH)
-        yield from (entry_of(item["prompt"]) for item in history.values() if isinstance(item.get("prompt"), list))
+        if not isinstance(history, dict):
+            raise ProviderUnavailableError(f"{self._calls.name} tells no history.")
+        yield from (entry_of(item.get("prompt")) for item in history.values() if isinstance(item, dict))
 
     def _finished(self, prompt_id: str) -> Mapping[str, Any] | None:
         history = self._calls.ask(f"/history/{quote(prompt_id, safe='')}")
-        found = history.get(prompt_id) if isinstance(history, dict) else None
-        return found if isinstance(found, dict) else None
+        found = history.get(prompt_id, {}) if isinstance(history, dict) else None
+        if not isinstance(found, dict):
+            raise ProviderUnavailableError(f"{self._calls.name} tells no history.")
+        return found or None
+
+    def _queue(self) -> list[Entry]:
+        """Return what waits and runs. An answer without sense is no empty queue: that would mean a lost prompt."""
+        queue = self._calls.ask("/queue")
+        parts = [queue.get(name) for name in ("queue_running", "queue_pending")] if isinstance(queue, dict) else []
+        lists = [part for part in parts if isinstance(part, list)]
+        if len(lists) != 2:
+            raise ProviderUnavailableError(f"{self._calls.name} tells no queue.")
+        running, pending = lists
+        return [*(entry_of(item, is_running=True) for item in running), *(entry_of(item) for item in pending)]
 
     def _in_queue(self, prompt_id: str) -> Entry | None:
-        queue = self._calls.ask("/queue")
-        for part in ("queue_running", "queue_pending"):
-            for item in queue.get(part, []) if isinstance(queue, dict) else []:
-                if (entry := entry_of(item, is_running=part == "queue_running")).prompt_id == prompt_id:
-                    return entry
-        return None
+        return next((entry for entry in self._queue() if entry.prompt_id == prompt_id), None)
 
     def _is_running(self, prompt_id: str) -> bool:
         try:
             entry = self._in_queue(prompt_id)
-        except ProviderUnavailableError:
+        except ProviderError:
             return False
         return entry is not None and entry.is_running
 
     def _unfinished(self, entry: Entry) -> RemoteStatus:
         listener = self._listeners.get(entry.prompt_id)
-        if listener is None and (client_id := entry.extra_data.get("client_id")):
+        client_id = entry.extra_data.get("client_id")
+        if client_id and (listener is None or not listener.is_listening):
             listener = ProgressListener(self._calls, str(client_id), entry.prompt_id, entry.node_count)
             self._listeners[entry.prompt_id] = listener
         if not entry.is_running:
@@ -249,10 +260,7 @@ class ComfyUI:
             listener.close()
 
     def _details(self, provider_id: str, result: Output) -> dict[str, object]:
-        workflows = {
-            str(capability): hashlib.sha256(repr(workflow.nodes).encode()).hexdigest()[:24]
-            for capability, workflow in self._workflows.items()
-        }
+        workflows = {str(capability): workflow.digest for capability, workflow in self._workflows.items()}
         return {
             "engine": self._profile.engine,
             "provider_id": provider_id,
@@ -270,7 +278,7 @@ def _workflows(config: ProviderConfig) -> dict[Capability, Workflow]:
     unknown = sorted(set(named) - set(_CAPABILITIES))
     if not named or unknown:
         raise ProviderMisconfiguredError(
-            f"The provider {config.name} needs workflows, a file for each of {', '.join(_CAPABILITIES)} that it is to make.",
+            f"The provider {config.name} needs workflows: files for what it is to make of {', '.join(_CAPABILITIES)}.",
             {"unknown": unknown},
         )
     return {

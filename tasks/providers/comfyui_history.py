@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Any
 
+MAKES = "dailies_makes"
+"""In the extra data of our prompts: ``video`` or ``picture``."""
 _VIDEO = frozenset({".mp4", ".webm", ".mkv", ".mov", ".avi"})
 _PICTURE = frozenset({".png", ".jpg", ".jpeg", ".webp"})
 
@@ -56,16 +58,17 @@ def failure_of(finished: Mapping[str, Any]) -> str:
 
 
 def results_of(finished: Mapping[str, Any]) -> tuple[Output, ...]:
-    """Return the files that a prompt has made, those to be kept before previews, video before pictures."""
+    """Return the files of the kind that a prompt was to make, those to be kept before previews."""
+    makes = entry_of(finished.get("prompt")).extra_data.get(MAKES)
     found = [
-        (entry.get("type") != "output", not is_video, Output(_query(entry), is_video))
+        (entry.get("type") != "output", Output(_query(entry), is_video))
         for node in finished.get("outputs", {}).values()
         for entries in node.values()
         if isinstance(entries, list)
         for entry in entries
-        if isinstance(entry, dict) and (is_video := _is_video(entry)) is not None
+        if isinstance(entry, dict) and (is_video := _is_video(entry)) is (makes != "picture")
     ]
-    return tuple(output for *_, output in sorted(found, key=lambda each: each[:2]))
+    return tuple(output for _, output in sorted(found, key=lambda each: each[0]))
 
 
 def _is_video(entry: Mapping[str, Any]) -> bool | None:

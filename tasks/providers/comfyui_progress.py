@@ -6,7 +6,8 @@ from contextlib import suppress
 from typing import Any
 
 from websockets.exceptions import InvalidHandshake, InvalidURI, WebSocketException
-from websockets.sync.client import ClientConnection, connect
+from websockets.sync.client import connect
+from websockets.sync.connection import Connection
 
 from tasks.providers.calls import ProviderCalls
 
@@ -32,7 +33,7 @@ class ProgressListener:
         self._calls = calls
         self._client_id = client_id
         self._progress = _NodeProgress(prompt_id, node_count)
-        self._connection: ClientConnection | None = None
+        self._connection: Connection | None = None
         self._is_closed = threading.Event()
         self._thread = threading.Thread(target=self._listen, daemon=True, name=f"comfyui {prompt_id[:8]}")
         self._thread.start()
@@ -41,6 +42,11 @@ class ProgressListener:
     def share(self) -> float | None:
         """What share (0-1) of the work is done; ``None`` until ComfyUI has told."""
         return self._progress.share
+
+    @property
+    def is_listening(self) -> bool:
+        """Whether more may be heard."""
+        return self._thread.is_alive()
 
     def close(self) -> None:
         """Listen no longer."""

@@ -1,4 +1,4 @@
-"""Fetch what a provider has made: streamed into a file that gets its name only when it is whole and is what it should be."""
+"""Fetch what a provider has made: streamed into a file that gets its name when it is whole and what it should be."""
 
 from pathlib import Path
 from typing import Any

@@ -62,6 +62,7 @@ from tasks.providers.downloads import download
 
 _SIZES = ["1280x720", "720x1280"]
 _SECONDS = [4, 8, 12]
+_SIZE = re.compile(r"([1-9]\d{1,4})x([1-9]\d{1,4})")
 _TIMEOUT_SECONDS = 60.0
 _OPTIONS = ("sizes", "seconds", "honours_idempotency_keys", "not_accepted_statuses", "timeout_seconds")
 _STATES = {
@@ -158,9 +159,7 @@ class OpenAIVideos:
         Raises:
             ProviderUnavailableError: Always.
         """
-        raise ProviderUnavailableError(
-            f"{self._calls.name} cannot look up {idempotency_key}: the API has no such call."
-        )
+        raise ProviderUnavailableError(f"{self._calls.name} cannot look up {idempotency_key}: no such call is there.")
 
     def poll(self, provider_id: str) -> RemoteStatus:
         """Ask how far a generation is; see :class:`tasks.providers.base.RemoteProvider`."""
@@ -199,9 +198,7 @@ def _share(percent: Any) -> float | None:
 
 
 def _sizes(config: ProviderConfig) -> tuple[tuple[int, int], ...]:
-    sizes = [
-        re.fullmatch(r"([1-9]\d{1,4})x([1-9]\d{1,4})", str(size)) for size in option(config, "sizes", list, _SIZES)
-    ]
+    sizes = [_SIZE.fullmatch(str(size)) for size in option(config, "sizes", list, _SIZES)]
     found = tuple((int(size[1]), int(size[2])) for size in sizes if size)
     if not found or len(found) < len(sizes):
         raise ProviderMisconfiguredError(

@@ -6,6 +6,7 @@ that is nothing but ``"{{width}}"`` becomes a number; within a text they are rep
 ``{{fps}}``, ``{{seed}}`` and ``{{image}}`` (the name of the uploaded picture, for image→video).
 """
 
+import hashlib
 import json
 import re
 from collections.abc import Iterator, Mapping
@@ -28,6 +29,11 @@ class Workflow:
 
     path: Path
     nodes: Mapping[str, Any]
+
+    @property
+    def digest(self) -> str:
+        """24 hex digits by which the template is known."""
+        return hashlib.sha256(json.dumps(self.nodes, sort_keys=True).encode()).hexdigest()[:24]
 
     def filled(self, fillings: Fillings) -> dict[str, Any]:
         """Return the workflow for one request. What is filled in is never looked through for placeholders itself."""
@@ -59,9 +65,8 @@ def read_workflow(path: Path, capability: Capability) -> Workflow:
 
 def _check_placeholders(path: Path, found: set[str], capability: Capability) -> None:
     if unknown := sorted(found - set(PLACEHOLDERS)):
-        raise _unfit(
-            path, f"has placeholders that nothing fills: {', '.join(unknown)}; there are {', '.join(PLACEHOLDERS)}"
-        )
+        known = ", ".join(PLACEHOLDERS)
+        raise _unfit(path, f"has placeholders that nothing fills: {', '.join(unknown)}; there are {known}")
     needed = {"prompt", "image"} if capability is Capability.IMAGE_TO_VIDEO else {"prompt"}
     if missing := sorted(needed - found):
         raise _unfit(path, f"has no placeholder {' and no '.join(f'{{{{{name}}}}}' for name in missing)}")
