@@ -5,6 +5,7 @@ be. A second thread, the door, takes requests in and sees who has gone. See :mod
 """
 
 import json
+import logging
 import os
 import queue
 import selectors
@@ -21,6 +22,7 @@ from data.locks import HeldLock
 from tasks.providers.pipeline_work import PipelineWork
 from tasks.providers.pipelines import Pipelines
 
+_logger = logging.getLogger(__name__)
 _TICK_SECONDS = 0.25
 _ABANDONED_SECONDS = 15.0
 """Work that nobody waits for any more and that does not end by then is ended with the process."""
@@ -78,7 +80,7 @@ class Door:
                     self._hear(key.data)
             served = self.served
             if served and served.gone_at is not None and time.monotonic() - served.gone_at > _ABANDONED_SECONDS:
-                print("Nobody waits for this work, and it does not stop: the process ends.", file=sys.stderr)  # noqa: T201
+                _logger.error("Nobody waits for this work, and it does not stop: the process ends")
                 os._exit(1)
 
     def _take_in(self) -> None:
@@ -142,7 +144,7 @@ class Engine:
             visitor.on_progress(0.0)
             visitor.say(made=self._pipelines.make(visitor.work, visitor.on_progress))
         except UnwantedError:
-            print("The client has gone; its work was stopped.", file=sys.stderr)  # noqa: T201
+            _logger.info("The client has gone; its work was stopped")
         except DailiesError as error:
             visitor.say(error={"code": error.code, "message": error.message})
         finally:
@@ -170,6 +172,7 @@ def main(stem: Path, idle_seconds: float) -> None:
     if lock is None:  # another one is there
         os.write(writing, b"1")
         return
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(process)d %(levelname)s %(message)s")
     os.truncate(stem.with_suffix(".log"), 0)
     engine = Engine(stem.with_suffix(".sock"), idle_seconds)
     os.write(writing, b"1")

@@ -139,7 +139,7 @@ class ComfyUIServer(ProviderServer):
         socket = self.sockets.get(prompt.extra_data["client_id"])
         if socket is None or socket.closed:
             return
-        node = list(prompt.nodes)[0]
+        node = next(iter(prompt.nodes))
         await socket.send_json({"type": "executing", "data": {"node": node, "prompt_id": prompt.id}})
         await socket.send_bytes(b"\0\0\0\1\0\0\0\1preview")
         step = {"value": prompt.polls, "max": POLLS_TO_FINISH, "node": node, "prompt_id": prompt.id}

@@ -227,9 +227,9 @@ class RemoteProviderContract(ProviderContract):
         caplog.set_level(logging.DEBUG)
         world.server.faults.extend([Fault.UNAUTHORISED, Fault.LOST_AFTER, Fault.NONSENSE])
         said = [repr(world.provider), str(world.provider), repr(world.provider.profile)]
-        for _ in range(3):
+        for number in range(3):
             with pytest.raises(DailiesError) as caught:
-                world.submit()
+                world.submit(f"key-{number}")
             said += [str(caught.value), repr(caught.value), repr(caught.value.facts)]
             said += [repr(caught.value.__cause__), str(pickle.dumps(caught.value))]
 
