@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -60,7 +60,9 @@ def complaint_of(answer: Answer) -> Complaint:
     if isinstance(found, str):
         return Complaint("", _shortened(found), is_structured=True)
     if isinstance(found, dict):
-        return complaint_in(found)
+        complaint = complaint_in(found)
+        wrong = _wrong_nodes(answer.json.get("node_errors"))
+        return replace(complaint, message=_shortened(f"{complaint.message}: {wrong}")) if wrong else complaint
     return Complaint("", "", is_structured=False)
 
 
@@ -69,6 +71,13 @@ def complaint_in(error: Mapping[str, Any]) -> Complaint:
     code = " ".join(str(error[name]) for name in ("code", "type") if error.get(name))
     said = [str(error[name]) for name in ("message", "detail", "details") if error.get(name)]
     return Complaint(code, _shortened(": ".join(said) or code), is_structured=bool(code or said))
+
+
+def _wrong_nodes(errors: Any) -> str:
+    """Return what ComfyUI finds wrong with the nodes of a workflow."""
+    nodes = errors.items() if isinstance(errors, dict) else ()
+    found = [(name, node.get("class_type", ""), each) for name, node in nodes for each in node.get("errors", [])]
+    return "; ".join(f"node {name} {kind}: {complaint_in(each).message}" for name, kind, each in found)
 
 
 def _shortened(text: str) -> str:

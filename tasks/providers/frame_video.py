@@ -2,6 +2,7 @@
 
 import subprocess
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from pathlib import Path
 
 from data.domain.errors import EncodeFailedError
@@ -42,18 +43,19 @@ def encode_frames(
     """
     log = target.with_name(f"{target.name}.log")
     command = [str(ffmpeg), *_arguments(made_size, made_rate, size, frame_rate, frame_count), str(target)]
-    with log.open("wb") as said, subprocess.Popen(command, stdin=subprocess.PIPE, stderr=said) as process:
-        assert process.stdin is not None
-        try:
+    with log.open("wb") as said:
+        process = subprocess.Popen(command, stdin=subprocess.PIPE, stderr=said)
+    assert process.stdin is not None
+    try:
+        # Where ffmpeg ends early, its log says why.
+        with suppress(BrokenPipeError), process.stdin as pipe:
             for frame in frames:
-                process.stdin.write(frame)
+                pipe.write(frame)
                 on_frame()
-            process.stdin.close()
-            code = process.wait(_END_SECONDS)
-        except BrokenPipeError:
-            code = process.wait(_END_SECONDS)
-        finally:
-            process.kill()
+        code = process.wait(_END_SECONDS)
+    finally:
+        process.kill()
+        process.wait()
     if code:
         tail = log.read_text(encoding="utf-8", errors="replace")[-_TAIL_CHARACTERS:].strip()
         raise EncodeFailedError(f"ffmpeg could not make a video of the frames: {tail}", {"exit_code": code})

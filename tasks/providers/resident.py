@@ -5,7 +5,8 @@ GPU is done by one process, and a run asks it over a private socket. Whoever fin
 
     run ── socket ── engine (resident_server.py): one request at a time, one model kept
 
-* It belongs to the user, the project, the interpreter and the visible GPUs: two workers with a GPU each have two.
+* It belongs to the user, the project and its version, the interpreter and the visible GPUs: two workers with a GPU
+  each have two engines.
 * It leads a session of its own and carries no mark of the run that started it, so it outlives that run.
 * It ends when nobody has asked for a while. When it is killed, a client hears at once, and the next starts another.
 * A client that goes away, killed or cancelled, closes its socket: the engine stops that work at its next step, or
@@ -23,6 +24,7 @@ import time
 import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +40,7 @@ _TRIES = 3
 _LONGEST_DIRECTORY = 60  # the path of a socket may have 107 bytes only
 _LOG_CHARACTERS = 600
 _VISIBLE_GPUS = ("CUDA_VISIBLE_DEVICES", "HIP_VISIBLE_DEVICES", "ZE_AFFINITY_MASK")
+_CODE = ("resident_server", "pipelines", "pipeline_work", "frame_video", "asking")
 _NOT_PASSED_ON = ("DAILIES_", "PREFECT_")
 """The engine needs no settings and no secrets, and must not look like a part of a run."""
 
@@ -79,7 +82,7 @@ class ResidentEngine:
     def stem(self) -> Path:
         """The path of its files, without their suffixes."""
         facts = [str(ROOT), str(self.python), *(os.environ.get(name, "") for name in _VISIBLE_GPUS)]
-        return self.directory / f"{zlib.crc32(chr(0).join(facts).encode()):08x}"
+        return self.directory / f"{zlib.crc32(chr(0).join(facts).encode(), _code()):08x}"
 
     @property
     def socket_path(self) -> Path:
@@ -105,6 +108,7 @@ class ResidentEngine:
     def _start(self) -> None:
         """Start the engine; returns when it listens, or when another one is found to."""
         environment = {name: value for name, value in os.environ.items() if not name.startswith(_NOT_PASSED_ON)}
+        environment["HF_HUB_OFFLINE"] = "1"  # nothing is fetched, nothing is reported
         command = [str(self.python), "-m", "tasks.providers.resident_server", str(self.stem), str(self.idle_seconds)]
         with self.stem.with_suffix(".log").open("ab") as log:
             started = subprocess.run(
@@ -127,6 +131,13 @@ class ResidentEngine:
             return self.stem.with_suffix(".log").read_text(errors="replace")[-_LOG_CHARACTERS:].strip()
         except OSError:
             return ""
+
+
+@lru_cache(maxsize=1)
+def _code() -> int:
+    """Return what tells versions of the engine's code apart: jobs of a newer one do not ask an older one."""
+    folder = Path(__file__).parent
+    return zlib.crc32(b"".join((folder / f"{name}.py").read_bytes() for name in _CODE))
 
 
 def default_directory() -> Path:

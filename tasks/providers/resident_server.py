@@ -48,6 +48,16 @@ class Visitor:
         with self._sending, suppress(OSError):
             self.connection.sendall(json.dumps(message).encode() + b"\n")
 
+    def leave(self) -> None:
+        """Hang up; the door sees it and clears away."""
+        with suppress(OSError):
+            self.connection.shutdown(socket.SHUT_RDWR)
+
+    def close(self) -> None:
+        """Let go of the socket."""
+        with self._sending:
+            self.connection.close()
+
     def on_progress(self, share: float) -> None:
         """Tell it how far its work is.
 
@@ -95,12 +105,21 @@ class Door:
             data = b""
         visitor.heard += data
         if not data or len(visitor.heard) > _LARGEST_REQUEST_BYTES:
-            self._selector.unregister(visitor.connection)
-            visitor.gone_at = time.monotonic()
+            self._dismiss(visitor)
         elif visitor.work is None and b"\n" in visitor.heard:
-            visitor.work = PipelineWork.from_json(visitor.heard.partition(b"\n")[0])
+            try:
+                visitor.work = PipelineWork.from_json(visitor.heard.partition(b"\n")[0])
+            except (ValueError, TypeError, KeyError):
+                _logger.exception("Somebody asked for something without sense")
+                self._dismiss(visitor)
+                return
             visitor.say(progress=0.0)
             self.waiting.put(visitor)
+
+    def _dismiss(self, visitor: Visitor) -> None:
+        self._selector.unregister(visitor.connection)
+        visitor.gone_at = time.monotonic()
+        visitor.close()
 
 
 class Engine:
@@ -143,14 +162,14 @@ class Engine:
             assert visitor.work is not None
             visitor.on_progress(0.0)
             visitor.say(made=self._pipelines.make(visitor.work, visitor.on_progress))
+            visitor.leave()
         except UnwantedError:
             _logger.info("The client has gone; its work was stopped")
         except DailiesError as error:
             visitor.say(error={"code": error.code, "message": error.message})
-        finally:
-            self._door.served = None
-            with suppress(OSError):
-                visitor.connection.shutdown(socket.SHUT_RDWR)
+            visitor.leave()
+        # Any other error ends the process: its log has the whole story before the client hears of the end.
+        self._door.served = None
         return True
 
     def _is_reachable(self) -> bool:

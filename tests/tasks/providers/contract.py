@@ -1,10 +1,11 @@
 """What every provider has to hold to, whatever it speaks: the suites that the engines' own modules run.
 
-A module of an engine elsewhere makes a fixture ``world`` and a class of :class:`RemoteProviderContract`; the server
-behind it behaves like the real one, faults included. What money hangs on is checked against the server's own record of
+The module of an engine elsewhere makes a fixture ``world`` and a class of :class:`RemoteProviderContract`, that of one
+on this machine a fixture ``local`` and a class of :class:`LocalProviderContract`. The server behind a world behaves like the real one, faults included. What money hangs on is checked against the server's own record of
 what it has accepted.
 """
 
+import json
 import logging
 import pickle
 from dataclasses import dataclass
@@ -25,7 +26,7 @@ from data.domain.errors import (
 from data.domain.generations import Capability, GenerationOptions, GenerationRequest
 from tasks.media.probe import probe
 from tasks.media.tools import find_tools
-from tasks.providers.base import Provider, RemoteProvider, RemoteState, RemoteStatus
+from tasks.providers.base import LocalProvider, RemoteProvider, RemoteState, RemoteStatus
 from tests.fakes.provider_server import KEY, PATIENCE_SECONDS, DownloadFault, Fault, ProviderServer
 
 REQUEST = GenerationRequest(
@@ -63,25 +64,50 @@ def polled(provider: RemoteProvider, provider_id: str) -> list[RemoteStatus]:
     raise AssertionError(f"not finished after {MANY_POLLS} polls")
 
 
-class ProviderContract:
-    """What holds for all."""
+@dataclass
+class LocalWorld:
+    """A provider on this machine, and a request that it can make in seconds."""
 
-    def test_the_profile_says_what_it_is(self, world: World) -> None:
-        profile = world.provider.profile
-
-        assert isinstance(world.provider, Provider)
-        assert profile.name == "studio"
-        assert profile.capabilities
-
-    def test_a_healthy_provider_passes_its_check(self, world: World) -> None:
-        world.provider.check()
+    provider: LocalProvider
+    request: GenerationRequest
 
 
-class RemoteProviderContract(ProviderContract):
+class LocalProviderContract:
+    """What holds for those on this machine; the module makes a fixture ``local``."""
+
+    def test_it_is_a_local_provider(self, local: LocalWorld) -> None:
+        assert isinstance(local.provider, LocalProvider)
+        assert local.request.capability in local.provider.profile.capabilities
+        local.provider.check()
+
+    def test_a_request_becomes_a_file_in_the_scratch_directory(self, local: LocalWorld, tmp_path: Path) -> None:
+        shares: list[float] = []
+
+        made = local.provider.make(local.request, {}, tmp_path, shares.append)
+
+        assert made.path.parent == tmp_path
+        assert probe(made.path, find_tools()).duration_seconds > 0
+        assert shares == sorted(shares)
+        assert all(0 <= share <= 1 for share in shares)
+        assert json.loads(json.dumps(dict(made.details))) == made.details
+
+    def test_what_it_does_not_make_is_rejected(self, local: LocalWorld, tmp_path: Path) -> None:
+        with pytest.raises(GenerationRejectedError):
+            local.provider.make(
+                local.request.model_copy(update={"capability": Capability.CHAT}), {}, tmp_path, lambda _: None
+            )
+
+
+class RemoteProviderContract:
     """What holds for those elsewhere."""
 
     def test_it_is_a_remote_provider(self, world: World) -> None:
         assert isinstance(world.provider, RemoteProvider)
+        assert world.provider.profile.name == "studio"
+        assert world.provider.profile.capabilities
+
+    def test_a_healthy_provider_passes_its_check(self, world: World) -> None:
+        world.provider.check()
 
     def test_a_request_becomes_a_video(self, world: World, tmp_path: Path) -> None:
         provider_id = world.submit()

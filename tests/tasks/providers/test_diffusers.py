@@ -3,7 +3,6 @@
 import importlib.util
 import json
 import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -22,8 +21,9 @@ from data.domain.errors import (
 from data.domain.generations import Capability, GenerationOptions, GenerationRequest, Reference
 from tasks.media.probe import probe
 from tasks.media.tools import find_tools
-from tasks.providers.base import LocalProvider, MadeMedia, Provider, ProviderConfig
+from tasks.providers.base import LocalProvider, MadeMedia, ProviderConfig
 from tasks.providers.diffusers import INSTALL, Diffusers, capabilities_of, create, interpreter_with_torch
+from tests.tasks.providers.contract import LocalProviderContract, LocalWorld
 
 ROOT = Path(__file__).resolve().parents[3]
 HAS_TORCH = importlib.util.find_spec("torch") is not None
@@ -104,7 +104,11 @@ def tiny_models(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Tiny Wan, LTX and CogVideoX."""
     folder = tmp_path_factory.mktemp("models")
     script = ROOT / "tests" / "fakes" / "tiny_pipelines.py"
-    done = subprocess.run([sys.executable, script, folder], capture_output=True, text=True, check=False)
+    try:
+        python = interpreter_with_torch()
+    except ToolMissingError as missing:
+        pytest.skip(missing.message)
+    done = subprocess.run([python, script, folder], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr[-2000:]
     return folder
 
@@ -117,9 +121,14 @@ class Bench:
         self.home = home
         self._count = 0
 
-    def provider(self, model: str, idle_seconds: float = 60, **arguments: object) -> Diffusers:
+    def provider(self, model: str, idle_seconds: float = 60, frame_rate: float = 0.0, **arguments: object) -> Diffusers:
         steps = {"num_inference_steps": 2, **({"max_sequence_length": 16} if model == "cogvideox" else {})}
-        options = {"idle_seconds": idle_seconds, "max_short_side": 32, "arguments": steps | arguments}
+        options = {
+            "idle_seconds": idle_seconds,
+            "frame_rate": frame_rate,
+            "max_short_side": 32,
+            "arguments": steps | arguments,
+        }
         config = replace(CONFIG, model=model, models_directory=self.models, options=options, threads=1)
         return Diffusers(config, self.home / "engine")
 
@@ -192,8 +201,7 @@ def test_the_next_job_finds_the_model_loaded_and_a_seed_makes_the_same_again(ben
 
 @pytest.mark.engines
 def test_a_model_of_another_rate_and_shape_is_brought_to_what_was_asked(bench: Bench) -> None:
-    provider = bench.provider("wan")
-    provider._frame_rate = 4.0
+    provider = bench.provider("wan", frame_rate=4)
 
     found = probe(bench.make(provider, asked(aspect_ratio="16:9", frame_rate=12)).path, find_tools())
 
@@ -230,7 +238,7 @@ def test_what_a_model_does_not_take_is_rejected_and_the_engine_lives_on(bench: B
 
 
 @pytest.mark.engines
-def test_a_job_that_goes_away_stops_its_work_and_nobody_elses(bench: Bench, wait_until: Callable[..., None]) -> None:
+def test_a_job_that_goes_away_stops_its_work_and_nobody_elses(bench: Bench) -> None:
     class GoneError(Exception):
         pass
 
@@ -268,6 +276,11 @@ def test_a_killed_engine_is_told_the_next_job_starts_another_and_that_ends_when_
     assert {each.suffix for each in (own.home / "engine").iterdir()} == {".lock", ".log"}
 
 
-def test_it_is_a_local_provider() -> None:
-    assert isinstance(create(CONFIG), Provider)
-    assert isinstance(create(CONFIG), LocalProvider)
+@pytest.fixture
+def local(bench: Bench) -> LocalWorld:
+    return LocalWorld(bench.provider("wan"), asked())
+
+
+@pytest.mark.engines
+class TestDiffusers(LocalProviderContract):
+    pass
