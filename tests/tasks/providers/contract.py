@@ -1,8 +1,9 @@
 """What every provider has to hold to, whatever it speaks: the suites that the engines' own modules run.
 
 The module of an engine elsewhere makes a fixture ``world`` and a class of :class:`RemoteProviderContract`, that of one
-on this machine a fixture ``local`` and a class of :class:`LocalProviderContract`. The server behind a world behaves like the real one, faults included. What money hangs on is checked against the server's own record of
-what it has accepted.
+on this machine a fixture ``local`` and a class of :class:`LocalProviderContract`. The server behind a world behaves
+like the real one, faults included. What money hangs on is checked against the server's own record of what it has
+accepted.
 """
 
 import json

@@ -26,8 +26,9 @@ def test_patience_is_asked_for_in_seconds_or_until_a_date() -> None:
         (b'{"error": {"code": null, "type": "content_policy_violation"}}', "content_policy_violation", True, False),
         (b'{"error": {"code": "insufficient_quota", "message": "Pay."}}', "Pay.", False, True),
         (
-            b'{"error": {"type": "invalid_prompt", "message": "Failed"}, "node_errors": {"3": {"class_type": "KSampler",'
-            b'"errors": [{"type": "value_not_in_list", "message": "Not in list", "details": "sampler: x"}]}}}',
+            b'{"error": {"type": "invalid_prompt", "message": "Failed"}, "node_errors": {"3": {'
+            b'"class_type": "KSampler", "errors": [{"type": "value_not_in_list", "message": "Not in list", '
+            b'"details": "sampler: x"}]}}}',
             "Failed: node 3 KSampler: Not in list: sampler: x",
             False,
             False,
