@@ -23,12 +23,12 @@
     │   ├── ToolMissingError · ModelMissingError · ObjectMissingError   (a retry does not help)
     │   └── TimeLimitError        the time limit of a tool or a job was reached (a retry does not help)
     ├── ProviderError             PROVIDER    a provider of generations is at fault
+    │   ├── ProviderMisconfiguredError   its settings make no sense (a retry does not help)
     │   ├── ProviderUnavailableError · ProviderBusyError   nothing was accepted: another may be asked
     │   ├── GenerationRejectedError · GenerationFailedError   definite: this provider will not make it
     │   ├── GenerationTimeoutError    accepted, and not made in time
     │   ├── AnswerLostError       nobody knows whether it was accepted
     │   ├── GenerationHeldError   … and nobody can find out: a person decides (a retry does not help)
-    │   ├── ProviderMisconfiguredError   its settings make no sense (a retry does not help)
     │   └── NoProviderError       no provider can do this, or none that can is healthy
     ├── GenerationRefusedError    POLICY      a provider's policy forbids it
     ├── BudgetSpentError          BUDGET      a cap on paid work is reached
@@ -387,6 +387,12 @@ class ProviderError(DailiesError):
     http_status = 502
 
 
+class ProviderMisconfiguredError(ProviderError):
+    """The settings of a provider make no sense: an address, an option, a workflow file."""
+
+    code = "PROVIDER.MISCONFIGURED"
+
+
 class ProviderUnavailableError(ProviderError):
     """The provider cannot be reached or says that it is out of order; a request was not accepted."""
 
@@ -431,12 +437,6 @@ class GenerationHeldError(ProviderError):
 
     code = "PROVIDER.GENERATION.HELD"
     http_status = 409
-
-
-class ProviderMisconfiguredError(ProviderError):
-    """The settings of a provider make no sense: an address, an option, a workflow file."""
-
-    code = "PROVIDER.MISCONFIGURED"
 
 
 class NoProviderError(ProviderError):

@@ -3,7 +3,7 @@
 ::
 
     {"name": "comfy", "engine": "comfyui", "url": "http://gpu-box:8188",
-     "limits": {"max_duration_seconds": 10},
+     "max_duration_seconds": 10,
      "options": {"workflows": {"text_to_video": "workflows/wan-t2v.json", "image_to_video": "workflows/wan-i2v.json"},
                  "frame_step": 4, "size_multiple": 16, "timeout_seconds": 60}}
 
@@ -95,6 +95,7 @@ class ComfyUI:
             name=config.name,
             engine=config.engine,
             capabilities=frozenset(self._workflows),
+            version=" ".join(each.digest for each in self._workflows.values()),
             limits=config.limits,
             price=config.price,
             can_look_up=True,

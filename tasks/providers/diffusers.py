@@ -3,7 +3,7 @@
 ::
 
     {"name": "wan", "engine": "diffusers", "model": "/models/Wan2.1-T2V-1.3B-Diffusers",
-     "limits": {"max_duration_seconds": 6},
+     "max_duration_seconds": 6,
      "options": {"dtype": "bfloat16", "device": "auto", "offload": "model", "vae_tiling": true,
                  "frame_rate": 16, "max_short_side": 480, "idle_seconds": 600,
                  "arguments": {"num_inference_steps": 30, "guidance_scale": 5.0}}}
@@ -22,6 +22,7 @@ torch is no part of the default set: ``make setup-engines`` installs it with the
 engine's process uses where this interpreter has none. How that process lives: :mod:`tasks.providers.resident`.
 """
 
+import hashlib
 import importlib.util
 import json
 import sys
@@ -51,6 +52,7 @@ from tasks.providers.base import MadeMedia, Provider, ProviderConfig, ProviderPr
 from tasks.providers.pipeline_work import Device, Dtype, Loading, Offload, PipelineWork
 from tasks.providers.resident import IDLE_SECONDS, ROOT, ResidentEngine, default_directory
 
+_DECIDING = (".safetensors", ".json", ".model")
 INSTALL = "make setup-engines"
 _OPTIONS = (
     *("dtype", "device", "offload", "vae_tiling"),
@@ -117,6 +119,7 @@ class Diffusers:
             name=config.name,
             engine=config.engine,
             capabilities=capabilities,
+            version=self._version(),
             limits=config.limits,
             price=config.price,
         )
@@ -189,6 +192,13 @@ class Diffusers:
         short = min(request.width, request.height)
         scale = min(1.0, self._max_short_side / short) if self._max_short_side else 1.0
         return round(request.width * scale / 2) * 2, round(request.height * scale / 2) * 2
+
+    def _version(self) -> str:
+        """Return by what two models, or two ways to use one, are told apart without reading gigabytes."""
+        files = [(path.relative_to(self._folder).as_posix(), path.stat()) for path in self._folder.rglob("*")]
+        facts = [(name, found.st_size, found.st_mtime_ns) for name, found in sorted(files) if name.endswith(_DECIDING)]
+        how = (self._loading.dtype, self._frame_rate, self._max_short_side, sorted(self._arguments.items()))
+        return f"{self._folder.name} {hashlib.sha256(repr((facts, how)).encode()).hexdigest()[:16]}"
 
     def _pipeline_class(self) -> str:
         """Return the name of the model's pipeline.

@@ -4,8 +4,7 @@
 
     {"name": "studio", "engine": "openai_videos",
      "url": "https://videos.example.com/v1", "api_key": "…", "model": "wan2.2-t2v",
-     "price": {"per_second": 0.10},
-     "limits": {"max_prompt_characters": 4000, "requests_per_minute": 50},
+     "price_per_second": 0.10, "max_duration_seconds": 12, "requests_per_minute": 50,
      "options": {"sizes": ["1280x720", "720x1280"], "seconds": [4, 8, 12],
                  "honours_idempotency_keys": true, "not_accepted_statuses": [500], "timeout_seconds": 60}}
 
@@ -103,6 +102,7 @@ class OpenAIVideos:
             name=config.name,
             engine=config.engine,
             capabilities=frozenset({Capability.TEXT_TO_VIDEO, Capability.IMAGE_TO_VIDEO}),
+            version=config.model,
             limits=replace(config.limits, durations_seconds=_lengths(config)),
             price=config.price,
             takes_idempotency_keys=option(config, "honours_idempotency_keys", bool, False),

@@ -83,6 +83,20 @@ def test_what_the_model_does_not_make_is_rejected_before_anything_is_loaded(tmp_
         )
 
 
+def test_another_model_or_another_way_to_use_it_is_another_version(tmp_path: Path) -> None:
+    weights = tmp_path / "wan" / "weights.safetensors"
+    weights.parent.mkdir()
+    weights.write_bytes(b"1")
+    config = replace(CONFIG, models_directory=tmp_path)
+    first, other_steps = (
+        create(replace(config, options={"arguments": {"num_inference_steps": steps}})).profile.version
+        for steps in (20, 30)
+    )
+    weights.write_bytes(b"12")
+
+    assert len({first, other_steps, create(config).profile.version}) == 3
+
+
 @pytest.mark.parametrize(
     "changed",
     [
