@@ -2,17 +2,25 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+ENGINES := .venv-engines
+ENGINES_STAMP := $(ENGINES)/.installed-$(shell cat requirements-dev.lock requirements-engines.lock | cksum | cut -d' ' -f1)
 STAMP := $(VENV)/.installed-$(shell cat requirements-dev.lock | cksum | cut -d' ' -f1)
 MAKEFLAGS += --no-print-directory
 # A uv or pip of the user's own may point elsewhere: index options are theirs, never ours.
-LOCK := UV_CUSTOM_COMPILE_COMMAND="make lock" uv pip compile pyproject.toml --quiet --generate-hashes \
+LOCK := UV_CUSTOM_COMPILE_COMMAND="make lock" uv pip compile --quiet --generate-hashes \
 	--no-emit-index-url --no-emit-find-links --python-version 3.11 --universal
+# Which build of torch, and the libraries that come with one: pip's arguments, such as an index of PyTorch's own.
+TORCH = $(shell sed -n 's/^ *"\(torch==[^"]*\)",.*/\1/p' pyproject.toml)
+# Of torch's builds for CUDA and other accelerators: not locked, because another build needs others or none.
+OF_TORCH := torch triton cuda-bindings cuda-pathfinder cuda-toolkit nvidia-cublas nvidia-cuda-cupti nvidia-cuda-nvrtc \
+	nvidia-cuda-runtime nvidia-cudnn-cu13 nvidia-cufft nvidia-cufile nvidia-curand nvidia-cusolver nvidia-cusparse \
+	nvidia-cusparselt-cu13 nvidia-nccl-cu13 nvidia-nvjitlink nvidia-nvshmem-cu13 nvidia-nvtx
 
 .DEFAULT_GOAL := help
-.PHONY: help setup lint fix test test-all check demo up bench lock clean
+.PHONY: help setup setup-engines lint fix test test-all test-engines check demo up bench lock clean
 
 help: ## list the verbs
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-9s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-13s %s\n", $$1, $$2}'
 
 setup: $(STAMP) ## make .venv with the locked requirements (PYTHON=python3.12 to choose the interpreter)
 
@@ -29,6 +37,20 @@ $(STAMP):
 	@rm -f $(VENV)/.installed-* && touch $@
 	@echo "$(VENV) is ready."
 
+setup-engines: $(ENGINES_STAMP) ## make .venv-engines: all of it, torch and diffusers (TORCH="torch==2.13.0 --index-url …" for another build)
+
+$(ENGINES_STAMP):
+	@test -x $(ENGINES)/bin/python || $(PYTHON) -m venv $(ENGINES)
+	@$(ENGINES)/bin/python -m pip install --quiet --disable-pip-version-check --upgrade pip
+	@if command -v uv >/dev/null 2>&1 && \
+		uv pip install --quiet --python $(ENGINES)/bin/python --require-hashes -r requirements-dev.lock; then :; else \
+		$(ENGINES)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.lock; fi
+	@$(ENGINES)/bin/python -m pip install --quiet --disable-pip-version-check $(TORCH)
+	@$(ENGINES)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes \
+		-r requirements-engines.lock
+	@rm -f $(ENGINES)/.installed-* && touch $@
+	@echo "$(ENGINES) is ready."
+
 lint: setup ## formatting, style, types, layers
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
@@ -40,11 +62,14 @@ fix: setup ## correct what can be corrected by machine
 	$(BIN)/ruff format .
 
 test: setup ## the tests, with a real Prefect server and a real ffmpeg (ARGS="-k name")
-	$(BIN)/python -m pytest -m "not slow" -n auto --maxprocesses 4 --dist loadfile $(ARGS)
+	$(BIN)/python -m pytest -m "not slow and not engines" -n auto --maxprocesses 4 --dist loadfile $(ARGS)
 
 test-all: setup ## the slow suites, which `make test` leaves out
-	@$(BIN)/python -m pytest -m slow $(ARGS) || { status=$$?; \
+	@$(BIN)/python -m pytest -m "slow and not engines" $(ARGS) || { status=$$?; \
 		[ $$status -eq 5 ] && echo "no slow tests" || exit $$status; } # 5: pytest selected none
+
+test-engines: setup-engines ## the engine `diffusers` on tiny models of its own, with a real torch
+	$(ENGINES)/bin/python -m pytest -m engines tests/tasks/providers $(ARGS)
 
 check: lint ## lint and test
 	@$(MAKE) test
@@ -62,10 +87,11 @@ bench: setup ## what the pipeline costs against hand-written commands, and a sta
 	exit $$status
 
 lock: ## solve the requirements anew (needs uv; -U in ARGS takes newer versions)
-	$(LOCK) -o requirements.lock $(ARGS)
-	$(LOCK) --group dev -c requirements.lock -o requirements-dev.lock $(ARGS)
+	$(LOCK) pyproject.toml -o requirements.lock $(ARGS)
+	$(LOCK) pyproject.toml --group dev -c requirements.lock -o requirements-dev.lock $(ARGS)
+	$(LOCK) --group engines -c requirements-dev.lock $(OF_TORCH:%=--no-emit-package %) -o requirements-engines.lock $(ARGS)
 
 clean: ## remove caches and the demo's state; your own state (var/) stays
 	@test ! -x $(BIN)/python || $(BIN)/python -m deployments.demo --forget
 	rm -rf .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache
-	find . -path ./$(VENV) -prune -o -name __pycache__ -type d -exec rm -rf {} +
+	find . -path './$(VENV)*' -prune -o -name __pycache__ -type d -exec rm -rf {} +

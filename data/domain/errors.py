@@ -23,6 +23,7 @@
     │   ├── ToolMissingError · ModelMissingError · ObjectMissingError   (a retry does not help)
     │   └── TimeLimitError        the time limit of a tool or a job was reached (a retry does not help)
     ├── ProviderError             PROVIDER    a provider of generations is at fault
+    │   ├── ProviderMisconfiguredError   its settings make no sense (a retry does not help)
     │   ├── ProviderUnavailableError · ProviderBusyError   nothing was accepted: another may be asked
     │   ├── GenerationRejectedError · GenerationFailedError   definite: this provider will not make it
     │   ├── GenerationTimeoutError    accepted, and not made in time
@@ -378,6 +379,12 @@ class ProviderError(DailiesError):
     code = "PROVIDER.UNKNOWN"
     failure_class = FailureClass.PROVIDER
     http_status = 502
+
+
+class ProviderMisconfiguredError(ProviderError):
+    """The settings of a provider make no sense: an address, an option, a workflow file."""
+
+    code = "PROVIDER.MISCONFIGURED"
 
 
 class ProviderUnavailableError(ProviderError):

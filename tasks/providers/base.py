@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
-from typing import Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 from data.domain.generations import Capability, GenerationRequest
 
@@ -38,6 +38,15 @@ class ProviderLimits:
     max_duration_seconds: float | None = None
     max_prompt_characters: int | None = None
     requests_per_minute: int | None = None
+    durations_seconds: tuple[float, ...] = ()
+    """The only lengths that it makes, shortest first; a request is made, and billed, at the next. Empty: any."""
+
+    def made_seconds(self, asked: float | None) -> float | None:
+        """Return the length that a request for so many seconds is made and billed at; ``None``: not known before."""
+        if not self.durations_seconds:
+            return asked
+        fitting = (length for length in self.durations_seconds if asked is None or length >= asked)
+        return next(fitting, self.durations_seconds[-1])
 
 
 @dataclass(frozen=True)
@@ -48,6 +57,8 @@ class ProviderProfile:
     """Its name in the settings; several may be of the same engine."""
     engine: str
     capabilities: frozenset[Capability]
+    version: str = ""
+    """Of what decides its results beside the request (models, code): another one makes what was made before anew."""
     limits: ProviderLimits = ProviderLimits()
     price: Price = Price()
     takes_idempotency_keys: bool = False
@@ -59,6 +70,37 @@ class ProviderProfile:
     def is_paid(self) -> bool:
         """Whether anything that it makes costs money."""
         return self.price != Price()
+
+    def cost_of(self, asked_seconds: float | None) -> float:
+        """Return what one generation costs that is asked to be so long (seconds), at the length it is billed at."""
+        return self.price.of(self.limits.made_seconds(asked_seconds))
+
+
+@dataclass(frozen=True, kw_only=True)
+class ProviderConfig:
+    """What an engine makes a provider of: one provider of the settings, and where models lie.
+
+    Each engine's module has ``create(config: ProviderConfig) -> Provider``; it connects and loads nothing yet.
+    """
+
+    name: str
+    """Its name in the settings; several may be of the same engine."""
+    engine: str
+    url: str = ""
+    """Where it is reached, for engines elsewhere; no slash at the end."""
+    api_key: str | None = field(default=None, repr=False)
+    model: str = ""
+    """Which of the engine's models; empty takes the engine's own choice."""
+    price: Price = Price()
+    limits: ProviderLimits = ProviderLimits()
+    options: Mapping[str, Any] = field(default_factory=dict)
+    """What only this engine knows; plain JSON values."""
+    models_directory: Path = Path("models")
+    """The model store of this machine."""
+    auto_pull: bool = True
+    """Whether missing weights may be fetched."""
+    threads: int = 0
+    """Threads of one model; 0 lets it choose."""
 
 
 class RemoteState(StrEnum):
