@@ -1,4 +1,4 @@
-"""What stands out in a picture: U²-Net (small) through onnxruntime. For cut-outs, and for crops that keep the subject."""
+"""What stands out in a picture: U²-Net (small) through onnxruntime. For cut-outs, and crops that keep the subject."""
 
 from functools import lru_cache
 from pathlib import Path
