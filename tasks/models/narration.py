@@ -260,10 +260,10 @@ class Narrator:
         at = [frames * _FRAME_SAMPLES / SAMPLE_RATE_HZ for frames in ends]
         trimmed, cut_seconds = _trimmed(samples)
         length = len(trimmed) / SAMPLE_RATE_HZ
-        words = [
-            Word(word, *(min(max(0.0, at[place] - cut_seconds), length) for place in span))
-            for word, span in zip(written, spans, strict=True)
-        ]
+        words = []
+        for word, span in zip(written, spans, strict=True):
+            start, end = (min(max(0.0, at[place] - cut_seconds), length) for place in span)
+            words.append(Word(word, start, end))
         return Speech(trimmed, tuple(words))
 
 

@@ -55,8 +55,8 @@ class SpokenWord:
 def spoken_words(text: str) -> tuple[SpokenWord, ...]:
     """Divide a text at its blanks and say how each word is read aloud."""
     written = text.split()
-    following = [*written[1:], ""]
-    return tuple(_spoken(word, after, before) for before, word, after in zip(["", *written], written, following))
+    around = ["", *written, ""]
+    return tuple(_spoken(word, around[place + 2], around[place]) for place, word in enumerate(written))
 
 
 def _spoken(word: str, after: str, before: str) -> SpokenWord:
