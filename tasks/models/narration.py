@@ -371,6 +371,7 @@ def _load(model_file: Path, threads: int) -> onnxruntime.InferenceSession:
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     options.log_severity_level = 3
+    options.enable_cpu_mem_arena = False  # else it keeps what the longest sentence took, for good
     model = model_file.read_bytes() + _one_more_output(_DURATIONS)
     return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
 

@@ -23,6 +23,7 @@ Accent = Literal["en-us", "en-gb"]
 
 _ANSWER_SECONDS = 30.0
 _TREE = ("en", "en-US")  # what lies below lang/gmw; everything else lies at the top
+_VOICE_FILES: dict[Accent, str] = {"en-us": "gmw/en-US", "en-gb": "gmw/en"}  # without a list of voices, go by file
 _WORKER = Path(__file__).with_name("espeak_worker.py")
 
 # eSpeak's sounds in the letters of Kokoro's training (misaki's table), the longest first.
@@ -153,7 +154,7 @@ class _Worker:
             folder = tree / "lang" / "gmw" if path.name in _TREE else tree
             (folder / path.name).symlink_to(path.resolve())
         self._process = subprocess.Popen(
-            [sys.executable, "-I", _WORKER, library, tree, accent],
+            [sys.executable, "-I", _WORKER, library, tree, _VOICE_FILES[accent]],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,

@@ -87,6 +87,8 @@ def _relatives(palette: Palette) -> list[Colour]:
     found: list[Colour] = []
     for turn, level, share in wanted:
         level = level if light else 1 - level * 0.4
-        r, g, b = colorsys.hls_to_rgb((hue + turn) % 1, min(level, max(lightness, 0.2)) if light else level, saturation * share)
+        r, g, b = colorsys.hls_to_rgb(
+            (hue + turn) % 1, min(level, max(lightness, 0.2)) if light else level, saturation * share
+        )
         found.append((round(b * 255), round(g * 255), round(r * 255)))
     return found

@@ -1,6 +1,6 @@
 """What every painter of frames shares: the frame's size and place for text, the colours, easing, and blending."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import cv2
@@ -13,6 +13,10 @@ Frame = NDArray[np.uint8]
 """Height × width × 3, BGR."""
 Colour = tuple[int, int, int]
 """Blue, green, red."""
+
+
+_WHITE: Colour = (250, 250, 250)
+_LIGHT = 480  # of 765
 
 
 class Painter(Protocol):
@@ -57,6 +61,13 @@ class Canvas:
         return Box(self.margin, round(self.height * 0.2), width, round(self.height * 0.6))
 
     @property
+    def headline_box(self) -> Box:
+        """Where the words of an opening picture stand: at its lower left."""
+        bottom, height = (0.80 if self.is_upright else 0.89), round(self.height * 0.42)
+        width = round(self.width * 0.72) if self.width > self.height * 1.2 else self.width - 2 * self.margin
+        return Box(self.margin, round(self.height * bottom) - height, width, height)
+
+    @property
     def caption_box(self) -> Box:
         """Where captions stand; upright, above what players lay over the bottom."""
         bottom = 0.80 if self.is_upright else 0.925
@@ -71,6 +82,11 @@ class Palette:
     background: Colour
     primary: Colour
     accent: Colour
+
+    @property
+    def on_picture(self) -> "Palette":
+        """The colours over pictures, which are darkened there: dark text becomes white."""
+        return self if sum(self.primary) >= _LIGHT else replace(self, primary=_WHITE)
 
 
 def colour_of(text: str) -> Colour:
@@ -129,4 +145,4 @@ def rounded(height: int, width: int, radius: int) -> NDArray[np.float32]:
         for y in (r, height * factor - r - 1):
             cv2.circle(mask, (x, y), r, 255, -1)
     small = cv2.resize(mask, (width, height), interpolation=cv2.INTER_AREA)
-    return np.asarray(small, dtype=np.float32) / 255
+    return np.asarray(small, dtype=np.float32) / np.float32(255)

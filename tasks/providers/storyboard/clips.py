@@ -13,13 +13,14 @@ import ffmpeg
 import numpy as np
 
 from data.domain.assets import SourceFacts
-from tasks.media.process import Limits, run_ffmpeg
-from tasks.media.probe import SAFE_INPUT_ARGUMENTS, probe
 from tasks.media.arguments import paired
+from tasks.media.probe import SAFE_INPUT_ARGUMENTS, probe
+from tasks.media.process import Limits, run_ffmpeg
 from tasks.media.tools import Toolset
 from tasks.providers.storyboard.canvas import Canvas, Frame
 
 _LEAST_KEPT = 0.5  # of a clip's area that must stay when it fills the frame
+_PUNCH = 1.3  # a clip that does not fill the frame loses a little at its sides, to be larger
 _SLOWEST = 0.67
 _LIMITS = Limits(soft_seconds=900.0, hard_seconds=930.0, stall_seconds=120.0)
 
@@ -118,11 +119,12 @@ def _framed(pictures: Any, facts: SourceFacts, canvas: Canvas) -> Any:
         .filter("crop", *small)
         .filter("gblur", sigma=6)
         .filter("scale", canvas.width, canvas.height, flags="bicubic")
-        .filter("eq", brightness=-0.18)
+        .filter("lutyuv", y="16+(val-16)*0.6")
     )
-    whole = parts[1].filter(
-        "scale", canvas.width, canvas.height, force_original_aspect_ratio="decrease", force_divisible_by=2, **colours
-    )
+    fit = min(canvas.width / width, canvas.height / height)
+    size = [_even(side * min(scale, fit * _PUNCH)) for side in (width, height)]
+    whole = parts[1].filter("scale", *size, flags="lanczos", **colours)
+    whole = whole.filter("crop", min(size[0], canvas.width), min(size[1], canvas.height))
     return ffmpeg.overlay(behind, whole, x="(W-w)/2", y="(H-h)*0.44")
 
 

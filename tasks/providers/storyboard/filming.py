@@ -14,7 +14,7 @@ from tasks.media.process import Limits, Progress, run_ffmpeg
 from tasks.media.tools import Toolset
 from tasks.providers.storyboard.backdrops import Clouds, Grain
 from tasks.providers.storyboard.canvas import Canvas, Frame, Painter, Palette, smooth
-from tasks.providers.storyboard.cards import Card
+from tasks.providers.storyboard.cards import Card, Headline, opening_headline
 from tasks.providers.storyboard.clips import Clip
 from tasks.providers.storyboard.karaoke import Captions
 from tasks.providers.storyboard.pictures import Motion, Picture, PictureModels, read_mark
@@ -23,7 +23,9 @@ from tasks.providers.storyboard.typefaces import Typefaces
 
 _OPENING_SECONDS = 0.5
 _CLOSING_SECONDS = 0.9
-_SCRIM = 0.62
+_SCRIM = 0.68
+_LONGEST_HEADLINE = 70
+"""Characters; longer openings get captions like every other picture."""
 _LOGO_UNITS = (56, 200)  # height and width that a logo may have
 _LIMITS = Limits(soft_seconds=6 * 3600.0, hard_seconds=6 * 3600.0 + 60, stall_seconds=300.0)
 
@@ -72,7 +74,7 @@ class Film:
                 self._logo.paint(frame)
             shown = smooth(at / _OPENING_SECONDS) * smooth((end - at) / _CLOSING_SECONDS)
             if shown < 1:
-                frame = cv2.convertScaleAbs(frame, alpha=shown)
+                frame = np.asarray(cv2.convertScaleAbs(frame, alpha=shown), dtype=np.uint8)
             yield self._grain.apply(frame)
 
     def _mixed(self, index: int, at: float) -> Frame:
@@ -97,19 +99,31 @@ class _Staged:
     def __init__(self, scene: PlannedScene, index: int, look: Look, clouds: Clouds, scrim: Frame) -> None:
         self._scene, self._scrim = scene, scrim
         self._painter = _painter(scene, index, look, clouds)
-        self._captions = None
-        if scene.kind in {"image", "video"} and scene.words:
-            self._captions = Captions(scene.words, look.canvas, look.palette.primary, look.typefaces, look.karaoke)
+        self._captions: Captions | None = None
+        self._headline: Headline | None = None
+        if scene.kind not in {"image", "video"} or not scene.words:
+            return
+        if scene.is_title and sum(len(word.text) + 1 for word in scene.words) <= _LONGEST_HEADLINE:
+            self._headline = opening_headline(
+                scene.words, look.canvas, look.palette, look.typefaces, karaoke=look.karaoke
+            )
+        else:
+            self._captions = Captions(
+                scene.words, look.canvas, look.palette.on_picture.primary, look.typefaces, look.karaoke
+            )
 
     def paint(self, at: float) -> Frame:
         local = at - self._scene.start_seconds
         # Painters begin half a fade before the scene's own time.
         is_card = self._scene.kind == "card"
         frame = self._painter.paint(local if is_card else local + FADE_SECONDS / 2)
-        if self._captions is not None:
+        if self._captions is not None or self._headline is not None:
             top = frame.shape[0] - self._scrim.shape[0]
             frame[top:] = cv2.multiply(frame[top:], self._scrim, scale=1 / 255)
+        if self._captions is not None:
             self._captions.paint(frame, local, 1.0)
+        if self._headline is not None:
+            self._headline.paint(frame, local)
         return frame
 
 
@@ -134,7 +148,7 @@ def _painter(scene: PlannedScene, index: int, look: Look, clouds: Clouds) -> Pai
 
 def _scrim(canvas: Canvas) -> Frame:
     """What darkens the frame's lower part, so that captions can be read on any picture."""
-    height = round(canvas.height * (0.45 if canvas.is_upright else 0.40))
+    height = round(canvas.height * (0.62 if canvas.is_upright else 0.52))
     rise = np.linspace(0, 1, height, dtype=np.float32)
     kept = 255 * (1 - _SCRIM * rise * rise * (3 - 2 * rise))
     return np.broadcast_to(kept[:, None, None], (height, canvas.width, 3)).astype(np.uint8).copy()
@@ -225,6 +239,6 @@ def _paint_all(painted: Film, writing: int) -> None:
 
 
 def _write(descriptor: int, frame: Frame) -> None:
-    rest = memoryview(np.ascontiguousarray(frame)).cast("B")
+    rest = np.ascontiguousarray(frame).data.cast("B")
     while rest:
         rest = rest[os.write(descriptor, rest) :]

@@ -13,6 +13,10 @@ from tasks.providers.storyboard.typefaces import Typefaces
 
 _EDGE = 0.55  # of a line's height: how soft the border between said and unsaid is
 _CAPTION_LINES = 2
+_FILLED = 0.9  # of two lines: they do not break where it suits us
+_BREAKS = ".,;:!?…—"
+_COST_WITHIN_A_CLAUSE = 0.15
+_UNSAID = 0.58
 
 
 class LitLines:
@@ -48,7 +52,8 @@ class LitLines:
         ahead = columns - reached if not line.right_to_left else reached - columns
         edge = line.mask.shape[0] * _EDGE
         said = np.clip(0.5 - ahead / edge, 0, 1)
-        return self._unsaid + (1 - self._unsaid) * said * said * (3 - 2 * said)
+        gain = self._unsaid + (1 - self._unsaid) * said * said * (3 - 2 * said)
+        return np.asarray(gain, dtype=np.float32)
 
 
 def _reached(line: Line, at_seconds: float) -> float:
@@ -82,7 +87,7 @@ class Captions:
     def __init__(
         self, words: Sequence[Word], canvas: Canvas, colour: Colour, typefaces: Typefaces, karaoke: bool
     ) -> None:
-        size = canvas.scaled(44 if canvas.is_upright else 40)
+        size = canvas.scaled(46 if canvas.is_upright else 43)
         setting = Setting("text", size, round(size * 0.6), 99, centred=True, bottom=True)
         box = canvas.caption_box
         self._shows: list[tuple[float, float, LitLines, list[tuple[NDArray[np.float32], int, int]]]] = []
@@ -93,7 +98,7 @@ class Captions:
                 continue
             start = 0.0 if index == 0 else group[0].start_seconds - 0.06
             end = groups[index + 1][0].start_seconds - 0.06 if index + 1 < len(groups) else float("inf")
-            lit = LitLines(lines, colour, 0.5 if karaoke else 1.0)
+            lit = LitLines(lines, colour, _UNSAID if karaoke else 1.0)
             self._shows.append((start, end, lit, [_shadow(line, size) for line in lines]))
 
     def paint(self, frame: Frame, at_seconds: float, opacity: float) -> None:
@@ -106,23 +111,32 @@ class Captions:
 
 
 def _groups(words: Sequence[Word], width: int, size: int, typefaces: Typefaces) -> list[list[Word]]:
-    """Words that are shown together: what fills at most two lines, about equally much each time, ending at a mark."""
+    """Words that are shown together: at most two lines, about equally much each time, ending at a mark where one is.
+
+    The cheapest division of all (dynamic programming), so that no single word is left over for the end.
+    """
     font = typefaces.font("text", size)
-    limit = _CAPTION_LINES * width * 0.9
     lengths = [font.getlength(f"{word.text} ") for word in words]
-    total = sum(lengths)
-    count = max(1, -(-int(total) // max(1, int(limit))))
-    groups: list[list[Word]] = [[]]
-    used = 0.0
-    for word, length in zip(words, lengths, strict=True):
-        full = used >= total / count or used + length > limit
-        at_mark = bool(groups[-1]) and groups[-1][-1].text[-1:] in ".,;:!?…—" and used >= 0.7 * total / count
-        if groups[-1] and (full or at_mark):
-            groups.append([])
-            used = 0.0
-        groups[-1].append(word)
-        used += length
-    return [group for group in groups if group]
+    limit = max(_CAPTION_LINES * width * _FILLED, *lengths, 1.0)
+    aim = sum(lengths) / max(1, -(-sum(lengths) // limit))
+    best: list[tuple[float, int]] = [(0.0, 0)]
+    for end in range(1, len(words) + 1):
+        options = []
+        used = 0.0
+        for start in range(end - 1, -1, -1):
+            used += lengths[start]
+            if used > limit:
+                break
+            mark = 0.0 if end == len(words) or words[end - 1].text[-1:] in _BREAKS else _COST_WITHIN_A_CLAUSE
+            options.append((best[start][0] + (1 - used / aim) ** 2 + mark, start))
+        best.append(min(options))
+    groups: list[list[Word]] = []
+    end = len(words)
+    while end > 0:
+        start = best[end][1]
+        groups.insert(0, list(words[start:end]))
+        end = start
+    return groups
 
 
 def _shadow(line: Line, size: int) -> tuple[NDArray[np.float32], int, int]:
@@ -132,4 +146,5 @@ def _shadow(line: Line, size: int) -> tuple[NDArray[np.float32], int, int]:
     spread = max(3, size // 8) | 1
     thick = cv2.dilate(wide, cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (spread, spread)))
     soft = cv2.GaussianBlur(thick, (0, 0), size / 7)
-    return np.asarray(soft, dtype=np.float32) / 255 * np.float32(0.6), line.left - margin, line.top - margin
+    alpha = np.asarray(soft, dtype=np.float32) * np.float32(0.6 / 255)
+    return alpha, line.left - margin, line.top - margin

@@ -1,4 +1,4 @@
-"""Sets words in lines: chooses a size that fits, breaks evenly, and draws each line as a mask that a colour is put through.
+"""Sets words in lines: chooses a size that fits, breaks evenly, and draws each line as a mask of opacity.
 
 A line knows where each word lies, so that the words can light up as they are said.
 """
@@ -51,6 +51,8 @@ class Line:
     top: int
     words: tuple[PlacedWord, ...]
     right_to_left: bool
+    size: int
+    """Of its letters, in pixels."""
 
 
 @dataclass(frozen=True)
@@ -213,7 +215,9 @@ def _line(
         placed.append(PlacedWord(x, x + width, word.start_seconds, word.end_seconds))
         x += 0.0 if right_to_left else width
     left, top = corner
-    return Line(np.asarray(image, dtype=np.uint8), round(left) - margin, round(top) - margin, tuple(placed), right_to_left)
+    return Line(
+        np.asarray(image, dtype=np.uint8), round(left) - margin, round(top) - margin, tuple(placed), right_to_left, size
+    )
 
 
 def _is_right_to_left(text: str) -> bool:

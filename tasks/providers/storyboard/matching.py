@@ -14,7 +14,7 @@ _ALIKE = 0.5
 _MOST_USES = 2
 _LONGEST_COMPARED = 2000
 """Scenes that are compared; those of longer scripts after them show cards and what was shown before."""
-_MEANINGLESS = re.compile(r"^(?:img|dsc|dscn|pxl|image|photo|picture|video|clip|mov|mvi|gopr|screenshot|untitled|file)?$")
+_MEANINGLESS = re.compile(r"^(?:img|dscn?|pxl|image|photo|picture|video|clip|mov|mvi|gopr|screenshot|untitled|file)?$")
 
 
 def words_of_name(name: str) -> str:

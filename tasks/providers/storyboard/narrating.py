@@ -49,7 +49,11 @@ def narrate(
             start = planned[-1].end_seconds if planned else 0.0
             speech = narrator.say(scene.text) if scene.is_said else None
             if speech is not None and len(speech.samples):
-                words, seconds, samples = moved(speech.words, pace.lead_seconds), speech.duration_seconds, speech.samples
+                words, seconds, samples = (
+                    moved(speech.words, pace.lead_seconds),
+                    speech.duration_seconds,
+                    speech.samples,
+                )
                 has_voice = True
             else:  # a title, or nothing that an English voice can say: it is read
                 words, seconds = reading_words(scene.text)

@@ -19,7 +19,7 @@ from tasks.models.cutout import saliency
 from tasks.models.faces import find_faces
 from tasks.providers.storyboard.canvas import Canvas, Frame, overlap, put_shadow, rounded
 
-_MOST_PIXELS = 100_000_000
+_MOST_PIXELS = 89_000_000
 _WORKING_SIDE = 3840
 _BACKGROUND_ZOOM = 0.05
 _SUBJECT_ZOOM = 0.10
@@ -146,15 +146,19 @@ def _fills(image: Frame, canvas: Canvas) -> bool:
     height, width = image.shape[:2]
     scale = max(canvas.width / width, canvas.height / height)
     kept = canvas.width * canvas.height / (width * height * scale * scale)
-    return kept >= _LEAST_KEPT and scale <= _MOST_ENLARGED
+    return bool(kept >= _LEAST_KEPT and scale <= _MOST_ENLARGED)
 
 
 class _Layers:
     """A background and, where there is one, a subject in front of it; each zooms about its own centre."""
 
     def __init__(
-        self, background: Frame, subject: NDArray[np.uint8] | None, centre: tuple[float, float], canvas: Canvas,
-        motion: Motion
+        self,
+        background: Frame,
+        subject: NDArray[np.uint8] | None,
+        centre: tuple[float, float],
+        canvas: Canvas,
+        motion: Motion,
     ) -> None:
         self._background, self._subject = background, subject
         self._centre, self._canvas, self._motion = centre, canvas, motion
@@ -232,7 +236,7 @@ def _clean_mask(mask: Mask) -> Mask:
 def _is_clear(mask: Mask) -> bool:
     """Whether a mask has an edge rather than a fog: few pixels in between."""
     between = float(((mask > 0.1) & (mask < 0.9)).mean())
-    return between <= 0.5 * float((mask >= 0.9).mean())
+    return bool(between <= 0.3 * float((mask >= 0.9).mean()))
 
 
 def _centre(mask: Mask) -> tuple[float, float]:
@@ -247,11 +251,13 @@ def _without(picture: Frame, mask: Mask) -> Frame:
     """The background with the subject painted out; small and smooth, since only a rim of it is ever seen."""
     small_size = (max(8, picture.shape[1] // 4), max(8, picture.shape[0] // 4))
     small = cv2.resize(picture, small_size, interpolation=cv2.INTER_AREA)
-    hole = (cv2.resize(mask, small_size, interpolation=cv2.INTER_AREA) > 0.04).astype(np.uint8)
-    hole = cv2.dilate(hole, cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (7, 7)))
+    inside = (cv2.resize(mask, small_size, interpolation=cv2.INTER_AREA) > 0.04).astype(np.uint8)
+    hole = cv2.dilate(inside, cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (7, 7)))
     painted = cv2.inpaint(small, hole, 3, cv2.INPAINT_TELEA)
     filled = cv2.resize(painted, (picture.shape[1], picture.shape[0]), interpolation=cv2.INTER_CUBIC)
-    wide = cv2.resize(hole.astype(np.float32), (picture.shape[1], picture.shape[0]), interpolation=cv2.INTER_LINEAR)
+    wide = cv2.resize(
+        np.asarray(hole, dtype=np.float32), (picture.shape[1], picture.shape[0]), interpolation=cv2.INTER_LINEAR
+    )
     soft = cv2.GaussianBlur(wide, (0, 0), 3)[..., None]
     return np.asarray(picture + (filled.astype(np.float32) - picture) * soft, dtype=np.uint8)
 

@@ -70,5 +70,3 @@ class StoryboardProvider:
 def create(config: ProviderConfig) -> StoryboardProvider:
     """Make the provider; nothing is loaded yet."""
     return StoryboardProvider(config)
-
-
