@@ -1,3 +1,4 @@
+from itertools import pairwise
 from pathlib import Path
 from typing import Literal
 
@@ -57,7 +58,7 @@ def test_the_same_picture_never_stands_beside_itself(model: Path) -> None:
 
     shown = assign(["The cat sleeps."] * 3, [cat], model)
 
-    assert all(not (left and left is right) for left, right in zip(shown, shown[1:], strict=False))
+    assert all(not (left and left is right) for left, right in pairwise(shown))
 
 
 def test_more_files_than_scenes_are_no_error(model: Path) -> None:
