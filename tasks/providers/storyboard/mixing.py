@@ -91,7 +91,7 @@ def mix_arguments(tracks: Tracks, target: Path) -> list[str]:
     mixed = ffmpeg.filter(parts, "amix", inputs=len(parts), duration="first", normalize=0)
     # Two outputs of one mix: the samples, and nothing but the measurement.
     branches = mixed.filter_multi_output("asplit", 2)
-    wave = ffmpeg.output(branches[0], str(target), **{"c:a": "pcm_f32le"})
+    wave = ffmpeg.output(branches[0], str(target), rf64="auto", **{"c:a": "pcm_f32le"})
     loudness = branches[1].filter("loudnorm", I=LOUDNESS_LUFS, TP=_PEAK_DBTP, LRA=_RANGE_LU, print_format="json")
     command: list[str] = ffmpeg.merge_outputs(wave, ffmpeg.output(loudness, "-", f="null")).compile()
     return command[1:]

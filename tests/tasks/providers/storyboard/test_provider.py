@@ -187,7 +187,7 @@ def test_missing_weights_say_how_to_get_them(tmp_path: Path) -> None:
         ProviderConfig(name="s", engine="storyboard", models_directory=tmp_path / "none", auto_pull=False)
     )
 
-    with pytest.raises(ModelMissingError, match="python -m tasks.models pull"):
+    with pytest.raises(ModelMissingError, match=r"python -m tasks\.models pull"):
         provider.make(GenerationRequest(prompt="Hello there."), {}, tmp_path, lambda share: None)
 
 
