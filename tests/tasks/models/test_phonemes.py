@@ -29,6 +29,7 @@ def test_hostile_text_is_only_read(american: Phonemizer) -> None:
 def test_the_british_say_it_otherwise(american: Phonemizer, models: ModelStore) -> None:
     with Phonemizer(models, "en-gb") as british:
         assert british.phonemes("go") == "ɡˈQ"
+        assert british.phonemes("there") == "ðˈɛː"
     assert american.phonemes("go") == "ɡˈO"
 
 
