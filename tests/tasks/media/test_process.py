@@ -342,3 +342,17 @@ def test_a_signal_that_becomes_an_exception_ends_the_encoder_and_is_raised_on(
     assert said.endswith("raised on\n")
     assert parent.returncode == 0
     assert living(run_id) == []
+
+
+def test_ffmpeg_reads_what_is_piped_to_it(tools: Toolset, log: Path, tmp_path: Path, run_id: str) -> None:
+    reading, writing = os.pipe()
+    os.write(writing, bytes(16 * 16 * 3 * 5))  # five black frames fit into a pipe
+    os.close(writing)
+    raw = ["-f", "rawvideo", "-pix_fmt", "bgr24", "-s", "16x16", "-i", "pipe:0"]
+    try:
+        done = run_ffmpeg([*raw, "-f", "null", "-"], tools=tools, log_path=log, run_id=run_id, stdin=reading)
+    finally:
+        os.close(reading)
+
+    assert done.last_progress is not None
+    assert done.last_progress.frame_count == 5

@@ -89,14 +89,11 @@ def test_the_version_of_a_model_names_its_bytes_not_its_place(tmp_path: Path, lo
     assert version == again != ModelStore(tmp_path / "a", lock_path=lock_path).version("tiny")
 
 
-def test_the_real_models_are_verified_on_this_machine(models: ModelStore) -> None:
-    for name in models.names:
-        models.path(name)
+@pytest.mark.parametrize("name", ["whisper-base", "centerface", "kokoro-82m", "u2netp", "minilm"])
+def test_the_real_models_are_verified_on_this_machine(models: ModelStore, name: str) -> None:
+    models.path(name)
 
-    assert {status.name: status.state for status in models.status()} == {
-        "whisper-base": "verified",
-        "centerface": "verified",
-    }
+    assert {status.name: status.state for status in models.status()}[name] == "verified"
 
 
 def test_the_command_lists_and_checks(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
