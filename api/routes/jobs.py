@@ -154,12 +154,13 @@ def _assets_of(job_ids: list[str], services: Services) -> dict[str, str]:
 def _shown(job: Job, asset_id: str | None, services: Services) -> Job:
     """Complete a job with what Prefect does not know: its asset, and where to go from it."""
     url = job_url(job.id)
+    is_out = job.state is JobState.SUCCEEDED and job.reason != REVIEW_REASON
     links = JobLinks(
         self=url,
         logs=f"{url}/logs",
         history=f"{url}/history",
         asset=asset_url(asset_id) if asset_id else None,
-        watch=watch_url(asset_id) if asset_id and job.state is JobState.SUCCEEDED else None,
+        watch=watch_url(asset_id) if asset_id and is_out else None,
         prefect=prefect_run_url(services.settings.api.prefect_ui_url, job.id),
     )
     return job.model_copy(update={"asset_id": asset_id, "links": links})

@@ -35,6 +35,8 @@ if TYPE_CHECKING:
 
 NO_LANGUAGE = "und"
 """ISO 639 code of a transcript without words."""
+TRANSLATED_LANGUAGE = "en"
+"""The only language that Whisper translates into."""
 
 _MAX_REPETITION = 2.8
 _MAX_WORDS_PER_SECOND = 9.0
@@ -53,6 +55,7 @@ def transcribe(
     model_directory: Path,
     *,
     language: str | None = None,
+    translate: bool = False,
     threads: int = 0,
     on_progress: Callable[[float], None] | None = None,
 ) -> Transcript:
@@ -62,6 +65,7 @@ def transcribe(
         audio: Any file with an audio stream.
         model_directory: A folder of Whisper weights in CTranslate2's format, as the model store gives it.
         language: ISO 639 code of the speech; ``None`` lets the model tell, once for the whole file.
+        translate: Write down what is said in English, whatever the language. The times of such words are guesses.
         threads: CPU threads; 0 takes CTranslate2's default.
         on_progress: Called with the share (0–1) of the sound that is done.
 
@@ -80,7 +84,7 @@ def transcribe(
     words: list[Word] = []
     heard, probability, end_seconds = language or NO_LANGUAGE, 0.0, 0.0
     for block in read_blocks(audio):
-        found, info = _transcribe_block(model, block, language, progress)
+        found, info = _transcribe_block(model, block, language, progress, translate=translate)
         end_seconds = block.start_seconds + block.duration_seconds
         words += found
         if found and info.language_probability > probability:
@@ -89,12 +93,15 @@ def transcribe(
         progress.reach(end_seconds)
     if not _is_believable(words):
         words, heard, probability = [], NO_LANGUAGE, 0.0
+    elif translate:
+        heard = TRANSLATED_LANGUAGE
     return Transcript(
         language=heard,
         language_probability=probability,
         words=tuple(words),
         duration_seconds=end_seconds,
         model=model_directory.name,
+        is_translation=translate and bool(words),
     )
 
 
@@ -112,11 +119,12 @@ class _Progress:
 
 
 def _transcribe_block(
-    model: "WhisperModel", block: AudioBlock, language: str | None, progress: _Progress
+    model: "WhisperModel", block: AudioBlock, language: str | None, progress: _Progress, *, translate: bool
 ) -> tuple[list[Word], "TranscriptionInfo"]:
     segments, info = model.transcribe(
         block.samples,
         language=language,
+        task="translate" if translate else "transcribe",
         beam_size=5,
         temperature=0.0,
         compression_ratio_threshold=None,

@@ -23,8 +23,9 @@ from data.domain.publications import (
     ToolVersions,
 )
 from data.domain.recipes import Recipe
+from data.publishing import current_publication, is_whole
 from data.storage import ObjectStore, open_store
-from tasks.publication import assemble_candidate, current_publication, draft_manifest, is_whole, refuse_unfit, release
+from tasks.publication import assemble_candidate, draft_manifest, refuse_unfit, release
 from tests.fakes.failing_store import FailingStore
 
 MASTER = """#EXTM3U
