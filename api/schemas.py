@@ -7,7 +7,6 @@ from typing import Annotated, Any, Generic, Literal, TypeVar
 import orjson
 from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field
 
-from data.domain.assets import SourceFacts
 from data.domain.findings import Decision
 from data.domain.jobs import (
     MAX_METADATA_BYTES,

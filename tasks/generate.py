@@ -158,7 +158,9 @@ def _stored(
         model=transcript.model,
         is_translation=transcript.is_translation,
     )
-    store.put_bytes(to_webvtt(cues, word_times=not transcript.is_translation).encode(), track.vtt_key)
+    store.put_bytes(
+        to_webvtt(cues, word_times=options.karaoke and not transcript.is_translation).encode(), track.vtt_key
+    )
     store.put_bytes(to_srt(cues).encode(), track.srt_key)
     store.put_bytes(transcript.model_dump_json().encode(), track.transcript_key)
     return track

@@ -14,7 +14,7 @@ from api.idempotency import Answered, KeyHeader, once
 from api.links import asset_url, job_url, prefect_run_url, watch_url
 from api.schemas import History, Job, JobLinks, JobQuery, JobRequest, LogLevel, LogPage, Page, Problem
 from api.submission import checked_submission
-from data.domain.jobs import JobState, PauseMode
+from data.domain.jobs import REVIEW_REASON, JobState, PauseMode
 from data.repositories import AssetRepository
 
 router = APIRouter(prefix="/jobs", tags=["jobs"])

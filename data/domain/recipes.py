@@ -64,6 +64,8 @@ class CaptionOptions(DomainModel):
     """ISO 639 code of the speech; ``null`` lets the model tell."""
     translate: tuple[Literal["en"], ...] = ()
     """Languages of further tracks; the model translates into English only. What is said in it already is not."""
+    karaoke: bool = True
+    """WebVTT tells when each word is said, for players that show it; translations never do."""
     max_line_characters: int = Field(default=42, ge=16, le=80)
     max_lines: int = Field(default=2, ge=1, le=4)
 
