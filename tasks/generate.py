@@ -24,7 +24,7 @@ from tasks.media.languages import language_label, short_language
 from tasks.media.tools import find_tools
 from tasks.models.poster import PosterImage, choose_poster
 from tasks.models.shots import detect_shots
-from tasks.models.speech import TRANSLATED_LANGUAGE, transcribe
+from tasks.models.speech import TRANSLATED_LANGUAGE, transcribe, translate
 from tasks.models.store import ModelStore
 from tasks.models.versions import CAPTIONS_VERSION, CHAPTERS_VERSION, FACE_MODEL
 from tasks.policies import TASK_POLICY, tool_limits
@@ -127,13 +127,8 @@ def _transcripts(track: Path, model: Path, options: CaptionOptions) -> dict[str,
     )
     if not options.translate or not said.words or said.language == TRANSLATED_LANGUAGE:
         return {"": said}
-    translated = transcribe(
-        track,
-        model,
-        language=said.language,
-        translate=True,
-        threads=threads,
-        on_progress=lambda done: report_progress(share * (1 + done)),
+    translated = translate(
+        track, model, said, threads=threads, on_progress=lambda done: report_progress(share * (1 + done))
     )
     return {"": said, "translated-": translated}
 

@@ -19,7 +19,7 @@ on a film's music and effects, instruments, noise, tones and speech played backw
 import os
 import re
 import zlib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import lru_cache
 from itertools import groupby
 from pathlib import Path
@@ -55,7 +55,6 @@ def transcribe(
     model_directory: Path,
     *,
     language: str | None = None,
-    translate: bool = False,
     threads: int = 0,
     on_progress: Callable[[float], None] | None = None,
 ) -> Transcript:
@@ -65,7 +64,6 @@ def transcribe(
         audio: Any file with an audio stream.
         model_directory: A folder of Whisper weights in CTranslate2's format, as the model store gives it.
         language: ISO 639 code of the speech; ``None`` lets the model tell, once for the whole file.
-        translate: Write down what is said in English, whatever the language. The times of such words are guesses.
         threads: CPU threads; 0 takes CTranslate2's default.
         on_progress: Called with the share (0–1) of the sound that is done.
 
@@ -84,7 +82,7 @@ def transcribe(
     words: list[Word] = []
     heard, probability, end_seconds = language or NO_LANGUAGE, 0.0, 0.0
     for block in read_blocks(audio):
-        found, info = _transcribe_block(model, block, language, progress, translate=translate)
+        found, info = _transcribe_block(model, block, language, progress)
         end_seconds = block.start_seconds + block.duration_seconds
         words += found
         if found and info.language_probability > probability:
@@ -93,16 +91,56 @@ def transcribe(
         progress.reach(end_seconds)
     if not _is_believable(words):
         words, heard, probability = [], NO_LANGUAGE, 0.0
-    elif translate:
-        heard = TRANSLATED_LANGUAGE
     return Transcript(
         language=heard,
         language_probability=probability,
         words=tuple(words),
         duration_seconds=end_seconds,
         model=model_directory.name,
-        is_translation=translate and bool(words),
     )
+
+
+def translate(
+    audio: Path,
+    model_directory: Path,
+    said: Transcript,
+    *,
+    threads: int = 0,
+    on_progress: Callable[[float], None] | None = None,
+) -> Transcript:
+    """Write down in English what was said in another language.
+
+    How sure the model is of words tells little here, since nobody has said them: what counts is that somebody speaks
+    where they are.
+
+    Args:
+        audio: The file that the transcript is of.
+        model_directory: As for :func:`transcribe`.
+        said: What was said, as :func:`transcribe` wrote it down.
+        threads: CPU threads; 0 takes CTranslate2's default.
+        on_progress: Called with the share (0–1) of the sound that is done.
+
+    Returns:
+        The words; their times are guesses within those of their phrases.
+    """
+    model = _load(model_directory, threads)
+    progress = _Progress(on_progress, sound_seconds(audio))
+    words: list[Word] = []
+    for block in read_blocks(audio):
+        segments, _ = _segments(model, block, said.language, "translate")
+        for segment in _without_loops(segments):
+            found = list(_words(segment, block.start_seconds))
+            if found and not _SOUND_TAG.match(segment.text) and _is_spoken_over(found, said.words):
+                words += found
+            progress.reach(block.start_seconds + float(segment.end))
+        progress.reach(block.start_seconds + block.duration_seconds)
+    return said.model_copy(update={"language": TRANSLATED_LANGUAGE, "words": tuple(words), "is_translation": True})
+
+
+def _is_spoken_over(phrase: Sequence[Word], said: Sequence[Word]) -> bool:
+    """Say whether somebody speaks while a translated phrase is shown."""
+    start, end = phrase[0].start_seconds, phrase[-1].end_seconds
+    return any(word.start_seconds < end and word.end_seconds > start for word in said)
 
 
 class _Progress:
@@ -119,12 +157,24 @@ class _Progress:
 
 
 def _transcribe_block(
-    model: "WhisperModel", block: AudioBlock, language: str | None, progress: _Progress, *, translate: bool
+    model: "WhisperModel", block: AudioBlock, language: str | None, progress: _Progress
 ) -> tuple[list[Word], "TranscriptionInfo"]:
-    segments, info = model.transcribe(
+    segments, info = _segments(model, block, language, "transcribe")
+    words: list[Word] = []
+    for segment in _without_loops(segments):
+        if _is_spoken(segment):
+            words += _words(segment, block.start_seconds)
+        progress.reach(block.start_seconds + float(segment.end))
+    return words, info
+
+
+def _segments(
+    model: "WhisperModel", block: AudioBlock, language: str | None, task: str
+) -> tuple[Iterable["Segment"], "TranscriptionInfo"]:
+    return model.transcribe(
         block.samples,
         language=language,
-        task="translate" if translate else "transcribe",
+        task=task,
         beam_size=5,
         temperature=0.0,
         compression_ratio_threshold=None,
@@ -136,12 +186,6 @@ def _transcribe_block(
         vad_parameters={"min_silence_duration_ms": 500},
         language_detection_segments=4,
     )
-    words: list[Word] = []
-    for segment in _without_loops(segments):
-        if _is_spoken(segment):
-            words += _words(segment, block.start_seconds)
-        progress.reach(block.start_seconds + float(segment.end))
-    return words, info
 
 
 def _without_loops(segments: Iterable["Segment"]) -> Iterator["Segment"]:

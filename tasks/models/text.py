@@ -1,7 +1,7 @@
 """Text in the picture (RapidOCR: PP-OCRv6 small on onnxruntime), read where the picture changes and joined over time.
 
 Reading a frame takes about a second, so that most are not read: one that looks like the last that was read holds the
-same text; one after a cut is read at once; where the picture only moves, it is read at intervals.
+same text; one that has changed is read once it stands still, or soon after a cut; one that only moves, at intervals.
 """
 
 from collections.abc import Callable, Iterable
@@ -30,6 +30,10 @@ MODEL_FILES = ("PP-OCRv6_det_small.onnx", "PP-OCRv6_rec_small.onnx")
 _GRID = (48, 27)
 _CUT_DIFFERENCE = 22.0  # mean of the grid's cells, of 255: another shot, not movement
 _CELL_DIFFERENCE = 10.0  # of a single cell: something has come or gone
+_STILL_DIFFERENCE = 1.5  # mean, to the frame before: nothing moves or fades
+_READ_APART_SECONDS = 1.0
+_SURE = 0.9
+_SLACK_SECONDS = 1e-3
 _SAME_TEXT = 0.8
 _MIN_LETTERS = 2
 
@@ -66,21 +70,34 @@ class TextTracker:
     frames_read: int = 0
     _tracks: list[_Track] = field(default_factory=list)
     _shown: list[_Track] = field(default_factory=list)
-    _last: NDArray[np.float32] | None = None
+    _read_grid: NDArray[np.float32] | None = None
     _read_at: float = 0.0
+    _before: NDArray[np.float32] | None = None
+    _moved_at: float = 0.0
 
     def look(self, frame: SampledFrame) -> None:
         """Take the next frame in order of time."""
-        grid = _grid(frame.image_bgr)
-        difference = None if self._last is None else np.abs(grid - self._last)
-        if difference is not None and float(difference.max()) < _CELL_DIFFERENCE:
-            for track in self._shown:
-                track.seen_seconds = frame.at_seconds
+        grid, now = _grid(frame.image_bgr), frame.at_seconds
+        before, self._before = self._before, grid
+        is_still = before is not None and float(np.abs(grid - before).mean()) < _STILL_DIFFERENCE
+        if not is_still:
+            self._moved_at = now
+        if self._read_grid is None:
+            self._read(frame, grid)
             return
-        is_cut = difference is None or float(difference.mean()) >= _CUT_DIFFERENCE
-        if is_cut or frame.at_seconds - self._read_at >= self.interval_seconds - 1e-3:
-            self._last, self._read_at = grid, frame.at_seconds
-            self._join(self.read(frame.image_bgr), frame.at_seconds)
+        difference = np.abs(grid - self._read_grid)
+        if float(difference.max()) < _CELL_DIFFERENCE:
+            for track in self._shown:
+                track.seen_seconds = now
+            return
+        since = now - self._read_at
+        is_cut = float(difference.mean()) >= _CUT_DIFFERENCE
+        if since >= self.interval_seconds - _SLACK_SECONDS or (since >= _READ_APART_SECONDS and (is_still or is_cut)):
+            self._read(frame, grid)
+
+    def _read(self, frame: SampledFrame, grid: NDArray[np.float32]) -> None:
+        self._read_grid, self._read_at = grid, frame.at_seconds
+        self._join(self.read(frame.image_bgr), frame.at_seconds)
 
     def lines(self, duration_seconds: float) -> tuple[SeenText, ...]:
         """Return what was read, by start, then from top to bottom."""
@@ -105,9 +122,9 @@ class TextTracker:
             recent = [track for track in self._tracks if track.seen_seconds >= oldest and track not in self._shown]
             track = next((each for each in reversed(recent) if _is_same(each.best.text, line.text)), None)
             if track is None:
-                track = _Track(line, at_seconds, at_seconds)
+                track = _Track(line, self._moved_at, at_seconds)
                 self._tracks.append(track)
-            elif line.confidence > track.best.confidence:
+            elif _is_better(line, track.best):
                 track.best = line
             track.seen_seconds = at_seconds
             self._shown.append(track)
@@ -178,6 +195,13 @@ def _grid(image_bgr: NDArray[np.uint8]) -> NDArray[np.float32]:
 def _is_same(text: str, other: str) -> bool:
     a, b = ("".join(each.casefold().split()) for each in (text, other))
     return a == b or SequenceMatcher(None, a, b, autojunk=False).ratio() >= _SAME_TEXT
+
+
+def _is_better(line: ReadLine, best: ReadLine) -> bool:
+    """The longer of two that are sure: the other was read while it came up."""
+    if min(line.confidence, best.confidence) >= _SURE:
+        return len(line.text) > len(best.text)
+    return line.confidence > best.confidence
 
 
 @lru_cache(maxsize=1)
