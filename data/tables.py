@@ -346,7 +346,12 @@ class PassageRow(Base):
     """Some words of a video: said, translated, read in the picture, or its title."""
 
     __tablename__ = "passages"
-    __table_args__ = (Index(None, "asset_id", "prefix"), Index(None, "is_public", "id"))
+    # A search that has vectors in memory knows them by their ids: SQLite, too, must never give one again.
+    __table_args__ = (
+        Index(None, "asset_id", "prefix"),
+        Index(None, "is_public", "id"),
+        {"sqlite_autoincrement": True},
+    )
 
     id: Mapped[int] = mapped_column(BigInteger().with_variant(Integer, "sqlite"), primary_key=True, autoincrement=True)
     asset_id: Mapped[str] = mapped_column(ForeignKey("assets.id", ondelete="CASCADE"))

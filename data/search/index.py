@@ -72,7 +72,7 @@ class SearchIndex:
         rankings = [[passage.id for passage in worded], [number for number, _ in likeness if number in meant]]
         hits = [
             _hit(known[number], score, words, rankings)
-            for number, score in fused(rankings).items()
+            for number, score in fused(*rankings).items()
             if not kinds or known[number].kind in kinds
         ]
         return tuple(hits[:limit])

@@ -16,6 +16,7 @@ MIN_LIKENESS = 0.28
 SNIPPET_CHARACTERS = 200
 
 _HALF_RANK = 60.0  # of reciprocal rank fusion (Cormack, Clarke, Büttcher 2009)
+_MEANING_WEIGHT = 0.95
 _ROWS_AT_ONCE = 8192
 _KIND_WEIGHTS = {PassageKind.TITLE: 1.5, PassageKind.TEXT: 0.9}
 
@@ -55,12 +56,15 @@ def nearest(vectors: NDArray[np.float16], question: NDArray[np.float32], limit: 
     return [(int(row), float(likeness[row])) for row in best if likeness[row] >= MIN_LIKENESS]
 
 
-def fused(rankings: Sequence[Sequence[int]]) -> dict[int, float]:
-    """Return a score for every id of several rankings: what stands high in any counts, what does so in several more."""
+def fused(worded: Sequence[int], meant: Sequence[int]) -> dict[int, float]:
+    """Return a score for every id of two rankings, the best first: what stands high in both counts most.
+
+    Of two that stand alike in one of them, the one with the very words comes first.
+    """
     scores: dict[int, float] = {}
-    for ranking in rankings:
+    for ranking, weight in ((worded, 1.0), (meant, _MEANING_WEIGHT)):
         for rank, number in enumerate(ranking, 1):
-            scores[number] = scores.get(number, 0.0) + 1 / (_HALF_RANK + rank)
+            scores[number] = scores.get(number, 0.0) + weight / (_HALF_RANK + rank)
     return dict(sorted(scores.items(), key=lambda item: (-item[1], -item[0])))
 
 

@@ -171,7 +171,7 @@ def _transcribe_block(
 def _segments(
     model: "WhisperModel", block: AudioBlock, language: str | None, task: str
 ) -> tuple[Iterable["Segment"], "TranscriptionInfo"]:
-    return model.transcribe(
+    answer: tuple[Iterable[Segment], TranscriptionInfo] = model.transcribe(
         block.samples,
         language=language,
         task=task,
@@ -186,6 +186,7 @@ def _segments(
         vad_parameters={"min_silence_duration_ms": 500},
         language_detection_segments=4,
     )
+    return answer
 
 
 def _without_loops(segments: Iterable["Segment"]) -> Iterator["Segment"]:

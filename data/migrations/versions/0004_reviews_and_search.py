@@ -49,6 +49,7 @@ def upgrade() -> None:
             ["asset_id"], ["assets.id"], name=op.f("fk_passages_asset_id_assets"), ondelete="CASCADE"
         ),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_passages")),
+        sqlite_autoincrement=True,
     )
     op.create_index(op.f("ix_passages_asset_id_prefix"), "passages", ["asset_id", "prefix"], unique=False)
     op.create_index(op.f("ix_passages_is_public_id"), "passages", ["is_public", "id"], unique=False)

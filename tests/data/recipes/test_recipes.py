@@ -28,7 +28,7 @@ def test_an_unknown_recipe_names_those_there_are(name: str) -> None:
     with pytest.raises(RecipeUnknownError) as caught:
         load_recipe(name)
     assert caught.value.facts["available"] == ["default", "full", "quick", "rehearsal"]
-    assert "default, quick, rehearsal" in caught.value.message
+    assert "default, full, quick, rehearsal" in caught.value.message
 
 
 def test_recipes_of_the_user_join_ours_and_win_by_name(tmp_path: Path) -> None:
@@ -102,7 +102,7 @@ def test_a_recipe_of_the_users_may_build_on_ours_of_the_same_name(tmp_path: Path
     [
         ({"a": "extends: b", "b": "extends: c", "c": "extends: a"}, "a → b → c → a"),
         ({"a": "extends: a"}, "'a', which does not exist"),
-        ({"a": "extends: nothing"}, "default, quick"),
+        ({"a": "extends: nothing"}, "default, full, quick"),
         ({"a": "extends: [quick]"}, "does not exist"),
         ({"a": "extends: ../../x"}, "does not exist"),
         ({"a": "extends: b", "b": "video: {crf: 99}"}, "video.crf"),
