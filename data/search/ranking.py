@@ -2,6 +2,7 @@
 
 import math
 import re
+import unicodedata
 from collections.abc import Sequence
 
 import numpy as np
@@ -81,5 +82,11 @@ def snippet(text: str, words: Sequence[str]) -> str:
 
 
 def _occurrences(text: str, word: str) -> float:
+    """How often a word is there; as the beginning of another one it counts half.
+
+    Scripts without spaces (Chinese, Japanese, Thai) have no beginnings of words: there it may be anywhere.
+    """
+    if any(unicodedata.category(character) == "Lo" for character in word):
+        return float(text.count(word))
     whole = len(re.findall(rf"(?<!\w){re.escape(word)}(?!\w)", text))
-    return whole or 0.5 * (word in text)
+    return whole or 0.5 * bool(re.search(rf"(?<!\w){re.escape(word)}", text))

@@ -105,13 +105,18 @@ class TextTracker:
             SeenText(
                 text=track.best.text,
                 start_seconds=round(track.start_seconds, 3),
-                end_seconds=round(min(duration_seconds, track.seen_seconds + SAMPLE_SECONDS), 3),
+                end_seconds=round(min(duration_seconds, self._end_of(track, duration_seconds)), 3),
                 box=track.best.box,
                 confidence=round(track.best.confidence, 3),
             )
             for track in self._tracks
         ]
         return tuple(sorted(found, key=lambda line: (line.start_seconds, line.box.top, line.box.left)))
+
+    def _end_of(self, track: _Track, duration_seconds: float) -> float:
+        """What was there when the picture was read last, and no more reading was due, is there to the end."""
+        is_last = track in self._shown and duration_seconds - self._read_at <= self.interval_seconds + SAMPLE_SECONDS
+        return duration_seconds if is_last else track.seen_seconds + SAMPLE_SECONDS
 
     def _join(self, lines: list[ReadLine], at_seconds: float) -> None:
         self.frames_read += 1

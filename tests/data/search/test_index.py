@@ -108,3 +108,8 @@ def test_a_snippet_shows_the_word_in_the_middle_of_a_long_passage() -> None:
     assert len(cut) <= 202
     assert cut.startswith("…before")
     assert cut.endswith("after…")
+
+
+def test_the_end_of_another_word_is_no_hit_but_its_beginning_is(index: SearchIndex) -> None:
+    assert all("words" not in hit.matched for hit in index.search("long"))
+    assert index.search("tech")[0].title == "About finance"
