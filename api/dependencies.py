@@ -11,6 +11,7 @@ from fastapi.concurrency import run_in_threadpool
 from api.gateway import PrefectGateway, open_gateway
 from api.publications import Publications
 from data.database import Database
+from data.search.index import SearchIndex
 from data.settings import Settings
 from data.storage import ObjectStore, open_store
 
@@ -27,6 +28,7 @@ class Services:
     database: Database
     store: ObjectStore
     publications: Publications
+    search: SearchIndex
 
 
 @asynccontextmanager
@@ -38,7 +40,7 @@ async def open_services(settings: Settings, prefect_api_url: str) -> AsyncIterat
     crash_attempts = settings.orchestration.crash_attempts
     try:
         async with open_gateway(prefect_api_url, crash_attempts=crash_attempts) as gateway:
-            yield Services(settings, gateway, database, store, Publications(store, database))
+            yield Services(settings, gateway, database, store, Publications(store, database), SearchIndex(database))
     finally:
         await run_in_threadpool(database.close)
 

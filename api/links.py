@@ -33,6 +33,16 @@ def watch_url(asset_id: str) -> str:
     return f"/watch/{asset_id}"
 
 
+def candidate_url(asset_id: str, *parts: str) -> str:
+    """Return the address of what waits of an asset, or of something of it; below the API, not public."""
+    return "/".join((f"{asset_url(asset_id)}/candidate", *(quote(part) for part in parts)))
+
+
+def moment_url(asset_id: str, at_seconds: float) -> str:
+    """Return the address of an asset's player page at a time."""
+    return f"{watch_url(asset_id)}#t={at_seconds:g}"
+
+
 def media_url(asset_id: str, version: int, path: str) -> str:
     """Return the address of one file of a publication."""
     return f"{MEDIA}/{asset_id}/{version}/{quote(path)}"

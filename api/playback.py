@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 CACHE_IMMUTABLE = "public, max-age=31536000, immutable"
 """A version's files never change: a new publication has new addresses."""
+CACHE_NOTHING = "private, no-store"
+"""What is not public leaves no trace on the way to who may see it."""
 
 _RANGE = re.compile(r"(\d*)-(\d*)")
 _MAX_RANGE_DIGITS = 19
@@ -21,7 +23,9 @@ class ServedPart:
     end_exclusive: int | None = None
 
 
-def served_part(request: Mapping[str, str], *, etag: str, size_bytes: int, content_type: str) -> ServedPart:
+def served_part(
+    request: Mapping[str, str], *, etag: str, size_bytes: int, content_type: str, cache_control: str = CACHE_IMMUTABLE
+) -> ServedPart:
     """Decide what part of a file a request gets.
 
     One byte range is served as 206. Several ranges get the whole file, which RFC 9110 §14.2 leaves to the server: no
@@ -32,8 +36,9 @@ def served_part(request: Mapping[str, str], *, etag: str, size_bytes: int, conte
         etag: Strong validator of the file, with its quotes.
         size_bytes: Length of the whole file.
         content_type: Media type of the file.
+        cache_control: What others may keep of it.
     """
-    common = {"ETag": etag, "Cache-Control": CACHE_IMMUTABLE, "Accept-Ranges": "bytes"}
+    common = {"ETag": etag, "Cache-Control": cache_control, "Accept-Ranges": "bytes"}
     if _names(request.get("If-None-Match"), etag, weak=True):
         return ServedPart(304, common, end_exclusive=0)
     if request.get("If-Match") and not _names(request.get("If-Match"), etag, weak=False):

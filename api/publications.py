@@ -7,8 +7,8 @@ from collections import OrderedDict
 
 from data.database import Database
 from data.domain.errors import NotFoundError
-from data.domain.keys import publication_manifest_key
 from data.domain.publications import PublicationManifest
+from data.publishing import current_publication
 from data.repositories import PublicationRepository
 from data.storage import ObjectStore
 
@@ -48,6 +48,12 @@ class Publications:
             raise NotFoundError(f"There is no version {version} of asset {asset_id}.")
         return found
 
+    def forget(self, asset_id: str) -> None:
+        """Drop what is remembered of an asset, since it has just been changed here."""
+        with self._lock:
+            for key in [each for each in self._kept if each[0] == asset_id]:
+                del self._kept[key]
+
     def _remembered(self, asset_id: str, version: int | None) -> PublicationManifest | None:
         if not _ASSET_ID.fullmatch(asset_id):
             return None
@@ -65,8 +71,7 @@ class Publications:
         return found
 
     def _read_current(self, asset_id: str) -> PublicationManifest | None:
-        found = self._store.get_versioned(publication_manifest_key(asset_id))
-        return PublicationManifest.model_validate_json(found[0]) if found else None
+        return current_publication(self._store, asset_id)[0]
 
     def _read_version(self, asset_id: str, version: int) -> PublicationManifest | None:
         with self._database.session() as session:

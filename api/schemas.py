@@ -7,7 +7,7 @@ from typing import Annotated, Any, Generic, Literal, TypeVar
 import orjson
 from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field
 
-from data.domain.assets import SourceFacts
+from data.domain.findings import Decision
 from data.domain.jobs import (
     MAX_METADATA_BYTES,
     MAX_PROMPT_CHARACTERS,
@@ -220,6 +220,7 @@ class PlaybackUrls(Answer):
     sprite: str
     thumbnails: str
     chapters: str | None = None
+    text: str | None = Field(default=None, description="The text in the picture with its times and places, as JSON.")
 
 
 class CaptionLink(Answer):
@@ -233,6 +234,7 @@ class CaptionLink(Answer):
     cue_count: int
     first_lines: tuple[str, ...] = ()
     model: str
+    is_translation: bool = Field(default=False, description="It says in another language what is said.")
 
 
 class ChapterMark(Answer):
@@ -261,17 +263,8 @@ class Publication(Answer):
     gate: GateReport = Field(description="What was checked before it became public.")
     tools: ToolVersions
     notes: tuple[str, ...] = ()
+    approval: Decision | None = Field(default=None, description="Who let it become public after it had been held.")
     size_bytes: int
-
-
-class AssetAnswer(Answer):
-    """One video as an editorial thing."""
-
-    id: str
-    sha256: str
-    original_name: str
-    facts: SourceFacts
-    publication: Publication | None = Field(default=None, description="`null` until something is published.")
 
 
 class RecipeSummary(Answer):

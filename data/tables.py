@@ -13,6 +13,7 @@ from sqlalchemy import (
     ForeignKeyConstraint,
     Index,
     Integer,
+    LargeBinary,
     MetaData,
     String,
     UniqueConstraint,
@@ -320,3 +321,45 @@ class WatchedFileRow(Base):
     modified_ns: Mapped[int] = mapped_column(BigInteger)
     steady_since: Mapped[datetime]
     batch_id: Mapped[str | None]
+
+
+class CandidateRow(Base):
+    """A version that waits for a person, or waited."""
+
+    __tablename__ = "candidates"
+    __table_args__ = (Index(None, "state", "created_at"),)
+
+    asset_id: Mapped[str] = mapped_column(ForeignKey("assets.id", ondelete="CASCADE"), primary_key=True)
+    job_id: Mapped[str] = mapped_column(primary_key=True)
+    state: Mapped[str]
+    manifest: Mapped[JsonObject]
+    content_key: Mapped[str]
+    work_key: Mapped[str]
+    why: Mapped[str]
+    created_at: Mapped[datetime]
+    decided_at: Mapped[datetime | None]
+    decided_by: Mapped[str | None]
+    decision: Mapped[str]
+
+
+class PassageRow(Base):
+    """Some words of a video: said, translated, read in the picture, or its title."""
+
+    __tablename__ = "passages"
+    # A search that has vectors in memory knows them by their ids: SQLite, too, must never give one again.
+    __table_args__ = (
+        Index(None, "asset_id", "prefix"),
+        Index(None, "is_public", "id"),
+        {"sqlite_autoincrement": True},
+    )
+
+    id: Mapped[int] = mapped_column(BigInteger().with_variant(Integer, "sqlite"), primary_key=True, autoincrement=True)
+    asset_id: Mapped[str] = mapped_column(ForeignKey("assets.id", ondelete="CASCADE"))
+    prefix: Mapped[str]
+    is_public: Mapped[bool]
+    kind: Mapped[str]
+    start_seconds: Mapped[float] = mapped_column(Float(53))
+    end_seconds: Mapped[float] = mapped_column(Float(53))
+    text: Mapped[str]
+    folded: Mapped[str]
+    vector: Mapped[bytes | None] = mapped_column(LargeBinary)

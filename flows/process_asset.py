@@ -3,6 +3,7 @@
 from typing import Any
 
 from prefect import flow
+from prefect.client.schemas.objects import State
 from prefect.runtime import flow_run
 
 from data.domain.publications import GeneratedArtifacts, PublicationManifest
@@ -12,7 +13,7 @@ from data.settings import get_settings
 from tasks.handover import hand_over_generation
 from tasks.ingest import ingest_source
 from tasks.policies import FLOW_POLICY
-from tasks.publish import publish_asset
+from tasks.publish import outcome, publish_asset
 from tasks.stopping import stoppable
 from tasks.transcode import transcode_asset
 
@@ -31,8 +32,8 @@ def process_asset(
     overrides: dict[str, Any] | None = None,
     title: str = "",
     metadata: dict[str, Any] | None = None,
-) -> PublicationManifest:
-    """Take one source from ingest to publication.
+) -> PublicationManifest | State[PublicationManifest]:
+    """Take one source from ingest to publication, or to the version that waits for a person's decision.
 
     Args:
         source: An absolute path below an allowed root, ``upload:<id>``, an ``https://`` address, or ``s3://bucket/key``.
@@ -46,4 +47,4 @@ def process_asset(
         asset = ingest_source(source)
         package = transcode_asset(asset, plan)
         artifacts = hand_over_generation(asset, package, plan) if plan.has_ai_steps else GeneratedArtifacts()
-        return publish_asset(asset, package, artifacts, plan, title)
+        return outcome(publish_asset(asset, package, artifacts, plan, title))

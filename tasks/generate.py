@@ -1,60 +1,46 @@
-"""The AI stage: captions, chapters and the poster, each found again by its content and options."""
+"""The AI stage: which steps there are and in what order, and those of captions, chapters and the poster."""
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import cv2
 from prefect import task
-from prefect.logging import get_run_logger
 
-from data.database import open_database
 from data.domain.assets import Asset
 from data.domain.costs import CostStep
 from data.domain.errors import CorruptInputError
-from data.domain.keys import artifact_prefix, options_digest, step_key
+from data.domain.keys import step_key
 from data.domain.model import DomainModel
-from data.domain.publications import (
-    AudioRendition,
-    CaptionTrack,
-    Chapter,
-    GeneratedArtifacts,
-    Package,
-    PosterChoice,
-    Rendition,
-)
+from data.domain.publications import CaptionTrack, Chapter, GeneratedArtifacts, Package, PosterChoice
 from data.domain.recipes import CaptionOptions, ChapterOptions, PosterOptions, Recipe
-from data.repositories import ArtifactRepository
 from data.settings import get_settings
-from data.storage import ObjectStore, open_store
-from tasks.costs import measured
-from tasks.last_use import note_use
+from data.storage import ObjectStore
+from tasks.artifacts import fetch_track, made_once, model_store, object_store
 from tasks.media.captions import Transcript, build_cues, to_srt, to_webvtt
 from tasks.media.chapters import chapters_from_shots
 from tasks.media.frames import extract_frame
-from tasks.media.languages import language_label
-from tasks.media.packaging import join_segments
+from tasks.media.languages import language_label, short_language
 from tasks.media.tools import find_tools
 from tasks.models.poster import PosterImage, choose_poster
 from tasks.models.shots import detect_shots
-from tasks.models.speech import transcribe
+from tasks.models.speech import TRANSLATED_LANGUAGE, transcribe, translate
 from tasks.models.store import ModelStore
 from tasks.models.versions import CAPTIONS_VERSION, CHAPTERS_VERSION, FACE_MODEL
 from tasks.policies import TASK_POLICY, tool_limits
 from tasks.progress import report_progress
-from tasks.workspace import job_id, run_id, workspace
+from tasks.understanding import make_passages, moderate_asset, read_text
+from tasks.workspace import run_id, workspace
 
-_RECORD = "record.json"
-_SPEECH_SHARE = 0.8
+_SPEECH_SHARE = 0.6
 """Share of the AI stage's progress that speech to text takes."""
-
-Made = TypeVar("Made", bound=DomainModel)
+_TRANSLATED = " (translated)"
 
 
 class CaptionOutcome(DomainModel):
-    """What captioning came to: a track, or the reason why there is none."""
+    """What captioning came to: tracks, what is said first and its translations after it, or why there are none."""
 
-    track: CaptionTrack | None
+    tracks: tuple[CaptionTrack, ...] = ()
     note: str = ""
 
 
@@ -64,25 +50,64 @@ class ChapterOutcome(DomainModel):
     chapters: tuple[Chapter, ...]
 
 
+def generate_all(
+    asset: Asset,
+    package: Package,
+    recipe: Recipe,
+    run: Callable[..., Any] = lambda step, *inputs: step.fn(*inputs),
+    on_progress: Callable[[float], None] = lambda share: None,
+) -> GeneratedArtifacts:
+    """Carry out the AI steps that a recipe asks for, one after the other.
+
+    Args:
+        asset: The asset.
+        package: Its package of renditions.
+        recipe: What to make.
+        run: How to carry out a step: as a plain call for an item of a pack, as a task of its own in a flow.
+        on_progress: Called with the share (0–1) of the stage that is done.
+    """
+    captions = run(caption_asset, asset, package, recipe.captions) if recipe.captions.enabled else CaptionOutcome()
+    on_progress(_SPEECH_SHARE)
+    transcript = captions.tracks[0].transcript_key if captions.tracks else None
+    chapters = run(find_chapters, asset, package, recipe.chapters, transcript) if recipe.chapters.enabled else None
+    poster = run(choose_poster_frame, asset, package, recipe.poster) if recipe.poster.faces else None
+    on_progress(_SPEECH_SHARE + 0.05)
+    moderation = run(moderate_asset, asset, package, recipe.moderation) if recipe.moderation.enabled else None
+    on_progress(_SPEECH_SHARE + 0.1)
+    text = run(read_text, asset, package, recipe.text).track if recipe.text.enabled else None
+    passages = run(make_passages, asset, recipe.search, captions.tracks, text).file if recipe.has_words else None
+    return GeneratedArtifacts(
+        captions=captions.tracks,
+        chapters=chapters.chapters if chapters else (),
+        poster=poster,
+        moderation=moderation,
+        text=text,
+        passages=passages,
+        notes=(captions.note,) if captions.note else (),
+    )
+
+
 @task(task_run_name="captions", **TASK_POLICY)
 def caption_asset(asset: Asset, package: Package, options: CaptionOptions) -> CaptionOutcome:
-    """Write down what is said: SRT, WebVTT with word times, and a transcript. No speech, no words."""
+    """Write down what is said: SRT, WebVTT with word times, and a transcript; and translations if they are asked for.
+
+    No speech, no words.
+    """
     sound = package.audio
     if sound is None:
-        return CaptionOutcome(track=None, note="No captions: the video has no sound.")
-    settings, store, models = get_settings(), _store(), _models()
-    duration = package.duration_seconds
+        return CaptionOutcome(note="No captions: the video has no sound.")
+    store, models = object_store(), model_store()
 
     def make(prefix: str) -> CaptionOutcome:
         with workspace() as scratch:
-            transcript = transcribe(
-                _fetch_track(store, package, sound, scratch),
-                models.path(options.model),
-                language=options.language,
-                threads=settings.models.threads,
-                on_progress=lambda share: report_progress(_SPEECH_SHARE * share),
-            )
-        return _captions(transcript, options, duration, store, prefix)
+            track = fetch_track(store, package, sound, scratch)
+            transcripts = _transcripts(track, models.path(options.model), options)
+        tracks = tuple(
+            _stored(transcript, options, package.duration_seconds, store, f"{prefix}{name}")
+            for name, transcript in transcripts.items()
+            if transcript.words
+        )
+        return CaptionOutcome(tracks=tracks, note="" if tracks else "No captions: no speech was found.")
 
     key = step_key(
         "captions",
@@ -90,42 +115,35 @@ def caption_asset(asset: Asset, package: Package, options: CaptionOptions) -> Ca
         options.model_dump(mode="json"),
         f"{CAPTIONS_VERSION} {models.version(options.model)}",
     )
-    return _made_once(CaptionOutcome, asset, CostStep.CAPTIONS, options, key, make)
+    return made_once(CaptionOutcome, asset, CostStep.CAPTIONS, options, key, make)
 
 
-def generate_all(asset: Asset, package: Package, recipe: Recipe) -> GeneratedArtifacts:
-    """Carry out the AI steps one after the other, as plain calls: for an item of a pack."""
-    captions = caption_asset.fn(asset, package, recipe.captions) if recipe.captions.enabled else None
-    transcript = captions.track.transcript_key if captions and captions.track else None
-    chapters = find_chapters.fn(asset, package, recipe.chapters, transcript) if recipe.chapters.enabled else None
-    poster = choose_poster_frame.fn(asset, package, recipe.poster) if recipe.poster.faces else None
-    return gathered(captions, chapters, poster)
-
-
-def gathered(
-    captions: CaptionOutcome | None, chapters: ChapterOutcome | None, poster: PosterChoice | None
-) -> GeneratedArtifacts:
-    """Return what the AI steps came to as one."""
-    return GeneratedArtifacts(
-        captions=(captions.track,) if captions and captions.track else (),
-        chapters=chapters.chapters if chapters else (),
-        poster=poster,
-        notes=(captions.note,) if captions and captions.note else (),
+def _transcripts(track: Path, model: Path, options: CaptionOptions) -> dict[str, Transcript]:
+    """Return what is said and, where it is said in another language, what that is in English; by name of its files."""
+    threads = get_settings().models.threads
+    share = _SPEECH_SHARE / (2 if options.translate else 1)
+    said = transcribe(
+        track, model, language=options.language, threads=threads, on_progress=lambda done: report_progress(share * done)
     )
+    if not options.translate or not said.words or said.language == TRANSLATED_LANGUAGE:
+        return {"": said}
+    translated = translate(
+        track, model, said, threads=threads, on_progress=lambda done: report_progress(share * (1 + done))
+    )
+    return {"": said, "translated-": translated}
 
 
-def _captions(
+def _stored(
     transcript: Transcript, options: CaptionOptions, duration_seconds: float, store: ObjectStore, prefix: str
-) -> CaptionOutcome:
-    """Store a transcript as caption files; say so when nothing was said."""
+) -> CaptionTrack:
+    """Store a transcript as caption files."""
     cues = build_cues(
         transcript.words, options.max_line_characters, options.max_lines, duration_seconds=duration_seconds
     )
-    if not cues:
-        return CaptionOutcome(track=None, note="No captions: no speech was found.")
+    language = short_language(transcript.language)
     track = CaptionTrack(
-        language=transcript.language,
-        label=language_label(transcript.language),
+        language=language,
+        label=language_label(language) + (_TRANSLATED if transcript.is_translation else ""),
         vtt_key=f"{prefix}captions.vtt",
         srt_key=f"{prefix}captions.srt",
         transcript_key=f"{prefix}transcript.json",
@@ -133,11 +151,14 @@ def _captions(
         cue_count=len(cues),
         first_lines=tuple(" ".join(cue.lines) for cue in cues[:3]),
         model=transcript.model,
+        is_translation=transcript.is_translation,
     )
-    store.put_bytes(to_webvtt(cues).encode(), track.vtt_key)
+    store.put_bytes(
+        to_webvtt(cues, word_times=options.karaoke and not transcript.is_translation).encode(), track.vtt_key
+    )
     store.put_bytes(to_srt(cues).encode(), track.srt_key)
     store.put_bytes(transcript.model_dump_json().encode(), track.transcript_key)
-    return CaptionOutcome(track=track)
+    return track
 
 
 @task(task_run_name="chapters", **TASK_POLICY)
@@ -145,11 +166,11 @@ def find_chapters(
     asset: Asset, package: Package, options: ChapterOptions, transcript_key: str | None
 ) -> ChapterOutcome:
     """Divide the video at its shots; a chapter is named by the words that are said in it, where there are any."""
-    store, lowest = _store(), package.renditions[-1]
+    store, lowest = object_store(), package.renditions[-1]
 
     def make(_: str) -> ChapterOutcome:
         with workspace() as scratch:
-            shots = detect_shots(_fetch_track(store, package, lowest, scratch))
+            shots = detect_shots(fetch_track(store, package, lowest, scratch))
         words = Transcript.model_validate_json(store.get_bytes(transcript_key)).words if transcript_key else ()
         chapters = chapters_from_shots(
             shots, package.duration_seconds, options.min_seconds, options.max_count, words=words
@@ -159,13 +180,13 @@ def find_chapters(
     key = step_key(
         "chapters", asset.sha256, {**options.model_dump(mode="json"), "words": transcript_key}, CHAPTERS_VERSION
     )
-    return _made_once(ChapterOutcome, asset, CostStep.CHAPTERS, options, key, make)
+    return made_once(ChapterOutcome, asset, CostStep.CHAPTERS, options, key, make)
 
 
 @task(task_run_name="poster", **TASK_POLICY)
 def choose_poster_frame(asset: Asset, package: Package, options: PosterOptions) -> PosterChoice:
     """Choose the frame that stands for the video: faces that are whole and sharp first, else the best picture."""
-    models = _models()
+    models = model_store()
 
     def make(prefix: str) -> PosterChoice:
         with workspace() as scratch:
@@ -173,12 +194,12 @@ def choose_poster_frame(asset: Asset, package: Package, options: PosterOptions) 
 
     version = models.version(FACE_MODEL) if options.faces else "none"
     key = step_key("poster", package.key, options.model_dump(mode="json"), version)
-    return _made_once(PosterChoice, asset, CostStep.POSTER, options, key, make)
+    return made_once(PosterChoice, asset, CostStep.POSTER, options, key, make)
 
 
 def _poster(package: Package, options: PosterOptions, models: ModelStore, prefix: str, scratch: Path) -> PosterChoice:
     """Judge the candidates, and take the chosen frame at full size from the MP4."""
-    store, media = _store(), get_settings().media
+    store, media = object_store(), get_settings().media
     candidates = [
         PosterImage(
             image_bgr=_read_image(store.fetch(package.prefix + found.path, scratch / Path(found.path).name)),
@@ -213,45 +234,9 @@ def _poster(package: Package, options: PosterOptions, models: ModelStore, prefix
     )
 
 
-def _fetch_track(store: ObjectStore, package: Package, track: Rendition | AudioRendition, scratch: Path) -> Path:
-    """Bring one track of a package into the workspace as a single file."""
-    for path in (track.playlist_path, *(path for path in package.files if path.startswith(track.media_prefix))):
-        store.fetch(package.prefix + path, scratch / path)
-    return join_segments(scratch, track.playlist_path, scratch / "track.mp4")
-
-
 def _read_image(path: Path) -> Any:
     """Return a picture as a BGR array of shape (height, width, 3), uint8."""
     image = cv2.imread(str(path))
     if image is None:
         raise CorruptInputError(f"{path.name} is not a picture.")
     return image
-
-
-def _store() -> ObjectStore:
-    settings = get_settings()
-    return open_store(settings.storage_url, **settings.storage_options)
-
-
-def _models() -> ModelStore:
-    models = get_settings().models
-    return ModelStore(models.directory, models.auto_pull)
-
-
-def _made_once(
-    kind: type[Made], asset: Asset, step: CostStep, options: DomainModel, key: str, make: Callable[[str], Made]
-) -> Made:
-    """Return what was made before for the same content and options, else make it; its record is written last."""
-    store, prefix = _store(), artifact_prefix(asset.id, step, key)
-    if record := store.stat(prefix + _RECORD):
-        note_use(store, record)
-        get_run_logger().info("Nothing to do for %s: the same content and options were done before.", step)
-        return kind.model_validate_json(store.get_bytes(prefix + _RECORD))
-    with measured(step, options_digest(options.model_dump(mode="json"))) as work:
-        made = make(prefix)
-        work.done(asset)
-    store.put_bytes(made.model_dump_json().encode(), prefix + _RECORD)
-    with open_database(get_settings().catalogue_url).session() as session:
-        details = made.model_dump(mode="json")
-        ArtifactRepository(session).record(asset.id, step, key, prefix=prefix, details=details, job_id=job_id())
-    return made

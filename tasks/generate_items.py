@@ -53,7 +53,7 @@ def generate_pack(
 
 @task(task_run_name="{item.custom_id}", persist_result=False, cache_policy=NO_CACHE)
 def generate_item(item: BatchItem, wanted: ItemToGenerate, job: str) -> GeneratedArtifacts:
-    """Make captions, chapters and a poster for one item, as its recipe asks."""
+    """Make what the recipe of one item asks of AI."""
     settings = get_settings()
     store = open_store(settings.storage_url, **settings.storage_options)
     with open_database(settings.catalogue_url).session() as session:

@@ -117,7 +117,7 @@ def _publish(pack: Pack, encoded: Encoded) -> None:
     if pack.begin(item, "publish"):
         manifest = publish_asset.fn(encoded.asset, encoded.package, encoded.artifacts, encoded.recipe, item.title)
         cost = encoded.cost + _cpu_cost(processor_seconds() - began)
-        pack.succeed(item, encoded.asset.id, manifest.version, cost)
+        pack.succeed(item, encoded.asset.id, None if manifest.awaits_review else manifest.version, cost)
 
 
 @dataclass

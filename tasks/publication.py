@@ -7,7 +7,7 @@ from pathlib import Path
 
 from data.domain.assets import Asset
 from data.domain.errors import DailiesError, OutputRefusedError, StoreUnavailableError
-from data.domain.keys import publication_manifest_key, publication_prefix
+from data.domain.keys import publication_prefix
 from data.domain.publications import (
     CaptionTrack,
     GateReport,
@@ -17,6 +17,7 @@ from data.domain.publications import (
     PublishedCaptions,
 )
 from data.domain.recipes import Recipe
+from data.publishing import Standing, current_publication, is_whole, switch
 from data.storage import ObjectStore
 from tasks.media.chapters import chapters_vtt
 from tasks.media.playlists import CaptionRendition, caption_playlist, dash_with_captions, with_captions
@@ -24,20 +25,7 @@ from tasks.media.playlists import CaptionRendition, caption_playlist, dash_with_
 logger = logging.getLogger(__name__)
 
 CHAPTERS_PATH = "chapters.vtt"
-
-
-def current_publication(store: ObjectStore, asset_id: str) -> tuple[PublicationManifest | None, str | None]:
-    """Return what is public now, with the etag that a switch must name; (None, None) when nothing is."""
-    found = store.get_versioned(publication_manifest_key(asset_id))
-    if found is None:
-        return None, None
-    return PublicationManifest.model_validate_json(found[0]), found[1]
-
-
-def is_whole(store: ObjectStore, manifest: PublicationManifest) -> bool:
-    """Say whether every file of a version is in the store at its size."""
-    there = {stored.key.removeprefix(manifest.prefix): stored.size_bytes for stored in store.list(manifest.prefix)}
-    return all(there.get(path) == size for path, size in manifest.files.items())
+TEXT_PATH = "text.json"
 
 
 def draft_manifest(
@@ -70,7 +58,22 @@ def draft_manifest(
         gate=GateReport(checks=()),
         tools=package.tools,
         notes=artifacts.notes,
+        text_path=TEXT_PATH if artifacts.text else None,
+        moderation=artifacts.moderation,
     )
+
+
+def why_held(artifacts: GeneratedArtifacts, now: Standing) -> str:
+    """Say why a person has to decide before a candidate becomes public; empty when nobody has to."""
+    found = artifacts.moderation
+    if found is not None and found.needs_review:
+        where = f" at {found.worst[0].at_seconds:.1f} s" if found.worst else ""
+        return f"Moderation scored it {found.score:.2f}{where}; from {found.threshold:.2f} on a person decides."
+    if now.retraction is not None:
+        said = now.retraction.retracted
+        because = f": {said.reason}" if said.reason else "."
+        return f"{said.by} took version {now.retraction.version} down on {said.at:%Y-%m-%d}{because}"
+    return ""
 
 
 def _content_key(package: Package, artifacts: GeneratedArtifacts, recipe: Recipe, title: str) -> str:
@@ -91,6 +94,7 @@ def _published(track: CaptionTrack) -> PublishedCaptions:
         cue_count=track.cue_count,
         first_lines=track.first_lines,
         model=track.model,
+        is_translation=track.is_translation,
     )
 
 
@@ -103,6 +107,8 @@ def assemble_candidate(directory: Path, store: ObjectStore, package: Package, ar
         _replace(directory / package.poster_path, store.get_bytes(artifacts.poster.key))
     if artifacts.chapters:
         (directory / CHAPTERS_PATH).write_text(chapters_vtt(artifacts.chapters), encoding="utf-8")
+    if artifacts.text:
+        store.fetch(artifacts.text.key, directory / TEXT_PATH)
     if artifacts.captions:
         _add_captions(directory, store, package, artifacts.captions)
     return directory
@@ -151,6 +157,8 @@ def release(
 ) -> PublicationManifest:
     """Write every file of the version, then switch to it; on failure the last publication stays as it was.
 
+    A version that is held is written and not switched to: what was public stays so.
+
     Args:
         store: Where to publish.
         candidate: The directory that holds the complete candidate.
@@ -167,8 +175,8 @@ def release(
     manifest = draft.model_copy(update={"files": files})
     try:
         _write_version(store, candidate, package, manifest)
-        content = manifest.model_dump_json().encode()
-        store.compare_and_swap(publication_manifest_key(manifest.asset_id), content, etag)
+        if not manifest.awaits_review:
+            switch(store, manifest, etag)
     except BaseException:  # a cancelled run must not leave half a version either
         _withdraw(store, manifest)
         raise

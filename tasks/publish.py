@@ -4,17 +4,24 @@ import logging
 from pathlib import Path
 
 from prefect import task
+from prefect.client.schemas.objects import State
 from prefect.logging import get_run_logger
+from prefect.states import Completed
 
-from data.database import open_database
+from data.database import Database, open_database
 from data.domain.assets import Asset
 from data.domain.costs import CostStep, cost_variants
+from data.domain.errors import ReviewRejectedError
+from data.domain.jobs import REVIEW_STATE
 from data.domain.keys import work_key
+from data.domain.passages import Passages
 from data.domain.publications import GateReport, GeneratedArtifacts, Package, PublicationManifest
 from data.domain.recipes import Recipe
-from data.repositories import FulfilmentRepository, PublicationRepository
+from data.publishing import Standing, is_whole, standing
+from data.repositories import CandidateRepository, FulfilmentRepository, PublicationRepository
+from data.search.index import put_in
 from data.settings import get_settings
-from data.storage import open_store
+from data.storage import ObjectStore, open_store
 from tasks.costs import measured
 from tasks.media.checks import check_candidate
 from tasks.media.tools import find_tools
@@ -25,11 +32,10 @@ from tasks.policies import TASK_POLICY, tool_limits
 from tasks.progress import step_progress
 from tasks.publication import (
     assemble_candidate,
-    current_publication,
     draft_manifest,
-    is_whole,
     refuse_unfit,
     release,
+    why_held,
 )
 from tasks.workspace import job_id, run_id, workspace
 
@@ -41,30 +47,93 @@ def publish_asset(
     """Check the complete candidate, write it under a new version, and switch to it in one step.
 
     The publication manifest is written last, by compare-and-swap. A candidate that the gate refuses, or a failure at
-    any line before, leaves the last publication as it was.
+    any line before, leaves the last publication as it was. So does one that a person has to decide about: it is made
+    and written whole, and waits.
     """
     settings = get_settings()
-    store = open_store(settings.storage_url, **settings.storage_options)
+    store, database = (
+        open_store(settings.storage_url, **settings.storage_options),
+        open_database(settings.catalogue_url),
+    )
     variant = cost_variants(recipe)[CostStep.PUBLISH]
     with workspace() as scratch, step_progress("publish") as progress, measured(CostStep.PUBLISH, variant) as work:
-        current, etag = current_publication(store, asset.id)
-        version = current.version + 1 if current else 1
-        manifest = draft_manifest(asset, package, artifacts, recipe, title, version, job_id())
-        if current and current.content_key == manifest.content_key and is_whole(store, current):
-            get_run_logger().info("Nothing to publish: version %d says the same already.", current.version)
-            manifest = current
-        else:
+        now = standing(store, asset.id)
+        draft = draft_manifest(asset, package, artifacts, recipe, title, now.next_version, job_id())
+        draft = draft.model_copy(update={"held_because": why_held(artifacts, now)})
+        manifest = _made_before(store, database, now, draft)
+        if manifest is None:
             candidate = assemble_candidate(scratch / "candidate", store, package, artifacts)
             progress.update(0.2)
             gate = _checked(candidate, asset, package, recipe, scratch)
             progress.update(0.7)
-            manifest = release(store, candidate, package, manifest.model_copy(update={"gate": gate}), etag)
-            get_run_logger().info("Published asset %s as version %d.", asset.id, version)
+            manifest = release(store, candidate, package, draft.model_copy(update={"gate": gate}), now.etag)
             work.done(asset, bytes_out=sum(manifest.files.values()))
-        with open_database(settings.catalogue_url).session() as session:
-            PublicationRepository(session).record(manifest)
-            FulfilmentRepository(session).record(asset.id, _work_key(asset, recipe, title), manifest.version)
+        _record(store, database, manifest, artifacts, _work_key(asset, recipe, title))
+        _tell(manifest, is_new=manifest.job_id == draft.job_id)
     return manifest
+
+
+def outcome(manifest: PublicationManifest) -> PublicationManifest | State[PublicationManifest]:
+    """Return what a run ends with: a version that waits for a person is told by the name of the run's state."""
+    if not manifest.awaits_review:
+        return manifest
+    return Completed(name=REVIEW_STATE, message=manifest.held_because, data=manifest)
+
+
+def _made_before(
+    store: ObjectStore, database: Database, now: Standing, draft: PublicationManifest
+) -> PublicationManifest | None:
+    """Return the version that says the same already: what is public, or what waits.
+
+    Raises:
+        ReviewRejectedError: A person does not want that published.
+    """
+    if now.manifest and now.manifest.content_key == draft.content_key and is_whole(store, now.manifest):
+        return now.manifest
+    if not draft.awaits_review:
+        return None
+    with database.session() as session:
+        candidates = CandidateRepository(session)
+        waiting = candidates.waiting(draft.asset_id)
+        rejected = candidates.rejected(draft.asset_id, draft.content_key)
+    if rejected is not None:
+        because = f": {rejected.decision}" if rejected.decision else "."
+        raise ReviewRejectedError(
+            f"{rejected.decided_by} decided that this is not to be published{because}", {"job_id": rejected.job_id}
+        )
+    if waiting and waiting.manifest.content_key == draft.content_key and is_whole(store, waiting.manifest):
+        return waiting.manifest
+    return None
+
+
+def _record(
+    store: ObjectStore, database: Database, manifest: PublicationManifest, artifacts: GeneratedArtifacts, key: str
+) -> None:
+    """Record what became public, or waits, and put its words into the search index."""
+    found = artifacts.passages
+    passages = Passages.model_validate_json(store.get_bytes(found.key)) if found else None
+    with database.session() as session:
+        candidates = CandidateRepository(session)
+        if manifest.awaits_review:
+            known = candidates.waiting(manifest.asset_id)
+            if known is None or known.manifest != manifest:
+                candidates.wait(manifest, key, manifest.held_because)
+                put_in(session, manifest, passages)
+            return
+        candidates.supersede(manifest.asset_id)
+        if PublicationRepository(session).record(manifest):
+            put_in(session, manifest, passages)
+        FulfilmentRepository(session).record(manifest.asset_id, key, manifest.version)
+
+
+def _tell(manifest: PublicationManifest, *, is_new: bool) -> None:
+    logger = get_run_logger()
+    if manifest.awaits_review:
+        logger.warning("Not published, a person has to decide: %s", manifest.held_because)
+    elif is_new:
+        logger.info("Published asset %s as version %d.", manifest.asset_id, manifest.version)
+    else:
+        logger.info("Nothing to publish: version %d says the same already.", manifest.version)
 
 
 def _work_key(asset: Asset, recipe: Recipe, title: str) -> str:

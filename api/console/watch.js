@@ -17,6 +17,7 @@ let tiles = []; // Scrubbing thumbnails: {start, end, x, y, width, height}
 let sprite = null; // {url, width, height}
 let stretches = []; // The rail's parts, one a chapter: {start, end, loaded, played}
 let captionTrack = null;
+const captionTracks = [];
 let idleTimer = 0;
 let isSeeking = false;
 
@@ -102,6 +103,8 @@ function loadPicture() {
   const isMp4Asked = new URLSearchParams(location.search).get("source") === "mp4";
   if (isMp4Asked || !video.canPlayType(HLS_TYPE)) useMp4();
   else useSource(publication.urls.hls, "HLS");
+  const asked = Number(new URLSearchParams(location.hash.slice(1)).get("t"));  // what a hit of the search names
+  if (asked > 0) video.addEventListener("loadedmetadata", () => { video.currentTime = asked; }, { once: true });
 }
 
 function useSource(url, kind) {
@@ -128,30 +131,34 @@ function addTracks() {
   publication.captions.forEach((caption, index) => {
     const track = element("track", { kind: "captions", srclang: caption.language, label: caption.label, src: caption.vtt_url });
     video.append(track);
-    if (index === 0) captionTrack = track.track;
+    captionTracks.push(track.track);
+    track.track.addEventListener("cuechange", drawCaptions);
   });
   if (publication.urls.chapters) {
     const track = element("track", { kind: "chapters", label: "Chapters", src: publication.urls.chapters });
     video.append(track);
     track.track.mode = "hidden";
   }
-  if (!captionTrack) return;
-  captionTrack.addEventListener("cuechange", drawCaptions);
+  if (!captionTracks.length) return;
   $("captionsToggle").hidden = false;
-  setCaptions(localStorage.getItem("captions") !== "off");
+  const wanted = localStorage.getItem("captions") ?? "on";
+  const language = captionTracks.findIndex((track) => track.language === wanted);
+  showCaptions(wanted === "off" ? -1 : Math.max(0, language));
 }
 
-function setCaptions(on) {
-  if (!captionTrack) return;
+// Shows one of the tracks, or none (-1).
+function showCaptions(index) {
+  captionTrack = captionTracks[index] ?? null;
   // "hidden" loads the cues and tells when they change; we draw them, so that they keep clear of the controls.
-  captionTrack.mode = on ? "hidden" : "disabled";
-  localStorage.setItem("captions", on ? "on" : "off");
-  $("captionsToggle").setAttribute("aria-pressed", on);
+  for (const track of captionTracks) track.mode = track === captionTrack ? "hidden" : "disabled";
+  localStorage.setItem("captions", captionTrack?.language ?? "off");
+  $("captionsToggle").setAttribute("aria-pressed", captionTrack !== null);
+  $("captionsToggle").title = `Captions: ${captionTrack?.label ?? "off"} (c)`;
   drawCaptions();
 }
 
 function drawCaptions() {
-  const cues = captionTrack?.mode === "disabled" ? [] : [...(captionTrack?.activeCues ?? [])];
+  const cues = [...(captionTrack?.activeCues ?? [])];
   $("captions").replaceChildren(...cues.map((cue) => {
     const line = element("span");
     line.append(cue.getCueAsHTML());
@@ -325,11 +332,12 @@ timeline.addEventListener("lostpointercapture", (event) => {
 function play() { video.play().catch(() => {}); }
 function toggle() { if (video.paused) play(); else video.pause(); }
 function toggleMute() { video.muted = !video.muted; say(video.muted ? "Muted" : "Sound on"); }
-function toggleCaptions() {
-  if (!captionTrack) return;
-  const on = captionTrack.mode === "disabled";
-  setCaptions(on);
-  say(on ? "Captions on" : "Captions off");
+// From one track to the next, then to none.
+function nextCaptions() {
+  if (!captionTracks.length) return;
+  const next = captionTracks.indexOf(captionTrack) + 1;
+  showCaptions(next < captionTracks.length ? next : -1);
+  say(captionTrack ? `Captions: ${captionTrack.label}` : "Captions off");
 }
 function toggleFullscreen() {
   if (document.fullscreenElement) document.exitFullscreen();
@@ -342,7 +350,7 @@ function say(text) { $("announcer").textContent = text; }
 $("play").addEventListener("click", toggle);
 $("bigPlay").addEventListener("click", toggle);
 $("mute").addEventListener("click", toggleMute);
-$("captionsToggle").addEventListener("click", toggleCaptions);
+$("captionsToggle").addEventListener("click", nextCaptions);
 $("fullscreen").addEventListener("click", toggleFullscreen);
 $("volume").addEventListener("input", (event) => setVolume(+event.target.value));
 video.addEventListener("click", () => { if (matchMedia("(hover: hover)").matches) toggle(); else wake(); });
@@ -390,7 +398,7 @@ for (const name of ["pointermove", "pointerdown", "focusin"]) player.addEventLis
 player.addEventListener("pointerleave", () => { if (!video.paused && !isSeeking) player.dataset.controls = "hidden"; });
 
 const KEYS = {
-  " ": toggle, k: toggle, m: toggleMute, c: toggleCaptions, f: toggleFullscreen,
+  " ": toggle, k: toggle, m: toggleMute, c: nextCaptions, f: toggleFullscreen,
   ArrowLeft: () => seek(video.currentTime - SKIP_SECONDS),
   ArrowRight: () => seek(video.currentTime + SKIP_SECONDS),
   ArrowUp: () => setVolume(video.volume + 0.1),

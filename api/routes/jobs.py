@@ -14,7 +14,7 @@ from api.idempotency import Answered, KeyHeader, once
 from api.links import asset_url, job_url, prefect_run_url, watch_url
 from api.schemas import History, Job, JobLinks, JobQuery, JobRequest, LogLevel, LogPage, Page, Problem
 from api.submission import checked_submission
-from data.domain.jobs import JobState, PauseMode
+from data.domain.jobs import REVIEW_REASON, JobState, PauseMode
 from data.repositories import AssetRepository
 
 router = APIRouter(prefix="/jobs", tags=["jobs"])
@@ -154,12 +154,13 @@ def _assets_of(job_ids: list[str], services: Services) -> dict[str, str]:
 def _shown(job: Job, asset_id: str | None, services: Services) -> Job:
     """Complete a job with what Prefect does not know: its asset, and where to go from it."""
     url = job_url(job.id)
+    is_out = job.state is JobState.SUCCEEDED and job.reason != REVIEW_REASON
     links = JobLinks(
         self=url,
         logs=f"{url}/logs",
         history=f"{url}/history",
         asset=asset_url(asset_id) if asset_id else None,
-        watch=watch_url(asset_id) if asset_id and job.state is JobState.SUCCEEDED else None,
+        watch=watch_url(asset_id) if asset_id and is_out else None,
         prefect=prefect_run_url(services.settings.api.prefect_ui_url, job.id),
     )
     return job.model_copy(update={"asset_id": asset_id, "links": links})

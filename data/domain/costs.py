@@ -16,6 +16,9 @@ class CostStep(StrEnum):
     CAPTIONS = "captions"
     CHAPTERS = "chapters"
     POSTER = "poster"
+    MODERATION = "moderation"
+    TEXT = "text"
+    PASSAGES = "passages"
     PUBLISH = "publish"
     REHEARSE = "rehearse"
     """Everything that a rehearsal does to an item."""
@@ -26,7 +29,17 @@ class CostStep(StrEnum):
         return self in _AI_STEPS
 
 
-_AI_STEPS = frozenset({CostStep.GENERATION, CostStep.CAPTIONS, CostStep.CHAPTERS, CostStep.POSTER})
+_AI_STEPS = frozenset(
+    {
+        CostStep.GENERATION,
+        CostStep.CAPTIONS,
+        CostStep.CHAPTERS,
+        CostStep.POSTER,
+        CostStep.MODERATION,
+        CostStep.TEXT,
+        CostStep.PASSAGES,
+    }
+)
 
 
 def cost_variants(recipe: Recipe, *, from_words: bool = False) -> dict[CostStep, str]:
@@ -47,4 +60,10 @@ def cost_variants(recipe: Recipe, *, from_words: bool = False) -> dict[CostStep,
         steps[CostStep.CHAPTERS] = options_digest(recipe.chapters.model_dump(mode="json"))
     if recipe.poster.faces:
         steps[CostStep.POSTER] = options_digest(recipe.poster.model_dump(mode="json"))
+    if recipe.moderation.enabled:
+        steps[CostStep.MODERATION] = options_digest(recipe.moderation.model_dump(mode="json"))
+    if recipe.text.enabled:
+        steps[CostStep.TEXT] = options_digest(recipe.text.model_dump(mode="json"))
+    if recipe.has_words:
+        steps[CostStep.PASSAGES] = options_digest(recipe.search.model_dump(mode="json"))
     return {**steps, CostStep.PUBLISH: encode}

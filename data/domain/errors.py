@@ -31,6 +31,7 @@
     │   ├── GenerationHeldError   … and nobody can find out: a person decides (a retry does not help)
     │   └── NoProviderError       no provider can do this, or none that can is healthy
     ├── GenerationRefusedError    POLICY      a provider's policy forbids it
+    ├── ReviewRejectedError       POLICY      a person does not want this very content public
     ├── BudgetSpentError          BUDGET      a cap on paid work is reached
     ├── CancelledByRequestError   CANCELLED
     └── RequestError              DATA        an API call that cannot be carried out
@@ -446,6 +447,14 @@ class GenerationRefusedError(DailiesError):
     code = "POLICY.GENERATION.REFUSED"
     failure_class = FailureClass.POLICY
     http_status = 422
+
+
+class ReviewRejectedError(DailiesError):
+    """A person has looked at this very content and does not want it public."""
+
+    code = "POLICY.REVIEW.REJECTED"
+    failure_class = FailureClass.POLICY
+    http_status = 409
 
 
 class BudgetSpentError(DailiesError):

@@ -78,6 +78,11 @@ class PauseMode(StrEnum):
     AT_ONCE = "at_once"
 
 
+REVIEW_STATE = "Review"
+"""Prefect's name of the completed state of a job whose version waits for a person before it becomes public."""
+REVIEW_REASON = "review"
+"""Reason of such a job, and of a batch's item."""
+
 RESTS_LABEL = "dailies.rests"
 """Label of a flow run: the id of the paused state in which its process has really stopped."""
 _AT_ONCE = "at-once:"
@@ -114,6 +119,7 @@ class StateView(DomainModel):
 
 
 _BY_NAME: dict[str, StateView] = {
+    REVIEW_STATE: StateView(state=JobState.SUCCEEDED, reason=REVIEW_REASON),
     "Late": StateView(state=JobState.QUEUED, reason="late"),
     "AwaitingConcurrencySlot": StateView(state=JobState.QUEUED, reason="waiting_for_slot"),
     "AwaitingRetry": StateView(state=JobState.QUEUED, reason="retry_wait"),

@@ -112,6 +112,8 @@ class NightFacts(DomainModel):
     batch: Batch
     counts: ItemCounts
     """``rows`` is what the manifest holds; the rest is counted from the items themselves."""
+    in_review: int = 0
+    """Succeeded items whose version waits for a person."""
     skipped: Mapping[str, int] = Field(default_factory=dict)
     """Skipped items by reason."""
     cancelled: Mapping[str, int] = Field(default_factory=dict)

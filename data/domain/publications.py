@@ -4,6 +4,7 @@ from datetime import datetime
 from typing import Literal
 
 from data.domain.assets import SourceFacts
+from data.domain.findings import Decision, ModerationVerdict, PassagesFile, TextTrack
 from data.domain.model import DomainModel
 
 
@@ -122,6 +123,8 @@ class CaptionTrack(DomainModel):
     cue_count: int
     first_lines: tuple[str, ...] = ()
     model: str
+    is_translation: bool = False
+    """It says in another language what is said; its words have no times of their own."""
 
 
 class PublishedCaptions(DomainModel):
@@ -136,6 +139,7 @@ class PublishedCaptions(DomainModel):
     cue_count: int
     first_lines: tuple[str, ...]
     model: str
+    is_translation: bool = False
 
 
 class Chapter(DomainModel):
@@ -165,6 +169,9 @@ class GeneratedArtifacts(DomainModel):
     captions: tuple[CaptionTrack, ...] = ()
     chapters: tuple[Chapter, ...] = ()
     poster: PosterChoice | None = None
+    moderation: ModerationVerdict | None = None
+    text: TextTrack | None = None
+    passages: PassagesFile | None = None
     notes: tuple[str, ...] = ()
     """Sentences for a person: ``no speech was found``."""
 
@@ -245,3 +252,25 @@ class PublicationManifest(DomainModel):
     gate: GateReport
     tools: ToolVersions
     notes: tuple[str, ...] = ()
+    text_path: str | None = None
+    """The text in the picture as JSON; ``None`` when there is none."""
+    moderation: ModerationVerdict | None = None
+    held_because: str = ""
+    """Why a person has to decide before it becomes public; empty when nobody has to."""
+    approval: Decision | None = None
+    """Who let it become public although it was held."""
+
+    @property
+    def awaits_review(self) -> bool:
+        """Whether a person has yet to decide."""
+        return bool(self.held_because) and self.approval is None
+
+
+class Retraction(DomainModel):
+    """What stands in the place of a publication manifest after a person took the publication down."""
+
+    schema_version: Literal[1] = 1
+    asset_id: str
+    version: int
+    """That was public last: numbers are never given twice."""
+    retracted: Decision

@@ -62,6 +62,10 @@ class CaptionOptions(DomainModel):
     model: str = "whisper-base"
     language: str | None = Field(default=None, pattern=r"^[a-z]{2,3}$")
     """ISO 639 code of the speech; ``null`` lets the model tell."""
+    translate: tuple[Literal["en"], ...] = ()
+    """Languages of further tracks; the model translates into English only. What is said in it already is not."""
+    karaoke: bool = True
+    """WebVTT tells when each word is said, for players that show it; translations never do."""
     max_line_characters: int = Field(default=42, ge=16, le=80)
     max_lines: int = Field(default=2, ge=1, le=4)
 
@@ -82,6 +86,32 @@ class PosterOptions(DomainModel):
     """Prefer frames with faces in them (a local model looks); else sharpness and light alone decide."""
     at_seconds: float | None = Field(default=None, ge=0)
     """Take the frame at this time instead of choosing one."""
+
+
+class ModerationOptions(DomainModel):
+    """A look at whether the picture is fit for all eyes; a person decides what it finds, nothing is deleted."""
+
+    enabled: bool = False
+    threshold: float = Field(default=0.5, gt=0, le=1)
+    """From this score of any frame on, the video waits for a person before it becomes public."""
+    fps: float = Field(default=1.0, ge=0.05, le=10)
+    """Frames a second that are looked at; of a long video fewer, so that there are at most ``max_frames``."""
+    max_frames: int = Field(default=2000, ge=1, le=20_000)
+
+
+class TextOptions(DomainModel):
+    """Text in the picture: titles, captions burnt in, signs."""
+
+    enabled: bool = False
+    interval_seconds: float = Field(default=4.0, ge=0.5, le=120)
+    """A picture that changes slowly is read this often; one that changes at once is read when it does."""
+    min_confidence: float = Field(default=0.75, ge=0, le=1)
+
+
+class SearchOptions(DomainModel):
+    """What is said and shown is put into the search index."""
+
+    enabled: bool = True
 
 
 class GateOptions(DomainModel):
@@ -108,6 +138,9 @@ class Recipe(DomainModel):
     captions: CaptionOptions = CaptionOptions()
     chapters: ChapterOptions = ChapterOptions()
     poster: PosterOptions = PosterOptions()
+    moderation: ModerationOptions = ModerationOptions()
+    text: TextOptions = TextOptions()
+    search: SearchOptions = SearchOptions()
     gate: GateOptions = GateOptions()
     generation: GenerationOptions = GenerationOptions()
     """How a video is made from a prompt or a script, where there is no source."""
@@ -157,7 +190,13 @@ class Recipe(DomainModel):
     @property
     def has_ai_steps(self) -> bool:
         """Whether there is anything for the AI stage to do."""
-        return self.captions.enabled or self.chapters.enabled or self.poster.faces
+        asked = (self.captions, self.chapters, self.moderation, self.text)
+        return any(options.enabled for options in asked) or self.poster.faces
+
+    @property
+    def has_words(self) -> bool:
+        """Whether there are words to be searched: what is said, or what is shown."""
+        return self.search.enabled and (self.captions.enabled or self.text.enabled)
 
     def digest(self) -> str:
         """Return 24 hex digits of sha256 over what the recipe does; recipes that do the same share it."""

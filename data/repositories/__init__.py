@@ -4,6 +4,7 @@ from data.repositories.assets import AssetEntry, AssetMeasures, AssetPage, Asset
 from data.repositories.batch_items import BatchItemRepository, ItemRun, StateTally
 from data.repositories.batch_story import BatchStoryRepository
 from data.repositories.batches import BatchRepository
+from data.repositories.candidates import CandidateRepository
 from data.repositories.history import (
     Fulfilment,
     FulfilmentRepository,
@@ -15,6 +16,7 @@ from data.repositories.history import (
 from data.repositories.idempotency import IdempotencyRepository, StoredAnswer
 from data.repositories.item_plans import ItemPlanRepository, ItemWish
 from data.repositories.packages import ArtifactRepository, PackageRepository, StoredArtifact
+from data.repositories.passages import IndexedPassage, PassageRepository
 from data.repositories.publications import PublicationRepository, PublishedVersion
 from data.repositories.uploads import Upload, UploadRepository, UploadState
 from data.repositories.watched_files import WatchedFileRepository
@@ -28,13 +30,16 @@ __all__ = [
     "BatchItemRepository",
     "BatchRepository",
     "BatchStoryRepository",
+    "CandidateRepository",
     "Fulfilment",
     "FulfilmentRepository",
     "IdempotencyRepository",
+    "IndexedPassage",
     "ItemPlanRepository",
     "ItemRun",
     "ItemWish",
     "PackageRepository",
+    "PassageRepository",
     "PublicationRepository",
     "PublishedVersion",
     "SourceVersion",

@@ -69,6 +69,18 @@ class PublicationRepository:
         """Return the newest version that was not retracted; ``None`` when nothing is public."""
         return next(iter(self.versions(asset_id, limit=1)), None)
 
+    def latest_of(self, asset_ids: Iterable[str]) -> dict[str, PublicationManifest]:
+        """Return the newest version of each of some assets that was not retracted; those without are left out."""
+        found: dict[str, PublicationManifest] = {}
+        for chunk in in_chunks(sorted(set(asset_ids))):
+            query = select(PublicationRow.manifest).where(
+                PublicationRow.asset_id.in_(chunk), PublicationRow.retracted_at.is_(None)
+            )
+            for document in self._session.scalars(query.order_by(PublicationRow.version)):
+                manifest = PublicationManifest.model_validate(document)
+                found[manifest.asset_id] = manifest
+        return found
+
     def find(self, asset_id: str, version: int) -> PublicationManifest | None:
         """Return a version that was not retracted; ``None`` when there is none."""
         if not 0 < version <= _LARGEST_VERSION:

@@ -69,6 +69,9 @@ DEFAULTS: Mapping[CostStep, CostModel] = {
     CostStep.CAPTIONS: CostModel(Unit.SECONDS, 3.0, 0.3),
     CostStep.CHAPTERS: CostModel(Unit.SECONDS, 0.5, 0.05),
     CostStep.POSTER: CostModel(Unit.SECONDS, 1.5, 0.0),
+    CostStep.MODERATION: CostModel(Unit.SECONDS, 1.0, 0.06),
+    CostStep.TEXT: CostModel(Unit.SECONDS, 3.0, 0.4),
+    CostStep.PASSAGES: CostModel(Unit.SECONDS, 0.5, 0.002),
     CostStep.PUBLISH: CostModel(Unit.PIXELS, 1.0, 0.1),
     CostStep.REHEARSE: CostModel(Unit.SECONDS, 0.02, 0.0),
 }

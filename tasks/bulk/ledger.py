@@ -18,7 +18,14 @@ from data.domain.batches import (
 )
 from data.domain.errors import FailureClass
 from data.domain.publications import PublicationManifest
-from data.repositories import AssetRepository, BatchItemRepository, BatchRepository, ItemRun, PublicationRepository
+from data.repositories import (
+    AssetRepository,
+    BatchItemRepository,
+    BatchRepository,
+    CandidateRepository,
+    ItemRun,
+    PublicationRepository,
+)
 from tasks.bulk.packing import Parcel
 from tasks.bulk.verdicts import RunReport, Verdict, leftover, own_run
 
@@ -164,9 +171,12 @@ def _in_flight(items: Collection[BatchItem]) -> tuple[BatchItem, ...]:
 
 
 def _outcome(session: Session, run_id: str) -> tuple[str | None, PublicationManifest | None]:
-    """Return the asset that a job worked on, and what is public about it."""
+    """Return the asset that a job worked on, and what is public about it, or waits for a person."""
     asset_id = AssetRepository(session).asset_of_job(run_id)
     publications = PublicationRepository(session)
-    # A job that found the same published already has no version of its own.
-    published = publications.of_job(run_id) or (publications.latest(asset_id) if asset_id else None)
+    published = publications.of_job(run_id)
+    if published is None and asset_id is not None:
+        # A job that found the same waiting, or published already, has no version of its own.
+        waiting = CandidateRepository(session).waiting(asset_id)
+        published = waiting.manifest if waiting else publications.latest(asset_id)
     return asset_id, published

@@ -5,6 +5,7 @@ from collections.abc import Collection
 from data.database import Database
 from data.domain.batches import IN_FLIGHT_ITEMS, BatchItem, ItemState
 from data.domain.errors import DailiesError, InfrastructureError
+from data.domain.jobs import REVIEW_REASON
 from data.repositories import BatchItemRepository, BatchRepository
 from tasks.bulk.verdicts import failure, is_machines_fault
 
@@ -64,11 +65,12 @@ class Pack:
             begun = set(BatchItemRepository(session).start_all(self.batch_id, rows, self.run_key, step))
         return tuple(item for item in items if item.row in begun)
 
-    def succeed(self, item: BatchItem, asset_id: str, version: int, cost: float) -> None:
-        """End an item that was published."""
+    def succeed(self, item: BatchItem, asset_id: str, version: int | None, cost: float) -> None:
+        """End an item that was published under a version, or whose version waits for a person (``None``)."""
         with self._database.session() as session:
             items = BatchItemRepository(session)
-            outcome = {"asset_id": asset_id, "version": version, "cost": item.cost + cost}
+            reason = REVIEW_REASON if version is None else None
+            outcome = {"asset_id": asset_id, "version": version, "reason": reason, "cost": item.cost + cost}
             items.finish(self.batch_id, item.row, self.run_key, ItemState.SUCCEEDED, **outcome)
             _spend(BatchRepository(session), self.batch_id, cost)
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from data.domain.batches import BatchItem, BatchOptions, BatchReason, ItemCounts, ItemState
 from data.domain.errors import DailiesError, FailureClass, ProcessLostError, error_of_code
-from data.domain.jobs import error_code
+from data.domain.jobs import REVIEW_REASON, error_code
 from data.domain.publications import PublicationManifest
 
 UNBEGUN_ATTEMPTS = 10
@@ -103,10 +103,12 @@ def own_run(
         item: The item.
         report: What became of the run.
         asset_id: The asset that the run worked on, if it came so far.
-        published: What is public about that asset.
+        published: What is public about that asset, or waits for a person.
         attempts: How often an item may be fed.
     """
     if report.fate is RunFate.COMPLETED and published is not None:
+        if published.awaits_review:
+            return Verdict(ItemState.SUCCEEDED, {"asset_id": asset_id, "reason": REVIEW_REASON})
         return Verdict(ItemState.SUCCEEDED, {"asset_id": asset_id, "version": published.version})
     if report.fate is not RunFate.FAILED:
         return leftover(item, report, attempts)

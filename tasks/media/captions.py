@@ -49,6 +49,8 @@ class Transcript(DomainModel):
     words: tuple[Word, ...]
     duration_seconds: float
     model: str
+    is_translation: bool = False
+    """The words are not those that were said, and their times are guesses."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,10 +113,16 @@ def to_srt(cues: Sequence[Cue]) -> str:
     return "\n".join(blocks)
 
 
-def to_webvtt(cues: Sequence[Cue]) -> str:
-    """Write cues as WebVTT with a time tag before each word (``<00:00:01.000>``), for karaoke display."""
+def to_webvtt(cues: Sequence[Cue], *, word_times: bool = True) -> str:
+    """Write cues as WebVTT.
+
+    Args:
+        cues: In order.
+        word_times: With a time tag before each word (``<00:00:01.000>``), for karaoke display.
+    """
     blocks = (
-        f"{number}\n{_clock(cue.start_seconds)} --> {_clock(cue.end_seconds)}\n{_tagged(cue)}\n"
+        f"{number}\n{_clock(cue.start_seconds)} --> {_clock(cue.end_seconds)}\n"
+        f"{_tagged(cue) if word_times else escape(cue.text, quote=False)}\n"
         for number, cue in enumerate(cues, 1)
     )
     return "\n".join(("WEBVTT\n", *blocks))

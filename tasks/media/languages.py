@@ -4,9 +4,10 @@
 _PAIRS = """
     ara=ar ben=bn bul=bg cat=ca ces=cs cze=cs chi=zh zho=zh cym=cy wel=cy dan=da deu=de ger=de ell=el gre=el eng=en
     est=et eus=eu baq=eu fas=fa per=fa fin=fi fra=fr fre=fr gle=ga glg=gl guj=gu heb=he hin=hi hrv=hr hun=hu hye=hy
-    arm=hy ind=id isl=is ice=is ita=it jpn=ja kan=kn kat=ka geo=ka kor=ko lav=lv lit=lt mal=ml mar=mr mkd=mk mac=mk
-    msa=ms may=ms nep=ne nld=nl dut=nl nob=nb nno=nn nor=no pan=pa pol=pl por=pt ron=ro rum=ro rus=ru slk=sk slo=sk
-    slv=sl spa=es sqi=sq alb=sq srp=sr swa=sw swe=sv tam=ta tel=te tgl=tl tha=th tur=tr ukr=uk urd=ur vie=vi
+    arm=hy ind=id isl=is ice=is ita=it jav=jv jw=jv jpn=ja kan=kn kat=ka geo=ka kor=ko lav=lv lit=lt mal=ml mar=mr
+    mkd=mk mac=mk msa=ms may=ms nep=ne nld=nl dut=nl nob=nb nno=nn nor=no pan=pa pol=pl por=pt ron=ro rum=ro rus=ru
+    slk=sk slo=sk slv=sl spa=es sqi=sq alb=sq srp=sr swa=sw swe=sv
+    tam=ta tel=te tgl=tl tha=th tur=tr ukr=uk urd=ur vie=vi
 """
 _TWO_LETTERS = dict(pair.split("=") for pair in _PAIRS.split())
 

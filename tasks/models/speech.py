@@ -19,7 +19,7 @@ on a film's music and effects, instruments, noise, tones and speech played backw
 import os
 import re
 import zlib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import lru_cache
 from itertools import groupby
 from pathlib import Path
@@ -35,6 +35,8 @@ if TYPE_CHECKING:
 
 NO_LANGUAGE = "und"
 """ISO 639 code of a transcript without words."""
+TRANSLATED_LANGUAGE = "en"
+"""The only language that Whisper translates into."""
 
 _MAX_REPETITION = 2.8
 _MAX_WORDS_PER_SECOND = 9.0
@@ -98,6 +100,49 @@ def transcribe(
     )
 
 
+def translate(
+    audio: Path,
+    model_directory: Path,
+    said: Transcript,
+    *,
+    threads: int = 0,
+    on_progress: Callable[[float], None] | None = None,
+) -> Transcript:
+    """Write down in English what was said in another language.
+
+    How sure the model is of words tells little here, since nobody has said them: what counts is that somebody speaks
+    where they are.
+
+    Args:
+        audio: The file that the transcript is of.
+        model_directory: As for :func:`transcribe`.
+        said: What was said, as :func:`transcribe` wrote it down.
+        threads: CPU threads; 0 takes CTranslate2's default.
+        on_progress: Called with the share (0–1) of the sound that is done.
+
+    Returns:
+        The words; their times are guesses within those of their phrases.
+    """
+    model = _load(model_directory, threads)
+    progress = _Progress(on_progress, sound_seconds(audio))
+    words: list[Word] = []
+    for block in read_blocks(audio):
+        segments, _ = _segments(model, block, said.language, "translate")
+        for segment in _without_loops(segments):
+            found = list(_words(segment, block.start_seconds))
+            if found and not _SOUND_TAG.match(segment.text) and _is_spoken_over(found, said.words):
+                words += found
+            progress.reach(block.start_seconds + float(segment.end))
+        progress.reach(block.start_seconds + block.duration_seconds)
+    return said.model_copy(update={"language": TRANSLATED_LANGUAGE, "words": tuple(words), "is_translation": True})
+
+
+def _is_spoken_over(phrase: Sequence[Word], said: Sequence[Word]) -> bool:
+    """Say whether somebody speaks while a translated phrase is shown."""
+    start, end = phrase[0].start_seconds, phrase[-1].end_seconds
+    return any(word.start_seconds < end and word.end_seconds > start for word in said)
+
+
 class _Progress:
     """Turns times in the sound into shares of it, for one transcription."""
 
@@ -114,9 +159,22 @@ class _Progress:
 def _transcribe_block(
     model: "WhisperModel", block: AudioBlock, language: str | None, progress: _Progress
 ) -> tuple[list[Word], "TranscriptionInfo"]:
-    segments, info = model.transcribe(
+    segments, info = _segments(model, block, language, "transcribe")
+    words: list[Word] = []
+    for segment in _without_loops(segments):
+        if _is_spoken(segment):
+            words += _words(segment, block.start_seconds)
+        progress.reach(block.start_seconds + float(segment.end))
+    return words, info
+
+
+def _segments(
+    model: "WhisperModel", block: AudioBlock, language: str | None, task: str
+) -> tuple[Iterable["Segment"], "TranscriptionInfo"]:
+    answer: tuple[Iterable[Segment], TranscriptionInfo] = model.transcribe(
         block.samples,
         language=language,
+        task=task,
         beam_size=5,
         temperature=0.0,
         compression_ratio_threshold=None,
@@ -128,12 +186,7 @@ def _transcribe_block(
         vad_parameters={"min_silence_duration_ms": 500},
         language_detection_segments=4,
     )
-    words: list[Word] = []
-    for segment in _without_loops(segments):
-        if _is_spoken(segment):
-            words += _words(segment, block.start_seconds)
-        progress.reach(block.start_seconds + float(segment.end))
-    return words, info
+    return answer
 
 
 def _without_loops(segments: Iterable["Segment"]) -> Iterator["Segment"]:

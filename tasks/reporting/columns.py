@@ -37,7 +37,7 @@ COLUMNS = (
     Column("source", TEXT, "What the row asks for: its source, or the beginning of its prompt or script."),
     Column("recipe", TEXT, "Name of the recipe that the row was worked on with."),
     Column("state", TEXT, "succeeded, failed, skipped, rejected or cancelled; empty: the row was never taken in."),
-    Column("reason", TEXT, "Why it was skipped (unchanged, duplicate) or cancelled."),
+    Column("reason", TEXT, "Why it was skipped (unchanged, duplicate) or cancelled; `review`: it waits for a person."),
     Column("step", TEXT, "The step that it failed in."),
     Column("failure_class", TEXT, "DATA, TRANSIENT, PROVIDER, POLICY, INFRA, BUDGET or CANCELLED."),
     Column("code", TEXT, "Dotted code of the failure, for example DATA.INPUT.CORRUPT."),

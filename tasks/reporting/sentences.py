@@ -74,7 +74,7 @@ def tone_of(facts: NightFacts) -> Tone:
     if not equation(facts).balances or facts.batch.state in (BatchState.STOPPED, BatchState.REJECTED):
         return "bad"
     counts = facts.counts
-    return "warning" if counts.failed or counts.rejected or counts.cancelled else "good"
+    return "warning" if counts.failed or counts.rejected or counts.cancelled or facts.in_review else "good"
 
 
 def outcome(facts: NightFacts) -> str:
@@ -94,7 +94,8 @@ def _parts(facts: NightFacts) -> list[tuple[int, str]]:
     counts, skipped = facts.counts, facts.skipped
     unchanged, duplicate = skipped.get(SkipReason.UNCHANGED, 0), skipped.get(SkipReason.DUPLICATE, 0)
     parts = [
-        (counts.succeeded, "published"),
+        (counts.succeeded - facts.in_review, "published"),
+        (facts.in_review, "waiting for review"),
         (counts.failed, "failed"),
         (unchanged, "unchanged"),
         (duplicate, either(duplicate, "duplicate")),

@@ -9,6 +9,7 @@ from typing import Any, cast
 import pandas as pd
 
 from data.domain.batches import Batch, ItemCounts, ItemState
+from data.domain.jobs import REVIEW_REASON
 from data.domain.nights import (
     CanaryOutcome,
     FailureGroup,
@@ -59,7 +60,9 @@ class NightTally:
 
     def __init__(self) -> None:
         self._states: Counter[str] = Counter()
-        self._reasons: dict[str, Counter[str]] = {ItemState.SKIPPED: Counter(), ItemState.CANCELLED: Counter()}
+        self._reasons: dict[str, Counter[str]] = {
+            state: Counter() for state in (ItemState.SUCCEEDED, ItemState.SKIPPED, ItemState.CANCELLED)
+        }
         self._groups: dict[str, dict[tuple[str, str], _Group]] = {ItemState.FAILED: {}, ItemState.REJECTED: {}}
         self._ticks: dict[int, _Tick] = {}
         self._slowest: list[ItemTime] = []
@@ -123,6 +126,7 @@ class NightTally:
         return NightFacts(
             batch=batch,
             counts=ItemCounts.of(rows, self._states),
+            in_review=self._reasons[ItemState.SUCCEEDED][REVIEW_REASON],
             skipped=dict(self._reasons[ItemState.SKIPPED].most_common()),
             cancelled=dict(self._reasons[ItemState.CANCELLED].most_common()),
             failures=_ranked(self._groups[ItemState.FAILED]),

@@ -10,9 +10,9 @@ from datetime import datetime
 from itertools import groupby
 
 from data.database import Database
+from data.publishing import current_publication
 from data.repositories import PublicationRepository, PublishedVersion
 from data.storage import ObjectStore, StoredObject
-from tasks.publication import current_publication
 from tasks.retention.rounds import Ages, Deleted
 from tasks.retention.trees import Tree, trees_of
 

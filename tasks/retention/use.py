@@ -1,4 +1,4 @@
-"""Which assets and uploads living jobs need: nothing of theirs is deleted, however old it is."""
+"""Which assets and uploads are still needed, by living jobs or by people who have yet to decide: none is deleted."""
 
 import time
 from datetime import UTC, datetime
@@ -15,7 +15,7 @@ from prefect.client.schemas.objects import FlowRun, StateType
 from data.database import Database
 from data.domain.jobs import ITEM_TAG, JOB_TAG
 from data.domain.sources import UPLOAD_SCHEME
-from data.repositories import AssetRepository
+from data.repositories import AssetRepository, CandidateRepository
 from tasks.reconcile.attempts import LATELY
 from tasks.reconcile.runs import of_types, read_runs
 
@@ -25,7 +25,10 @@ _UNDER_WAY = [StateType.PENDING, StateType.RUNNING, StateType.PAUSED, StateType.
 
 
 def assets_in_use(client: SyncPrefectClient, database: Database) -> frozenset[str]:
-    """Return the assets of jobs that have started and not ended, or crashed lately and may be tried again."""
+    """Return the assets of jobs that have started and not ended, or crashed lately and may be tried again.
+
+    And those of which a version waits for a person: it is not public, but neither is it a leftover.
+    """
     tags = FlowRunFilterTags(any_=[JOB_TAG, ITEM_TAG])
     started = FlowRunFilterStartTime(is_null_=False)
     lately = FlowRunFilterEndTime(after_=datetime.now(UTC) - LATELY)
@@ -34,11 +37,12 @@ def assets_in_use(client: SyncPrefectClient, database: Database) -> frozenset[st
         *read_runs(client, FlowRunFilter(tags=tags, end_time=lately, state=of_types([StateType.CRASHED]))),
     ]
     with database.session() as session:
-        return frozenset(AssetRepository(session).assets_of_jobs([str(run.id) for run in runs]).values())
+        worked_on = AssetRepository(session).assets_of_jobs([str(run.id) for run in runs]).values()
+        return frozenset(worked_on) | CandidateRepository(session).waiting_assets()
 
 
 class AssetsInUse:
-    """Says whether a living job works on an asset; what it knows is never older than a few seconds."""
+    """Says whether a living job works on an asset, or a version of it waits; it knows that for a few seconds."""
 
     def __init__(self, client: SyncPrefectClient, database: Database) -> None:
         self._client = client

@@ -16,11 +16,11 @@ from data.database import Database
 from data.domain.jobs import BATCH_TAG, ITEM_TAG, JOB_TAG
 from data.domain.publications import PublicationManifest
 from data.locks import HeldLock
+from data.publishing import current_publication, is_whole
 from data.repositories import AssetRepository, PublicationRepository
 from data.storage import ObjectStore
 from deployments.stack import Stack
 from tasks.media.tools import find_tools
-from tasks.publication import current_publication, is_whole
 from tests.fakes.job_client import TERMINAL, JobClient
 
 OUR_TAGS = {JOB_TAG, BATCH_TAG, ITEM_TAG}

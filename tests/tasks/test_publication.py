@@ -1,5 +1,6 @@
 """A publication is there whole, or it is not there; and the one before it stays until then."""
 
+from datetime import UTC, datetime
 from fractions import Fraction
 from pathlib import Path
 
@@ -7,6 +8,7 @@ import pytest
 
 from data.domain.assets import Asset, SourceFacts, VideoFacts
 from data.domain.errors import OutputRefusedError, PublicationConflictError, StoreUnavailableError
+from data.domain.findings import Decision, ModerationVerdict
 from data.domain.publications import (
     CaptionTrack,
     Chapter,
@@ -18,13 +20,15 @@ from data.domain.publications import (
     PosterChoice,
     PublicationManifest,
     Rendition,
+    Retraction,
     SourceMeasures,
     SpriteSheet,
     ToolVersions,
 )
 from data.domain.recipes import Recipe
+from data.publishing import Standing, current_publication, is_whole, standing
 from data.storage import ObjectStore, open_store
-from tasks.publication import assemble_candidate, current_publication, draft_manifest, is_whole, refuse_unfit, release
+from tasks.publication import assemble_candidate, draft_manifest, refuse_unfit, release, why_held
 from tests.fakes.failing_store import FailingStore
 
 MASTER = """#EXTM3U
@@ -192,6 +196,51 @@ def test_of_two_publishers_one_is_told_to_try_again(store: ObjectStore, tmp_path
 
     assert current_publication(store, ASSET.id)[0] == winner
     assert is_whole(store, winner)
+
+
+def test_a_version_that_is_held_is_written_whole_and_not_switched_to(store: ObjectStore, tmp_path: Path) -> None:
+    before = publish(store, tmp_path / "before")
+    now = standing(store, ASSET.id)
+    draft = draft_manifest(ASSET, package(), ARTIFACTS, Recipe(), "Held", now.next_version, "held")
+    candidate = assemble_candidate(tmp_path / "held", store, package(), ARTIFACTS)
+
+    held = release(store, candidate, package(), draft.model_copy(update={"held_because": "Look."}), now.etag)
+
+    assert held.awaits_review
+    assert is_whole(store, held)
+    assert current_publication(store, ASSET.id)[0] == before
+
+
+@pytest.mark.parametrize(("score", "is_held"), [(0.49, False), (0.5, True), (0.93, True)])
+def test_a_score_from_the_threshold_on_holds_publication(score: float, is_held: bool) -> None:
+    verdict = ModerationVerdict(score=score, threshold=0.5, frame_count=3, worst=(), report_key="r", model="m")
+
+    why = why_held(ARTIFACTS.model_copy(update={"moderation": verdict}), Standing())
+
+    assert bool(why) is is_held
+
+
+def test_what_a_person_took_down_is_held() -> None:
+    said = Decision(by="Ann", at=datetime(2026, 5, 1, tzinfo=UTC), reason="Rights.")
+    now = Standing(retraction=Retraction(asset_id=ASSET.id, version=3, retracted=said))
+
+    assert why_held(ARTIFACTS, now) == "Ann took version 3 down on 2026-05-01: Rights."
+    assert now.next_version == 4
+
+
+def test_captions_in_two_languages_are_two_tracks_of_every_playlist(store: ObjectStore, tmp_path: Path) -> None:
+    spoken = CAPTIONS.model_copy(update={"language": "de", "label": "Deutsch"})
+    translated = CAPTIONS.model_copy(update={"label": "English (translated)", "is_translation": True})
+    manifest = publish(
+        store, tmp_path / "two", artifacts=ARTIFACTS.model_copy(update={"captions": (spoken, translated)})
+    )
+
+    master = store.get_bytes(manifest.prefix + "master.m3u8").decode()
+    mpd = store.get_bytes(manifest.prefix + "manifest.mpd").decode()
+    assert [(track.language, track.is_translation) for track in manifest.captions] == [("de", False), ("en", True)]
+    subtitles = [line for line in master.splitlines() if "TYPE=SUBTITLES" in line]
+    assert ['LANGUAGE="de"' in subtitles[0], 'NAME="English (translated)"' in subtitles[1]] == [True, True]
+    assert all(f"captions-{language}.vtt" in mpd for language in ("de", "en"))
 
 
 def test_the_same_content_has_the_same_key_and_another_title_another() -> None:

@@ -20,7 +20,7 @@ def test_every_address_of_a_publication_answers_with_its_type(
     publication = api.get(f"/api/v1/assets/{published.asset_id}").json()["publication"]
 
     urls = {**publication["urls"], "captions": publication["captions"][0]["vtt_url"]}
-    types = {name: api.head(url).headers["Content-Type"].partition(";")[0] for name, url in urls.items()}
+    types = {name: api.head(url).headers["Content-Type"].partition(";")[0] for name, url in urls.items() if url}
     assert types == {
         "watch": "text/html",
         "hls": "application/vnd.apple.mpegurl",

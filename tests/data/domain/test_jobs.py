@@ -7,10 +7,12 @@ from prefect.client.schemas.objects import State, StateType
 from data.domain.errors import CorruptInputError
 from data.domain.jobs import (
     ALLOWED_MOVES,
+    REVIEW_STATE,
     STEP_WEIGHTS,
     TERMINAL_STATES,
     JobMove,
     JobState,
+    StateView,
     error_code,
     job_state,
 )
@@ -119,3 +121,9 @@ def test_what_has_ended_cannot_be_cancelled_and_what_runs_cannot_be_deleted() ->
 def test_the_weights_of_the_steps_make_a_whole() -> None:
     assert list(STEP_WEIGHTS) == ["ingest", "transcode", "generate", "publish"]
     assert sum(STEP_WEIGHTS.values()) == pytest.approx(1)
+
+
+def test_a_job_whose_version_waits_for_a_person_has_succeeded_with_that_reason() -> None:
+    assert job_state("COMPLETED", REVIEW_STATE, None, attempts_remain=False) == StateView(
+        state=JobState.SUCCEEDED, reason="review"
+    )

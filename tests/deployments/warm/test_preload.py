@@ -39,7 +39,16 @@ def test_everything_is_imported_in_one_thread_without_what_only_some_need() -> N
     assert found["threads"] == 1  # a fork has no other, and the server would refuse
     assert {"flows.process_asset", "flows.maintenance", "prefect.flow_engine"} <= set(found["modules"])
     # Every run pays for the memory of what is imported here.
-    assert not {"pandas", "pyarrow", "alembic", "s3fs", "faster_whisper"} & set(found["modules"])
+    assert not {
+        "pandas",
+        "pyarrow",
+        "alembic",
+        "s3fs",
+        "faster_whisper",
+        "onnxruntime",
+        "rapidocr",
+        "tokenizers",
+    } & set(found["modules"])
     assert found["asked"]
 
 

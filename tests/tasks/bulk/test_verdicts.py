@@ -86,6 +86,16 @@ def test_a_job_that_completed_succeeds_with_what_is_published() -> None:
     assert (verdict.state, verdict.outcome) == (SUCCEEDED, {"asset_id": asset.id, "version": 4})
 
 
+def test_a_job_whose_version_waits_for_a_person_succeeds_without_a_version() -> None:
+    asset = sample_asset()
+    held = sample_manifest(asset).model_copy(update={"held_because": "Moderation scored it 0.91."})
+
+    verdict = own_run(item(), RunReport("COMPLETED"), asset.id, held, attempts=3)
+
+    assert verdict is not None
+    assert (verdict.state, verdict.outcome) == (SUCCEEDED, {"asset_id": asset.id, "reason": "review"})
+
+
 def test_a_job_that_completed_without_a_trace_is_tried_again() -> None:
     assert own_run(item(), RunReport("COMPLETED"), None, None, attempts=3) is None
 

@@ -206,3 +206,10 @@ def test_whatever_is_said_the_limits_hold_no_word_is_lost_and_both_files_parse_b
         assert [(start, end, lines) for start, end, lines, _ in parsed] == [
             (pytest.approx(cue.start_seconds), pytest.approx(cue.end_seconds), list(cue.lines)) for cue in cues
         ]
+
+
+def test_captions_without_word_times_have_no_tags() -> None:
+    cues = build_cues([Word("Hello", 0.0, 0.5), Word("<there>", 0.6, 1.0)])
+
+    assert "<00:" in to_webvtt(cues)
+    assert to_webvtt(cues, word_times=False).splitlines()[-1] == "Hello &lt;there&gt;"

@@ -1,3 +1,5 @@
+import shutil
+import subprocess
 from pathlib import Path
 
 import numpy as np
@@ -6,7 +8,7 @@ import pytest
 from data.domain.errors import ModelMissingError, RecipeInvalidError
 from tasks.media.captions import Transcript, join_words
 from tasks.models.audio import SAMPLE_RATE_HZ
-from tasks.models.speech import repetition, transcribe
+from tasks.models.speech import repetition, transcribe, translate
 from tasks.models.store import ModelStore
 from tests.fakes.clips import clip
 from tests.fakes.sounds import Samples, noise, samples_of, silence, tone, write_wav
@@ -144,3 +146,25 @@ def test_a_folder_without_weights_is_an_error_that_names_the_command(tmp_path: P
 def test_a_language_that_the_model_does_not_know_is_the_recipes_fault(whisper: Path) -> None:
     with pytest.raises(RecipeInvalidError, match="'xx'"):
         transcribe(clip("beckett"), whisper, language="xx")
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(shutil.which("espeak-ng") is None, reason="speaks German with espeak-ng")
+def test_what_is_said_in_german_is_written_down_and_translated(whisper: Path, tmp_path: Path) -> None:
+    said = "Guten Abend, meine Damen und Herren. Heute ist das Wetter in Berlin sehr schön."
+    subprocess.run(["espeak-ng", "-v", "de", "-s", "130", "-w", str(tmp_path / "de.wav"), said], check=True)
+
+    spoken = transcribe(tmp_path / "de.wav", whisper, threads=2)
+    english = translate(tmp_path / "de.wav", whisper, spoken, threads=2)
+
+    assert (spoken.language, spoken.is_translation) == ("de", False)
+    assert (english.language, english.is_translation) == ("en", True)
+    assert "Good evening" in heard(english)
+    assert all(0 <= word.start_seconds <= spoken.duration_seconds for word in english.words)
+
+
+def test_where_nothing_is_said_nothing_is_translated(whisper: Path, tmp_path: Path) -> None:
+    sound = write_wav(tmp_path / "music.wav", samples_of(clip("bbb"), 60, 10))
+    silent = Transcript(language="de", language_probability=1, words=(), duration_seconds=10, model="whisper-base")
+
+    assert translate(sound, whisper, silent, threads=2).words == ()

@@ -2,6 +2,7 @@ import itertools
 from datetime import timedelta
 
 from tasks.reporting.results import results_frame
+from tasks.reporting.sentences import outcome, tone_of
 from tasks.reporting.tally import EXAMPLES, MAX_SPANS, SLOWEST, NightTally
 from tests.fakes.nights import (
     BEGINS,
@@ -50,6 +51,15 @@ def test_reasons_are_counted() -> None:
 
     assert found.skipped == {"unchanged": 2}
     assert found.cancelled == {"request": 1, "": 1}
+
+
+def test_what_waits_for_a_person_is_told_apart_from_what_is_published() -> None:
+    items = [sample_item(1, **PUBLISHED), sample_item(2, "succeeded", reason="review")]
+    found = facts_of(items)
+
+    assert (found.counts.succeeded, found.in_review) == (2, 1)
+    assert outcome(found) == "2 rows: 1 published and 1 waiting for review."
+    assert tone_of(found) == "warning"
 
 
 def test_throughput_has_equal_spans_without_gaps() -> None:

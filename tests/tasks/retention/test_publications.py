@@ -9,9 +9,9 @@ from data.database import Database
 from data.domain.errors import StoreUnavailableError
 from data.domain.keys import publication_manifest_key, publication_prefix
 from data.domain.publications import PublicationManifest
+from data.publishing import current_publication, is_whole
 from data.repositories import AssetRepository, PublicationRepository
 from data.storage import ObjectStore
-from tasks.publication import current_publication, is_whole
 from tasks.retention.publications import expire_publications
 from tasks.retention.rounds import Ages, Deleted
 from tests.data.samples import sample_asset, sample_manifest

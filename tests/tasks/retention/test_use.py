@@ -9,10 +9,10 @@ from prefect.client.schemas.objects import FlowRun, State, StateType
 
 from data.database import Database, migrate
 from data.domain.jobs import ITEM_TAG, JOB_TAG
-from data.repositories import AssetRepository
+from data.repositories import AssetRepository, CandidateRepository
 from deployments.stack import Stack
 from tasks.retention.use import AssetsInUse, assets_in_use, awaited_uploads
-from tests.data.samples import sample_asset
+from tests.data.samples import sample_asset, sample_manifest
 
 
 @pytest.fixture(scope="module")
@@ -67,6 +67,21 @@ def test_an_asset_is_in_use_until_its_job_has_ended(
 
     assert (asset.id in assets_in_use(client, database)) is expected
     assert AssetsInUse(client, database)(asset.id) is expected
+
+
+def test_an_asset_is_in_use_while_a_version_of_it_waits_for_a_person(
+    client: SyncPrefectClient, database: Database
+) -> None:
+    asset = sample_asset("waits")
+    with database.session() as session:
+        AssetRepository(session).record(asset)
+        CandidateRepository(session).wait(sample_manifest(asset), "work", "A person decides.")
+    assert AssetsInUse(client, database)(asset.id)
+
+    with database.session() as session:
+        CandidateRepository(session).supersede(asset.id)
+
+    assert not AssetsInUse(client, database)(asset.id)
 
 
 def test_uploads_of_jobs_that_have_not_ended_are_awaited(client: SyncPrefectClient) -> None:

@@ -1,0 +1,185 @@
+"""Assets, publications and candidates as the API shows them."""
+
+from collections.abc import Callable
+
+from api.asset_schemas import AssetAnswer, AssetSummary, CandidateAnswer, Frame, RetractionAnswer
+from api.dependencies import Services
+from api.links import candidate_url, media_url, watch_url
+from api.schemas import CaptionLink, ChapterMark, Page, PlaybackUrls, Publication
+from data.domain.candidates import Candidate, CandidateState
+from data.domain.errors import NotFoundError
+from data.domain.publications import PublicationManifest, Retraction
+from data.publishing import standing
+from data.repositories import AssetEntry, AssetRepository, CandidateRepository, PublicationRepository
+
+Address = Callable[[str], str]
+"""Gives the address of a file by its path within a version."""
+
+
+def show_asset(asset_id: str, services: Services) -> AssetAnswer:
+    """Return an asset with what is public of it and what waits.
+
+    Raises:
+        NotFoundError: There is no such asset.
+    """
+    with services.database.session() as session:
+        asset = AssetRepository(session).get(asset_id)
+        candidate = CandidateRepository(session).latest(asset_id)
+    now = standing(services.store, asset_id)
+    return AssetAnswer(
+        id=asset.id,
+        sha256=asset.sha256,
+        original_name=asset.original_name,
+        facts=asset.facts,
+        publication=_publication(now.manifest) if now.manifest else None,
+        candidate=_candidate(candidate) if candidate else None,
+        retraction=_retraction(now.retraction) if now.retraction else None,
+    )
+
+
+def list_assets(services: Services, after: str | None, limit: int) -> Page[AssetSummary]:
+    """Return assets, the latest first.
+
+    Raises:
+        InvalidRequestError: ``after`` is no cursor.
+    """
+    with services.database.session() as session:
+        page = AssetRepository(session).list(limit, after)
+    return Page[AssetSummary](items=_summaries(page.items, services), next=page.next)
+
+
+def list_waiting(services: Services, limit: int) -> Page[AssetSummary]:
+    """Return the assets of which a version waits for a person, the longest waiting first."""
+    with services.database.session() as session:
+        waiting = CandidateRepository(session).all_waiting(limit=limit)
+        entries = [AssetRepository(session).entry(candidate.asset_id) for candidate in waiting]
+    return Page[AssetSummary](items=_summaries(entries, services))
+
+
+def waiting_candidate(asset_id: str, services: Services) -> Candidate:
+    """Return what waits of an asset.
+
+    Raises:
+        NotFoundError: Nothing does.
+    """
+    with services.database.session() as session:
+        candidate = CandidateRepository(session).waiting(asset_id)
+    if candidate is None:
+        raise NotFoundError(f"Nothing waits of asset {asset_id}.", {"asset_id": asset_id})
+    return candidate
+
+
+def _summaries(entries: list[AssetEntry] | tuple[AssetEntry, ...], services: Services) -> tuple[AssetSummary, ...]:
+    ids = [entry.asset.id for entry in entries]
+    with services.database.session() as session:
+        public = PublicationRepository(session).latest_of(ids)
+        waiting = {each.asset_id: each for each in CandidateRepository(session).all_waiting(ids)}
+    return tuple(_summary(entry, public.get(entry.asset.id), waiting.get(entry.asset.id)) for entry in entries)
+
+
+def _summary(entry: AssetEntry, public: PublicationManifest | None, candidate: Candidate | None) -> AssetSummary:
+    named = public or (candidate.manifest if candidate else None)
+    return AssetSummary(
+        id=entry.asset.id,
+        original_name=entry.asset.original_name,
+        duration_seconds=entry.asset.facts.duration_seconds,
+        created_at=entry.created_at,
+        version=public.version if public else None,
+        title=named.title if named else "",
+        waiting=candidate.why if candidate else None,
+        waiting_job_id=candidate.job_id if candidate else None,
+    )
+
+
+def _publication(manifest: PublicationManifest) -> Publication:
+    def address(path: str) -> str:
+        return media_url(manifest.asset_id, manifest.version, path)
+
+    return Publication(
+        version=manifest.version,
+        published_at=manifest.published_at,
+        job_id=manifest.job_id,
+        recipe=manifest.recipe,
+        title=manifest.title,
+        duration_seconds=manifest.duration_seconds,
+        urls=_urls(manifest, address),
+        renditions=manifest.renditions,
+        audio=manifest.audio,
+        captions=_captions(manifest, address),
+        chapters=tuple(ChapterMark(**chapter.model_dump()) for chapter in manifest.chapters),
+        sprite=manifest.sprite,
+        gate=manifest.gate,
+        tools=manifest.tools,
+        notes=manifest.notes,
+        approval=manifest.approval,
+        size_bytes=sum(manifest.files.values()),
+    )
+
+
+def _candidate(candidate: Candidate) -> CandidateAnswer:
+    manifest, is_waiting = candidate.manifest, candidate.state is CandidateState.WAITING
+    found = manifest.moderation
+
+    def address(path: str) -> str:
+        return candidate_url(manifest.asset_id, "files", path)
+
+    frames = enumerate(found.worst if found and is_waiting else (), 1)
+    return CandidateAnswer(
+        job_id=candidate.job_id,
+        state=candidate.state,
+        why=candidate.why,
+        title=manifest.title,
+        recipe=manifest.recipe,
+        duration_seconds=manifest.duration_seconds,
+        created_at=candidate.created_at,
+        decided_at=candidate.decided_at,
+        decided_by=candidate.decided_by,
+        decision=candidate.decision,
+        score=found.score if found else None,
+        worst=tuple(
+            Frame(
+                at_seconds=frame.at_seconds,
+                score=frame.score,
+                url=candidate_url(manifest.asset_id, "frames", str(number)),
+            )
+            for number, frame in frames
+        ),
+        urls=_urls(manifest, address) if is_waiting else None,
+        captions=_captions(manifest, address) if is_waiting else (),
+        gate=manifest.gate,
+    )
+
+
+def _retraction(retraction: Retraction) -> RetractionAnswer:
+    return RetractionAnswer(version=retraction.version, retracted=retraction.retracted)
+
+
+def _captions(manifest: PublicationManifest, address: Address) -> tuple[CaptionLink, ...]:
+    return tuple(
+        CaptionLink(
+            language=track.language,
+            label=track.label,
+            vtt_url=address(track.vtt_path),
+            srt_url=address(track.srt_path),
+            word_count=track.word_count,
+            cue_count=track.cue_count,
+            first_lines=track.first_lines,
+            model=track.model,
+            is_translation=track.is_translation,
+        )
+        for track in manifest.captions
+    )
+
+
+def _urls(manifest: PublicationManifest, address: Address) -> PlaybackUrls:
+    return PlaybackUrls(
+        watch=watch_url(manifest.asset_id),
+        hls=address(manifest.hls_path),
+        dash=address(manifest.dash_path),
+        mp4=address(manifest.mp4_path),
+        poster=address(manifest.poster_path),
+        sprite=address(manifest.sprite.image_path),
+        thumbnails=address(manifest.sprite.vtt_path),
+        chapters=address(manifest.chapters_path) if manifest.chapters_path else None,
+        text=address(manifest.text_path) if manifest.text_path else None,
+    )

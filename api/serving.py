@@ -1,0 +1,46 @@
+"""Serves files of a version: one byte range at a time, only what its manifest lists."""
+
+import hashlib
+
+from fastapi import Request
+from fastapi.concurrency import run_in_threadpool
+from starlette.responses import Response, StreamingResponse
+
+from api.playback import CACHE_IMMUTABLE, served_part
+from api.streaming import from_thread
+from data.domain.errors import NotFoundError
+from data.domain.publications import PublicationManifest
+from data.storage import ObjectStore, content_type_of
+
+
+async def serve_file(
+    store: ObjectStore,
+    manifest: PublicationManifest,
+    path: str,
+    request: Request,
+    *,
+    cache_control: str = CACHE_IMMUTABLE,
+) -> Response:
+    """Answer a request for a file.
+
+    Raises:
+        NotFoundError: The manifest lists no such file.
+    """
+    if path not in manifest.files:
+        raise NotFoundError(f"Version {manifest.version} of asset {manifest.asset_id} has no file {path}.")
+    part = served_part(
+        request.headers,
+        etag=_etag(manifest, path),
+        size_bytes=manifest.files[path],
+        content_type=content_type_of(path),
+        cache_control=cache_control,
+    )
+    if request.method == "HEAD" or part.start == part.end_exclusive:
+        return Response(status_code=part.status, headers=part.headers)
+    chunks = await run_in_threadpool(store.read_range, manifest.prefix + path, part.start, part.end_exclusive)
+    return StreamingResponse(from_thread(chunks), part.status, part.headers)
+
+
+def _etag(manifest: PublicationManifest, path: str) -> str:
+    """A version's prefix is written once and never again, so the place of a file names its bytes."""
+    return f'"{hashlib.sha256((manifest.prefix + path).encode()).hexdigest()[:32]}"'

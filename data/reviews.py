@@ -1,0 +1,134 @@
+"""What a person decides about publications: let a candidate become public, reject it, or take down what is public.
+
+Each can be asked twice: the second time finds it done and answers alike. The store's manifest is the truth; where a
+process dies between it and the catalogue, the same call again completes the rest.
+"""
+
+from data.database import Database
+from data.domain.candidates import Candidate, CandidateState
+from data.domain.errors import IllegalMoveError, NotFoundError, ObjectMissingError
+from data.domain.findings import Decision
+from data.domain.publications import PublicationManifest, Retraction
+from data.publishing import Standing, is_whole, standing, switch
+from data.repositories import CandidateRepository, FulfilmentRepository, PassageRepository, PublicationRepository
+from data.storage import ObjectStore
+
+
+def approve(
+    store: ObjectStore, database: Database, asset_id: str, decision: Decision, job_id: str | None = None
+) -> PublicationManifest:
+    """Make the candidate of an asset public under a new version.
+
+    Args:
+        store: Where it lies.
+        database: The catalogue.
+        asset_id: Whose candidate.
+        decision: Who wants that, and why.
+        job_id: Of the job that made the candidate which the person has looked at; another one is not published.
+
+    Raises:
+        NotFoundError: The asset has no candidate.
+        IllegalMoveError: It does not wait any more, or is another one.
+        ObjectMissingError: Files of it are gone.
+        PublicationConflictError: Something else was published at the same time.
+    """
+    candidate = _chosen(database, asset_id, job_id)
+    now = standing(store, asset_id)
+    if candidate.state is CandidateState.APPROVED and _is_out(now, candidate):
+        assert now.manifest is not None
+        return now.manifest
+    if candidate.state is not CandidateState.WAITING:
+        raise _illegal(candidate, "published")
+    if not is_whole(store, candidate.manifest):
+        raise ObjectMissingError("Files of the candidate are gone from the store: run its job again.")
+    with database.session() as session:
+        # The row is locked from here on, so that of two decisions one counts. What is done meanwhile is one small
+        # write to the store: when that fails, the candidate still waits.
+        if not CandidateRepository(session).decide(candidate, CandidateState.APPROVED, decision):
+            raise _illegal(candidate, "published")
+        manifest = _published(store, now, candidate, decision)
+        PublicationRepository(session).record(manifest)
+        FulfilmentRepository(session).record(asset_id, candidate.work_key, manifest.version)
+        PassageRepository(session).make_public(asset_id, manifest.prefix)
+    return manifest
+
+
+def reject(database: Database, asset_id: str, decision: Decision, job_id: str | None = None) -> Candidate:
+    """Decide that the candidate of an asset does not become public; its files go with the next clean-ups.
+
+    Raises:
+        NotFoundError: The asset has no candidate.
+        IllegalMoveError: It was published or superseded, or is another one.
+    """
+    candidate = _chosen(database, asset_id, job_id)
+    if candidate.state is CandidateState.REJECTED:
+        return candidate
+    with database.session() as session:
+        if not CandidateRepository(session).decide(candidate, CandidateState.REJECTED, decision):
+            raise _illegal(candidate, "rejected")
+        PassageRepository(session).remove(asset_id, prefix=candidate.manifest.prefix)
+    return _chosen(database, asset_id, candidate.job_id)
+
+
+def take_down(
+    store: ObjectStore, database: Database, asset_id: str, decision: Decision, version: int | None = None
+) -> Retraction:
+    """Make nothing public about an asset any more. The files go with the next clean-ups.
+
+    Args:
+        store: Where the publication lies.
+        database: The catalogue.
+        asset_id: What to take down.
+        decision: Who wants that, and why.
+        version: That the person has looked at; another one stays.
+
+    Raises:
+        NotFoundError: Nothing was ever public about it.
+        IllegalMoveError: Another version is public.
+        PublicationConflictError: Something was published at the same time.
+    """
+    now = standing(store, asset_id)
+    said = now.manifest or now.retraction
+    if said is None:
+        raise NotFoundError(f"Nothing is public about asset {asset_id}.", {"asset_id": asset_id})
+    if version is not None and said.version != version:
+        message = f"Version {said.version} is public, not {version}."
+        raise IllegalMoveError(message, {"version": said.version, "allowed": []})
+    retraction = now.retraction or Retraction(asset_id=asset_id, version=said.version, retracted=decision)
+    if now.retraction is None:
+        switch(store, retraction, now.etag)
+    with database.session() as session:
+        PublicationRepository(session).retract(asset_id)
+        PassageRepository(session).remove(asset_id)
+    return retraction
+
+
+def _chosen(database: Database, asset_id: str, job_id: str | None) -> Candidate:
+    with database.session() as session:
+        candidate = CandidateRepository(session).latest(asset_id)
+    if candidate is None:
+        raise NotFoundError(f"Nothing waits of asset {asset_id}.", {"asset_id": asset_id})
+    if job_id is not None and candidate.job_id != job_id:
+        message = f"The candidate is that of job {candidate.job_id} now."
+        raise IllegalMoveError(message, {"job_id": candidate.job_id, "allowed": []})
+    return candidate
+
+
+def _published(store: ObjectStore, now: Standing, candidate: Candidate, decision: Decision) -> PublicationManifest:
+    if now.manifest is not None and _is_out(now, candidate):
+        return now.manifest  # an earlier call came so far, and no further
+    decided = {"version": now.next_version, "published_at": decision.at, "approval": decision}
+    manifest = candidate.manifest.model_copy(update=decided)
+    switch(store, manifest, now.etag)
+    return manifest
+
+
+def _is_out(now: Standing, candidate: Candidate) -> bool:
+    return now.manifest is not None and now.manifest.prefix == candidate.manifest.prefix
+
+
+def _illegal(candidate: Candidate, what: str) -> IllegalMoveError:
+    return IllegalMoveError(
+        f"The candidate of job {candidate.job_id} cannot be {what}: it does not wait any more.",
+        {"state": candidate.state.value, "allowed": []},
+    )

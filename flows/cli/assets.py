@@ -1,0 +1,157 @@
+"""``python -m flows asset …``: what is public, what waits for a decision, and what was said in it."""
+
+import getpass
+from typing import Annotated, Any
+from urllib.parse import quote
+
+from cyclopts import App, Parameter
+
+from flows.cli.client import Api, ApiError, Document, connected
+from flows.cli.output import Json, local_time, print_facts, print_json, print_table, say
+
+app = App(name="asset", help="List, publish and retract videos, and search in them.")
+
+MOST_ITEMS = 200
+AssetId = Annotated[str, Parameter(help="Id of the asset.")]
+Reason = Annotated[str, Parameter(help="Why; it is kept with the decision.")]
+By = Annotated[str, Parameter(help="Who decides; your name on this machine by default.")]
+
+
+@app.command(name="list")
+def list_assets(
+    *,
+    waiting: Annotated[bool, Parameter(negative=(), help="Only those that wait for a decision.")] = False,
+    limit: Annotated[int, Parameter(help="Most assets to list.")] = 20,
+    api: Api = "",
+    as_json: Json = False,
+) -> None:
+    """List assets, the latest first."""
+    query = {"waiting": "true"} if waiting else {}
+    with connected(api) as client:
+        items = client.get("/assets", limit=min(limit, MOST_ITEMS), **query)["items"]
+    if as_json:
+        print_json(items)
+        return
+    print_table(("ID", "PUBLIC", "CREATED", "TITLE", "WAITING"), [_row(each) for each in items])
+
+
+@app.command
+def show(asset: AssetId, /, *, api: Api = "", as_json: Json = False) -> None:
+    """Show an asset: what is public of it, and what waits."""
+    with connected(api) as client:
+        found = client.get(_path(asset))
+        _show(found, as_json, client.address)
+
+
+@app.command
+def approve(
+    asset: AssetId,
+    /,
+    *,
+    reason: Reason = "",
+    by: By = "",
+    job: Annotated[str | None, Parameter(help="Of the candidate that you looked at: another one stays.")] = None,
+    api: Api = "",
+    as_json: Json = False,
+) -> None:
+    """Let the version that waits become public."""
+    body = {"by": by or _me(), "reason": reason, "job_id": job}
+    with connected(api) as client:
+        _show(client.call("POST", _path(asset, "publish"), json=body), as_json, client.address)
+
+
+@app.command
+def retract(
+    asset: AssetId,
+    /,
+    *,
+    reason: Reason = "",
+    by: By = "",
+    public: Annotated[
+        bool, Parameter(negative=(), help="Take down what is public, also where a candidate waits.")
+    ] = False,
+    api: Api = "",
+    as_json: Json = False,
+) -> None:
+    """Reject the version that waits; where none does, take down what is public."""
+    with connected(api) as client:
+        body = {"by": by or _me(), "reason": reason, **_named(client.get(_path(asset)), public)}
+        _show(client.call("POST", _path(asset, "retract"), json=body), as_json, client.address)
+
+
+@app.command
+def search(
+    words: Annotated[str, Parameter(help="Words, or a sentence.")],
+    /,
+    *,
+    limit: Annotated[int, Parameter(help="Most hits.")] = 10,
+    api: Api = "",
+    as_json: Json = False,
+) -> None:
+    """Find moments by what is said, shown and meant in public videos."""
+    with connected(api) as client:
+        hits = client.get("/search", q=words, limit=limit)["items"]
+    if as_json:
+        print_json(hits)
+        return
+    print_table(("ASSET", "AT", "KIND", "TITLE", "WORDS"), [_hit(each) for each in hits])
+
+
+def _path(asset: str, *more: str) -> str:
+    return "/".join(("/assets", quote(asset, safe=""), *more))
+
+
+def _me() -> str:
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError):  # a user without a name, in a container
+        return "unknown"
+
+
+def _named(asset: Document, public: bool) -> dict[str, Any]:
+    candidate, publication = asset["candidate"], asset["publication"]
+    if candidate and candidate["state"] == "waiting" and not public:
+        return {"candidate": candidate["job_id"]}
+    if publication is None:
+        raise ApiError(f"Nothing of {asset['id']} is public, and nothing waits.")
+    return {"version": publication["version"]}
+
+
+def _show(asset: Document, as_json: bool, address: Any) -> None:
+    if as_json:
+        print_json(asset)
+        return
+    publication, candidate, retraction = asset["publication"], asset["candidate"], asset["retraction"]
+    facts = {"Asset": asset["id"], "Source": asset["original_name"]}
+    if publication:
+        facts["Public"] = f"version {publication['version']}, {publication['title']}"
+        facts["Watch"] = address(publication["urls"]["watch"])
+    if retraction:
+        said = retraction["retracted"]
+        facts["Taken down"] = (
+            f"version {retraction['version']} by {said['by']}, {local_time(said['at'])} {said['reason']}"
+        )
+    if candidate:
+        facts["Candidate"] = f"{candidate['state']}, of job {candidate['job_id']}"
+        facts["Because"] = candidate["why"]
+        facts["Frames"] = ", ".join(f"{each['at_seconds']:.1f} s ({each['score']:.2f})" for each in candidate["worst"])
+        if candidate["urls"]:
+            facts["Look at it"] = address(candidate["urls"]["mp4"])
+        if candidate["decided_by"]:
+            facts["Decided"] = (
+                f"by {candidate['decided_by']}, {local_time(candidate['decided_at'])} {candidate['decision']}"
+            )
+    if not (publication or candidate or retraction):
+        say("Nothing is public, and nothing waits.")
+    print_facts({name: value for name, value in facts.items() if value})
+
+
+def _row(asset: Document) -> tuple[str, ...]:
+    version = f"v{asset['version']}" if asset["version"] else "–"
+    title = asset["title"] or asset["original_name"]
+    return asset["id"], version, local_time(asset["created_at"]), title, asset["waiting"] or ""
+
+
+def _hit(hit: Document) -> tuple[str, ...]:
+    minutes, seconds = divmod(int(hit["start_seconds"]), 60)
+    return hit["asset_id"], f"{minutes}:{seconds:02d}", hit["kind"], hit["title"], hit["snippet"]
