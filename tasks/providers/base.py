@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
-from typing import Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 from data.domain.generations import Capability, GenerationRequest
 
@@ -59,6 +59,33 @@ class ProviderProfile:
     def is_paid(self) -> bool:
         """Whether anything that it makes costs money."""
         return self.price != Price()
+
+
+@dataclass(frozen=True, kw_only=True)
+class ProviderConfig:
+    """What an engine makes a provider of: one provider of the settings, and where models lie.
+
+    Each engine's module has ``create(config: ProviderConfig) -> Provider``; it connects and loads nothing yet.
+    """
+
+    name: str
+    """Its name in the settings; several may be of the same engine."""
+    engine: str
+    url: str = ""
+    """Where it is reached, for engines elsewhere; no slash at the end."""
+    api_key: str | None = field(default=None, repr=False)
+    model: str = ""
+    """Which of the engine's models; empty takes the engine's own choice."""
+    price: Price = Price()
+    limits: ProviderLimits = ProviderLimits()
+    options: Mapping[str, Any] = field(default_factory=dict)
+    """What only this engine knows; plain JSON values."""
+    models_directory: Path = Path("models")
+    """The model store of this machine."""
+    auto_pull: bool = True
+    """Whether missing weights may be fetched."""
+    threads: int = 0
+    """Threads of one model; 0 lets it choose."""
 
 
 class RemoteState(StrEnum):
