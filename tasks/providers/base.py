@@ -48,6 +48,8 @@ class ProviderProfile:
     """Its name in the settings; several may be of the same engine."""
     engine: str
     capabilities: frozenset[Capability]
+    version: str = ""
+    """Of what decides its results beside the request (models, code): another one makes what was made before anew."""
     limits: ProviderLimits = ProviderLimits()
     price: Price = Price()
     takes_idempotency_keys: bool = False
