@@ -21,7 +21,7 @@
     ├── InfrastructureError       INFRA       the machine is at fault: does not count against the item
     │   ├── EncoderKilledError · EncoderStalledError · DiskFullError · OrchestratorUnavailableError
     │   ├── CatalogueUnavailableError · ProcessLostError · StepStalledError
-    │   ├── ToolMissingError · ModelMissingError · ObjectMissingError   (a retry does not help)
+    │   ├── ToolMissingError · ModelMissingError · ObjectMissingError · EngineMissingError   (a retry does not help)
     │   └── TimeLimitError        the time limit of a tool or a job was reached (a retry does not help)
     ├── ProviderError             PROVIDER    a provider of generations is at fault
     │   ├── ProviderUnavailableError · ProviderBusyError   nothing was accepted: another may be asked
@@ -371,6 +371,13 @@ class ModelMissingError(InfrastructureError):
     retryable = False
 
 
+class EngineMissingError(InfrastructureError):
+    """What an engine of generations needs is not installed on this machine."""
+
+    code = "INFRA.ENGINE.MISSING"
+    retryable = False
+
+
 class ObjectMissingError(InfrastructureError):
     """An object that a record points at is not in the store."""
 
@@ -441,7 +448,7 @@ class GenerationHeldError(ProviderError):
 
 
 class NoProviderError(ProviderError):
-    """No provider can do what is asked for. (One that could and is out of order: ProviderUnavailableError.)"""
+    """No provider can do what is asked for; one that could and is out of order is a ProviderUnavailableError."""
 
     code = "PROVIDER.NONE"
     http_status = 503

@@ -4,6 +4,7 @@ from data.repositories.assets import AssetEntry, AssetMeasures, AssetPage, Asset
 from data.repositories.batch_items import BatchItemRepository, ItemRun, StateTally
 from data.repositories.batch_story import BatchStoryRepository
 from data.repositories.batches import BatchRepository
+from data.repositories.generations import GenerationFilter, GenerationRepository
 from data.repositories.history import (
     Fulfilment,
     FulfilmentRepository,
@@ -15,6 +16,7 @@ from data.repositories.history import (
 from data.repositories.idempotency import IdempotencyRepository, StoredAnswer
 from data.repositories.item_plans import ItemPlanRepository, ItemWish
 from data.repositories.packages import ArtifactRepository, PackageRepository, StoredArtifact
+from data.repositories.provider_health import ProviderHealthRepository
 from data.repositories.publications import PublicationRepository, PublishedVersion
 from data.repositories.uploads import Upload, UploadRepository, UploadState
 from data.repositories.watched_files import WatchedFileRepository
@@ -30,11 +32,14 @@ __all__ = [
     "BatchStoryRepository",
     "Fulfilment",
     "FulfilmentRepository",
+    "GenerationFilter",
+    "GenerationRepository",
     "IdempotencyRepository",
     "ItemPlanRepository",
     "ItemRun",
     "ItemWish",
     "PackageRepository",
+    "ProviderHealthRepository",
     "PublicationRepository",
     "PublishedVersion",
     "SourceVersion",
