@@ -10,12 +10,14 @@ from sqlalchemy.orm import Session
 
 from data.domain.errors import GenerationInFlightError, IllegalMoveError, NotFoundError
 from data.domain.generations import GenerationState
-from data.domain.ledger import IN_FLIGHT_STATES, Generation, GenerationTotals, Subject
+from data.domain.ledger import IN_FLIGHT_STATES, Generation, GenerationTotals, HeldMove, Subject
+from data.repositories.batches import BatchRepository
 from data.repositories.statements import storable
-from data.tables import GenerationRow
+from data.tables import GenerationRow, utc_now
 
 _BUDGET_LOCK = 0x4C454447  # "LEDG": our second number among the advisory locks of a Postgres database
 _OPEN = (GenerationState.PREPARED, GenerationState.SENDING, GenerationState.HELD)
+_UNTOLD: dict[str, Any] = {"failure_class": None, "code": None, "message": ""}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -118,15 +120,37 @@ class GenerationRepository:
             )
         return self.get(generation_id)
 
-    def resolve(self, generation_id: str, move: str, to: GenerationState, **values: Any) -> Generation:
-        """Carry out what a person decided about a held entry.
+    def release(self, generation_id: str) -> Generation:
+        """Let a held entry be sent again: a person has seen that the provider has not taken it.
 
         Raises:
             NotFoundError: There is none with that id.
             IllegalMoveError: It is not held.
         """
+        return self._resolve(generation_id, "release", GenerationState.PREPARED, ended_at=None, sent_at=None, **_UNTOLD)
+
+    def adopt(self, generation_id: str, provider_id: str) -> Generation:
+        """Give a held entry the id that a person has found at the provider: it has taken it, and is paid for it.
+
+        Raises:
+            NotFoundError: There is none with that id.
+            IllegalMoveError: It is not held.
+        """
+        values = {"provider_id": storable(provider_id), "accepted_at": utc_now(), "ended_at": None, **_UNTOLD}
+        return self._pay(self._resolve(generation_id, "adopt", GenerationState.ACCEPTED, **values))
+
+    def drop(self, generation_id: str) -> Generation:
+        """End a held entry that nobody wants any more; since it may have been taken, it counts as paid.
+
+        Raises:
+            NotFoundError: There is none with that id.
+            IllegalMoveError: It is not held.
+        """
+        return self._pay(self._resolve(generation_id, "drop", GenerationState.CANCELLED, ended_at=utc_now()))
+
+    def _resolve(self, generation_id: str, move: HeldMove, to: GenerationState, **values: Any) -> Generation:
         row = GenerationRow
-        held = (row.id == generation_id, row.state == GenerationState.HELD.value)
+        held = (row.id == storable(generation_id), row.state == GenerationState.HELD.value)
         statement = update(row).where(*held).values(state=to.value, **values).returning(row.id)
         changed = self._session.scalars(statement, execution_options={"synchronize_session": False}).first()
         entry = self.get(generation_id)
@@ -136,6 +160,13 @@ class GenerationRepository:
                 {"state": entry.state.value, "allowed": list(entry.moves)},
             )
         return entry
+
+    def _pay(self, entry: Generation) -> Generation:
+        statement = update(GenerationRow).where(GenerationRow.id == entry.id).values(charged=entry.price)
+        self._session.execute(statement, execution_options={"synchronize_session": False})
+        if entry.subject.batch_id and entry.price:
+            BatchRepository(self._session).spend(entry.subject.batch_id, entry.price)
+        return self.get(entry.id)
 
     def lock_budget(self) -> None:
         """Let nobody else reckon with caps until this unit of work is over."""
