@@ -1,5 +1,6 @@
 """Everything that a generation needs, without Prefect: a catalogue, a store, settings, and a generator for each try."""
 
+import sqlite3
 import subprocess
 import tempfile
 import time
@@ -37,6 +38,18 @@ def tiny_video() -> bytes:
         return path.read_bytes()
 
 
+@cache
+def _empty_catalogue() -> bytes:
+    """A catalogue in SQLite with tables and nothing in them; making one takes a while."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "catalogue.db"
+        migrate(f"sqlite:///{path}")
+        with sqlite3.connect(path) as connection:
+            connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        connection.close()
+        return path.read_bytes()
+
+
 def hostile(url: str, name: str = "hostile", **values: Any) -> ProviderSettings:
     """Settings of a provider of the fake engine; ``options``: ``keys`` and ``look_up``, what it can."""
     return ProviderSettings(name=name, engine=HOSTILE, url=url, **{"price_per_generation": 1.0, **values})
@@ -70,7 +83,10 @@ class GenerationWorld:
         self.home = home
         self.settings = Settings(home=home, generation=GenerationSettings(providers=list(providers)), _env_file=None)
         self.url = url or self.settings.catalogue_url
-        migrate(self.url)
+        if url:
+            migrate(url)
+        elif not (home / "catalogue.db").exists():
+            (home / "catalogue.db").write_bytes(_empty_catalogue())
         self.database = Database(self.url)
         self.store = open_store(self.settings.storage_url)
         self.registry = Registry(provider_configs(self.settings))
