@@ -10,7 +10,19 @@ from api.dependencies import open_services
 from api.errors import install_error_handlers
 from api.links import BASE
 from api.middleware import RequestContext
-from api.routes import assets, batches, health, jobs, media, recipes, schedules, uploads, watch
+from api.routes import (
+    assets,
+    batches,
+    generations,
+    health,
+    jobs,
+    media,
+    providers,
+    recipes,
+    schedules,
+    uploads,
+    watch,
+)
 from data.settings import Settings, get_settings
 
 logger = logging.getLogger(__name__)
@@ -50,7 +62,7 @@ def create_app(settings: Settings | None = None, *, prefect_api_url: str = "") -
     )
     install_error_handlers(app)
     app.add_middleware(RequestContext)
-    for area in (health, uploads, jobs, batches, schedules, assets, recipes):
+    for area in (health, uploads, jobs, batches, schedules, assets, recipes, providers, generations):
         app.include_router(area.router, prefix=BASE)
     app.include_router(media.router)
     app.include_router(watch.router)
