@@ -232,7 +232,7 @@ class HostileClient:
         self.profile = ProviderProfile(
             name=config.name,
             engine=config.engine,
-            capabilities=frozenset({Capability.TEXT_TO_VIDEO}),
+            capabilities=frozenset({Capability.TEXT_TO_VIDEO, Capability.CHAT}),
             limits=config.limits,
             price=config.price,
             takes_idempotency_keys=bool(config.options.get("keys", True)),
