@@ -1,4 +1,4 @@
-"""A worker that makes generations until all are over: what the tests kill. ``python -m tests.fakes.generation_worker``.
+"""A worker that makes generations until all are over: what the tests fork, and kill.
 
 What comes of a job is written down in a line of a file, as Prefect keeps a run's final state; retryable errors are
 tried again after a while, as Prefect does.
@@ -6,7 +6,6 @@ tried again after a while, as Prefect does.
 
 import json
 import os
-import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -17,15 +16,14 @@ from tasks.providers.work import Patience
 from tests.fakes.generation_world import GenerationWorld, hostile
 
 RETRY_SECONDS = 0.2
-THREADS = 6
-PATIENCE = Patience(poll_seconds=0.05, timeout_seconds=8.0, attempts=3, pause_seconds=0.05)
+THREADS = 12
+PATIENCE = Patience(poll_seconds=0.05, timeout_seconds=20.0, attempts=3, pause_seconds=0.05)
 RULES = Rules(breaker_failures=5, breaker_seconds=0.5)
 
 
-def main(home: Path, provider_url: str, options: str, catalogue_url: str) -> None:
+def work(home: Path, provider_url: str) -> None:
     """Work on the jobs of ``jobs.json`` that have no line in ``ends.jsonl`` yet."""
-    provider = hostile(provider_url, options=json.loads(options))
-    world = GenerationWorld(home, provider, url=catalogue_url, patience=PATIENCE, rules=RULES)
+    world = GenerationWorld(home, hostile(provider_url), patience=PATIENCE, rules=RULES)
     jobs: dict[str, str] = json.loads((home / "jobs.json").read_text())
     ended = {json.loads(line)["job"] for line in ends(home)}
     with ThreadPoolExecutor(THREADS) as pool:
@@ -61,7 +59,3 @@ def _note(home: Path, job: str, code: str) -> None:
     descriptor = os.open(home / "ends.jsonl", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
     os.write(descriptor, line.encode())
     os.close(descriptor)
-
-
-if __name__ == "__main__":
-    main(Path(sys.argv[1]), sys.argv[2], sys.argv[3], sys.argv[4])

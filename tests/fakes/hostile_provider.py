@@ -1,8 +1,7 @@
 """A provider of generations as bad as they get: a real HTTP server with seeded mishaps, that counts what it charges.
 
 :class:`HostileProvider` is the server; :func:`create` makes the client, an engine like any other (``engine`` is this
-module's dotted path in the settings). ``python -m`` has nothing to do with it: the server lives in the test's process,
-the clients in any number of others.
+module's dotted path in the settings). The server lives in the test's process, the clients in any number of others.
 """
 
 import json
@@ -238,7 +237,7 @@ class HostileClient:
             takes_idempotency_keys=bool(config.options.get("keys", True)),
             can_look_up=bool(config.options.get("look_up", False)),
         )
-        self._url = config.url
+        self._http = httpx.Client(base_url=config.url, timeout=TIMEOUT_SECONDS, verify=False)
 
     def check(self) -> None:
         self._said(self._call("GET", "/ready"))
@@ -246,7 +245,7 @@ class HostileClient:
     def submit(self, request: GenerationRequest, references: References, idempotency_key: str) -> str:
         body = {"prompt": request.prompt, "key": idempotency_key}
         try:
-            answer = httpx.post(f"{self._url}/generations", json=body, timeout=TIMEOUT_SECONDS)
+            answer = self._http.post("/generations", json=body)
         except httpx.ConnectError as error:
             raise ProviderUnavailableError("It is not there.") from error
         except httpx.HTTPError as error:
@@ -271,7 +270,7 @@ class HostileClient:
 
     def download(self, provider_id: str, target: Path) -> MadeMedia:
         try:
-            answer = httpx.get(f"{self._url}/results/{provider_id}", timeout=TIMEOUT_SECONDS)
+            answer = self._http.get(f"/results/{provider_id}")
         except httpx.HTTPError as error:
             raise DownloadFailedError(f"It broke off: {type(error).__name__}.") from error
         if answer.status_code != 200:
@@ -284,7 +283,7 @@ class HostileClient:
 
     def _call(self, method: str, path: str, **more: Any) -> httpx.Response:
         try:
-            answer = httpx.request(method, f"{self._url}{path}", timeout=TIMEOUT_SECONDS, **more)
+            answer = self._http.request(method, path, **more)
         except httpx.HTTPError as error:
             raise ProviderUnavailableError(f"It does not answer: {type(error).__name__}.") from error
         _refusals(answer)
