@@ -10,7 +10,20 @@ from api.dependencies import open_services
 from api.errors import install_error_handlers
 from api.links import BASE
 from api.middleware import RequestContext
-from api.routes import assets, batches, health, jobs, media, recipes, schedules, search, uploads, watch
+from api.routes import (
+    assets,
+    batches,
+    generations,
+    health,
+    jobs,
+    media,
+    providers,
+    recipes,
+    schedules,
+    search,
+    uploads,
+    watch,
+)
 from data.settings import Settings, get_settings
 
 logger = logging.getLogger(__name__)
@@ -50,7 +63,7 @@ def create_app(settings: Settings | None = None, *, prefect_api_url: str = "") -
     )
     install_error_handlers(app)
     app.add_middleware(RequestContext)
-    for area in (health, uploads, jobs, batches, schedules, assets, search, recipes):
+    for area in (health, uploads, jobs, batches, schedules, assets, search, recipes, providers, generations):
         app.include_router(area.router, prefix=BASE)
     app.include_router(media.router)
     app.include_router(watch.router)

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 
 from api.batch_progress import batch_progress
 from api.batch_schemas import BatchAnswer, BatchCounts, BatchItemAnswer, BatchLinks, BatchSummary, ItemLinks
-from api.cursors import BatchPosition, decode_row, encode_row
+from api.cursors import CreatedPosition, decode_row, encode_row
 from api.dependencies import Services
 from api.links import asset_url, batch_url, job_url, prefect_run_url, watch_url
 from api.privacy import without_local_paths
@@ -53,7 +53,7 @@ def list_batches(
     Raises:
         InvalidRequestError: ``after`` is no cursor.
     """
-    position = BatchPosition.decode(after) if after else None
+    position = CreatedPosition.decode(after) if after else None
     before = (position.created_at, position.id) if position else None
     with services.database.session() as session:
         found = BatchRepository(session).page(states=states, before=before, limit=limit + 1)
@@ -62,7 +62,7 @@ def list_batches(
     last = batches[-1] if len(found) > limit else None
     return Page[BatchSummary](
         items=tuple(_summary(batch, counts[batch.id], services) for batch in batches),
-        next=BatchPosition(last.created_at, last.id).encode() if last else None,
+        next=CreatedPosition(last.created_at, last.id).encode() if last else None,
     )
 
 

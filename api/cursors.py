@@ -35,25 +35,30 @@ class JobPosition:
 
 
 @dataclass(frozen=True)
-class BatchPosition:
-    """The last batch of a page, in the order of (when it was made, id), newest first."""
+class CreatedPosition:
+    """The last thing of a page, in the order of (when it was made, id), newest first."""
 
     created_at: datetime
     id: str
+
+    @property
+    def key(self) -> tuple[datetime, str]:
+        """Both, as the catalogue compares them."""
+        return self.created_at, self.id
 
     def encode(self) -> str:
         """Return the cursor's text."""
         return _encode([self.created_at.isoformat(), self.id])
 
     @classmethod
-    def decode(cls, text: str) -> "BatchPosition":
+    def decode(cls, text: str) -> "CreatedPosition":
         """Read a cursor.
 
         Raises:
             InvalidRequestError: The text is no cursor of ours.
         """
-        created_at, batch = _decode(text, list)
-        return cls(_time(created_at), str(batch))
+        created_at, last = _decode(text, list)
+        return cls(_time(created_at), str(last))
 
 
 def encode_row(row: int) -> str:

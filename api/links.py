@@ -23,6 +23,11 @@ def schedule_url(name: str) -> str:
     return f"{BASE}/schedules/{quote(name, safe='')}"
 
 
+def generation_url(generation_id: str) -> str:
+    """Return the address of an entry of the ledger."""
+    return f"{BASE}/generations/{generation_id}"
+
+
 def asset_url(asset_id: str) -> str:
     """Return the address of an asset's facts."""
     return f"{BASE}/assets/{asset_id}"

@@ -45,6 +45,13 @@ class HeldLock:
             raise
         return cls(descriptor)
 
+    def is_of(self, path: Path) -> bool:
+        """Say whether the locked file is still the one at a path: somebody may have removed or replaced that."""
+        try:
+            return os.path.samestat(os.fstat(self._descriptor), path.stat())
+        except FileNotFoundError:
+            return False
+
     def release(self) -> None:
         """Let go; nothing happens the second time."""
         if self._descriptor in _held:

@@ -5,13 +5,14 @@ Read only at the edges (task skins, ``create_app``, bootstrap, migrations); valu
 
 from functools import lru_cache
 from pathlib import Path
-from typing import Literal, TypedDict
+from typing import Any, Literal, Self, TypedDict
 
 from platformdirs import user_cache_path
-from pydantic import BaseModel, Field, SecretStr
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from data.domain.engines import ENGINES, find_engine
 from data.domain.windows import ZoneName
 
 
@@ -161,6 +162,75 @@ class BatchSettings(BaseModel):
     )
 
 
+class ProviderSettings(BaseModel):
+    """One provider of generations."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    name: str = Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,63}$")
+    engine: str
+    """A name of :data:`data.domain.engines.ENGINES`, or the dotted path of a module of one's own."""
+    url: str = ""
+    api_key: SecretStr | None = None
+    model: str = ""
+    price_per_generation: float = Field(0, ge=0)
+    price_per_second: float = Field(0, ge=0)
+    charges_failed: bool = True
+    """Whether it charges for what it accepted and then failed to make."""
+    requests_per_minute: int | None = Field(None, ge=1)
+    max_duration_seconds: float | None = Field(None, gt=0)
+    options: dict[str, Any] = Field(default_factory=dict)
+
+    @model_validator(mode="after")
+    def _fits_its_engine(self) -> Self:
+        engine = find_engine(self.engine)
+        if engine is None:
+            known = ", ".join(ENGINES)
+            raise ValueError(f"provider {self.name!r}: there is no engine {self.engine!r}; there are {known}")
+        if engine.needs_url and not self.url.startswith(("http://", "https://")):
+            raise ValueError(f"provider {self.name!r}: the engine {self.engine} needs a `url` (http:// or https://)")
+        if self.price_per_second and self.max_duration_seconds is None:
+            raise ValueError(
+                f"provider {self.name!r}: `price_per_second` needs `max_duration_seconds`, by which the price is "
+                "reckoned where nobody says how long the result is to be"
+            )
+        return self
+
+
+def _shipped_providers() -> list[ProviderSettings]:
+    return [ProviderSettings(name="storyboard", engine="storyboard")]
+
+
+class GenerationSettings(BaseModel):
+    """Generations: who makes them, and what they may cost."""
+
+    providers: list[ProviderSettings] = Field(
+        default_factory=_shipped_providers,
+        description="Who makes video from prompts, as a JSON list of objects: `name`, `engine` (`storyboard`, "
+        "`diffusers`, `comfyui`, `openai_videos`), `url`, `api_key`, `model`, `price_per_generation`, "
+        "`price_per_second`, `charges_failed`, `requests_per_minute`, `max_duration_seconds`, `options`. By default "
+        "`storyboard`, on this machine.",
+    )
+    policy: Literal["order", "cheapest", "fastest"] = Field(
+        "order", description="Which provider is asked first; the next one only if that certainly makes nothing."
+    )
+    poll_seconds: float = Field(5, gt=0, description="How often a provider is asked whether it is done.")
+    timeout_seconds: float = Field(3600, gt=0, description="A generation that is not made by then is given up.")
+    day_budget: float | None = Field(
+        None, ge=0, description="Most that paid generations may cost in a day (UTC), in `DAILIES_BATCH__CURRENCY`."
+    )
+    breaker_failures: int = Field(5, ge=1, description="After so many failures in a row a provider is left alone.")
+    breaker_seconds: float = Field(60, gt=0, description="For how long; then one call tries whether it is back.")
+    test_seconds: float = Field(30, gt=0, le=300, description="How long a test of the providers may take.")
+
+    @model_validator(mode="after")
+    def _names_are_unique(self) -> Self:
+        names = [provider.name for provider in self.providers]
+        if twice := sorted({name for name in names if names.count(name) > 1}):
+            raise ValueError(f"two providers have the same name: {', '.join(twice)}")
+        return self
+
+
 class ApiSettings(BaseModel):
     """The REST API."""
 
@@ -195,6 +265,7 @@ class Settings(BaseSettings):
     orchestration: OrchestrationSettings = OrchestrationSettings()
     retention: RetentionSettings = RetentionSettings()
     batch: BatchSettings = BatchSettings()
+    generation: GenerationSettings = GenerationSettings()
     api: ApiSettings = ApiSettings()
 
     @property

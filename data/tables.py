@@ -363,3 +363,65 @@ class PassageRow(Base):
     text: Mapped[str]
     folded: Mapped[str]
     vector: Mapped[bytes | None] = mapped_column(LargeBinary)
+
+
+class GenerationRow(Base):
+    """One request to a provider of generations: the ledger."""
+
+    __tablename__ = "generations"
+    __table_args__ = (Index(None, "created_at", "id"), Index(None, "request_digest", "state"))
+
+    id: Mapped[str] = mapped_column(primary_key=True)
+    key: Mapped[str] = mapped_column(index=True)
+    request_digest: Mapped[str]
+    idempotency_key: Mapped[str] = mapped_column(unique=True)
+    job_id: Mapped[str] = mapped_column(index=True)
+    batch_id: Mapped[str | None] = mapped_column(index=True)
+    batch_row: Mapped[int | None]
+    provider: Mapped[str] = mapped_column(index=True)
+    engine: Mapped[str]
+    model: Mapped[str]
+    capability: Mapped[str]
+    state: Mapped[str] = mapped_column(index=True)
+    owner: Mapped[str | None]
+    provider_id: Mapped[str | None]
+    price: Mapped[float] = mapped_column(Float(53))
+    charged: Mapped[float | None] = mapped_column(Float(53))
+    request: Mapped[JsonObject]
+    result_key: Mapped[str | None]
+    result_sha256: Mapped[str | None]
+    result_bytes: Mapped[int | None] = mapped_column(BigInteger)
+    details: Mapped[JsonObject]
+    failure_class: Mapped[str | None]
+    code: Mapped[str | None]
+    message: Mapped[str]
+    attempts: Mapped[int]
+    created_at: Mapped[datetime]
+    sent_at: Mapped[datetime | None]
+    accepted_at: Mapped[datetime | None]
+    made_at: Mapped[datetime | None]
+    ended_at: Mapped[datetime | None]
+
+
+class ProviderHealthRow(Base):
+    """How a provider is, and its circuit breaker: one for all processes."""
+
+    __tablename__ = "provider_health"
+
+    provider: Mapped[str] = mapped_column(primary_key=True)
+    breaker: Mapped[str]
+    failures: Mapped[int]
+    opened_at: Mapped[datetime | None]
+    probed_at: Mapped[datetime | None]
+    calls: Mapped[int] = mapped_column(BigInteger)
+    failed_calls: Mapped[int] = mapped_column(BigInteger)
+    checked_at: Mapped[datetime | None]
+    response_seconds: Mapped[float | None] = mapped_column(Float(53))
+    making_seconds: Mapped[float | None] = mapped_column(Float(53))
+    code: Mapped[str | None]
+    message: Mapped[str]
+    failed_at: Mapped[datetime | None]
+    tested_at: Mapped[datetime | None]
+    test_seconds: Mapped[float | None] = mapped_column(Float(53))
+    test_code: Mapped[str | None]
+    test_message: Mapped[str]

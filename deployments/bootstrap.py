@@ -37,6 +37,7 @@ from deployments.components import PROJECT
 from deployments.environment import RESULT_BLOCK, result_storage
 from deployments.errors import ComponentError
 from deployments.pools import apply_pool, wanted_pools
+from deployments.rate_limits import apply_rate_limits
 from deployments.schedules import kept_schedules, switch_by_settings
 from deployments.zombies import apply_automation, crash_silent_runs
 from tasks.reconcile.rounds import reconcile
@@ -81,6 +82,7 @@ def bootstrap(settings: Settings, project: Path = PROJECT) -> None:
         deploy_all(project)
     with get_client(sync_client=True) as client:
         switch_by_settings(client, settings.batch)
+        apply_rate_limits(client, settings.generation)
         resume(client, settings)
         drop_missed_upkeep(client)
 
@@ -125,8 +127,21 @@ def _explicit(settings: BaseModel, prefix: str) -> Iterator[tuple[str, str]]:
         name = f"{prefix}{field.upper()}"
         if isinstance(value, BaseModel):
             yield from _explicit(value, f"{name}__")
-        elif value is not None and not isinstance(value, SecretStr):
-            yield name, str(value) if isinstance(value, str | Path) else orjson.dumps(value, default=str).decode()
+        elif value is not None and not _holds_secret(value):
+            yield name, str(value) if isinstance(value, str | Path) else orjson.dumps(value, default=_plain).decode()
+
+
+def _plain(value: object) -> object:
+    return value.model_dump(mode="json", exclude_unset=True) if isinstance(value, BaseModel) else str(value)
+
+
+def _holds_secret(value: object) -> bool:
+    """Say whether a value is a secret, or a list of things of which one has a secret."""
+    if isinstance(value, list):
+        return any(_holds_secret(each) for each in value)
+    if isinstance(value, BaseModel):
+        return any(_holds_secret(getattr(value, field)) for field in type(value).model_fields)
+    return isinstance(value, SecretStr)
 
 
 def _holds_password(value: str) -> bool:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from cyclopts import App
 
-from flows.cli import assets, batches, jobs, recipes, schedules
+from flows.cli import assets, batches, generations, jobs, providers, recipes, schedules
 from flows.cli.client import ApiError
 from flows.cli.output import complain
 
@@ -19,6 +19,8 @@ app.command(batches.app)
 app.command(schedules.app)
 app.command(recipes.app)
 app.command(assets.app)
+app.command(providers.app)
+app.command(generations.app)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

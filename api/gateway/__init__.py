@@ -5,7 +5,7 @@ the tag ``dailies-job`` and has no parent; what it starts on the ``gpu`` pool ar
 The modules here are plain functions over Prefect's client; :class:`PrefectGateway` is what the rest of the API sees.
 """
 
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -14,6 +14,7 @@ from prefect.client.schemas.objects import FlowRun
 from prefect.settings import get_current_settings
 
 from api.cursors import JobPosition
+from api.gateway.checks import check_providers
 from api.gateway.feeds import ensure_feed
 from api.gateway.jobs import job_of, run_view, transitions
 from api.gateway.listing import count_runs, find_runs
@@ -186,6 +187,15 @@ class PrefectGateway:
             OrchestratorUnavailableError: Prefect is away, or its deployments were never made.
         """
         await ensure_feed(self._client, batch)
+
+    async def check_providers(self, names: Sequence[str], timeout_seconds: float) -> str:
+        """Have a run of ``check-providers/on-demand`` test providers, wait for its end, and return its id.
+
+        Raises:
+            OrchestratorUnavailableError: Prefect is away, or its deployments were never made.
+            TimeLimitError: The run has not ended in time.
+        """
+        return await check_providers(self._client, names, timeout_seconds)
 
     def schedules(self, ui_url: str) -> BatchSchedules:
         """Return the schedules of batches.

@@ -16,11 +16,12 @@
     │   └── OutputRefusedError    the publish gate found the candidate unfit
     ├── TransientError            TRANSIENT   the same call may go through later
     │   ├── SourceUnavailableError · StoreUnavailableError · PublicationConflictError
-    │   └── DownloadFailedError   a registry or hub did not give a pinned file
+    │   ├── DownloadFailedError   a registry or hub did not give a pinned file, or a provider its result
+    │   └── GenerationInFlightError   another process is at it
     ├── InfrastructureError       INFRA       the machine is at fault: does not count against the item
     │   ├── EncoderKilledError · EncoderStalledError · DiskFullError · OrchestratorUnavailableError
     │   ├── CatalogueUnavailableError · ProcessLostError · StepStalledError
-    │   ├── ToolMissingError · ModelMissingError · ObjectMissingError   (a retry does not help)
+    │   ├── ToolMissingError · ModelMissingError · ObjectMissingError · EngineMissingError   (a retry does not help)
     │   └── TimeLimitError        the time limit of a tool or a job was reached (a retry does not help)
     ├── ProviderError             PROVIDER    a provider of generations is at fault
     │   ├── ProviderMisconfiguredError   its settings make no sense (a retry does not help)
@@ -29,7 +30,7 @@
     │   ├── GenerationTimeoutError    accepted, and not made in time
     │   ├── AnswerLostError       nobody knows whether it was accepted
     │   ├── GenerationHeldError   … and nobody can find out: a person decides (a retry does not help)
-    │   └── NoProviderError       no provider can do this, or none that can is healthy
+    │   └── NoProviderError       no provider can do this
     ├── GenerationRefusedError    POLICY      a provider's policy forbids it
     ├── ReviewRejectedError       POLICY      a person does not want this very content public
     ├── BudgetSpentError          BUDGET      a cap on paid work is reached
@@ -289,9 +290,16 @@ class PublicationConflictError(TransientError):
 
 
 class DownloadFailedError(TransientError):
-    """A package registry or model hub did not give a pinned file, or gave other bytes."""
+    """A package registry, a model hub or a provider did not give a file, or gave other bytes."""
 
     code = "TRANSIENT.DOWNLOAD.FAILED"
+
+
+class GenerationInFlightError(TransientError):
+    """Another process works on the same generation, or has taken it over."""
+
+    code = "TRANSIENT.GENERATION.IN_FLIGHT"
+    http_status = 409
 
 
 class InfrastructureError(DailiesError):
@@ -356,6 +364,13 @@ class ModelMissingError(InfrastructureError):
     """The weights of a model are not in the model store."""
 
     code = "INFRA.MODEL.MISSING"
+    retryable = False
+
+
+class EngineMissingError(InfrastructureError):
+    """What an engine of generations needs is not installed on this machine."""
+
+    code = "INFRA.ENGINE.MISSING"
     retryable = False
 
 
@@ -435,7 +450,7 @@ class GenerationHeldError(ProviderError):
 
 
 class NoProviderError(ProviderError):
-    """No provider can do what is asked for, or none that can is healthy."""
+    """No provider can do what is asked for; one that could and is out of order is a ProviderUnavailableError."""
 
     code = "PROVIDER.NONE"
     http_status = 503

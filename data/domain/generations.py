@@ -168,8 +168,9 @@ class GenerationRequest(DomainModel):
         return int(hashlib.sha256(f"{self.prompt}\n{self.script}".encode()).hexdigest()[:7], 16)
 
     def digest(self) -> str:
-        """Return 24 hex digits of sha256 over everything that decides the result."""
-        text = json.dumps(self.model_dump(mode="json"), sort_keys=True, separators=(",", ":"))
+        """Return 24 hex digits of sha256 over everything that decides the result, which neither caps nor names do."""
+        document = self.model_dump(mode="json", exclude={"options": {"providers", "max_cost"}})
+        text = json.dumps(document, sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(text.encode()).hexdigest()[:24]
 
     def _size(self) -> tuple[int, int]:

@@ -85,6 +85,11 @@ def artifact_prefix(asset: str, kind: str, key: str) -> str:
     return f"artifacts/{asset}/{kind}/{key}/"
 
 
+def generation_key(request_digest: str, generation: str, suffix: str) -> str:
+    """Return where the result of a generation lies; ``suffix`` begins with a dot."""
+    return f"generations/{request_digest[:2]}/{request_digest}/{generation}{suffix}"
+
+
 def publication_prefix(asset: str, version: int, job: str) -> str:
     """Return the prefix of one version; the job keeps two racing publishers of one version apart."""
     run, _, row = job.partition(":")

@@ -5,6 +5,7 @@ from data.repositories.batch_items import BatchItemRepository, ItemRun, StateTal
 from data.repositories.batch_story import BatchStoryRepository
 from data.repositories.batches import BatchRepository
 from data.repositories.candidates import CandidateRepository
+from data.repositories.generations import GenerationFilter, GenerationRepository
 from data.repositories.history import (
     Fulfilment,
     FulfilmentRepository,
@@ -17,6 +18,7 @@ from data.repositories.idempotency import IdempotencyRepository, StoredAnswer
 from data.repositories.item_plans import ItemPlanRepository, ItemWish
 from data.repositories.packages import ArtifactRepository, PackageRepository, StoredArtifact
 from data.repositories.passages import IndexedPassage, PassageRepository
+from data.repositories.provider_health import ProviderHealthRepository
 from data.repositories.publications import PublicationRepository, PublishedVersion
 from data.repositories.uploads import Upload, UploadRepository, UploadState
 from data.repositories.watched_files import WatchedFileRepository
@@ -33,6 +35,8 @@ __all__ = [
     "CandidateRepository",
     "Fulfilment",
     "FulfilmentRepository",
+    "GenerationFilter",
+    "GenerationRepository",
     "IdempotencyRepository",
     "IndexedPassage",
     "ItemPlanRepository",
@@ -40,6 +44,7 @@ __all__ = [
     "ItemWish",
     "PackageRepository",
     "PassageRepository",
+    "ProviderHealthRepository",
     "PublicationRepository",
     "PublishedVersion",
     "SourceVersion",

@@ -93,6 +93,8 @@ class ProviderConfig:
     """Which of the engine's models; empty takes the engine's own choice."""
     price: Price = Price()
     limits: ProviderLimits = ProviderLimits()
+    charges_failed: bool = True
+    """Whether it charges for what it accepted and then failed to make; for the ledger, engines need not look."""
     options: Mapping[str, Any] = field(default_factory=dict)
     """What only this engine knows; plain JSON values."""
     models_directory: Path = Path("models")

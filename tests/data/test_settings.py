@@ -39,3 +39,40 @@ def test_the_api_binds_to_loopback_only(monkeypatch: pytest.MonkeyPatch) -> None
 
     with pytest.raises(ValidationError):
         Settings(_env_file=None)
+
+
+def generation(monkeypatch: pytest.MonkeyPatch, providers: str) -> Settings:
+    monkeypatch.setenv("DAILIES_GENERATION__PROVIDERS", providers)
+    return Settings(_env_file=None)
+
+
+def test_without_settings_video_is_made_on_this_machine() -> None:
+    assert [each.engine for each in Settings(_env_file=None).generation.providers] == ["storyboard"]
+
+
+def test_providers_are_set_as_json_and_their_keys_stay_secret(monkeypatch: pytest.MonkeyPatch) -> None:
+    text = '[{"name": "farm", "engine": "comfyui", "url": "http://farm:8188", "api_key": "hidden"}]'
+
+    settings = generation(monkeypatch, text)
+
+    [provider] = settings.generation.providers
+    assert provider.api_key is not None
+    assert provider.api_key.get_secret_value() == "hidden"
+    assert "hidden" not in repr(settings)
+
+
+@pytest.mark.parametrize(
+    ("providers", "says"),
+    [
+        ('[{"name": "a", "engine": "storyboard"}, {"name": "a", "engine": "diffusers"}]', "the same name: a"),
+        ('[{"name": "a", "engine": "magic"}]', "there is no engine 'magic'"),
+        ('[{"name": "a", "engine": "comfyui"}]', "needs a `url`"),
+        ('[{"name": "a", "engine": "storyboard", "price_per_second": 1}]', "max_duration_seconds"),
+        ('[{"name": "a", "engine": "storyboard", "colour": "red"}]', "colour"),
+    ],
+)
+def test_providers_that_make_no_sense_are_refused(monkeypatch: pytest.MonkeyPatch, providers: str, says: str) -> None:
+    with pytest.raises(ValidationError) as caught:
+        generation(monkeypatch, providers)
+
+    assert says in str(caught.value)

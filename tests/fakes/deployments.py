@@ -14,6 +14,7 @@ _DEPLOYMENTS = (
     ("process-asset", "on-demand", "cpu", ["dailies-job"]),
     ("process-items", "on-demand", "cpu", ["dailies-item"]),
     ("generate-asset", "on-demand", "gpu", []),
+    ("check-providers", "on-demand", "control", []),
     ("process-batch", "on-demand", "control", ["dailies-batch"]),
     ("process-batch", "nightly", "control", ["dailies-batch"]),
 )

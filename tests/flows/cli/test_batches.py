@@ -1,10 +1,8 @@
 """``python -m flows batch``, ``schedule`` and ``recipe``: against answers played by a server here."""
 
 import json
-import threading
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +12,7 @@ from data.domain.batches import BatchOptions
 from flows.__main__ import main
 from flows.cli.batch_calls import moment
 from flows.cli.client import ApiError
+from tests.fakes.played_api import PlayedApi, played_api
 
 ENDS = ("pending", "feeding", "queued", "running", "succeeded", "failed", "skipped", "rejected", "cancelled")
 
@@ -45,40 +44,10 @@ def batch(state: str = "completed", *, reason: str | None = None, **counts: int)
     }
 
 
-class PlayedApi:
-    """An API that gives one answer after the other, the last one for ever, and remembers what it was asked."""
-
-    def __init__(self) -> None:
-        self.answers: list[Any] = []
-        self.calls: list[tuple[str, str, bytes]] = []
-        played = self
-
-        class Handler(BaseHTTPRequestHandler):
-            def answer(self) -> None:
-                body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-                played.calls.append((self.command, self.path, body))
-                answer = played.answers.pop(0) if len(played.answers) > 1 else played.answers[0]
-                content = answer if isinstance(answer, bytes) else json.dumps(answer).encode()
-                self.send_response(200)
-                self.send_header("Content-Length", str(len(content)))
-                self.end_headers()
-                self.wfile.write(content)
-
-            do_GET = do_POST = do_PATCH = answer  # noqa: N815
-
-            def log_message(self, *_: object) -> None: ...
-
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.url = f"http://127.0.0.1:{self.server.server_address[1]}"
-
-
 @pytest.fixture
 def api() -> Iterator[PlayedApi]:
-    played = PlayedApi()
-    threading.Thread(target=played.server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
-    yield played
-    played.server.shutdown()
-    played.server.server_close()
+    with played_api() as played:
+        yield played
 
 
 def test_watching_says_each_change_and_how_it_ended(api: PlayedApi, capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,0 +1,6 @@
+from prefect import flow
+
+
+@flow(name="check-providers")
+def check_providers() -> int:
+    return 0
