@@ -6,7 +6,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from data.domain.errors import EngineMissingError, NoProviderError, RecipeInvalidError
+from data.domain.errors import (
+    DailiesError,
+    EngineMissingError,
+    NoProviderError,
+    ProviderMisconfiguredError,
+    RecipeInvalidError,
+)
 from data.domain.generations import GenerationRequest
 from data.domain.ledger import ProviderHealth
 from tasks.providers.base import Provider, ProviderConfig, ProviderLimits, ProviderProfile
@@ -39,6 +45,7 @@ def candidates(
     Raises:
         RecipeInvalidError: The recipe names a provider that the settings do not know.
         EngineMissingError: The only provider has an engine that is not installed here.
+        ProviderMisconfiguredError: The only provider's settings do not fit its engine.
         NoProviderError: There is none, or none that can; the facts say why.
     """
     named = request.options.providers
@@ -46,9 +53,9 @@ def candidates(
         raise RecipeInvalidError(f"The settings know no provider {unknown[0]!r}.", {"providers": unknown})
     found, problems = _able(request, registry, named or tuple(registry.configs))
     if not found:
-        missing = [each for each in problems.values() if isinstance(each, EngineMissingError)]
-        if len(missing) == len(problems) == 1:
-            raise missing[0]
+        errors = [each for each in problems.values() if isinstance(each, DailiesError)]
+        if len(errors) == len(problems) == 1:
+            raise errors[0]
         why = [f"{name}: {problem}" for name, problem in problems.items()]
         raise NoProviderError(f"No provider can do {request.capability.value}. {' '.join(why)}", {"providers": why})
     if named or policy == "order":
@@ -61,7 +68,7 @@ def candidates(
 def candidate(request: GenerationRequest, config: ProviderConfig, provider: Provider) -> Candidate:
     """Return a provider with what this request costs there."""
     limits, wanted = effective_limits(config, provider.profile), request.options.duration_seconds
-    price = config.price.of(wanted if wanted is not None else limits.max_duration_seconds)
+    price = provider.profile.cost_of(wanted if wanted is not None else limits.max_duration_seconds)
     who = [request.digest(), config.name, config.engine, config.model, provider.profile.version]
     key = hashlib.sha256(json.dumps(who, separators=(",", ":")).encode()).hexdigest()[:24]
     return Candidate(request, config, provider, price, key)
@@ -87,7 +94,7 @@ def _able(
         config = registry.configs[name]
         try:
             provider = registry.provider(name)
-        except EngineMissingError as error:
+        except (EngineMissingError, ProviderMisconfiguredError) as error:  # one of several must not stop the others
             problems[name] = error
             continue
         if problem := _problem(request, provider.profile, effective_limits(config, provider.profile)):
