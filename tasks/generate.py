@@ -86,7 +86,7 @@ def caption_asset(asset: Asset, package: Package, options: CaptionOptions) -> Ca
 
     key = step_key(
         "captions",
-        asset.sha256,
+        asset.sound_content,
         options.model_dump(mode="json"),
         f"{CAPTIONS_VERSION} {models.version(options.model)}",
     )
@@ -157,7 +157,7 @@ def find_chapters(
         return ChapterOutcome(chapters=chapters if len(chapters) > 1 else ())
 
     key = step_key(
-        "chapters", asset.sha256, {**options.model_dump(mode="json"), "words": transcript_key}, CHAPTERS_VERSION
+        "chapters", asset.content, {**options.model_dump(mode="json"), "words": transcript_key}, CHAPTERS_VERSION
     )
     return _made_once(ChapterOutcome, asset, CostStep.CHAPTERS, options, key, make)
 

@@ -69,7 +69,7 @@ def draft_manifest(
         files={},
         gate=GateReport(checks=()),
         tools=package.tools,
-        notes=artifacts.notes,
+        notes=(*(asset.preparation.notes if asset.preparation else ()), *artifacts.notes),
     )
 
 

@@ -10,6 +10,7 @@ class CostStep(StrEnum):
     """What is measured for itself, and estimated for itself."""
 
     INGEST = "ingest"
+    PREPARE = "prepare"
     TRANSCODE = "transcode"
     CAPTIONS = "captions"
     CHAPTERS = "chapters"
@@ -20,11 +21,11 @@ class CostStep(StrEnum):
 
     @property
     def on_gpu_pool(self) -> bool:
-        """Whether it is part of the AI stage, which runs on the ``gpu`` work pool."""
+        """Whether it is done by models, on the ``gpu`` work pool."""
         return self in _AI_STEPS
 
 
-_AI_STEPS = frozenset({CostStep.CAPTIONS, CostStep.CHAPTERS, CostStep.POSTER})
+_AI_STEPS = frozenset({CostStep.PREPARE, CostStep.CAPTIONS, CostStep.CHAPTERS, CostStep.POSTER})
 
 
 def cost_variants(recipe: Recipe) -> dict[CostStep, str]:
@@ -32,7 +33,10 @@ def cost_variants(recipe: Recipe) -> dict[CostStep, str]:
     if recipe.rehearsal:
         return {CostStep.REHEARSE: ""}
     encode = options_digest(recipe.transcode_options())
-    steps = {CostStep.INGEST: "", CostStep.TRANSCODE: encode}
+    steps = {CostStep.INGEST: ""}
+    if recipe.has_preparation:
+        steps[CostStep.PREPARE] = options_digest(recipe.preparation_options())
+    steps[CostStep.TRANSCODE] = encode
     if recipe.captions.enabled:
         steps[CostStep.CAPTIONS] = options_digest(recipe.captions.model_dump(mode="json"))
     if recipe.chapters.enabled:
