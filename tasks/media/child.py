@@ -82,6 +82,7 @@ class Child:
         stderr: int | IO[bytes],
         cwd: Path | None,
         run_id: str,
+        stdin: int = subprocess.DEVNULL,
     ) -> None:
         """Start the program.
 
@@ -98,7 +99,7 @@ class Child:
         try:
             self._process = subprocess.Popen(
                 [*starter, *command],
-                stdin=subprocess.DEVNULL,
+                stdin=stdin,
                 stdout=stdout,
                 stderr=stderr,
                 cwd=cwd,

@@ -120,6 +120,7 @@ def run_ffmpeg(
     expected_seconds: float | None = None,
     on_progress: Callable[[Progress], None] | None = None,
     run_id: str = "",
+    stdin: int = subprocess.DEVNULL,
 ) -> Outcome:
     """Run ffmpeg to its successful end: exit code 0 *and* its own word that it came to the end.
 
@@ -134,6 +135,7 @@ def run_ffmpeg(
         on_progress: Called about twice a second in this thread, so it must be quick; what it raises ends ffmpeg and is
             raised on.
         run_id: Marks the processes (``DAILIES_RUN_ID``) for a later sweep.
+        stdin: Descriptor that ffmpeg reads as ``pipe:0``; the caller closes its own.
 
     Raises:
         EncodeFailedError: ffmpeg ended with an error of its own; the facts hold the tail of the log.
@@ -156,7 +158,7 @@ def run_ffmpeg(
     reader = ProgressReader(expected_seconds)
     with _writable(log_path) as log:
         run = _Run(argv, log_path, limits, reader, on_progress)
-        return run.supervise(stdout=subprocess.PIPE, stderr=log, cwd=None, run_id=run_id)
+        return run.supervise(stdout=subprocess.PIPE, stderr=log, cwd=None, run_id=run_id, stdin=stdin)
 
 
 class _SilentLife:
@@ -188,12 +190,20 @@ class _Run:
         self._reader = life if isinstance(life, ProgressReader) else None
         self._on_progress = on_progress
 
-    def supervise(self, *, stdout: int | IO[bytes], stderr: IO[bytes], cwd: Path | None, run_id: str) -> Outcome:
+    def supervise(
+        self,
+        *,
+        stdout: int | IO[bytes],
+        stderr: IO[bytes],
+        cwd: Path | None,
+        run_id: str,
+        stdin: int = subprocess.DEVNULL,
+    ) -> Outcome:
         started = time.monotonic()
         child: Child | None = None
         try:
             with signals_held():
-                child = Child(self._argv, stdout=stdout, stderr=stderr, cwd=cwd, run_id=run_id)
+                child = Child(self._argv, stdout=stdout, stderr=stderr, cwd=cwd, run_id=run_id, stdin=stdin)
             broken_limit = self._wait(child, started)
         finally:
             if child is not None:
