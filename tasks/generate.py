@@ -70,13 +70,28 @@ def caption_asset(asset: Asset, package: Package, options: CaptionOptions) -> Ca
     sound = package.audio
     if sound is None:
         return CaptionOutcome(track=None, note="No captions: the video has no sound.")
+    return caption_sound(
+        asset, options, package.duration_seconds, lambda scratch: _fetch_track(_store(), package, sound, scratch)
+    )
+
+
+def caption_sound(
+    asset: Asset, options: CaptionOptions, duration: float, fetch: Callable[[Path], Path]
+) -> CaptionOutcome:
+    """Write down what is said in an asset's sound, unless that was done before.
+
+    Args:
+        asset: Whose sound it is.
+        options: How it is written down.
+        duration: Of the video, in seconds.
+        fetch: Brings the sound into a directory, if it is needed, and returns its file.
+    """
     settings, store, models = get_settings(), _store(), _models()
-    duration = package.duration_seconds
 
     def make(prefix: str) -> CaptionOutcome:
         with workspace() as scratch:
             transcript = transcribe(
-                _fetch_track(store, package, sound, scratch),
+                fetch(scratch),
                 models.path(options.model),
                 language=options.language,
                 threads=settings.models.threads,

@@ -65,7 +65,7 @@ def transcode_asset(asset: Asset, recipe: Recipe) -> Package:
                 directory=directory,
                 scratch=scratch,
                 tools=tools,
-                encode_slot=lambda: _encode_slot(progress),
+                encode_slot=lambda: encode_slot(progress),
                 limits=tool_limits(media),
                 on_progress=_encoder_progress(progress),
                 run_id=run_id(),
@@ -92,7 +92,7 @@ def finished_package(store: ObjectStore, record_key: str) -> Package | None:
 
 
 @contextmanager
-def _encode_slot(progress: StepProgress) -> Iterator[int]:
+def encode_slot(progress: StepProgress) -> Iterator[int]:
     """Hold an encode slot, and let the wait for it be seen; gives the threads that were granted."""
     logger, settings = get_run_logger(), get_settings()
     slots = encode_slots(settings)

@@ -117,7 +117,7 @@ class AnonymiseOptions(DomainModel):
     enabled: bool = False
     method: Literal["blur", "pixelate"] = "blur"
     """How it looks; of either face the same few dozen averaged, coarsened colours are left."""
-    margin: float = Field(default=0.25, ge=0, le=1)
+    margin: float = Field(default=0.1, ge=0, le=1)
     """How far around a face, as a share of its size."""
     hold_seconds: float = Field(default=0.5, ge=0, le=5)
     """A face stays hidden so long before it is first found and after it is last found, within its shot."""

@@ -59,15 +59,24 @@ class Effective:
     made_with: str
     profile: Profile
     transcode_options: Mapping[str, object]
+    preparation_options: Mapping[str, object]
+    """Empty where picture and sound stay what they are."""
+    prepared_with: str = ""
     is_rehearsal: bool = False
 
 
 class Recipes:
     """The effective recipes of a batch. Lives as long as one plan."""
 
-    def __init__(self, load: Callable[[str], Recipe], made_with: Callable[[Recipe], str]) -> None:
+    def __init__(
+        self,
+        load: Callable[[str], Recipe],
+        made_with: Callable[[Recipe], str],
+        prepared_with: Callable[[Recipe], str],
+    ) -> None:
         self._load = lru_cache(maxsize=None)(load)
         self._made_with = made_with
+        self._prepared_with = prepared_with
         self._effective = lru_cache(maxsize=_KEPT_RECIPES)(self._resolve)
 
     def of(self, wish: ItemWish) -> Effective | None:
@@ -80,8 +89,15 @@ class Recipes:
         except DataError:
             return None
         profile = tuple(cost_variants(recipe).items())
-        made_with = self._made_with(recipe)
-        return Effective(recipe.digest(), made_with, profile, recipe.transcode_options(), recipe.rehearsal)
+        return Effective(
+            digest=recipe.digest(),
+            made_with=self._made_with(recipe),
+            profile=profile,
+            transcode_options=recipe.transcode_options(),
+            preparation_options=recipe.preparation_options(),
+            prepared_with=self._prepared_with(recipe),
+            is_rehearsal=recipe.rehearsal,
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,4 +187,7 @@ def _assets(session: Session, wishes: Sequence[ItemWish], looks: Sequence[Look])
 def _encode_key(measures: AssetMeasures | None, recipe: Effective, tools: ToolVersions) -> str:
     if measures is None:
         return ""
-    return step_key("transcode", measures.sha256, dict(recipe.transcode_options), tools)
+    content = measures.sha256
+    if recipe.preparation_options:
+        content = step_key("prepare", content, dict(recipe.preparation_options), recipe.prepared_with)
+    return step_key("transcode", content, dict(recipe.transcode_options), tools)

@@ -58,13 +58,13 @@ def camera_path(
         mine = [glance for glance in glances if start <= glance.frame < end]
         if mine:
             path[start:end] = _shot_path(mine, start, end, frame_rate, window)
-    return np.clip(path, window / 2, 1 - window / 2)
+    return np.asarray(np.clip(path, window / 2, 1 - window / 2))
 
 
 def _shot_path(glances: Sequence[Glance], start: int, end: int, frame_rate: float, window: float) -> Profile:
     centres = (np.arange(PLACES) + 0.5) / PLACES
     allowed = np.clip(centres, window / 2, 1 - window / 2)
-    # How well a thing at one place is seen by a window at another: best in its middle, badly near its edge, not outside.
+    # How well a thing at one place is seen by a window at another: best in its middle, badly near its edge.
     apart = np.abs(centres[:, None] - allowed[None, :]) / (window / 2)
     seen = np.clip(1 - apart**2, 0, None)
     earned = np.stack([glance.weight * (_normed(glance.profile) @ seen) for glance in glances])

@@ -8,7 +8,7 @@ import os
 import select
 import subprocess
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -168,10 +168,8 @@ class _Reader:
         self._log_path = log_path
         self._descriptor = child.stdout.fileno()
         if hasattr(fcntl, "F_SETPIPE_SZ"):
-            try:
+            with suppress(PermissionError):  # the user's pipes hold too much already: a smaller one is only slower
                 fcntl.fcntl(self._descriptor, fcntl.F_SETPIPE_SZ, _PIPE_BYTES)
-            except PermissionError:  # the user's pipes hold too much already: a smaller one is only slower
-                pass
 
     def pieces(self, size_bytes: int) -> Iterator[bytearray]:
         """Give the output in pieces of a size, the last one perhaps shorter; then see how the decoder ended."""

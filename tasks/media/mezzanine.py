@@ -200,16 +200,14 @@ def _pumped(arguments: list[str], watched: dict[str, Any], pump: Callable[[int],
         return pumping.result()
 
 
-def _pump(
-    clip: Clip, operations: Sequence[FrameOperation], sink: int, context: DecodeContext, log_path: Path
-) -> int:
+def _pump(clip: Clip, operations: Sequence[FrameOperation], sink: int, context: DecodeContext, log_path: Path) -> int:
     count = 0
     try:
         with decoded_pictures(clip, clip.size, context, log_path) as pictures:
             for picture in pictures:
                 for operation in operations:
                     picture = operation(count, picture)
-                _write(sink, memoryview(picture.reshape(-1)))
+                _write(sink, picture.reshape(-1).data)
                 count += 1
     finally:
         os.close(sink)

@@ -73,7 +73,7 @@ def _event(cue: Cue, *, is_karaoke: bool) -> str:
 
 
 def _karaoke(cue: Cue) -> str:
-    """The words, each with the hundredths of a second for which it fills with colour; the pauses are tags of their own."""
+    """The words, each with the hundredths of a second for which it fills; pauses are tags of their own."""
     now = _centiseconds(cue.start_seconds)
     parts: list[str] = []
     firsts = {id(row[0]) for row in cue.rows[1:]}

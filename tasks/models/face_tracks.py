@@ -99,7 +99,7 @@ def _distance(a: FaceBox, b: FaceBox) -> float:
         return float("inf")
     x = a.left + a.width / 2 - b.left - b.width / 2
     y = a.top + a.height / 2 - b.top - b.height / 2
-    return float(np.hypot(x, y)) / max(size_a, size_b)
+    return float(np.hypot(x, y) / max(size_a, size_b))
 
 
 def _course(track: _Track, first: int, last: int, hold_frames: int) -> Iterator[tuple[int, Area]]:
@@ -120,7 +120,7 @@ def _course(track: _Track, first: int, last: int, hold_frames: int) -> Iterator[
 def _frames_to_nearest(frames: NDArray[np.int64], known: NDArray[np.int64]) -> NDArray[np.int64]:
     after = np.searchsorted(known, frames).clip(0, len(known) - 1)
     before = (after - 1).clip(0)
-    return np.minimum(np.abs(frames - known[before]), np.abs(frames - known[after]))
+    return np.asarray(np.minimum(np.abs(frames - known[before]), np.abs(frames - known[after])))
 
 
 def _around(values: NDArray[np.float64], extreme: np.ufunc) -> NDArray[np.float64]:

@@ -8,13 +8,14 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 from scenedetect import AdaptiveDetector, FrameTimecode
 
 from tasks.media.camera import PLACES, Glance, Profile, bump
-from tasks.models.cutout import saliency
 from tasks.models.faces import FaceBox, Picture, find_faces
 from tasks.models.shots import MIN_SHOT_SECONDS
 
@@ -82,14 +83,18 @@ def survey(pictures: Iterable[Picture], plan: SurveyPlan, on_frame: Callable[[in
     glancing = _Glancing(plan)
     step = max(1, round(plan.frame_rate / _GLANCES_PER_SECOND))
     faces: list[tuple[FaceBox, ...]] = []
+    before: Picture | None = None
     count = 0
     for picture in pictures:
         cuts.look(count, picture)
         is_glance = plan.axis is not None and count % step == 0
         found: tuple[FaceBox, ...] = ()
         if plan.models.every_face:
-            found = find_faces(picture, plan.models.faces, plan.min_score, long_side=max(picture.shape[:2]))
+            # A variable rate made constant, or film as television, shows the same picture more than once.
+            is_same = before is not None and np.array_equal(picture, before)
+            found = faces[-1] if is_same else _every_face(picture, plan)
             faces.append(found)
+            before = picture
         elif is_glance:
             found = find_faces(picture, plan.models.faces, _SURE_FACE)
         if is_glance:
@@ -97,6 +102,10 @@ def survey(pictures: Iterable[Picture], plan: SurveyPlan, on_frame: Callable[[in
         count += 1
         on_frame(count)
     return Survey(count, tuple(cuts.found), tuple(faces), tuple(glancing.found))
+
+
+def _every_face(picture: Picture, plan: SurveyPlan) -> tuple[FaceBox, ...]:
+    return find_faces(picture, plan.models.faces, plan.min_score, long_side=max(picture.shape[:2]))
 
 
 class _Cuts:
@@ -108,8 +117,7 @@ class _Cuts:
         self._detector = AdaptiveDetector(min_scene_len=max(1, round(MIN_SHOT_SECONDS * frame_rate)))
 
     def look(self, frame: int, picture: Picture) -> None:
-        height, width = picture.shape[:2]
-        scale = min(1.0, 2 * _SMALL_WIDTH / width)
+        scale = min(1.0, 2 * _SMALL_WIDTH / picture.shape[1])
         small = cv2.resize(picture, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA) if scale < 1 else picture
         for cut in self._detector.process_frame(FrameTimecode(frame, self._frame_rate), np.asarray(small)):
             self.found.append(cut.frame_num)
@@ -153,6 +161,8 @@ class _Glancing:
         if self._models.saliency is None:
             return None
         if self._salient is None or self._count % 2 == 0:
+            from tasks.models.cutout import saliency  # with onnxruntime: only for those who look
+
             mask = saliency(picture, self._models.saliency, self._models.threads)
             least, most = _SALIENT_SHARES
             is_subject = least <= float((mask > _SALIENT).mean()) <= most
@@ -171,8 +181,8 @@ class _Glancing:
         least, most = _MOVING_SHARES
         return self._along(moved.astype(np.float64)) if least <= float(moved.mean()) <= most else None
 
-    def _along(self, values: np.ndarray) -> Profile:
+    def _along(self, values: NDArray[Any]) -> Profile:
         """Sum a map of the picture over the other axis, in as many places as a profile has."""
         line = values.sum(axis=self._axis, dtype=np.float64)
         places = cv2.resize(line[None, :], (PLACES, 1), interpolation=cv2.INTER_AREA)
-        return np.asarray(places, dtype=np.float64)[0]
+        return np.asarray(places, dtype=np.float64).reshape(PLACES)

@@ -7,9 +7,9 @@ nothing in comparison. A picture goes through in tiles that overlap, so memory d
 import time
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 import cv2
-import ncnn
 import numpy as np
 
 from data.domain.errors import ModelMissingError
@@ -59,7 +59,7 @@ class Upscaler:
         self._run(trial)  # the first time it also makes itself at home
         began = time.process_time()
         self._run(trial)
-        return (time.process_time() - began) / self._network.opt.num_threads / _TRIAL**2
+        return float((time.process_time() - began) / self._network.opt.num_threads / _TRIAL**2)
 
     def _tile(self, picture: Picture, large: Picture, top: int, left: int) -> None:
         height, width = picture.shape[:2]
@@ -76,6 +76,8 @@ class Upscaler:
 
     def _run(self, picture: Picture) -> Picture:
         height, width = picture.shape[:2]
+        import ncnn
+
         given = ncnn.Mat.from_pixels(picture, ncnn.Mat.PixelType.PIXEL_BGR2RGB, width, height)
         given.substract_mean_normalize([], [1 / 255.0] * 3)
         with self._network.create_extractor() as extractor:
@@ -85,14 +87,16 @@ class Upscaler:
         return (rgb[..., ::-1].clip(0, 1) * 255 + 0.5).astype(np.uint8)
 
 
-@lru_cache(maxsize=1)
-def _load(model_directory: Path, threads: int) -> "ncnn.Net":
+@lru_cache(maxsize=2)
+def _load(model_directory: Path, threads: int) -> Any:
     parameters, weights = model_directory / f"{_NAME}.param", model_directory / f"{_NAME}.bin"
     if not parameters.is_file() or not weights.is_file():
         raise ModelMissingError(
             f"{model_directory} lacks a model. Run `python -m tasks.models pull realesr-animevideov3`.",
             {"model": "realesr-animevideov3"},
         )
+    import ncnn  # only for those who upscale
+
     network = ncnn.Net()
     network.opt.use_vulkan_compute = False
     network.opt.num_threads = threads
