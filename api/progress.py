@@ -8,7 +8,6 @@ from api.schemas import StepProgress
 from data.domain.jobs import step_weights
 from data.domain.steps import StepStatus
 
-
 _KNOWN_STEPS = frozenset(step_weights(has_preparation=True))
 
 

@@ -151,8 +151,8 @@ class BurnInOptions(DomainModel):
     """Height of a line, as a share of the picture's shorter side."""
     bottom: float = Field(default=0.08, ge=0, le=0.9)
     """Distance from the bottom, as a share of the picture's height."""
-    colour: str = Field(default="#FFFFFF", pattern=r"^#[0-9A-Fa-f]{6}$")
-    highlight: str = Field(default="#FFD23F", pattern=r"^#[0-9A-Fa-f]{6}$")
+    text_rgb: str = Field(default="#FFFFFF", pattern=r"^#[0-9A-Fa-f]{6}$")
+    spoken_rgb: str = Field(default="#FFD23F", pattern=r"^#[0-9A-Fa-f]{6}$")
     """Colour of what has been spoken, in karaoke."""
 
 

@@ -75,8 +75,8 @@ def _shot_path(glances: Sequence[Glance], start: int, end: int, frame_rate: floa
 
 
 def _normed(profile: Profile) -> Profile:
-    total = float(profile.sum())
-    return profile / total if total > 0 else np.full(PLACES, 1 / PLACES)
+    seen = profile if profile.sum() > 0 else bump(0.5, 0.3)
+    return np.asarray(seen / seen.sum())
 
 
 def _best_path(earned: Profile, centres: Profile) -> NDArray[np.int64]:

@@ -146,9 +146,10 @@ def mezzanine_arguments(clip: Clip, changes: Changes, target: Path, threads: int
 
 def _pictures(clip: Clip, changes: Changes) -> Any:
     if changes.operations:
-        width, height = changes.size or clip.size
+        # ffmpeg-python writes the size of two numbers itself.
+        size = changes.size or clip.size
         piped = ffmpeg.input(
-            "pipe:0", format="rawvideo", pixel_format="bgr24", video_size=f"{width}x{height}", framerate=clip.frame_rate
+            "pipe:0", format="rawvideo", pixel_format="bgr24", video_size=size, framerate=clip.frame_rate
         )
         pictures = (
             piped["v"]
