@@ -27,7 +27,7 @@ _SALIENT_SHARES = (0.004, 0.6)
 _SALIENT = 0.5
 _SMALL_WIDTH = 160
 _MOVED = 18  # of 255
-_MOVING_BONUS = 1.5
+_MOVING_BONUS = 4.0
 _MOVING_SHARES = (0.002, 0.35)
 """More of the picture that moves is the camera."""
 
@@ -142,8 +142,9 @@ class _Glancing:
             self.found.append(Glance(frame, self._face_profile(faces, picture), _FACE_WEIGHT))
         elif (seen := self._saliency(frame, picture)) is not None:
             # What moves in front of a still background is looked at, whatever stands out behind it.
-            profile = seen / seen.sum() + (_MOVING_BONUS * motion / motion.sum() if motion is not None else 0.0)
-            self.found.append(Glance(frame, profile, _SALIENCY_WEIGHT))
+            moving = _MOVING_BONUS * motion / motion.sum() if motion is not None else 0.0
+            weight = _SALIENCY_WEIGHT if motion is None else _FACE_WEIGHT
+            self.found.append(Glance(frame, seen / seen.sum() + moving, weight))
         elif motion is not None:
             self.found.append(Glance(frame, motion, _MOTION_WEIGHT))
         else:

@@ -7,6 +7,9 @@ from data.domain.recipes import Recipe
 from data.recipes import RecipeList, RecipeOrigin, find_recipe, list_recipes, load_recipe
 
 
+SHIPPED_NAMES = ["anonymous", "default", "quick", "rehearsal", "restored", "vertical"]
+
+
 def names(recipes: RecipeList) -> list[str]:
     return [found.recipe.name for found in recipes.found]
 
@@ -18,7 +21,7 @@ def write(folder: Path, **recipes: str) -> Path:
 
 
 def test_the_shipped_recipes_are_valid_and_listed_by_name() -> None:
-    assert names(list_recipes()) == ["default", "quick", "rehearsal"]
+    assert names(list_recipes()) == SHIPPED_NAMES
     assert load_recipe("default").video == Recipe().video
     assert not load_recipe("quick").captions.enabled
 
@@ -27,8 +30,8 @@ def test_the_shipped_recipes_are_valid_and_listed_by_name() -> None:
 def test_an_unknown_recipe_names_those_there_are(name: str) -> None:
     with pytest.raises(RecipeUnknownError) as caught:
         load_recipe(name)
-    assert caught.value.facts["available"] == ["default", "quick", "rehearsal"]
-    assert "default, quick, rehearsal" in caught.value.message
+    assert caught.value.facts["available"] == SHIPPED_NAMES
+    assert ", ".join(SHIPPED_NAMES) in caught.value.message
 
 
 def test_recipes_of_the_user_join_ours_and_win_by_name(tmp_path: Path) -> None:
