@@ -6,8 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from data.domain.batches import ItemState
 from deployments.stack import Stack
 from tasks.media.tools import find_tools
+from tests.fakes.batch_client import BatchClient
 from tests.fakes.clips import clip
 from tests.fakes.job_client import JobClient
 
@@ -84,3 +86,25 @@ def test_a_clip_that_would_take_too_long_fails_as_its_own_fault_and_is_not_retri
     assert job["state"] == "failed"
     assert job["reason"] == "DATA.INPUT.UPSCALE_TOO_SLOW"
     assert job["attempt"] == 1
+
+
+def test_items_of_a_pack_are_prepared_each_for_itself(stack: Stack, jobs: JobClient, media_root: Path) -> None:
+    made = [media_root / f"packed-{number}.mp4" for number in range(2)]
+    for number, path in enumerate(made):
+        command = [find_tools().ffmpeg, "-v", "error", "-y", "-ss", str(70 + 9 * number), "-t", "1", "-i", clip("bbb")]
+        command += ["-vf", "scale=-2:144", "-r", "10", "-an", "-c:v", "libx264", "-preset", "ultrafast", path]
+        subprocess.run(command, check=True)
+    fields = {"reframe.enabled": True, "reframe.aspect_ratio": "1:1", "poster.faces": True}
+    batches = BatchClient(stack, media_root)
+
+    batch_id = batches.submit(
+        [{"custom_id": path.stem, "source": str(path), **fields} for path in made], recipe="quick", pack_seconds=600
+    )
+    batches.ended(batch_id)
+
+    items = batches.items(batch_id).values()
+    assert {item.state for item in items} == {ItemState.SUCCEEDED}, [item.message for item in items]
+    assert len(batches.runs(batch_id)) == 1
+    for item in items:
+        publication = jobs.http.get(f"/api/v1/assets/{item.asset_id}/publication").json()
+        assert {each["width"] for each in publication["renditions"]} == {144}

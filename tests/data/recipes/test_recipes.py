@@ -6,7 +6,6 @@ from data.domain.errors import RecipeInvalidError, RecipeUnknownError
 from data.domain.recipes import Recipe
 from data.recipes import RecipeList, RecipeOrigin, find_recipe, list_recipes, load_recipe
 
-
 SHIPPED_NAMES = ["anonymous", "default", "quick", "rehearsal", "restored", "vertical"]
 
 
@@ -39,7 +38,7 @@ def test_recipes_of_the_user_join_ours_and_win_by_name(tmp_path: Path) -> None:
     (tmp_path / "quick.yaml").write_text("name: quick\nversion: 7\n")
     (tmp_path / "Not A Recipe.yaml").write_text("{")
 
-    assert names(list_recipes(tmp_path)) == ["default", "mine", "quick", "rehearsal"]
+    assert names(list_recipes(tmp_path)) == sorted([*SHIPPED_NAMES, "mine"])
     assert load_recipe("mine", tmp_path).captions.language == "de"
     assert load_recipe("quick", tmp_path).version == 7
     assert load_recipe("default", tmp_path / "no such folder") == load_recipe("default")
@@ -125,7 +124,7 @@ def test_one_broken_file_does_not_hide_the_others(tmp_path: Path) -> None:
 
     recipes = list_recipes(tmp_path)
 
-    assert names(recipes) == ["default", "mine", "quick", "rehearsal"]
+    assert names(recipes) == sorted([*SHIPPED_NAMES, "mine"])
     assert [(each.name, each.origin) for each in recipes.broken] == [("broken", RecipeOrigin.OWN)]
     assert "video.crf" in recipes.broken[0].problem.message
 
