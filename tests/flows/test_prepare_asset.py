@@ -106,5 +106,5 @@ def test_items_of_a_pack_are_prepared_each_for_itself(stack: Stack, jobs: JobCli
     assert {item.state for item in items} == {ItemState.SUCCEEDED}, [item.message for item in items]
     assert len(batches.runs(batch_id)) == 1
     for item in items:
-        publication = jobs.http.get(f"/api/v1/assets/{item.asset_id}/publication").json()
+        publication = jobs.http.get(f"/api/v1/assets/{item.asset_id}").json()["publication"]
         assert {each["width"] for each in publication["renditions"]} == {144}
