@@ -5,8 +5,10 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from api.schemas import StepProgress
-from data.domain.jobs import STEP_WEIGHTS
+from data.domain.jobs import step_weights
 from data.domain.steps import StepStatus
+
+_KNOWN_STEPS = frozenset(step_weights(has_preparation=True))
 
 
 @dataclass(frozen=True)
@@ -49,11 +51,12 @@ def job_progress(reports: Iterable[StepReport], *, is_done: bool = False) -> Job
     """
     latest: dict[str, StepReport] = {}
     for report in sorted(reports, key=lambda each: each.created_at):
-        if report.status.step in STEP_WEIGHTS:
+        if report.status.step in _KNOWN_STEPS:
             latest[report.status.step] = report
     status = max(latest.values(), key=lambda each: each.created_at).status if latest else None
     current = status.step if status else None
-    order = list(STEP_WEIGHTS)
+    weights = step_weights(has_preparation="prepare" in latest)
+    order = list(weights)
     reached = len(order) if is_done else order.index(current) if current else 0
     shares = {
         step: 1.0 if index < reached else _share(latest.get(step) if index == reached else None)
@@ -63,7 +66,7 @@ def job_progress(reports: Iterable[StepReport], *, is_done: bool = False) -> Job
     return JobProgress(
         step=order[-1] if is_done else current,
         steps=tuple(StepProgress(name=step, progress=round(shares[step], 4)) for step in begun),
-        share=round(min(1.0, sum(STEP_WEIGHTS[step] * shares[step] for step in order)), 4),
+        share=round(min(1.0, sum(weights[step] * shares[step] for step in order)), 4),
         last_at=max((each.updated_at for each in latest.values()), default=None),
         reason=status.reason if status else None,
         position=status.position if status else None,

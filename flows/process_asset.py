@@ -1,4 +1,4 @@
-"""The pipeline for one asset: ingest → transcode → generate → publish."""
+"""The pipeline for one asset: ingest → (prepare) → transcode → generate → publish."""
 
 from typing import Any
 
@@ -10,7 +10,7 @@ from data.domain.publications import GeneratedArtifacts, PublicationManifest
 from data.domain.sources import file_name
 from data.recipes import load_recipe
 from data.settings import get_settings
-from tasks.handover import hand_over_generation
+from tasks.handover import hand_over_generation, hand_over_preparation
 from tasks.ingest import ingest_source
 from tasks.policies import FLOW_POLICY
 from tasks.publish import outcome, publish_asset
@@ -45,6 +45,8 @@ def process_asset(
     plan = load_recipe(recipe, get_settings().recipe_folder).with_overrides(overrides or {}).for_one_asset()
     with stoppable():
         asset = ingest_source(source)
+        if plan.has_preparation:
+            asset = hand_over_preparation(asset, plan)
         package = transcode_asset(asset, plan)
         artifacts = hand_over_generation(asset, package, plan) if plan.has_ai_steps else GeneratedArtifacts()
         return outcome(publish_asset(asset, package, artifacts, plan, title))

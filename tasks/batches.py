@@ -36,7 +36,7 @@ from tasks.media.probe import probe
 from tasks.media.process import Limits
 from tasks.media.tools import find_tools
 from tasks.models.store import ModelStore
-from tasks.models.versions import made_with
+from tasks.models.versions import made_with, prepared_with
 from tasks.policies import TASK_POLICY, encode_slots
 from tasks.providers.sources import FetchedSource, allowed_path
 from tasks.workspace import job_id, workspace
@@ -175,7 +175,9 @@ def _planner(settings: Settings) -> Planner:
     return Planner(
         database=_database(),
         recipes=Recipes(
-            lambda name: load_recipe(name, settings.recipe_folder), lambda recipe: made_with(recipe, tools, models)
+            lambda name: load_recipe(name, settings.recipe_folder),
+            lambda recipe: made_with(recipe, tools, models),
+            lambda recipe: prepared_with(recipe, tools, models),
         ),
         tools=tools.versions(),
         look_at=lambda sources: look_at_sources(sources, limits),

@@ -96,14 +96,30 @@ def caption_asset(asset: Asset, package: Package, options: CaptionOptions) -> Ca
     sound = package.audio
     if sound is None:
         return CaptionOutcome(note="No captions: the video has no sound.")
+    store = object_store()
+    return caption_sound(
+        asset, options, package.duration_seconds, lambda scratch: fetch_track(store, package, sound, scratch)
+    )
+
+
+def caption_sound(
+    asset: Asset, options: CaptionOptions, duration: float, fetch: Callable[[Path], Path]
+) -> CaptionOutcome:
+    """Write down what is said in an asset's sound, unless that was done before.
+
+    Args:
+        asset: Whose sound it is.
+        options: How it is written down.
+        duration: Of the video, in seconds.
+        fetch: Brings the sound into a directory, if it is needed, and returns its file.
+    """
     store, models = object_store(), model_store()
 
     def make(prefix: str) -> CaptionOutcome:
         with workspace() as scratch:
-            track = fetch_track(store, package, sound, scratch)
-            transcripts = _transcripts(track, models.path(options.model), options)
+            transcripts = _transcripts(fetch(scratch), models.path(options.model), options)
         tracks = tuple(
-            _stored(transcript, options, package.duration_seconds, store, f"{prefix}{name}")
+            _stored(transcript, options, duration, store, f"{prefix}{name}")
             for name, transcript in transcripts.items()
             if transcript.words
         )
@@ -111,7 +127,7 @@ def caption_asset(asset: Asset, package: Package, options: CaptionOptions) -> Ca
 
     key = step_key(
         "captions",
-        asset.sha256,
+        asset.sound_content,
         options.model_dump(mode="json"),
         f"{CAPTIONS_VERSION} {models.version(options.model)}",
     )
@@ -178,7 +194,7 @@ def find_chapters(
         return ChapterOutcome(chapters=chapters if len(chapters) > 1 else ())
 
     key = step_key(
-        "chapters", asset.sha256, {**options.model_dump(mode="json"), "words": transcript_key}, CHAPTERS_VERSION
+        "chapters", asset.content, {**options.model_dump(mode="json"), "words": transcript_key}, CHAPTERS_VERSION
     )
     return made_once(ChapterOutcome, asset, CostStep.CHAPTERS, options, key, make)
 

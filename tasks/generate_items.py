@@ -58,6 +58,7 @@ def generate_item(item: BatchItem, wanted: ItemToGenerate, job: str) -> Generate
     store = open_store(settings.storage_url, **settings.storage_options)
     with open_database(settings.catalogue_url).session() as session:
         asset = AssetRepository(session).get(wanted.asset_id)
+    asset = asset.model_copy(update={"preparation": wanted.preparation})
     package = finished_package(store, package_record_key(asset.id, wanted.package_key))
     if package is None:
         raise ObjectMissingError(f"The package {wanted.package_key} is gone.", {"package": wanted.package_key})

@@ -27,12 +27,18 @@ from data.domain.jobs import error_code
 from data.domain.model import DomainModel
 from data.domain.publications import GeneratedArtifacts, GeneratedItem, ItemToGenerate, Package
 from data.domain.recipes import Recipe
+from data.settings import get_settings
+from data.storage import open_store
+from tasks.media.tools import find_tools
+from tasks.models.store import ModelStore
 from tasks.policies import TASK_POLICY
+from tasks.preparation import found_preparation, preparation_key
 from tasks.stopping import RunStopped, waiting
 from tasks.workspace import queue_name, run_id
 
 T = TypeVar("T")
 
+PREPARE_DEPLOYMENT = "prepare-asset/on-demand"
 GENERATE_DEPLOYMENT = "generate-asset/on-demand"
 GENERATE_ITEMS_DEPLOYMENT = "generate-items/on-demand"
 _GENERATED_ITEMS = TypeAdapter(tuple[GeneratedItem, ...])
@@ -41,6 +47,23 @@ _AWAY_SECONDS = 120.0
 """How long Prefect may be away."""
 _STOP_SECONDS = 4.0
 """A parent that is stopped waits so long for its child to have stopped too, so as to be paused when all work is."""
+
+
+@task(task_run_name="prepare", **TASK_POLICY)
+def hand_over_preparation(asset: Asset, recipe: Recipe) -> Asset:
+    """Change picture and sound as the recipe asks, as a run of its own on the ``gpu`` work pool, and wait for it.
+
+    What was done before is found by a look, without a run.
+    """
+    settings = get_settings()
+    media, store = settings.media, open_store(settings.storage_url, **settings.storage_options)
+    tools = find_tools(media.ffmpeg, media.ffprobe, media.packager)
+    models = ModelStore(settings.models.directory, settings.models.auto_pull)
+    if found := found_preparation(store, asset, preparation_key(asset, recipe, tools, models)):
+        get_run_logger().info("Nothing to prepare: the same content and options were done before.")
+        return found
+    parameters = {"asset": asset.model_dump(mode="json"), "recipe": recipe.model_dump(mode="json")}
+    return Asset.model_validate(_result_of_child(PREPARE_DEPLOYMENT, parameters))
 
 
 @task(task_run_name="generate", **TASK_POLICY)

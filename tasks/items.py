@@ -26,7 +26,7 @@ from data.settings import get_settings
 from tasks.bulk.pack import Pack
 from tasks.bulk.turns import take_turns
 from tasks.costs import processor_seconds
-from tasks.handover import hand_over_items
+from tasks.handover import hand_over_items, hand_over_preparation
 from tasks.ingest import ingest_source
 from tasks.packed import working_for
 from tasks.policies import retry_delays
@@ -95,6 +95,10 @@ def process_item(pack: Pack, item: BatchItem) -> Encoded | None:
             return None
         recipe = _recipe(item).for_one_asset()
         asset = ingest_source.fn(item.source)
+        if recipe.has_preparation:
+            if not pack.begin(item, "prepare"):
+                return None
+            asset = hand_over_preparation.fn(asset, recipe)
         if not pack.begin(item, "transcode"):
             return None
         package = transcode_asset.fn(asset, recipe)
@@ -157,7 +161,13 @@ def _generated(pack: Pack, encoded: Sequence[Encoded]) -> list[_Turn]:
         return []
     turns = {each.item.row: _Turn(each.item, each, each.cost) for each in encoded}
     wanted = tuple(
-        ItemToGenerate(row=each.item.row, asset_id=each.asset.id, package_key=each.package.key) for each in encoded
+        ItemToGenerate(
+            row=each.item.row,
+            asset_id=each.asset.id,
+            package_key=each.package.key,
+            preparation=each.asset.preparation,
+        )
+        for each in encoded
     )
     state = hand_over_items(pack.batch_id, pack.run_key, wanted, return_state=True)
     if not state.is_completed():

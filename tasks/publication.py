@@ -57,7 +57,7 @@ def draft_manifest(
         files={},
         gate=GateReport(checks=()),
         tools=package.tools,
-        notes=artifacts.notes,
+        notes=(*(asset.preparation.notes if asset.preparation else ()), *artifacts.notes),
         text_path=TEXT_PATH if artifacts.text else None,
         moderation=artifacts.moderation,
     )

@@ -150,7 +150,7 @@ def _checked(candidate: Path, asset: Asset, package: Package, recipe: Recipe, sc
     gate = check_candidate(
         candidate,
         package,
-        asset.facts,
+        asset.media_facts,
         recipe.gate,
         tools=find_tools(media.ffmpeg, media.ffprobe, media.packager),
         scratch=scratch,

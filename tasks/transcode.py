@@ -45,7 +45,7 @@ def transcode_asset(asset: Asset, recipe: Recipe) -> Package:
     store = open_store(settings.storage_url, **settings.storage_options)
     tools = find_tools(media.ffmpeg, media.ffprobe, media.packager)
     versions = tools.versions()
-    key = step_key("transcode", asset.sha256, recipe.transcode_options(), versions)
+    key = step_key("transcode", asset.content, recipe.transcode_options(), versions)
     record_key = package_record_key(asset.id, key)
     variant = cost_variants(recipe)[CostStep.TRANSCODE]
     with step_progress("transcode") as progress, measured(CostStep.TRANSCODE, variant) as work:
@@ -57,7 +57,7 @@ def transcode_asset(asset: Asset, recipe: Recipe) -> Package:
             directory = scratch / "package"
             directory.mkdir()
             package = transcode(
-                store.fetch(asset.source_key, scratch / "source"),
+                store.fetch(asset.media_key, scratch / "source"),
                 asset,
                 recipe,
                 key=key,
@@ -65,7 +65,7 @@ def transcode_asset(asset: Asset, recipe: Recipe) -> Package:
                 directory=directory,
                 scratch=scratch,
                 tools=tools,
-                encode_slot=lambda: _encode_slot(progress),
+                encode_slot=lambda: encode_slot(progress),
                 limits=tool_limits(media),
                 on_progress=_encoder_progress(progress),
                 run_id=run_id(),
@@ -92,7 +92,7 @@ def finished_package(store: ObjectStore, record_key: str) -> Package | None:
 
 
 @contextmanager
-def _encode_slot(progress: StepProgress) -> Iterator[int]:
+def encode_slot(progress: StepProgress) -> Iterator[int]:
     """Hold an encode slot, and let the wait for it be seen; gives the threads that were granted."""
     logger, settings = get_run_logger(), get_settings()
     slots = encode_slots(settings)

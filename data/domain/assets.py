@@ -77,6 +77,21 @@ class SourceFacts(DomainModel):
     """Container tags, control characters stripped, each at most 500 characters."""
 
 
+class Preparation(DomainModel):
+    """What the prepare step made of a source: other picture or sound, which the steps after it work on."""
+
+    key: str
+    """Cache key of the step; the content, as far as the steps after it are concerned."""
+    media_key: str
+    """Where the prepared video lies in the object store."""
+    facts: SourceFacts
+    """What the prepared video is."""
+    sound_content: str
+    """What decides the words that are heard: the source's sha256, also where they are in the picture already."""
+    notes: tuple[str, ...] = ()
+    """What was done, in sentences for a person."""
+
+
 class Asset(DomainModel):
     """One video as an editorial thing. The same bytes again are the same asset."""
 
@@ -88,3 +103,25 @@ class Asset(DomainModel):
     original_name: str
     """The file name as handed in, for people; never used as a path."""
     facts: SourceFacts
+    preparation: Preparation | None = None
+    """What was made of the source first; ``None`` where the source itself is worked on."""
+
+    @property
+    def content(self) -> str:
+        """What decides what is made of it: the key of its preparation, else the source's sha256."""
+        return self.preparation.key if self.preparation else self.sha256
+
+    @property
+    def sound_content(self) -> str:
+        """What decides the words that are heard, for captions."""
+        return self.preparation.sound_content if self.preparation else self.sha256
+
+    @property
+    def media_key(self) -> str:
+        """Where the video that is worked on lies in the object store."""
+        return self.preparation.media_key if self.preparation else self.source_key
+
+    @property
+    def media_facts(self) -> SourceFacts:
+        """Facts of the video that is worked on."""
+        return self.preparation.facts if self.preparation else self.facts

@@ -12,6 +12,7 @@ class CostStep(StrEnum):
     GENERATION = "generation"
     """A video is made of a prompt or a script."""
     INGEST = "ingest"
+    PREPARE = "prepare"
     TRANSCODE = "transcode"
     CAPTIONS = "captions"
     CHAPTERS = "chapters"
@@ -25,13 +26,14 @@ class CostStep(StrEnum):
 
     @property
     def on_gpu_pool(self) -> bool:
-        """Whether it is part of the AI stage, which runs on the ``gpu`` work pool."""
+        """Whether it is done by models, on the ``gpu`` work pool."""
         return self in _AI_STEPS
 
 
 _AI_STEPS = frozenset(
     {
         CostStep.GENERATION,
+        CostStep.PREPARE,
         CostStep.CAPTIONS,
         CostStep.CHAPTERS,
         CostStep.POSTER,
@@ -52,8 +54,10 @@ def cost_variants(recipe: Recipe, *, from_words: bool = False) -> dict[CostStep,
     if recipe.rehearsal:
         return {CostStep.REHEARSE: ""}
     encode = options_digest(recipe.transcode_options())
-    first = {CostStep.GENERATION: recipe.generation.digest()} if from_words else {CostStep.INGEST: ""}
-    steps = {**first, CostStep.TRANSCODE: encode}
+    steps = {CostStep.GENERATION: recipe.generation.digest()} if from_words else {CostStep.INGEST: ""}
+    if recipe.has_preparation:
+        steps[CostStep.PREPARE] = options_digest(recipe.preparation_options())
+    steps[CostStep.TRANSCODE] = encode
     if recipe.captions.enabled:
         steps[CostStep.CAPTIONS] = options_digest(recipe.captions.model_dump(mode="json"))
     if recipe.chapters.enabled:

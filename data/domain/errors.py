@@ -3,7 +3,7 @@
     DailiesError
     ├── DataError                 DATA        the input is at fault: never retried, never trips a breaker
     │   ├── NotMediaError · CorruptInputError · TruncatedInputError · UnsupportedInputError
-    │   ├── InputTooLargeError · InputTooLongError
+    │   ├── InputTooLargeError · InputTooLongError · UpscaleTooSlowError
     │   ├── SourceNotFoundError · SourceForbiddenError · SourceInvalidError
     │   ├── RecipeInvalidError · RecipeUnknownError · RecipeForBatchesError
     │   ├── BatchNotConfiguredError   there is nothing that a batch could be made of
@@ -139,6 +139,12 @@ class InputTooLongError(DataError):
     """Longer than the limits allow."""
 
     code = "DATA.INPUT.TOO_LONG"
+
+
+class UpscaleTooSlowError(DataError):
+    """Upscaling so many pixels would take longer than the recipe allows."""
+
+    code = "DATA.INPUT.UPSCALE_TOO_SLOW"
 
 
 class SourceNotFoundError(DataError):

@@ -23,6 +23,18 @@ MAX_METADATA_BYTES = 16 * 1024
 
 STEP_WEIGHTS = {"ingest": 0.05, "transcode": 0.6, "generate": 0.25, "publish": 0.1}
 """Share of a job's progress by step, in the order of the pipeline; sums to 1."""
+PREPARE_SHARE = 0.5
+"""Share of a job's progress that the prepare step takes, where there is one, of what follows ingest."""
+
+
+def step_weights(*, has_preparation: bool) -> dict[str, float]:
+    """Return the share of a job's progress by step, in the order of the pipeline; sums to 1."""
+    if not has_preparation:
+        return dict(STEP_WEIGHTS)
+    ingest = STEP_WEIGHTS["ingest"]
+    rest = {step: weight * (1 - PREPARE_SHARE) for step, weight in STEP_WEIGHTS.items() if step != "ingest"}
+    return {"ingest": ingest, "prepare": (1 - ingest) * PREPARE_SHARE, **rest}
+
 
 QUEUES: Mapping[str, int] = {"high": 1, "default": 2, "low": 3}
 """The work queues of every pool with their priority: 1 comes first, for runs as for encode slots."""

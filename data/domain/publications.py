@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Literal
 
-from data.domain.assets import SourceFacts
+from data.domain.assets import Preparation, SourceFacts
 from data.domain.findings import Decision, ModerationVerdict, PassagesFile, TextTrack
 from data.domain.model import DomainModel
 
@@ -182,6 +182,7 @@ class ItemToGenerate(DomainModel):
     row: int
     asset_id: str
     package_key: str
+    preparation: Preparation | None = None
 
 
 class GeneratedItem(DomainModel):

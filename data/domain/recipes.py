@@ -3,6 +3,7 @@
 import hashlib
 import json
 from collections.abc import Iterator, Mapping
+from fractions import Fraction
 from functools import cache
 from typing import Any, Literal, Self
 
@@ -16,6 +17,8 @@ from data.domain.model import DomainModel
 IDENTITY = frozenset({"name", "version", "description"})
 """Fields that say which recipe it is, not what to do: never inherited, never overridden, in no key."""
 _FIXED = IDENTITY | {"rehearsal"}
+_PREPARATIONS = frozenset({"reframe", "anonymise", "upscale", "speech", "burn_in"})
+"""Sections that change picture or sound themselves, before the ladder."""
 
 DEFAULT_LADDER = Ladder(
     rungs=(
@@ -124,6 +127,65 @@ class GateOptions(DomainModel):
     """Refuse a candidate that is silent although its source is not."""
 
 
+class ReframeOptions(DomainModel):
+    """Another shape of picture, cut out around what matters in it."""
+
+    enabled: bool = False
+    aspect_ratio: str = Field(default="9:16", pattern=r"^[1-9]\d?:[1-9]\d?$")
+    """Width to height. What is cut out is as large as the picture allows; nothing is enlarged."""
+
+    @property
+    def ratio(self) -> Fraction:
+        """Width divided by height."""
+        width, height = self.aspect_ratio.split(":")
+        return Fraction(int(width), int(height))
+
+
+class AnonymiseOptions(DomainModel):
+    """Faces that nobody can recognise."""
+
+    enabled: bool = False
+    method: Literal["blur", "pixelate"] = "blur"
+    """How it looks; of either face the same few dozen averaged, coarsened colours are left."""
+    margin: float = Field(default=0.1, ge=0, le=1)
+    """How far around a face, as a share of its size."""
+    hold_seconds: float = Field(default=0.5, ge=0, le=5)
+    """A face stays hidden so long before it is first found and after it is last found, within its shot."""
+
+
+class UpscaleOptions(DomainModel):
+    """More pixels, by a model: for small or short clips, since it is slow."""
+
+    enabled: bool = False
+    target_short_side: int = Field(default=720, ge=144, le=2160)
+    """Pixels of the shorter side afterwards; a larger picture is left as it is."""
+    max_seconds: float = Field(default=900, ge=1)
+    """Refuse what would take longer than this, as estimated by a trial on the machine that is to do it."""
+
+
+class SpeechOptions(DomainModel):
+    """The sound of speech."""
+
+    clean_up: bool = False
+    """Take noise out of speech, by a model. Music is noise to it."""
+    max_reduction_db: float = Field(default=40, ge=3, le=100)
+    """Noise is made quieter by at most this; less sounds more natural, 100 takes all of it."""
+
+
+class BurnInOptions(DomainModel):
+    """Captions as part of the picture."""
+
+    style: Literal["none", "plain", "karaoke"] = "none"
+    """``karaoke`` lights each word as it is spoken."""
+    size: float = Field(default=0.055, ge=0.02, le=0.2)
+    """Height of a line, as a share of the picture's shorter side."""
+    bottom: float = Field(default=0.08, ge=0, le=0.9)
+    """Distance from the bottom, as a share of the picture's height."""
+    text_rgb: str = Field(default="#FFFFFF", pattern=r"^#[0-9A-Fa-f]{6}$")
+    spoken_rgb: str = Field(default="#FFD23F", pattern=r"^#[0-9A-Fa-f]{6}$")
+    """Colour of what has been spoken, in karaoke."""
+
+
 class Recipe(DomainModel):
     """What to do to an asset."""
 
@@ -142,6 +204,11 @@ class Recipe(DomainModel):
     text: TextOptions = TextOptions()
     search: SearchOptions = SearchOptions()
     gate: GateOptions = GateOptions()
+    reframe: ReframeOptions = ReframeOptions()
+    anonymise: AnonymiseOptions = AnonymiseOptions()
+    upscale: UpscaleOptions = UpscaleOptions()
+    speech: SpeechOptions = SpeechOptions()
+    burn_in: BurnInOptions = BurnInOptions()
     generation: GenerationOptions = GenerationOptions()
     """How a video is made from a prompt or a script, where there is no source."""
 
@@ -198,9 +265,34 @@ class Recipe(DomainModel):
         """Whether there are words to be searched: what is said, or what is shown."""
         return self.search.enabled and (self.captions.enabled or self.text.enabled)
 
+    @property
+    def has_preparation(self) -> bool:
+        """Whether picture or sound are to be changed before anything else is made of them."""
+        return bool(self._preparations)
+
+    @property
+    def _preparations(self) -> frozenset[str]:
+        """The sections that ask for a change of picture or sound."""
+        wanted = {
+            "reframe": self.reframe.enabled,
+            "anonymise": self.anonymise.enabled,
+            "upscale": self.upscale.enabled,
+            "speech": self.speech.clean_up,
+            "burn_in": self.burn_in.style != "none",
+        }
+        return frozenset(name for name, is_wanted in wanted.items() if is_wanted)
+
+    def preparation_options(self) -> dict[str, Any]:
+        """The part of the recipe that the prepare step depends on, for its cache key; empty without one."""
+        sections = set(self._preparations) | ({"captions"} if "burn_in" in self._preparations else set())
+        options = self.model_dump(mode="json", include=sections)
+        options.get("captions", {}).pop("enabled", None)  # captions that are seen in the picture need no track beside
+        return options
+
     def digest(self) -> str:
         """Return 24 hex digits of sha256 over what the recipe does; recipes that do the same share it."""
-        effective = self.model_dump(mode="json", exclude={*IDENTITY, "generation"})
+        unused = _PREPARATIONS - self._preparations  # so that recipes without them stay what they were
+        effective = self.model_dump(mode="json", exclude={*IDENTITY, "generation", *unused})
         text = json.dumps(effective, sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(text.encode()).hexdigest()[:24]
 

@@ -42,6 +42,7 @@ LIBRARIES: tuple[str, ...] = (
 FLOWS: tuple[str, ...] = (
     "flows.process_asset",
     "flows.process_items",
+    "flows.prepare_asset",
     "flows.generate_asset",
     "flows.generate_items",
     "flows.maintenance",

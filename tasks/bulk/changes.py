@@ -6,7 +6,7 @@ published with the same effective recipe, title, programs and models. Everything
 
 import os
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 
 import orjson
@@ -63,6 +63,9 @@ class Effective:
     """Digest of how a video is made of words: known of them is what was made in the same way."""
     words_profile: Profile = ()
     """The steps of an item that begins with words."""
+    preparation_options: Mapping[str, object] = field(default_factory=dict)
+    """Empty where picture and sound stay what they are."""
+    prepared_with: str = ""
     is_rehearsal: bool = False
 
     def steps(self, wish: ItemWish) -> Profile:
@@ -73,9 +76,15 @@ class Effective:
 class Recipes:
     """The effective recipes of a batch. Lives as long as one plan."""
 
-    def __init__(self, load: Callable[[str], Recipe], made_with: Callable[[Recipe], str]) -> None:
+    def __init__(
+        self,
+        load: Callable[[str], Recipe],
+        made_with: Callable[[Recipe], str],
+        prepared_with: Callable[[Recipe], str],
+    ) -> None:
         self._load = lru_cache(maxsize=None)(load)
         self._made_with = made_with
+        self._prepared_with = prepared_with
         self._effective = lru_cache(maxsize=_KEPT_RECIPES)(self._resolve)
 
     def of(self, wish: ItemWish) -> Effective | None:
@@ -94,6 +103,8 @@ class Recipes:
             transcode_options=recipe.transcode_options(),
             generation=recipe.generation.digest(),
             words_profile=tuple(cost_variants(recipe, from_words=True).items()),
+            preparation_options=recipe.preparation_options(),
+            prepared_with=self._prepared_with(recipe),
             is_rehearsal=recipe.rehearsal,
         )
 
@@ -185,4 +196,7 @@ def _assets(session: Session, wishes: Sequence[ItemWish], looks: Sequence[Look])
 def _encode_key(measures: AssetMeasures | None, recipe: Effective, tools: ToolVersions) -> str:
     if measures is None:
         return ""
-    return step_key("transcode", measures.sha256, dict(recipe.transcode_options), tools)
+    content = measures.sha256
+    if recipe.preparation_options:
+        content = step_key("prepare", content, dict(recipe.preparation_options), recipe.prepared_with)
+    return step_key("transcode", content, dict(recipe.transcode_options), tools)

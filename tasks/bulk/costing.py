@@ -147,6 +147,6 @@ def cost_items(items: NewItems, assumed: Assumptions, models: Models) -> Costing
 
 
 def _taken(step: CostStep, model: CostModel, work: Work, is_encoded: NDArray[numpy.bool_]) -> Numbers:
-    """Return what a step takes of each item; an encode that was done before is found again."""
+    """Return what a step takes of each item; an encode that was done before, and what led to it, is found again."""
     taken = model.machine_seconds(work)
-    return numpy.where(is_encoded, 0.0, taken) if step is CostStep.TRANSCODE else taken
+    return numpy.where(is_encoded, 0.0, taken) if step in (CostStep.PREPARE, CostStep.TRANSCODE) else taken

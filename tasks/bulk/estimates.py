@@ -65,6 +65,7 @@ class CostModel:
 DEFAULTS: Mapping[CostStep, CostModel] = {
     CostStep.GENERATION: CostModel(Unit.SECONDS, 5.0, 2.0),
     CostStep.INGEST: CostModel(Unit.GIGABYTES, 0.3, 5.0),
+    CostStep.PREPARE: CostModel(Unit.PIXELS, 3.0, 4.0),
     CostStep.TRANSCODE: CostModel(Unit.PIXELS, 0.5, 0.6),
     CostStep.CAPTIONS: CostModel(Unit.SECONDS, 3.0, 0.3),
     CostStep.CHAPTERS: CostModel(Unit.SECONDS, 0.5, 0.05),

@@ -44,11 +44,30 @@ def verified_frame_count(log: ToolLog, facts: SourceFacts, plan: EncodePlan, wor
         TruncatedInputError: The pictures end early without a sign of damage.
         EncodeFailedError: The rungs differ in their number of frames.
     """
-    decoded = log.decoded.get("video", Decoded())
     counts = {rung.spec.name: log.frames_to(work.rung(rung.spec.name)) for rung in plan.rungs}
     encoded = min(counts.values())
+    refuse_damaged(log, facts, encoded=encoded, promised=plan.frame_count)
+    if encoded != max(counts.values()):
+        raise EncodeFailedError(f"The rungs have different numbers of frames: {counts}.", {"encoded_frames": encoded})
+    return encoded
+
+
+def refuse_damaged(log: ToolLog, facts: SourceFacts, *, encoded: int, promised: int) -> None:
+    """Let pass what was made of a source if it is all that the source promised.
+
+    Args:
+        log: Of the ffmpeg that decoded it.
+        facts: What probing found in it.
+        encoded: Frames that were made of it.
+        promised: Frames that it has at the same rate by its facts.
+
+    Raises:
+        CorruptInputError: Nothing or too little could be decoded, or clearly more than there was a time for.
+        TruncatedInputError: The pictures end early without a sign of damage.
+    """
+    decoded = log.decoded.get("video", Decoded())
     details = {
-        "promised_frames": plan.frame_count,
+        "promised_frames": promised,
         "encoded_frames": encoded,
         "packets": decoded.packets,
         "decoded_frames": decoded.frames,
@@ -57,16 +76,13 @@ def verified_frame_count(log: ToolLog, facts: SourceFacts, plan: EncodePlan, wor
     if encoded == 0 or _is_mostly_damaged(decoded, facts):
         message = f"Only {decoded.frames} of {decoded.packets} pictures of the source can be decoded."
         raise CorruptInputError(message, details)
-    tolerance = max(_MISSING_FRAMES, _MISSING_SECONDS * plan.frame_rate)
-    message = f"The source promised {plan.frame_count} frames and gave {encoded}."
-    if encoded > plan.frame_count + tolerance:
+    tolerance = max(_MISSING_FRAMES, _MISSING_SECONDS * promised / facts.duration_seconds)
+    message = f"The source promised {promised} frames and gave {encoded}."
+    if encoded > promised + tolerance:
         raise CorruptInputError(f"{message} Its time stamps start over.", details)
-    if encoded < plan.frame_count - tolerance:
+    if encoded < promised - tolerance:
         # A cut leaves one broken picture behind; more of them are damage.
         raise (CorruptInputError if decoded.errors > _MISSING_FRAMES else TruncatedInputError)(message, details)
-    if encoded != max(counts.values()):
-        raise EncodeFailedError(f"The rungs have different numbers of frames: {counts}.", details)
-    return encoded
 
 
 def _is_mostly_damaged(decoded: Decoded, facts: SourceFacts) -> bool:

@@ -14,6 +14,7 @@ The stills leave as raw BGR because their number is then the file's size, and nu
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -25,8 +26,8 @@ from tasks.media.plan import AUDIO_RATE_HZ, EncodePlan, PlannedRung, StillPlan, 
 
 # Unlabelled pictures of this many lines are BT.709 by custom, smaller ones BT.601; swscale takes 601 for both.
 _HD_LINES = 720
-_BT709 = {"color_primaries": "bt709", "color_trc": "bt709", "colorspace": "bt709", "range": "tv"}
-_NO_LEFTOVERS = {"map_metadata": "-1", "map_chapters": "-1", "fflags": "+bitexact"}
+BT709 = {"color_primaries": "bt709", "color_trc": "bt709", "colorspace": "bt709", "range": "tv"}
+NO_LEFTOVERS = {"map_metadata": "-1", "map_chapters": "-1", "fflags": "+bitexact"}
 
 
 @dataclass(frozen=True)
@@ -83,11 +84,14 @@ def encode_arguments(
     """
     # Pictures that change size midway are scaled like the others: rebuilding the graph would start its clock anew.
     opened = ffmpeg.input(str(source), reinit_filter=0, threads=threads, **paired(input_arguments))
-    pictures = _normalised(opened[str(facts.video.stream_index)], facts, plan)
+    top = plan.rungs[0]
+    pictures = normalised_pictures(
+        opened[str(facts.video.stream_index)], facts, plan.frame_rate, (top.width, top.height)
+    )
     outputs = _picture_outputs(pictures, recipe.video, plan, work, threads)
     if facts.audio is not None:
-        sound = _from_first_picture(opened[str(facts.audio.stream_index)], facts.picture_delay_seconds)
-        outputs.append(_sound_output(sound, recipe.audio, plan, work))
+        sound = sound_in_step(opened[str(facts.audio.stream_index)], facts, plan.sample_count, "stereo")
+        outputs.append(_sound_output(sound, recipe.audio, work))
     command: list[str] = ffmpeg.merge_outputs(*outputs).compile()
     # Only at this level ffmpeg tells how many frames it decoded and how many of them were damaged.
     return ["-loglevel", "verbose", "-y", "-filter_complex_threads", str(threads), *command[1:]]
@@ -98,31 +102,30 @@ def paired(arguments: Sequence[str]) -> dict[str, str]:
     return {name.removeprefix("-"): value for name, value in zip(arguments[::2], arguments[1::2], strict=True)}
 
 
-def _normalised(stream: Any, facts: SourceFacts, plan: EncodePlan) -> Any:
-    """Progressive, constant rate, SDR, square pixels, BT.709 4:2:0, at the size of the top rung."""
+def normalised_pictures(stream: Any, facts: SourceFacts, frame_rate: Fraction, size: tuple[int, int]) -> Any:
+    """Progressive, constant rate from the first picture on, SDR, square pixels, BT.709 4:2:0, at a size in pixels."""
     if facts.video.is_interlaced:
         stream = stream.filter("bwdif", mode="send_frame", deint="interlaced")
     # The picture begins the video, also where sound is heard before it; both are moved alike, so they stay together.
     if facts.picture_delay_seconds > 0:
         stream = stream.filter("setpts", f"PTS-{facts.picture_delay_seconds:.6f}/TB")
     # From zero: should the first pictures not decode, the first that does is held instead.
-    stream = stream.filter("fps", fps=str(plan.frame_rate), start_time=0)
-    top = plan.rungs[0]
-    stream = _tone_mapped(stream, top) if facts.video.is_hdr else _as_bt709(stream, top, facts)
-    return stream.filter("format", "yuv420p").filter("setsar", 1).filter("setparams", **_BT709)
+    stream = stream.filter("fps", fps=str(frame_rate), start_time=0)
+    stream = _tone_mapped(stream, size) if facts.video.is_hdr else _as_bt709(stream, size, facts)
+    return stream.filter("format", "yuv420p").filter("setsar", 1).filter("setparams", **BT709)
 
 
-def _as_bt709(stream: Any, top: PlannedRung, facts: SourceFacts) -> Any:
+def _as_bt709(stream: Any, size: tuple[int, int], facts: SourceFacts) -> Any:
     options = {"out_color_matrix": "bt709", "out_range": "tv"}
     if facts.video.color_matrix is None and facts.video.height >= _HD_LINES:
         options["in_color_matrix"] = "bt709"
-    return stream.filter("scale", top.width, top.height, **options)
+    return stream.filter("scale", *size, **options)
 
 
-def _tone_mapped(stream: Any, top: PlannedRung) -> Any:
+def _tone_mapped(stream: Any, size: tuple[int, int]) -> Any:
     """HDR (PQ or HLG) to SDR; scaled first, since tone mapping works in floating point and is slow."""
     linear = (
-        stream.filter("scale", top.width, top.height)
+        stream.filter("scale", *size)
         .filter("setparams", color_primaries="bt2020", colorspace="bt2020nc")
         .filter("zscale", t="linear", npl=100)
         .filter("format", "gbrpf32le")
@@ -176,7 +179,7 @@ def _rung_output(
         sc_threshold=0,
         g=plan.keyframe_frames,
         threads=threads,
-        **_NO_LEFTOVERS,
+        **NO_LEFTOVERS,
     )
 
 
@@ -193,16 +196,19 @@ def _from_first_picture(sound: Any, delay_seconds: float) -> Any:
     return sound.filter("atrim", start=start).filter("asetpts", f"PTS-{start}/TB")
 
 
-def _sound_output(stream: Any, options: AudioOptions, plan: EncodePlan, work: WorkFiles) -> Any:
-    """Stereo at 48 kHz that begins and ends with the picture: gaps and a late start become silence."""
-    sound = (
-        stream.filter("aresample", AUDIO_RATE_HZ, **{"async": 1, "first_pts": 0})
-        .filter("aformat", sample_fmts="fltp", channel_layouts="stereo")
-        .filter("apad", whole_len=plan.sample_count)
-        .filter("atrim", end_sample=plan.sample_count)
-        .filter("silencedetect", noise="-50dB", duration=0.5)
-        .filter("ebur128", framelog="quiet")
+def sound_in_step(stream: Any, facts: SourceFacts, sample_count: int, layouts: str) -> Any:
+    """Sound at 48 kHz that begins and ends with the picture: gaps and a late start become silence."""
+    return (
+        _from_first_picture(stream, facts.picture_delay_seconds)
+        .filter("aresample", AUDIO_RATE_HZ, **{"async": 1, "first_pts": 0})
+        .filter("aformat", sample_fmts="fltp", channel_layouts=layouts)
+        .filter("apad", whole_len=sample_count)
+        .filter("atrim", end_sample=sample_count)
     )
+
+
+def _sound_output(stream: Any, options: AudioOptions, work: WorkFiles) -> Any:
+    sound = stream.filter("silencedetect", noise="-50dB", duration=0.5).filter("ebur128", framelog="quiet")
     return ffmpeg.output(
-        sound, str(work.audio), **{"c:a": "aac", "b:a": f"{options.kbps}k", "flags:a": "+bitexact"}, **_NO_LEFTOVERS
+        sound, str(work.audio), **{"c:a": "aac", "b:a": f"{options.kbps}k", "flags:a": "+bitexact"}, **NO_LEFTOVERS
     )

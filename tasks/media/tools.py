@@ -30,7 +30,7 @@ from data.domain.publications import ToolVersions
 _OLDEST_LIBAVUTIL = 59
 _OLDEST_FFMPEG = "7.0"
 
-_NEEDED_FILTERS = frozenset({"zscale", "tonemap", "ebur128", "blackdetect", "silencedetect", "drawtext"})
+_NEEDED_FILTERS = frozenset({"zscale", "tonemap", "ebur128", "blackdetect", "silencedetect", "drawtext", "ass"})
 _NEEDED_ENCODERS = frozenset({"libx264", "aac", "mjpeg"})
 _NEEDED_PROTOCOLS = frozenset({"file", "fd"})
 _ASK_SECONDS = 30.0

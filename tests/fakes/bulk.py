@@ -79,7 +79,7 @@ class BatchHouse:
     def planner(self) -> Planner:
         return Planner(
             database=self.database,
-            recipes=Recipes(load_recipe, lambda recipe: self.programs),
+            recipes=Recipes(load_recipe, lambda recipe: self.programs, lambda recipe: self.programs),
             tools=TOOLS,
             look_at=lambda sources: look_at_sources(sources, self.limits),
             probe=self.probe,

@@ -92,3 +92,28 @@ def test_every_override_name_is_one_that_a_recipe_takes() -> None:
     assert "captions.language" in override_names()
     for name in override_names():
         assert recipe.with_overrides({name: value_at(recipe, name)}) == recipe
+
+
+def test_a_recipe_that_changes_no_picture_or_sound_stays_what_it_was() -> None:
+    recipe = Recipe()
+
+    assert not recipe.has_preparation
+    assert recipe.preparation_options() == {}
+    assert recipe.with_overrides({"upscale.max_seconds": 5}).digest() == recipe.digest()
+    assert recipe.with_overrides({"upscale.enabled": True}).digest() != recipe.digest()
+
+
+@pytest.mark.parametrize(
+    ("override", "section"),
+    [
+        ({"reframe.enabled": True}, "reframe"),
+        ({"anonymise.enabled": True}, "anonymise"),
+        ({"upscale.enabled": True}, "upscale"),
+        ({"speech.clean_up": True}, "speech"),
+    ],
+)
+def test_preparation_depends_on_its_own_sections_alone(override: dict[str, object], section: str) -> None:
+    recipe = Recipe().with_overrides(override)
+
+    assert recipe.has_preparation
+    assert list(recipe.preparation_options()) == [section]

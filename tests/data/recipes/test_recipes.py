@@ -6,6 +6,8 @@ from data.domain.errors import RecipeInvalidError, RecipeUnknownError
 from data.domain.recipes import Recipe
 from data.recipes import RecipeList, RecipeOrigin, find_recipe, list_recipes, load_recipe
 
+SHIPPED_NAMES = ["anonymous", "default", "full", "quick", "rehearsal", "restored", "vertical"]
+
 
 def names(recipes: RecipeList) -> list[str]:
     return [found.recipe.name for found in recipes.found]
@@ -18,7 +20,7 @@ def write(folder: Path, **recipes: str) -> Path:
 
 
 def test_the_shipped_recipes_are_valid_and_listed_by_name() -> None:
-    assert names(list_recipes()) == ["default", "full", "quick", "rehearsal"]
+    assert names(list_recipes()) == SHIPPED_NAMES
     assert load_recipe("default").video == Recipe().video
     assert not load_recipe("quick").captions.enabled
 
@@ -27,8 +29,8 @@ def test_the_shipped_recipes_are_valid_and_listed_by_name() -> None:
 def test_an_unknown_recipe_names_those_there_are(name: str) -> None:
     with pytest.raises(RecipeUnknownError) as caught:
         load_recipe(name)
-    assert caught.value.facts["available"] == ["default", "full", "quick", "rehearsal"]
-    assert "default, full, quick, rehearsal" in caught.value.message
+    assert caught.value.facts["available"] == SHIPPED_NAMES
+    assert ", ".join(SHIPPED_NAMES) in caught.value.message
 
 
 def test_recipes_of_the_user_join_ours_and_win_by_name(tmp_path: Path) -> None:
@@ -36,7 +38,7 @@ def test_recipes_of_the_user_join_ours_and_win_by_name(tmp_path: Path) -> None:
     (tmp_path / "quick.yaml").write_text("name: quick\nversion: 7\n")
     (tmp_path / "Not A Recipe.yaml").write_text("{")
 
-    assert names(list_recipes(tmp_path)) == ["default", "full", "mine", "quick", "rehearsal"]
+    assert names(list_recipes(tmp_path)) == sorted([*SHIPPED_NAMES, "mine"])
     assert load_recipe("mine", tmp_path).captions.language == "de"
     assert load_recipe("quick", tmp_path).version == 7
     assert load_recipe("default", tmp_path / "no such folder") == load_recipe("default")
@@ -122,7 +124,7 @@ def test_one_broken_file_does_not_hide_the_others(tmp_path: Path) -> None:
 
     recipes = list_recipes(tmp_path)
 
-    assert names(recipes) == ["default", "full", "mine", "quick", "rehearsal"]
+    assert names(recipes) == sorted([*SHIPPED_NAMES, "mine"])
     assert [(each.name, each.origin) for each in recipes.broken] == [("broken", RecipeOrigin.OWN)]
     assert "video.crf" in recipes.broken[0].problem.message
 

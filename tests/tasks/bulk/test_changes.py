@@ -28,7 +28,7 @@ def test_a_look_tells_size_and_presence(house: BatchHouse) -> None:
 
 
 def test_recipes_are_told_apart_by_what_they_do_not_by_their_name() -> None:
-    recipes = Recipes(load, lambda recipe: "v1")
+    recipes = Recipes(load, lambda recipe: "v1", lambda recipe: "v1")
     one, same, other = (
         recipes.of(WISH),
         recipes.of(ItemWish(**{**_values(WISH), "recipe": "renamed"})),
@@ -44,7 +44,7 @@ def test_recipes_are_told_apart_by_what_they_do_not_by_their_name() -> None:
 
 def test_an_upload_of_a_known_file_is_known_without_having_been_taken_in(house: BatchHouse, tmp_path: Path) -> None:
     asset = house.publish(house.source("one.mp4"), load("quick"))
-    effective = Recipes(load, lambda recipe: house.programs).of(WISH)
+    effective = Recipes(load, lambda recipe: house.programs, lambda recipe: house.programs).of(WISH)
     assert effective is not None
     wish = ItemWish(**{**_values(WISH), "source": "upload:u1"})
     with house.database.session() as session:

@@ -1,0 +1,206 @@
+"""Decode a source into pictures or sound that Python looks at, one piece at a time; memory does not grow with length.
+
+The decoder is a child of the thread that reads from it, and gone when the block is left, however that happens.
+"""
+
+import fcntl
+import os
+import select
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import ffmpeg
+import numpy as np
+from numpy.typing import NDArray
+
+from data.domain.assets import SourceFacts
+from data.domain.errors import EncodeFailedError, EncoderStalledError
+from tasks.media.accounts import blamed
+from tasks.media.arguments import normalised_pictures, paired, sound_in_step
+from tasks.media.child import Child, signals_held
+from tasks.media.frames import Picture
+from tasks.media.measures import read_log
+from tasks.media.plan import AUDIO_RATE_HZ
+from tasks.media.probe import SAFE_INPUT_ARGUMENTS
+from tasks.media.tools import Toolset
+
+_PIPE_BYTES = 1024 * 1024
+_TAIL_BYTES = 4096
+_FROM_BT709 = {"in_color_matrix": "bt709", "in_range": "tv", "flags": "bicubic+accurate_rnd+full_chroma_int"}
+
+
+@dataclass(frozen=True)
+class Clip:
+    """A source as it is worked on: constant rate, from the first picture on, an even number of pixels each way."""
+
+    path: Path
+    facts: SourceFacts
+
+    @property
+    def frame_rate(self) -> Fraction:
+        """Frames a second."""
+        return self.facts.video.frame_rate
+
+    @property
+    def frame_count(self) -> int:
+        """Frames that the source promises."""
+        return max(1, round(self.facts.duration_seconds * self.frame_rate))
+
+    @property
+    def duration_seconds(self) -> float:
+        """Exact time of the promised frames."""
+        return float(self.frame_count / self.frame_rate)
+
+    @property
+    def sample_count(self) -> int:
+        """Sound samples at 48 kHz that last as long as the picture."""
+        return max(1, round(self.frame_count / self.frame_rate * AUDIO_RATE_HZ))
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Width and height in pixels."""
+        return self.fitted(max(self.facts.video.width, self.facts.video.height))
+
+    def fitted(self, long_side: int) -> tuple[int, int]:
+        """Return (width, height), both even, with the longer side at most ``long_side`` pixels, never larger."""
+        width, height = self.facts.video.width, self.facts.video.height
+        scale = min(1.0, long_side / max(width, height))
+        return max(2, round(width * scale) // 2 * 2), max(2, round(height * scale) // 2 * 2)
+
+
+@dataclass(frozen=True)
+class DecodeContext:
+    """What decoding works with."""
+
+    tools: Toolset
+    stall_seconds: float = 120.0
+    run_id: str = ""
+    threads: int = 0
+    """Of the decoder; 0 lets ffmpeg choose."""
+
+
+def pictures_arguments(clip: Clip, size: tuple[int, int], threads: int = 0) -> list[str]:
+    """Return the arguments, without the program, that write a clip's frames to standard output as raw BGR."""
+    video = clip.facts.video
+    opened = ffmpeg.input(str(clip.path), reinit_filter=0, threads=threads, **paired(SAFE_INPUT_ARGUMENTS))
+    pictures = normalised_pictures(opened[str(video.stream_index)], clip.facts, clip.frame_rate, size)
+    pictures = pictures.filter("scale", **_FROM_BT709).filter("format", "bgr24")
+    return _compiled(ffmpeg.output(pictures, "pipe:1", f="rawvideo", fps_mode="passthrough"))
+
+
+def sound_arguments(clip: Clip, layout: str) -> list[str]:
+    """Return the arguments, without the program, that write a clip's sound to standard output: floats at 48 kHz."""
+    assert clip.facts.audio is not None
+    opened = ffmpeg.input(str(clip.path), **paired(SAFE_INPUT_ARGUMENTS))
+    sound = sound_in_step(opened[str(clip.facts.audio.stream_index)], clip.facts, clip.sample_count, layout)
+    return _compiled(ffmpeg.output(sound, "pipe:1", f="f32le"))
+
+
+@contextmanager
+def decoded_pictures(
+    clip: Clip, size: tuple[int, int], context: DecodeContext, log_path: Path
+) -> Iterator[Iterator[Picture]]:
+    """Give the frames of a clip at a size, one after the other; each may be written to.
+
+    Raises:
+        CorruptInputError: It cannot be decoded.
+        EncodeFailedError: The decoder failed otherwise.
+        EncoderStalledError: It gave nothing for too long.
+    """
+    width, height = size
+    with _decoder(pictures_arguments(clip, size, context.threads), context, log_path) as reader:
+        yield (
+            np.frombuffer(frame, dtype=np.uint8).reshape(height, width, 3)
+            for frame in reader.pieces(width * height * 3)
+            if len(frame) == width * height * 3
+        )
+
+
+@contextmanager
+def decoded_sound(
+    clip: Clip, channels: int, block_samples: int, context: DecodeContext, log_path: Path
+) -> Iterator[Iterator[NDArray[np.float32]]]:
+    """Give the sound of a clip in blocks of samples × channels (1 or 2) at 48 kHz, the last one perhaps shorter.
+
+    Raises:
+        CorruptInputError: It cannot be decoded.
+        EncodeFailedError: The decoder failed otherwise.
+        EncoderStalledError: It gave nothing for too long.
+    """
+    layout = "mono" if channels == 1 else "stereo"
+    with _decoder(sound_arguments(clip, layout), context, log_path) as reader:
+        yield (
+            np.frombuffer(block, dtype=np.float32).reshape(-1, channels)
+            for block in reader.pieces(block_samples * channels * 4)
+        )
+
+
+def _compiled(output: Any) -> list[str]:
+    command: list[str] = output.compile()
+    return ["-hide_banner", "-nostdin", "-nostats", "-loglevel", "verbose", *command[1:]]
+
+
+@contextmanager
+def _decoder(arguments: list[str], context: DecodeContext, log_path: Path) -> Iterator["_Reader"]:
+    child: Child | None = None
+    with log_path.open("wb") as log:
+        try:
+            with signals_held():
+                argv: list[str | Path] = [context.tools.ffmpeg, *arguments]
+                child = Child(argv, stdout=subprocess.PIPE, stderr=log, cwd=None, run_id=context.run_id)
+            yield _Reader(child, context, log_path)
+        finally:
+            if child is not None:
+                child.end(0)
+
+
+class _Reader:
+    """Reads what a decoder writes; lives as long as the decoder."""
+
+    def __init__(self, child: Child, context: DecodeContext, log_path: Path) -> None:
+        self._child = child
+        self._stall_seconds = context.stall_seconds
+        self._log_path = log_path
+        self._descriptor = child.stdout.fileno()
+        if hasattr(fcntl, "F_SETPIPE_SZ"):
+            with suppress(PermissionError):  # the user's pipes hold too much already: a smaller one is only slower
+                fcntl.fcntl(self._descriptor, fcntl.F_SETPIPE_SZ, _PIPE_BYTES)
+
+    def pieces(self, size_bytes: int) -> Iterator[bytearray]:
+        """Give the output in pieces of a size, the last one perhaps shorter; then see how the decoder ended."""
+        while piece := self._read(size_bytes):
+            yield piece
+        self._check_end()
+
+    def _read(self, size_bytes: int) -> bytearray:
+        buffer = bytearray(size_bytes)
+        view, filled = memoryview(buffer), 0
+        while filled < size_bytes:
+            if not select.select([self._descriptor], [], [], self._stall_seconds)[0]:
+                raise EncoderStalledError(
+                    f"The decoder gave nothing for {self._stall_seconds:g} seconds and was ended.",
+                    {"stall_seconds": self._stall_seconds},
+                )
+            got = os.readv(self._descriptor, [view[filled:]])
+            if got == 0:
+                break
+            filled += got
+        view.release()
+        del buffer[filled:]
+        return buffer
+
+    def _check_end(self) -> None:
+        while not self._child.has_exited():
+            select.select([], [], [], 0.005)
+        if self._child.exit_code != 0:
+            tail = self._log_path.read_bytes()[-_TAIL_BYTES:].decode(errors="replace")
+            error = EncodeFailedError(
+                f"The source could not be decoded: ffmpeg ended with exit code {self._child.exit_code}.",
+                {"exit_code": self._child.exit_code, "stderr_tail": tail},
+            )
+            raise blamed(error, read_log(self._log_path)) from error

@@ -1,0 +1,192 @@
+"""One look over all frames before any is changed: cuts, faces, and what there is to see where.
+
+What follows needs the whole shot: a camera path that does not sway, a face that is hidden before it is found. So the
+pictures are decoded small, once, and only numbers are kept of them.
+"""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from scenedetect import AdaptiveDetector, FrameTimecode
+
+from tasks.media.camera import PLACES, Glance, Profile, bump
+from tasks.models.faces import FaceBox, Picture, find_faces
+from tasks.models.shots import MIN_SHOT_SECONDS
+
+_GLANCES_PER_SECOND = 5
+_SURE_FACE = 0.5
+_FACE_WEIGHT, _SALIENCY_WEIGHT, _MOTION_WEIGHT, _CENTRE_WEIGHT = 1.0, 0.6, 0.4, 0.05
+_SALIENT_SHARES = (0.004, 0.6)
+"""Less of the picture that stands out is noise, more of it is no subject."""
+_SALIENT = 0.5
+_SMALL_WIDTH = 160
+_MOVED = 18  # of 255
+_MOVING_BONUS = 4.0
+_MOVING_SHARES = (0.002, 0.35)
+"""More of the picture that moves is the camera."""
+
+
+@dataclass(frozen=True)
+class SurveyModels:
+    """What is to be looked for, by which models; ``None`` looks for nothing of the kind."""
+
+    faces: Path
+    saliency: Path | None = None
+    """For what there is to see where; only where no face is."""
+    every_face: bool = False
+    """Look for faces in every frame, and as hard as possible."""
+    threads: int = 0
+
+
+@dataclass(frozen=True, eq=False)
+class Survey:
+    """What a look over all frames found."""
+
+    frame_count: int
+    cuts: tuple[int, ...]
+    """Frames at which shots begin, without the first."""
+    faces: tuple[tuple[FaceBox, ...], ...]
+    """In each frame, in pixels of the surveyed size; empty where every face was not asked for."""
+    glances: tuple[Glance, ...]
+    """Along the axis that was asked for; none when there was none."""
+
+
+@dataclass(frozen=True)
+class SurveyPlan:
+    """What a survey is to give."""
+
+    models: SurveyModels
+    frame_rate: Fraction
+    min_score: float
+    """Of faces that are to be hidden."""
+    axis: int | None = None
+    """Along which glances are wanted: 0 across the picture, 1 down; ``None`` for none."""
+
+
+def survey(pictures: Iterable[Picture], plan: SurveyPlan, on_frame: Callable[[int], None]) -> Survey:
+    """Look over all frames.
+
+    Args:
+        pictures: All frames, small (height × width × 3, BGR).
+        plan: What is wanted.
+        on_frame: Told after each frame how many were looked at.
+
+    Raises:
+        ModelMissingError: A model is not there.
+    """
+    cuts = _Cuts(plan.frame_rate)
+    glancing = _Glancing(plan)
+    step = max(1, round(plan.frame_rate / _GLANCES_PER_SECOND))
+    faces: list[tuple[FaceBox, ...]] = []
+    before: Picture | None = None
+    count = 0
+    for picture in pictures:
+        cuts.look(count, picture)
+        is_glance = plan.axis is not None and count % step == 0
+        found: tuple[FaceBox, ...] = ()
+        if plan.models.every_face:
+            # A variable rate made constant, or film as television, shows the same picture more than once.
+            is_same = before is not None and np.array_equal(picture, before)
+            found = faces[-1] if is_same else _every_face(picture, plan)
+            faces.append(found)
+            before = picture
+        elif is_glance:
+            found = find_faces(picture, plan.models.faces, _SURE_FACE)
+        if is_glance:
+            glancing.look(count, picture, tuple(face for face in found if face.score >= _SURE_FACE))
+        count += 1
+        on_frame(count)
+    return Survey(count, tuple(cuts.found), tuple(faces), tuple(glancing.found))
+
+
+def _every_face(picture: Picture, plan: SurveyPlan) -> tuple[FaceBox, ...]:
+    return find_faces(picture, plan.models.faces, plan.min_score, long_side=max(picture.shape[:2]))
+
+
+class _Cuts:
+    """Finds where one picture cuts to another, as :mod:`tasks.models.shots` does, in frames that are given to it."""
+
+    def __init__(self, frame_rate: Fraction) -> None:
+        self.found: list[int] = []
+        self._frame_rate = frame_rate
+        self._detector = AdaptiveDetector(min_scene_len=max(1, round(MIN_SHOT_SECONDS * frame_rate)))
+
+    def look(self, frame: int, picture: Picture) -> None:
+        scale = min(1.0, 2 * _SMALL_WIDTH / picture.shape[1])
+        small = cv2.resize(picture, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA) if scale < 1 else picture
+        for cut in self._detector.process_frame(FrameTimecode(frame, self._frame_rate), np.asarray(small)):
+            self.found.append(cut.frame_num)
+
+
+class _Glancing:
+    """Tells how much there is to see where: faces first, then what stands out, then what moves, then the middle."""
+
+    def __init__(self, plan: SurveyPlan) -> None:
+        self.found: list[Glance] = []
+        self._models = plan.models
+        self._axis = plan.axis or 0
+        self._before: Picture | None = None
+        self._salient: Glance | None = None
+        self._count = 0
+
+    def look(self, frame: int, picture: Picture, faces: tuple[FaceBox, ...]) -> None:
+        motion = self._motion(picture)
+        if faces:
+            self._salient = None
+            self.found.append(Glance(frame, self._face_profile(faces, picture), _FACE_WEIGHT))
+        elif (seen := self._saliency(frame, picture)) is not None:
+            # What moves in front of a still background is looked at, whatever stands out behind it.
+            moving = _MOVING_BONUS * motion / motion.sum() if motion is not None else 0.0
+            weight = _SALIENCY_WEIGHT if motion is None else _FACE_WEIGHT
+            self.found.append(Glance(frame, seen / seen.sum() + moving, weight))
+        elif motion is not None:
+            self.found.append(Glance(frame, motion, _MOTION_WEIGHT))
+        else:
+            self.found.append(Glance(frame, bump(0.5, 0.3), _CENTRE_WEIGHT))
+        self._count += 1
+
+    def _face_profile(self, faces: tuple[FaceBox, ...], picture: Picture) -> Profile:
+        """Large faces count more; a face comes with the head and shoulders around it."""
+        extent = picture.shape[1 - self._axis]
+        profile = np.zeros(PLACES)
+        for face in faces:
+            start, length = (face.left, face.width) if self._axis == 0 else (face.top, face.height)
+            profile += face.area * face.score * bump((start + length / 2) / extent, length / extent)
+        return profile
+
+    def _saliency(self, frame: int, picture: Picture) -> Profile | None:
+        """Only every other time, since it takes long; what was seen last holds meanwhile."""
+        if self._models.saliency is None:
+            return None
+        if self._salient is None or self._count % 2 == 0:
+            from tasks.models.cutout import saliency  # with onnxruntime: only for those who look
+
+            mask = saliency(picture, self._models.saliency, self._models.threads)
+            least, most = _SALIENT_SHARES
+            is_subject = least <= float((mask > _SALIENT).mean()) <= most
+            profile = self._along(np.where(mask > _SALIENT, mask, 0)) if is_subject else np.zeros(0)
+            self._salient = Glance(frame, profile)
+        return self._salient.profile if self._salient.profile.size else None
+
+    def _motion(self, picture: Picture) -> Profile | None:
+        height, width = picture.shape[:2]
+        size = (_SMALL_WIDTH, max(1, round(height * _SMALL_WIDTH / width)))
+        grey = np.asarray(cv2.cvtColor(cv2.resize(picture, size, interpolation=cv2.INTER_AREA), cv2.COLOR_BGR2GRAY))
+        before, self._before = self._before, grey.astype(np.uint8)
+        if before is None or before.shape != grey.shape:
+            return None
+        moved = np.asarray(cv2.absdiff(grey, before)) > _MOVED
+        least, most = _MOVING_SHARES
+        return self._along(moved.astype(np.float64)) if least <= float(moved.mean()) <= most else None
+
+    def _along(self, values: NDArray[Any]) -> Profile:
+        """Sum a map of the picture over the other axis, in as many places as a profile has."""
+        line = values.sum(axis=self._axis, dtype=np.float64)
+        places = cv2.resize(line[None, :], (PLACES, 1), interpolation=cv2.INTER_AREA)
+        return np.asarray(places, dtype=np.float64).reshape(PLACES)

@@ -1,0 +1,6 @@
+from prefect import flow
+
+
+@flow(name="prepare-asset")
+def prepare_asset() -> None:
+    return None
