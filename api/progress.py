@@ -5,10 +5,8 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from api.schemas import StepProgress
-from data.domain.jobs import step_weights
+from data.domain.jobs import ALL_STEPS, step_weights
 from data.domain.steps import StepStatus
-
-_KNOWN_STEPS = frozenset(step_weights(has_preparation=True))
 
 
 @dataclass(frozen=True)
@@ -51,11 +49,11 @@ def job_progress(reports: Iterable[StepReport], *, is_done: bool = False) -> Job
     """
     latest: dict[str, StepReport] = {}
     for report in sorted(reports, key=lambda each: each.created_at):
-        if report.status.step in _KNOWN_STEPS:
+        if report.status.step in ALL_STEPS:
             latest[report.status.step] = report
     status = max(latest.values(), key=lambda each: each.created_at).status if latest else None
     current = status.step if status else None
-    weights = step_weights(has_preparation="prepare" in latest)
+    weights = step_weights(latest)
     order = list(weights)
     reached = len(order) if is_done else order.index(current) if current else 0
     shares = {

@@ -16,6 +16,7 @@ from prefect.runtime import flow_run
 from prefect.states import Cancelling
 from pydantic import TypeAdapter
 
+from data.database import open_database
 from data.domain.assets import Asset
 from data.domain.errors import (
     CancelledByRequestError,
@@ -23,10 +24,13 @@ from data.domain.errors import (
     OrchestratorUnavailableError,
     error_of_code,
 )
-from data.domain.jobs import error_code
+from data.domain.generations import Words
+from data.domain.jobs import batch_of, error_code
+from data.domain.ledger import Subject
 from data.domain.model import DomainModel
 from data.domain.publications import GeneratedArtifacts, GeneratedItem, ItemToGenerate, Package
 from data.domain.recipes import Recipe
+from data.repositories import AssetRepository, SourceVersionRepository
 from data.settings import get_settings
 from data.storage import open_store
 from tasks.media.tools import find_tools
@@ -34,7 +38,7 @@ from tasks.models.store import ModelStore
 from tasks.policies import TASK_POLICY
 from tasks.preparation import found_preparation, preparation_key
 from tasks.stopping import RunStopped, waiting
-from tasks.workspace import queue_name, run_id
+from tasks.workspace import job_id, queue_name, run_id
 
 T = TypeVar("T")
 
@@ -47,6 +51,30 @@ _AWAY_SECONDS = 120.0
 """How long Prefect may be away."""
 _STOP_SECONDS = 4.0
 """A parent that is stopped waits so long for its child to have stopped too, so as to be paused when all work is."""
+
+
+@task(task_run_name="make", **TASK_POLICY)
+def hand_over_words(words: Words, recipe: Recipe, title: str, address: str) -> Asset:
+    """Have a video made of words, as a run of its own on the ``gpu`` work pool, and take it for this job's asset.
+
+    Args:
+        words: What it is made of.
+        recipe: Says how (``generation``).
+        title: What to call it; its words' beginning by default.
+        address: By which later plans know that it was made (:func:`data.domain.keys.words_address`).
+    """
+    subject = Subject(job_id=job_id(), batch_id=batch_of(flow_run.get_tags()))
+    parameters = {
+        **words.model_dump(),
+        "title": title,
+        "recipe": recipe.model_dump(mode="json"),
+        "subject": subject.model_dump(mode="json"),
+    }
+    asset = Asset.model_validate(_result_of_child(GENERATE_DEPLOYMENT, parameters))
+    with open_database(get_settings().catalogue_url).session() as session:
+        AssetRepository(session).bind_job(job_id(), asset.id)
+        SourceVersionRepository(session).record(address, recipe.generation.digest(), asset.id)
+    return asset
 
 
 @task(task_run_name="prepare", **TASK_POLICY)

@@ -3,14 +3,14 @@
 from prefect import task
 from prefect.logging import get_run_logger
 
-from data.database import open_database
+from data.database import Database, open_database
 from data.domain.assets import Asset
 from data.domain.costs import CostStep
 from data.domain.errors import InputTooLongError
 from data.domain.keys import asset_id, source_key
 from data.repositories import AssetRepository, SourceVersionRepository
 from data.settings import Settings, get_settings
-from data.storage import open_store
+from data.storage import ObjectStore, open_store
 from tasks.costs import measured
 from tasks.fetching import fetch_handed_in, source_limits
 from tasks.media.probe import probe
@@ -38,17 +38,28 @@ def ingest_source(source: str) -> Asset:
         before = fingerprint(source, limits)
         fetched = fetch_handed_in(source, scratch / "source", settings, store, database, progress.update)
         is_unchanged = before is not None and fingerprint(source, limits) == before
-        asset = _probed(fetched, settings)
-        if store.stat(asset.source_key) is None:
-            store.put_file(fetched.path, asset.source_key)
-        with database.session() as session:
-            assets = AssetRepository(session)
-            assets.record(asset)
-            assets.bind_job(job_id(), asset.id)
-            if before is not None and is_unchanged:  # else nobody knows which of the two was read
+        asset = take_in(fetched, settings, store, database)
+        if before is not None and is_unchanged:  # else nobody knows which of the two was read
+            with database.session() as session:
                 SourceVersionRepository(session).record(source, before, asset.id)
         work.done(asset)
     get_run_logger().info("Ingested %s as asset %s: %s", fetched.name, asset.id, _described(asset))
+    return asset
+
+
+def take_in(fetched: FetchedSource, settings: Settings, store: ObjectStore, database: Database) -> Asset:
+    """Find out what a fetched file is, store it by its content, and record it as an asset of this job.
+
+    Raises:
+        DataError: It is no video, or too long.
+    """
+    asset = _probed(fetched, settings)
+    if store.stat(asset.source_key) is None:
+        store.put_file(fetched.path, asset.source_key)
+    with database.session() as session:
+        assets = AssetRepository(session)
+        assets.record(asset)
+        assets.bind_job(job_id(), asset.id)
     return asset
 
 

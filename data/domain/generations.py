@@ -57,7 +57,9 @@ class Reference(DomainModel):
     """Its file name, by which it is matched to what is said."""
     key: str
     """Where it lies in the object store."""
-    kind: Literal["image", "video"]
+    kind: Literal["image", "video", "font"]
+    is_brand: bool = False
+    """It belongs to the brand, which names it: it is not one of those to be shown."""
 
 
 class Brand(DomainModel):
@@ -137,9 +139,9 @@ class GenerationRequest(DomainModel):
     """One request to a provider, whole: what decides the result is in it."""
 
     capability: Capability = Capability.TEXT_TO_VIDEO
-    prompt: str = Field(default="", max_length=32_000)
+    prompt: str = Field(default="", max_length=32_768)
     """What is to be seen."""
-    script: str = Field(default="", max_length=200_000)
+    script: str = Field(default="", max_length=262_144)
     """What is to be said, word by word; empty where there is only a prompt."""
     references: tuple[Reference, ...] = ()
     options: GenerationOptions = GenerationOptions()
@@ -149,6 +151,11 @@ class GenerationRequest(DomainModel):
         if not (self.prompt.strip() or self.script.strip()):
             raise ValueError("A generation needs a prompt or a script.")
         return self
+
+    @property
+    def shown(self) -> tuple[Reference, ...]:
+        """The pictures and clips to show, without the brand's own."""
+        return tuple(each for each in self.references if not each.is_brand)
 
     @property
     def width(self) -> int:

@@ -1,6 +1,6 @@
 """Jobs: how a Prefect flow run looks to the users of the API (design: §5)."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Iterable, Mapping
 from enum import StrEnum
 
 from data.domain.model import DomainModel
@@ -9,6 +9,7 @@ JOB_TAG = "dailies-job"
 """Prefect tag of every flow run that is a job; ``prefect.yaml`` puts it on the deployment."""
 BATCH_TAG = "dailies-batch"
 """Prefect tag of the run that feeds a batch."""
+_BATCH_PREFIX = "batch:"
 ITEM_TAG = "dailies-item"
 """Prefect tag of a run that its batch's feed made, and tries again."""
 
@@ -23,21 +24,40 @@ MAX_METADATA_BYTES = 16 * 1024
 
 STEP_WEIGHTS = {"ingest": 0.05, "transcode": 0.6, "generate": 0.25, "publish": 0.1}
 """Share of a job's progress by step, in the order of the pipeline; sums to 1."""
+MAKE_SHARE = 0.5
+"""Share of a job's progress that making a video of words takes, in place of ingest."""
 PREPARE_SHARE = 0.5
-"""Share of a job's progress that the prepare step takes, where there is one, of what follows ingest."""
+"""Share of a job's progress that the prepare step takes, where there is one, of what follows the first step."""
+ALL_STEPS = frozenset({*STEP_WEIGHTS, "make", "prepare"})
 
 
-def step_weights(*, has_preparation: bool) -> dict[str, float]:
-    """Return the share of a job's progress by step, in the order of the pipeline; sums to 1."""
-    if not has_preparation:
-        return dict(STEP_WEIGHTS)
-    ingest = STEP_WEIGHTS["ingest"]
-    rest = {step: weight * (1 - PREPARE_SHARE) for step, weight in STEP_WEIGHTS.items() if step != "ingest"}
-    return {"ingest": ingest, "prepare": (1 - ingest) * PREPARE_SHARE, **rest}
+def step_weights(begun: Collection[str] = ()) -> dict[str, float]:
+    """Return the share of a job's progress by step, in the order of the pipeline; sums to 1.
+
+    Args:
+        begun: Steps that are known to belong to the job; most jobs have neither ``make`` nor ``prepare``.
+    """
+    first = {"make": MAKE_SHARE} if "make" in begun else {"ingest": STEP_WEIGHTS["ingest"]}
+    left = 1 - sum(first.values())
+    if "prepare" in begun:
+        first["prepare"] = left * PREPARE_SHARE
+        left -= first["prepare"]
+    rest = {step: weight for step, weight in STEP_WEIGHTS.items() if step != "ingest"}
+    return {**first, **{step: weight * left / sum(rest.values()) for step, weight in rest.items()}}
 
 
 QUEUES: Mapping[str, int] = {"high": 1, "default": 2, "low": 3}
 """The work queues of every pool with their priority: 1 comes first, for runs as for encode slots."""
+
+
+def batch_tag(batch_id: str) -> str:
+    """Return the tag by which the runs of a batch are found."""
+    return _BATCH_PREFIX + batch_id
+
+
+def batch_of(tags: Iterable[str]) -> str | None:
+    """Return the id of the batch that a run's tags name."""
+    return next((tag.removeprefix(_BATCH_PREFIX) for tag in tags if tag.startswith(_BATCH_PREFIX)), None)
 
 
 def one_line(text: str) -> str:

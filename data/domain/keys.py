@@ -101,6 +101,11 @@ def publication_manifest_key(asset: str) -> str:
     return f"publications/{asset}/publication.json"
 
 
+def reference_key(sha256: str, suffix: str) -> str:
+    """Return where a file lies that a generation is to show; the suffix (with its dot) says what it is."""
+    return f"references/{sha256[:2]}/{sha256}{suffix.lower()}"
+
+
 def upload_key(upload: str, name: str) -> str:
     """Return where an upload waits for its job."""
     return f"uploads/{upload}/{name}"

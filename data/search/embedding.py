@@ -26,6 +26,8 @@ MODEL_NAME = "minilm-l6-int8"
 VOCABULARY = Path(__file__).with_name("vocabulary.txt.gz")
 
 _WEIGHTS_SHA256 = "8199be6f699a395f99f89df973f9dc5285fbcfcdb2ae1a4e1201dab014f3d2a6"
+MODEL_VERSION = f"{MODEL_NAME}-{_WEIGHTS_SHA256[:12]}"
+"""Of the exact weights, for cache keys and for what made a file."""
 _MAX_TOKENS = 256
 _UNKNOWN = "[UNK]"
 _STORED = np.dtype("<f2")

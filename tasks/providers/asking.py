@@ -82,7 +82,7 @@ def picture_of(request: GenerationRequest, references: References) -> Path | Non
     """
     if request.capability is not Capability.IMAGE_TO_VIDEO:
         return None
-    names = [each.name for each in request.references if each.kind == "image"]
+    names = [each.name for each in request.shown if each.kind == "image"]
     found = next((references[name] for name in names if name in references), None)
     if found is None:
         raise GenerationRejectedError("A picture is to be set in motion, but the request brings no picture.")

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from data.domain.generations import Reference
-from tasks.models.meaning import Vectors, meanings
+from data.search.embedding import Vectors, embed
 
 _ALIKE = 0.5
 """From here on a picture is shown a second time rather than a card."""
@@ -25,7 +25,7 @@ def words_of_name(name: str) -> str:
     return " ".join(word for word in words if not _MEANINGLESS.match(word.lower()))
 
 
-def assign(texts: Sequence[str], references: Sequence[Reference], model: Path) -> tuple[Reference | None, ...]:
+def assign(texts: Sequence[str], references: Sequence[Reference]) -> tuple[Reference | None, ...]:
     """Choose what each scene shows; ``None`` is a card.
 
     What the user handed in is there to be seen: everything is shown once while there are scenes, the surest matches
@@ -34,13 +34,12 @@ def assign(texts: Sequence[str], references: Sequence[Reference], model: Path) -
     Args:
         texts: What the scenes say, in order.
         references: What there is to show.
-        model: Folder of the model that compares meanings; not read where there is nothing to compare.
     """
     chosen: list[Reference | None] = [None] * len(texts)
     if not references or not texts:
         return tuple(chosen)
     compared = texts[:_LONGEST_COMPARED]
-    alike = _alikeness(compared, references, model)
+    alike = _alikeness(compared, references)
     uses = [0] * len(references)
     for scene, reference in _best_first(alike):
         if chosen[scene] is None and uses[reference] == 0 and np.isfinite(alike[scene, reference]):
@@ -54,13 +53,13 @@ def assign(texts: Sequence[str], references: Sequence[Reference], model: Path) -
     return tuple(chosen)
 
 
-def _alikeness(texts: Sequence[str], references: Sequence[Reference], model: Path) -> Vectors:
+def _alikeness(texts: Sequence[str], references: Sequence[Reference]) -> Vectors:
     """Scenes × references; minus infinity where a name means nothing."""
     names = [words_of_name(reference.name) for reference in references]
     alike = np.full((len(texts), len(names)), -np.inf, dtype=np.float32)
     named = [index for index, name in enumerate(names) if name]
     if named:
-        alike[:, named] = meanings(list(texts), model) @ meanings([names[index] for index in named], model).T
+        alike[:, named] = embed(texts) @ embed([names[index] for index in named]).T
     return alike
 
 

@@ -7,8 +7,9 @@ from pathlib import Path
 
 from data.domain.errors import DataError, GenerationRejectedError
 from data.domain.generations import Brand, GenerationRequest, Reference
+from data.search.embedding import MODEL_NAME as EMBEDDING_MODEL
+from data.search.embedding import MODEL_VERSION as EMBEDDING_VERSION
 from tasks.media.tools import Toolset
-from tasks.models.meaning import MODEL_NAME as MEANING_MODEL
 from tasks.models.narration import MODEL_NAME as NARRATION_MODEL
 from tasks.models.narration import VOICES, Narrator, accent_of
 from tasks.models.phonemes import Phonemizer
@@ -172,12 +173,11 @@ class Production:
 
     def _with_references(self, planned: Sequence[PlannedScene], scenes: Sequence[Scene]) -> list[PlannedScene]:
         """Give scenes the pictures and clips that they show; a title that is not said stays a card."""
-        usable = [reference for reference in self._request.references if reference.name in self._references]
+        usable = [reference for reference in self._request.shown if reference.name in self._references]
         open_scenes = [index for index, scene in enumerate(scenes) if scene.is_said]
         chosen: dict[int, Reference | None] = {}
         if usable:
-            model = self._workshop.store.path(MEANING_MODEL)
-            found = assign([scenes[index].text for index in open_scenes], usable, model)
+            found = assign([scenes[index].text for index in open_scenes], usable)
             chosen = dict(zip(open_scenes, found, strict=True))
         return [self._shown(scene, chosen.get(index), index) for index, scene in enumerate(planned)]
 
@@ -268,13 +268,15 @@ class Production:
         used = {scene.kind for scene in planned}
         names = [NARRATION_MODEL]
         names += [SALIENCY_MODEL, FACE_MODEL] if "image" in used else []
-        names += [MEANING_MODEL] if any(scene.reference for scene in planned) else []
         names += self._typefaces.used_pins
+        models = {name: store.version(name) for name in names}
+        if any(scene.reference for scene in planned):
+            models[EMBEDDING_MODEL] = EMBEDDING_VERSION
         return {
             "provider": LABEL,
             "version": VERSION,
             "seed": self._request.seed,
-            "models": {name: store.version(name) for name in names},
+            "models": models,
             "phonemes": self._phonemes_by,
             "voice": self._options.voice if narrated.has_voice else None,
             "music": self._score.label if self._score else None,

@@ -89,7 +89,7 @@ def test_the_version_of_a_model_names_its_bytes_not_its_place(tmp_path: Path, lo
     assert version == again != ModelStore(tmp_path / "a", lock_path=lock_path).version("tiny")
 
 
-@pytest.mark.parametrize("name", ["whisper-base", "centerface", "kokoro-82m", "u2netp", "minilm"])
+@pytest.mark.parametrize("name", ["whisper-base", "centerface", "kokoro-82m", "u2netp"])
 def test_the_real_models_are_verified_on_this_machine(models: ModelStore, name: str) -> None:
     models.path(name)
 
