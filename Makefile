@@ -74,8 +74,8 @@ test-engines: setup-engines ## the engine `diffusers` on tiny models of its own,
 check: lint ## lint and test
 	@$(MAKE) test
 
-demo: setup ## one real video, end to end (VIDEO=path for yours, KEEP=1 keeps the stack up)
-	@$(BIN)/python -m deployments.demo $(if $(VIDEO),--video "$(VIDEO)") $(if $(filter-out 0,$(KEEP)),--keep)
+demo: setup ## one real video, end to end (VIDEO=path for yours, PROMPT="…" makes one of words, KEEP=1 keeps the stack up)
+	@$(BIN)/python -m deployments.demo $(if $(VIDEO),--video "$(VIDEO)") $(if $(PROMPT),--prompt "$(PROMPT)") $(if $(filter-out 0,$(KEEP)),--keep)
 
 up: setup ## the local stack: API on 127.0.0.1:8000, Prefect UI on 127.0.0.1:4200 (ARGS="--api-port 0 --minimal")
 	@exec $(BIN)/python -m deployments.up $(ARGS)

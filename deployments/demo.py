@@ -6,7 +6,7 @@ import logging
 import shutil
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 from urllib.parse import urljoin
@@ -15,7 +15,7 @@ from rich.console import Console
 
 from data.domain.errors import DailiesError
 from data.domain.jobs import JobState
-from data.domain.keys import publication_manifest_key
+from data.domain.keys import publication_manifest_key, source_key
 from data.domain.publications import PublicationManifest
 from data.settings import MediaSettings, get_settings
 from data.storage import open_store
@@ -30,6 +30,7 @@ from deployments.errors import StackError
 from deployments.note import stop_running
 from deployments.stack import Stack
 from deployments.up import stop_on_signals
+from tasks.media.contact_sheet import write_contact_sheet
 from tasks.media.tools import Toolset, find_tools
 
 RECIPE = "default"
@@ -65,7 +66,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if options.forget:
             forget(home)
             return 0
-        return 0 if _demonstrate(home, options.video, options.keep, console) else 1
+        return 0 if _demonstrate(home, options.video, options.prompt, options.keep, console) else 1
     except KeyboardInterrupt:
         return 130
     except DailiesError as error:
@@ -73,16 +74,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 1
 
 
-def _demonstrate(home: Path, video: Path | None, keep: bool, console: Console) -> bool:
+def _demonstrate(home: Path, video: Path | None, prompt: str, keep: bool, console: Console) -> bool:
     began = time.monotonic()
     # From nothing each time: what an earlier demo made would be found, and nothing encoded.
     forget(home)
-    source = video.expanduser().resolve() if video else _own_clip(console)
-    if not source.is_file():
-        raise StackError(f"There is no video at {source}.", {"path": str(source)})
-    roots = json.dumps([str(source.parent)])
-    environment = {**isolated(), "DAILIES_INGEST__ALLOWED_ROOTS": roots}
-    demo = Demo(home, source, source.stem if video else CLIP_TITLE, began, console)
+    environment = isolated()
+    if prompt:
+        demo = Demo(home, {"prompt": prompt}, "", began, console)
+    else:
+        source = video.expanduser().resolve() if video else _own_clip(console)
+        if not source.is_file():
+            raise StackError(f"There is no video at {source}.", {"path": str(source)})
+        environment["DAILIES_INGEST__ALLOWED_ROOTS"] = json.dumps([str(source.parent)])
+        demo = Demo(home, {"source": str(source)}, source.stem if video else CLIP_TITLE, began, console)
     if not keep:
         with Stack(home, environment=environment, report=demo.say) as stack:
             passed = demo.run(stack)
@@ -119,15 +123,15 @@ class Demo:
 
     Args:
         home: State directory of its stack; the summary goes there.
-        source: The video.
-        title: What the publication is called.
+        begin: What the job begins with: the path of its ``source``, or its ``prompt``.
+        title: What the publication is called; empty leaves it to what the job begins with.
         began: When the demo began, in seconds of the monotonic clock.
         console: Where it is shown.
     """
 
-    def __init__(self, home: Path, source: Path, title: str, began: float, console: Console) -> None:
+    def __init__(self, home: Path, begin: Mapping[str, str], title: str, began: float, console: Console) -> None:
         self._home = home
-        self._source = source
+        self._begin = begin
         self._title = title
         self._began = began
         self._console = console
@@ -139,9 +143,10 @@ class Demo:
         self._console.print(sentence, style="dim", markup=False, highlight=False)
 
     def say_where(self) -> None:
-        """Show where the summary lies, if there is one."""
+        """Show where the video, the sheet of its stills and the summary lie, if they were made."""
         if self._summary_path is not None:
-            self._console.print(str(self._summary_path), soft_wrap=True, markup=False, highlight=False)
+            for path in (self._home / "video.mp4", self._home / "contact-sheet.png", self._summary_path):
+                self._console.print(str(path), soft_wrap=True, markup=False, highlight=False)
 
     def run(self, stack: RunningStack) -> bool:
         """Process the source, show the outcome, write the summary; say whether all checks passed."""
@@ -167,8 +172,8 @@ class Demo:
         return all(check["passed"] for check in summary["checks"])
 
     def _watch(self, api: DailiesApi, course: Course, stack: RunningStack) -> JobSnapshot:
-        latest = api.submit(str(self._source), self._title, RECIPE)
-        with Display(self._console) as display:
+        latest = api.submit(self._begin, self._title, RECIPE)
+        with Display(self._console, "ingest" if "source" in self._begin else "make") as display:
             for snapshot in api.follow(latest.id, course, stack.check):
                 display.show(snapshot)
                 latest = snapshot
@@ -188,14 +193,15 @@ class Demo:
         links = {name: api.absolute(address) for name, address in publication["urls"].items() if address}
         manifest = _manifest(self._home, job.asset_id)
         return {
-            "job": {"id": job.id, "state": job.state.value, "reason": job.reason, "source": str(self._source)},
+            "job": {"id": job.id, "state": job.state.value, "reason": job.reason, **self._begin},
             "asset": asset,
             "states": course.states,
             "history": api.history(job.id),
             "timings": {"steps": course.seconds_by_step(), "stack": stack.timings},
             "files": [{"path": path, "size_bytes": size} for path, size in sorted(manifest.files.items())],
             "links": {**links, "prefect_run": api.absolute(job.links.get("prefect", stack.prefect_ui_url))},
-            "quality": self._quality(publication, links["hls"]),
+            "quality": self._quality(self._source(manifest), publication, links["hls"]),
+            "made": self._keep(manifest),
             "caption_lines": {
                 track["language"]: first_caption_lines(api.text(track["vtt_url"])) for track in publication["captions"]
             },
@@ -212,8 +218,21 @@ class Demo:
             Check("the publish gate let it through", "refused" not in outcomes, gate),
         ]
 
-    def _quality(self, publication: dict[str, Any], hls_url: str) -> dict[str, dict[str, float]]:
-        comparison = Comparison.of(self._source, publication, urljoin(hls_url, "."))
+    def _source(self, manifest: PublicationManifest) -> Path:
+        """Return the video that the renditions were made of: the one handed in, or the one made of words."""
+        handed_in = self._begin.get("source")
+        return Path(handed_in) if handed_in else self._home / "store" / source_key(manifest.source_sha256)
+
+    def _keep(self, manifest: PublicationManifest) -> dict[str, str]:
+        """Put the published MP4 and a sheet of its stills beside the summary, where they are found."""
+        video, sheet = self._home / "video.mp4", self._home / "contact-sheet.png"
+        store = open_store(f"file://{self._home / 'store'}")
+        store.fetch(manifest.prefix + manifest.mp4_path, video)
+        write_contact_sheet(video, sheet, self._tools)
+        return {"video": str(video), "contact_sheet": str(sheet)}
+
+    def _quality(self, source: Path, publication: dict[str, Any], hls_url: str) -> dict[str, dict[str, float]]:
+        comparison = Comparison.of(source, publication, urljoin(hls_url, "."))
         log_path = self._home / "log" / "demo-quality.log"
         renditions = publication["renditions"]
         return {one["name"]: measure(comparison, one, self._tools, log_path) for one in renditions}
@@ -232,6 +251,7 @@ def _tools(media: MediaSettings) -> Toolset:
 def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m deployments.demo", description=__doc__)
     parser.add_argument("--video", type=Path, help="your own video instead of the demo's clip")
+    parser.add_argument("--prompt", default="", help="make a video of these words instead")
     parser.add_argument("--keep", action="store_true", help="keep the stack running afterwards")
     parser.add_argument("--home", type=Path, default=get_settings().home_path / "demo", help="state directory")
     parser.add_argument("--forget", action="store_true", help="only delete the state directory and its database")

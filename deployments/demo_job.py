@@ -1,7 +1,7 @@
 """The demo as a user of the REST API: submit a job, watch it, read what it published."""
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -9,10 +9,9 @@ from urllib.parse import urljoin
 
 import httpx
 
-from data.domain.jobs import STEP_WEIGHTS, TERMINAL_STATES, JobState
+from data.domain.jobs import TERMINAL_STATES, JobState, step_weights
 from deployments.errors import StackError
 
-STEPS = tuple(STEP_WEIGHTS)
 POLL_SECONDS = 0.5
 REQUEST_SECONDS = 30.0
 LOG_LINES = 15
@@ -78,7 +77,7 @@ class Course:
 
     def seconds_by_step(self) -> dict[str, float]:
         """Return how long each step took: until the next one began, or the job ended; as exact as the polling."""
-        began = [(step, self._began[step]) for step in STEPS if step in self._began]
+        began = [(step, self._began[step]) for step in step_weights(self._began) if step in self._began]
         ends = [start for _, start in began[1:]] + [self._ended_at if self._ended_at is not None else float("nan")]
         return {step: round(end - start, 2) for (step, start), end in zip(began, ends, strict=True)}
 
@@ -98,13 +97,18 @@ class DailiesApi:
         """Return an address of the API with its origin."""
         return urljoin(self.origin, address)
 
-    def submit(self, source: str, title: str, recipe: str) -> JobSnapshot:
+    def submit(self, begin: Mapping[str, str], title: str, recipe: str) -> JobSnapshot:
         """Post a job.
+
+        Args:
+            begin: What it begins with: its ``source``, or its ``prompt``.
+            title: Of the publication; empty leaves it to what the job begins with.
+            recipe: Name of the recipe.
 
         Raises:
             StackError: The API refused it; the sentence is the API's.
         """
-        answer = self._client.post("/api/v1/jobs", json={"source": source, "title": title, "recipe": recipe})
+        answer = self._client.post("/api/v1/jobs", json={**begin, "title": title, "recipe": recipe})
         return JobSnapshot.of(_body(answer))
 
     def job(self, job_id: str) -> JobSnapshot:

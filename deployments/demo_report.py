@@ -11,8 +11,9 @@ from rich.markup import escape
 from rich.progress import BarColumn, Progress, TaskID, TaskProgressColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
+from data.domain.jobs import step_weights
 from deployments.demo_checks import Check
-from deployments.demo_job import STEPS, JobSnapshot
+from deployments.demo_job import JobSnapshot
 
 CAPTION_LINES = 4
 WORD_TIME = re.compile(r"<[^>]*>")
@@ -21,8 +22,9 @@ WORD_TIME = re.compile(r"<[^>]*>")
 class Display(AbstractContextManager["Display"]):
     """A bar for each step on a terminal; elsewhere a line when a step begins or the state changes."""
 
-    def __init__(self, console: Console) -> None:
+    def __init__(self, console: Console, first_step: str = "ingest") -> None:
         self._console = console
+        self._first_step = first_step
         self._bars: dict[str, TaskID] = {}
         self._said: set[str] = set()
         self._progress = Progress(
@@ -37,7 +39,9 @@ class Display(AbstractContextManager["Display"]):
 
     def __enter__(self) -> Self:
         """Draw the bars."""
-        self._bars = {step: self._progress.add_task(step, total=1.0, start=False) for step in STEPS}
+        self._bars = {
+            step: self._progress.add_task(step, total=1.0, start=False) for step in step_weights({self._first_step})
+        }
         self._progress.start()
         return self
 

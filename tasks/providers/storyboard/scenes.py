@@ -12,7 +12,7 @@ from data.domain.generations import GenerationRequest
 
 LONGEST_SCENE = 150
 """Characters of one scene; about nine seconds."""
-_SHORTEST_SCENE = 24
+_SHORTEST_SCENE = 20
 _LONGEST_TITLE = 90
 
 # A mark ends a sentence before a blank, and in scripts without blanks at once.

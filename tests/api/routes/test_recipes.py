@@ -34,7 +34,15 @@ def own(
 def test_the_shipped_recipes_are_listed(api: httpx.Client) -> None:
     answer = api.get(RECIPES).json()
 
-    assert [item["name"] for item in answer["items"]] == ["default", "full", "quick", "rehearsal"]
+    assert [item["name"] for item in answer["items"]] == [
+        "anonymous",
+        "default",
+        "full",
+        "quick",
+        "rehearsal",
+        "restored",
+        "vertical",
+    ]
     assert {item["origin"] for item in answer["items"]} == {"shipped"}
     assert [item["name"] for item in answer["items"] if item["rehearsal"]] == ["rehearsal"]
     assert answer["broken"] == []
