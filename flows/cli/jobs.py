@@ -1,5 +1,6 @@
 """``python -m flows job …``: one job at a time."""
 
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import orjson
@@ -18,9 +19,13 @@ JobId = Annotated[str, Parameter(help="Id of the job.")]
 
 @app.command
 def submit(
-    source: Annotated[str, Parameter(help="What to process.")],
+    source: Annotated[str, Parameter(help="What to process; leave it out to have a video made of words.")] = "",
     /,
     *,
+    prompt: Annotated[str, Parameter(help="What a video is to show, in place of a source.")] = "",
+    script: Annotated[
+        Path | None, Parameter(help="A text file with what a video is to say, in place of a source or with a prompt.")
+    ] = None,
     recipe: Annotated[str, Parameter(help="Name of the recipe.")] = "default",
     title: Annotated[str, Parameter(help="Title of the publication; the file's name by default.")] = "",
     priority: Annotated[Literal["high", "default", "low"], Parameter(help="The queue to wait in.")] = "default",
@@ -35,8 +40,10 @@ def submit(
     api: Api = "",
     as_json: Json = False,
 ) -> None:
-    """Hand in a source: an absolute path, `upload:<id>` or an `https://` address."""
-    body = {"source": source, "recipe": recipe, "title": title, "priority": priority, "overrides": _overrides(override)}
+    """Hand in a source: an absolute path, `upload:<id>` or an `https://` address; or words to make a video of."""
+    words = {"prompt": prompt, "script": _read(script) if script else ""}
+    begin = {name: text for name, text in {"source": source, **words}.items() if text}
+    body = {**begin, "recipe": recipe, "title": title, "priority": priority, "overrides": _overrides(override)}
     with connected(api) as client:
         job = client.call("POST", "/jobs", json=body)
         if watch:
@@ -203,6 +210,13 @@ def _show(client: Client, job: Document, as_json: bool) -> None:
 
 def _log_line(line: Document) -> str:
     return f"{local_time(line['at'])}  {line['level']:<8} {line['message']}"
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text("utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ApiError(f"{path} cannot be read as text: {error}.") from error
 
 
 def _overrides(pairs: tuple[str, ...]) -> dict[str, Any]:

@@ -13,8 +13,11 @@ from data.domain.jobs import (
     JobMove,
     JobState,
     StateView,
+    batch_of,
+    batch_tag,
     error_code,
     job_state,
+    step_weights,
 )
 
 EXPECTED = {
@@ -121,6 +124,27 @@ def test_what_has_ended_cannot_be_cancelled_and_what_runs_cannot_be_deleted() ->
 def test_the_weights_of_the_steps_make_a_whole() -> None:
     assert list(STEP_WEIGHTS) == ["ingest", "transcode", "generate", "publish"]
     assert sum(STEP_WEIGHTS.values()) == pytest.approx(1)
+    assert step_weights() == pytest.approx(STEP_WEIGHTS)
+
+
+@pytest.mark.parametrize(
+    ("begun", "order"),
+    [
+        ({"make"}, ["make", "transcode", "generate", "publish"]),
+        ({"prepare", "publish"}, ["ingest", "prepare", "transcode", "generate", "publish"]),
+        ({"make", "prepare"}, ["make", "prepare", "transcode", "generate", "publish"]),
+    ],
+)
+def test_jobs_that_begin_otherwise_weigh_their_own_steps(begun: set[str], order: list[str]) -> None:
+    weights = step_weights(begun)
+
+    assert list(weights) == order
+    assert sum(weights.values()) == pytest.approx(1)
+
+
+def test_a_run_says_by_its_tags_which_batch_it_belongs_to() -> None:
+    assert batch_of(["dailies-job", batch_tag("b-1")]) == "b-1"
+    assert batch_of(["dailies-batch"]) is None
 
 
 def test_a_job_whose_version_waits_for_a_person_has_succeeded_with_that_reason() -> None:

@@ -128,6 +128,28 @@ def test_overrides_are_json_where_they_can_be(api: PlayedApi) -> None:
     assert body["overrides"] == {"video.crf": 20, "captions.language": "en", "captions.enabled": False}
 
 
+def test_words_are_handed_in_in_place_of_a_source(api: PlayedApi, tmp_path: Path) -> None:
+    script = tmp_path / "script.txt"
+    script.write_text("Once there was a rabbit.")
+
+    assert main(["job", "submit", "--prompt", "A rabbit", "--script", str(script), "--api", api.url]) == 0
+
+    [(_, _, body)] = api.calls
+    assert {name: body.get(name) for name in ("source", "prompt", "script")} == {
+        "source": None,
+        "prompt": "A rabbit",
+        "script": "Once there was a rabbit.",
+    }
+
+
+def test_a_script_that_cannot_be_read_is_refused_before_anything_is_asked(
+    api: PlayedApi, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["job", "submit", "--script", "/no/such/file", "--api", api.url]) == 1
+    assert "cannot be read" in capsys.readouterr().err
+    assert api.calls == []
+
+
 def test_a_wrong_override_is_refused_before_anything_is_asked(
     api: PlayedApi, capsys: pytest.CaptureFixture[str]
 ) -> None:
