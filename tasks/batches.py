@@ -164,7 +164,7 @@ def _rules(settings: Settings) -> ManifestRules:
 
 
 def _planner(settings: Settings) -> Planner:
-    media, prices, limits = settings.media, settings.batch, source_limits(settings)
+    media, limits = settings.media, source_limits(settings)
     tools = find_tools(media.ffmpeg, media.ffprobe, media.packager)
     models = ModelStore(settings.models.directory, settings.models.auto_pull)
 
@@ -183,8 +183,20 @@ def _planner(settings: Settings) -> Planner:
         look_at=lambda sources: look_at_sources(sources, limits),
         probe=look_into,
         capacity=_capacity(settings),
-        prices=Prices(prices.cpu_hour_cost, prices.gpu_hour_cost, prices.currency),
+        prices=_prices(settings),
         now=lambda: datetime.now(UTC),
+    )
+
+
+def _prices(settings: Settings) -> Prices:
+    """Return what machines cost, and the provider that is asked first: another may make it in the end."""
+    batch, first = settings.batch, settings.generation.providers[0]
+    return Prices(
+        cpu_hour=batch.cpu_hour_cost,
+        gpu_hour=batch.gpu_hour_cost,
+        currency=batch.currency,
+        per_generation=first.price_per_generation,
+        per_generated_second=first.price_per_second,
     )
 
 

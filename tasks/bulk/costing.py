@@ -26,10 +26,17 @@ class Prices:
     """Of one encode slot."""
     gpu_hour: float = 0.0
     currency: str = "USD"
+    per_generation: float = 0.0
+    """What the provider that is asked first takes for a video."""
+    per_generated_second: float = 0.0
+    """What it takes for each second of it."""
 
-    def of(self, step: CostStep, machine_seconds: float) -> float:
-        """Return what so much of a step costs."""
-        return machine_seconds / 3600 * (self.gpu_hour if step.on_gpu_pool else self.cpu_hour)
+    def of(self, step: CostStep, total: "StepTotal") -> float:
+        """Return what a step costs over a batch: the machines, and whoever makes videos of words."""
+        paid = 0.0
+        if step is CostStep.GENERATION:
+            paid = total.items * self.per_generation + total.media_seconds * self.per_generated_second
+        return paid + total.machine_seconds / 3600 * (self.gpu_hour if step.on_gpu_pool else self.cpu_hour)
 
 
 @dataclass(frozen=True)
@@ -65,6 +72,7 @@ class StepTotal:
 
     items: int = 0
     machine_seconds: float = 0.0
+    media_seconds: float = 0.0
     learnt_from: int = 0
 
 
@@ -88,7 +96,7 @@ class Costing:
                 step=step.value,
                 items=total.items,
                 machine_seconds=total.machine_seconds,
-                cost=prices.of(step, total.machine_seconds),
+                cost=prices.of(step, total),
                 learnt_from=total.learnt_from,
             )
             for step in CostStep
@@ -131,6 +139,7 @@ def cost_items(items: NewItems, assumed: Assumptions, models: Models) -> Costing
             total = steps.setdefault(step, StepTotal())
             total.items += int(numpy.count_nonzero(taken))
             total.machine_seconds += float(taken.sum())
+            total.media_seconds += float(own.media_seconds.sum())
             total.learnt_from = max(total.learnt_from, models.of(step, variant).learnt_from)
             if step is CostStep.PUBLISH:
                 media[mine], bytes_in[mine] = own.media_seconds, own.size_bytes

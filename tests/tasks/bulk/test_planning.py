@@ -5,7 +5,7 @@ import pytest
 from data.domain.batches import BatchReason, BatchState, ItemState, SkipReason
 from data.domain.costs import CostStep, cost_variants
 from data.domain.errors import CorruptInputError
-from data.domain.keys import step_key
+from data.domain.keys import step_key, wish_key, words_address
 from data.domain.recipes import Recipe
 from data.recipes import load_recipe
 from data.repositories import PackageRepository, PublicationRepository, StepCost, StepCostRepository
@@ -57,6 +57,40 @@ def test_the_second_night_an_unchanged_row_costs_a_look_up(house: BatchHouse) ->
     )
     assert all(item.asset_id and item.version == 1 for item in house.items().values())
     assert house.counts().balances
+
+
+WORDS = [
+    {"source": "", "prompt": "A rabbit", "script": "", "recipe": "quick"},
+    {"source": "", "prompt": "", "script": "Once there was a fox.", "recipe": "quick"},
+]
+
+
+def test_rows_that_begin_with_words_are_planned_with_what_their_videos_cost(house: BatchHouse) -> None:
+    house.prices = Prices(per_generation=2.0, per_generated_second=0.1)
+
+    batch = house.plan([*WORDS, *rows(house.source("one.mp4"), prompt="", script="")])
+
+    assert batch.plan is not None
+    steps = {step.step: step for step in batch.plan.steps}
+    assert {name: step.items for name, step in steps.items()} == {
+        "generation": 2,
+        "ingest": 1,
+        "transcode": 3,
+        "publish": 3,
+    }
+    assert steps["generation"].cost == pytest.approx(2 * (2.0 + 60 * 0.1))
+
+
+def test_the_second_night_words_whose_video_was_published_cost_a_look_up(house: BatchHouse) -> None:
+    for row in WORDS:
+        wish = wish_key("", row["prompt"], row["script"], "quick", {}, "")
+        house.publish(words_address(wish), QUICK)
+
+    batch = house.plan(WORDS)
+
+    assert batch.plan is not None
+    assert (batch.plan.new, batch.plan.unchanged) == (0, 2)
+    assert _new(house, [{**WORDS[0], "generation.voice": "bm_george"}], "b2") == 1
 
 
 def test_a_replaced_file_with_the_same_name_is_new(house: BatchHouse) -> None:
