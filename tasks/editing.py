@@ -23,7 +23,7 @@ from tasks.media.cores import usable_cores
 from tasks.media.decoding import Clip, DecodeContext, decoded_pictures, decoded_sound
 from tasks.media.hiding import Area
 from tasks.media.measures import read_log
-from tasks.media.mezzanine import Changes, CleanSound, FrameOperation, Subtitles, write_mezzanine
+from tasks.media.mezzanine import Changes, CleanSound, FrameOperation, Subtitles, VoiceOver, write_mezzanine
 from tasks.media.operations import Crop, HideFaces, Window, crop_window, enlarged
 from tasks.media.probe import SAFE_INPUT_ARGUMENTS
 from tasks.media.process import Limits, run_ffmpeg
@@ -35,6 +35,7 @@ from tasks.models.store import ModelStore
 from tasks.models.survey import Survey, SurveyModels, SurveyPlan, survey
 from tasks.models.upscale import Upscaler
 from tasks.models.versions import CAPTION_FONT, FACE_MODEL, SALIENCY_MODEL, UPSCALE_MODEL
+from tasks.voice_over import SpokenText
 
 _FACES_LONG_SIDE = 960
 """Pixels at which faces are looked for that must be hidden: one of a hundredth of the width is found."""
@@ -77,7 +78,12 @@ def write_sound(clip: Clip, target: Path, bench: Workbench) -> Path:
 
 
 def prepare_media(
-    clip: Clip, recipe: Recipe, target: Path, bench: Workbench, transcript: Transcript | None
+    clip: Clip,
+    recipe: Recipe,
+    target: Path,
+    bench: Workbench,
+    transcript: Transcript | None,
+    spoken: SpokenText | None = None,
 ) -> tuple[str, ...]:
     """Write a mezzanine of a clip with what a recipe changes; return what was done, in sentences for a person.
 
@@ -87,6 +93,7 @@ def prepare_media(
         target: The file to write.
         bench: What to work with.
         transcript: What is said, for captions in the picture; ``None`` where there are none.
+        spoken: What a voice reads over it; ``None`` where none does.
 
     Raises:
         UpscaleTooSlowError: Enlarging it would take longer than the recipe allows.
@@ -95,7 +102,7 @@ def prepare_media(
     work = _Work(clip, recipe, bench)
     work.plan()
     work.look()
-    changes = work.changes(transcript)
+    changes = work.changes(transcript, spoken)
     begin = work.share_of_survey
     with bench.encode_slot() as threads:
         write_mezzanine(
@@ -166,18 +173,18 @@ class _Work:
             self._survey = survey(pictures, plan, lambda count: self._bench.on_progress(min(1.0, share * count)))
         refuse_damaged(read_log(log_path), clip.facts, encoded=self._survey.frame_count, promised=clip.frame_count)
 
-    def changes(self, transcript: Transcript | None) -> Callable[[int], Changes]:
+    def changes(self, transcript: Transcript | None, spoken: SpokenText | None) -> Callable[[int], Changes]:
         """Return what makes the changes of the mezzanine, given the threads that they may keep busy."""
         before = [each for each in (self._hiding(), self._cropping()) if each is not None]
         final = self._enlarged or (self._window.size if self._window else self._clip.size)
-        subtitles, sound = self._subtitles(transcript, final), self._clean_sound()
+        subtitles, sound, voice = self._subtitles(transcript, final), self._clean_sound(), self._voice(spoken)
 
         def with_threads(threads: int) -> Changes:
             operations = list(before)
             if self._enlarged is not None:
                 model = self._bench.models.path(UPSCALE_MODEL)
                 operations.append(Upscaler(model, self._enlarged, self._bench.threads or threads))
-            return Changes(tuple(operations), final, subtitles, sound)
+            return Changes(tuple(operations), final, subtitles, sound, voice)
 
         if self._enlarged is not None:
             self.notes.append(f"Upscaled to {final[0]}x{final[1]} by a model.")
@@ -237,6 +244,13 @@ class _Work:
         ass_file.write_text(to_ass(cues, options, size), encoding="utf-8")
         self.notes.append("Captions are part of the picture.")
         return Subtitles(ass_file, self._bench.models.path(CAPTION_FONT))
+
+    def _voice(self, spoken: SpokenText | None) -> VoiceOver | None:
+        if spoken is None:
+            return None
+        options = self._recipe.voice_over
+        self.notes.append(f"A voice ({options.voice}, made by a model) reads {len(spoken.words)} words over it.")
+        return VoiceOver(spoken.path, options.start_seconds, options.duck_ratio)
 
     def _clean_sound(self) -> CleanSound | None:
         options, audio = self._recipe.speech, self._clip.facts.audio

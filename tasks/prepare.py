@@ -26,6 +26,7 @@ from tasks.policies import TASK_POLICY, tool_limits
 from tasks.preparation import RECORD, found_preparation, preparation_key
 from tasks.progress import step_progress
 from tasks.transcode import encode_slot
+from tasks.voice_over import SpokenText, speak
 from tasks.workspace import job_id, run_id, workspace
 
 
@@ -59,9 +60,10 @@ def prepare_source(asset: Asset, recipe: Recipe) -> Asset:
                 run_id=run_id(),
                 threads=settings.models.threads,
             )
-            transcript = _transcript(asset, recipe, clip, bench)
+            spoken = _spoken(recipe, clip, bench)
+            transcript = _transcript(asset, recipe, clip, bench, spoken)
             target = scratch / "mezzanine.mp4"
-            notes = prepare_media(clip, recipe, target, bench, transcript)
+            notes = prepare_media(clip, recipe, target, bench, transcript, spoken)
             facts = probe(target, tools, limits=tool_limits(media))
             media_key = f"{prefix}{secrets.token_hex(4)}.mp4"  # two attempts at the same work never mix their files
             store.put_file(target, media_key)
@@ -69,7 +71,7 @@ def prepare_source(asset: Asset, recipe: Recipe) -> Asset:
             key=key,
             media_key=media_key,
             facts=facts,
-            sound_content=key if recipe.speech.clean_up and transcript is None else asset.sha256,
+            sound_content=key if spoken or (recipe.speech.clean_up and transcript is None) else asset.sha256,
             notes=notes,
         )
         store.put_bytes(preparation.model_dump_json().encode(), f"{prefix}{RECORD}")
@@ -83,9 +85,26 @@ def prepare_source(asset: Asset, recipe: Recipe) -> Asset:
     return asset.model_copy(update={"preparation": preparation})
 
 
-def _transcript(asset: Asset, recipe: Recipe, clip: Clip, bench: Workbench) -> Transcript | None:
-    """Return what is said, where it is to be part of the picture; the captions step finds the same again."""
-    if recipe.burn_in.style == "none" or asset.facts.audio is None:
+def _spoken(recipe: Recipe, clip: Clip, bench: Workbench) -> SpokenText | None:
+    """Return what a voice is to read over the video."""
+    if not recipe.voice_over.text.strip():
+        return None
+    target = bench.scratch / "voice.wav"
+    return speak(recipe.voice_over, bench.models, target, clip.duration_seconds, bench.threads)
+
+
+def _transcript(
+    asset: Asset, recipe: Recipe, clip: Clip, bench: Workbench, spoken: SpokenText | None
+) -> Transcript | None:
+    """Return what is said, where it is to be part of the picture; the captions step finds the same again.
+
+    A voice over the video is what its captions show: those words are known.
+    """
+    if recipe.burn_in.style == "none":
+        return None
+    if spoken is not None:
+        return spoken.transcript(clip.duration_seconds)
+    if asset.facts.audio is None:
         return None
 
     def fetch(scratch: Path) -> Path:

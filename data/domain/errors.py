@@ -165,6 +165,12 @@ class SourceInvalidError(DataError):
     code = "DATA.SOURCE.INVALID"
 
 
+class VoiceOverTooLongError(DataError):
+    """The video ends before the text that is to be read over it."""
+
+    code = "DATA.INPUT.VOICE_OVER_TOO_LONG"
+
+
 class RecipeInvalidError(DataError):
     """A recipe or an override of it does not validate."""
 

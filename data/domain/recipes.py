@@ -17,7 +17,7 @@ from data.domain.model import DomainModel
 IDENTITY = frozenset({"name", "version", "description"})
 """Fields that say which recipe it is, not what to do: never inherited, never overridden, in no key."""
 _FIXED = IDENTITY | {"rehearsal"}
-_PREPARATIONS = frozenset({"reframe", "anonymise", "upscale", "speech", "burn_in"})
+_PREPARATIONS = frozenset({"reframe", "anonymise", "upscale", "speech", "voice_over", "burn_in"})
 """Sections that change picture or sound themselves, before the ladder."""
 
 DEFAULT_LADDER = Ladder(
@@ -172,6 +172,19 @@ class SpeechOptions(DomainModel):
     """Noise is made quieter by at most this; less sounds more natural, 100 takes all of it."""
 
 
+class VoiceOverOptions(DomainModel):
+    """A voice that reads a text over the video."""
+
+    text: str = Field(default="", max_length=20_000)
+    """What it reads, in English; empty: nobody does. It has to end before the video does."""
+    voice: str = Field(default="af_heart", pattern=r"^[a-z0-9_]{1,40}$")
+    speech_rate: float = Field(default=1.0, ge=0.5, le=2.0)
+    start_seconds: float = Field(default=0.0, ge=0)
+    """When it begins."""
+    duck_ratio: float = Field(default=8.0, ge=1, le=20)
+    """How far the video's own sound steps back meanwhile; 1 leaves it as loud as it is."""
+
+
 class BurnInOptions(DomainModel):
     """Captions as part of the picture."""
 
@@ -208,6 +221,7 @@ class Recipe(DomainModel):
     anonymise: AnonymiseOptions = AnonymiseOptions()
     upscale: UpscaleOptions = UpscaleOptions()
     speech: SpeechOptions = SpeechOptions()
+    voice_over: VoiceOverOptions = VoiceOverOptions()
     burn_in: BurnInOptions = BurnInOptions()
     generation: GenerationOptions = GenerationOptions()
     """How a video is made from a prompt or a script, where there is no source."""
@@ -278,6 +292,7 @@ class Recipe(DomainModel):
             "anonymise": self.anonymise.enabled,
             "upscale": self.upscale.enabled,
             "speech": self.speech.clean_up,
+            "voice_over": bool(self.voice_over.text.strip()),
             "burn_in": self.burn_in.style != "none",
         }
         return frozenset(name for name, is_wanted in wanted.items() if is_wanted)

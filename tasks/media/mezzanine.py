@@ -56,6 +56,17 @@ class CleanSound:
 
 
 @dataclass(frozen=True)
+class VoiceOver:
+    """A voice that is laid over the sound."""
+
+    path: Path
+    """A sound file of one channel."""
+    start_seconds: float
+    duck_ratio: float
+    """Of the compressor by which the other sound steps back; 1 leaves it as it is."""
+
+
+@dataclass(frozen=True)
 class Changes:
     """What is to be different in the mezzanine."""
 
@@ -65,6 +76,7 @@ class Changes:
     """Width and height that the operations end with; ``None`` where they keep those of the clip."""
     subtitles: Subtitles | None = None
     sound: CleanSound | None = None
+    voice: VoiceOver | None = None
 
 
 def write_mezzanine(
@@ -168,6 +180,31 @@ def _pictures(clip: Clip, changes: Changes) -> Any:
 
 
 def _sound(clip: Clip, changes: Changes) -> Any:
+    other = _other_sound(clip, changes)
+    if changes.voice is None:
+        return other
+    given = changes.voice
+    voice = (
+        ffmpeg.input(str(given.path))["a"]
+        .filter("aresample", AUDIO_RATE_HZ)
+        .filter("adelay", round(given.start_seconds * 1000), all=1)
+        .filter("apad", whole_len=clip.sample_count)
+        .filter("atrim", end_sample=clip.sample_count)
+        .filter("aformat", channel_layouts="stereo")
+    )
+    if other is None:
+        return voice
+    other = other.filter("aformat", channel_layouts="stereo")
+    if given.duck_ratio > 1:
+        heard = voice.asplit()
+        voice, key = heard[0], heard[1]
+        other = ffmpeg.filter(
+            [other, key], "sidechaincompress", threshold=0.02, ratio=given.duck_ratio, attack=20, release=400
+        )
+    return ffmpeg.filter([other, voice], "amix", inputs=2, duration="first", normalize=0).filter("alimiter", limit=0.95)
+
+
+def _other_sound(clip: Clip, changes: Changes) -> Any:
     if changes.sound is not None:
         given = changes.sound
         layout = "mono" if given.channels == 1 else "stereo"

@@ -18,10 +18,11 @@ from data.domain.errors import ModelMissingError, RecipeInvalidError
 from tasks.media.captions import Word
 from tasks.models.phonemes import Accent, Phonemizer
 from tasks.models.speaking import SpokenWord, spoken_words
+from tasks.models.versions import NARRATION_MODEL
 
 SAMPLE_RATE_HZ = 24_000
 MODEL_FILE = "model.onnx"
-MODEL_NAME = "kokoro-82m"
+MODEL_NAME = NARRATION_MODEL
 
 VOICES = {
     "af_heart": "American woman, warm",

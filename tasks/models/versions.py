@@ -8,6 +8,7 @@ from tasks.models.speech_cleanup import VERSION as SPEECH_CLEANUP_VERSION
 from tasks.models.store import ModelStore
 
 FACE_MODEL = "centerface"
+NARRATION_MODEL = "kokoro-82m"
 CAPTIONS_VERSION = "captions-2"
 """Changes when what is made of a transcript changes, so that older captions are not found again."""
 CHAPTERS_VERSION = "shots-1"
@@ -16,6 +17,8 @@ MODERATION_VERSION = "moderation-1"
 """Changes when frames are chosen or scored otherwise."""
 TEXT_VERSION = "text-1"
 """Changes when frames are chosen or lines joined otherwise."""
+VOICE_OVER_VERSION = "voice-over-1"
+"""Changes when text is cut, spoken or mixed otherwise."""
 PASSAGES_VERSION = "passages-1"
 """Changes when passages are cut or embedded otherwise."""
 
@@ -60,6 +63,8 @@ def prepared_with(recipe: Recipe, tools: Toolset, models: ModelStore) -> str:
         used.append(_version(models, UPSCALE_MODEL))
     if recipe.speech.clean_up:
         used.append(SPEECH_CLEANUP_VERSION)
+    if recipe.voice_over.text.strip():
+        used += [VOICE_OVER_VERSION, _version(models, NARRATION_MODEL)]
     if recipe.burn_in.style != "none":
         used += [CAPTIONS_VERSION, _version(models, recipe.captions.model), _version(models, CAPTION_FONT)]
     return " ".join(used)

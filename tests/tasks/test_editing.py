@@ -12,7 +12,7 @@ import pytest
 from platformdirs import user_cache_path
 
 from data.domain.assets import SourceFacts
-from data.domain.errors import UpscaleTooSlowError
+from data.domain.errors import UpscaleTooSlowError, VoiceOverTooLongError
 from data.domain.recipes import Recipe
 from tasks.editing import Workbench, prepare_media, write_sound
 from tasks.media.captions import Transcript, Word, join_words
@@ -24,6 +24,7 @@ from tasks.media.tools import find_tools
 from tasks.models.faces import find_faces
 from tasks.models.speech import transcribe
 from tasks.models.store import ModelStore
+from tasks.voice_over import speak
 from tests.fakes.clips import clip
 from tests.fakes.word_errors import word_error_rate
 
@@ -56,7 +57,12 @@ class Bench:
         before = Clip(source, probe(source, TOOLS))
         target = self.scratch / "mezzanine.mp4"
         recipe = Recipe().with_overrides({name.replace("__", "."): value for name, value in overrides.items()})
-        self.notes = prepare_media(before, recipe, target, self.bench, transcript)
+        spoken = None
+        if recipe.voice_over.text:
+            voice = self.scratch / "voice.wav"
+            spoken = speak(recipe.voice_over, self.bench.models, voice, before.duration_seconds, 2)
+            transcript = transcript or spoken.transcript(before.duration_seconds)
+        self.notes = prepare_media(before, recipe, target, self.bench, transcript, spoken)
         after = Clip(target, probe(target, TOOLS))
         assert abs(after.facts.duration_seconds - before.facts.duration_seconds) <= 1 / before.frame_rate
         return target, after
@@ -247,3 +253,39 @@ def test_the_sound_for_the_speech_model_is_in_step_with_the_picture(bench: Bench
     with av.open(str(written)) as container:
         assert container.duration is not None
         assert container.duration / av.time_base == pytest.approx(facts.duration_seconds, abs=0.01)
+
+
+TEXT = "The bees wake up at dawn. They fly to the clover."
+
+
+@pytest.mark.parametrize("has_sound", [True, False])
+def test_a_voice_reads_a_text_over_the_sound(bench: Bench, models: ModelStore, has_sound: bool) -> None:
+    tone = ("-f", "lavfi", "-i", "sine=frequency=300:sample_rate=48000", "-c:a", "aac") if has_sound else ()
+    source = bench.make("tone.mp4", "-f", "lavfi", "-i", "testsrc2=size=192x108", *tone, "-t", "7", *x264(10))
+
+    target, after = bench.prepare(source, voice_over__text=TEXT, voice_over__start_seconds=1.5)
+
+    heard = transcribe(target, models.path("whisper-base"), threads=2)
+    assert word_error_rate(join_words(heard.words), TEXT) == 0
+    assert abs(heard.words[0].start_seconds - 1.5) < 0.4
+    assert after.facts.audio is not None
+    assert "reads 11 words" in bench.notes[0]
+    if has_sound:
+        assert level(target, 300, 0.2, 1.3) > 2 * level(target, 300, 2.0, 3.0) > 0
+
+
+def test_a_text_that_takes_longer_than_the_video_is_refused(bench: Bench) -> None:
+    source = bench.make("short.mp4", "-f", "lavfi", "-i", "testsrc2=size=192x108", "-t", "2", *x264(10))
+
+    with pytest.raises(VoiceOverTooLongError, match=r"lasts 2\.0 s.*Shorten"):
+        bench.prepare(source, voice_over__text=TEXT)
+
+
+def level(path: Path, hertz: float, begin: float, end: float) -> float:
+    """How loud a tone is in a stretch of a video's sound."""
+    with av.open(str(path)) as container:
+        resampler = av.AudioResampler(format="flt", layout="mono", rate=16_000)
+        blocks = [each.to_ndarray()[0] for frame in container.decode(audio=0) for each in resampler.resample(frame)]
+    samples = np.concatenate(blocks)[round(begin * 16_000) : round(end * 16_000)]
+    turns = np.exp(-2j * np.pi * hertz * np.arange(len(samples)) / 16_000)
+    return float(abs(np.mean(samples * turns)))
