@@ -13,6 +13,7 @@ from data.settings import RetentionSettings, Settings, get_settings
 from data.storage import ObjectStore, open_store
 from tasks.reconcile.attempts import retry_rules
 from tasks.reconcile.feeds import feed_forgotten
+from tasks.reconcile.generations import settle_forgotten
 from tasks.reconcile.records import (
     complete_published,
     forget_lost_packages,
@@ -70,6 +71,18 @@ def reconcile_records() -> Findings:
         if what:
             get_run_logger().warning("%s: %s", kind.capitalize(), "; ".join(what))
     return found
+
+
+@task(task_run_name="reconcile generations")
+def reconcile_generations() -> Findings:
+    """Settle generations whose job is over: give reservations back, and have providers asked about the rest."""
+    settings = get_settings()
+    rules = retry_rules(settings.orchestration.crash_attempts)
+    with get_client(sync_client=True) as client:
+        settled = settle_forgotten(client, open_database(settings.catalogue_url), rules)
+    if settled:
+        get_run_logger().warning("Generations of jobs that are over: %s", "; ".join(settled))
+    return {"generations settled": settled}
 
 
 @task(task_run_name="feed batches")

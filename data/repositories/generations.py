@@ -93,6 +93,23 @@ class GenerationRepository:
         found = self._session.scalar(query.order_by(row.created_at.desc(), row.id).limit(1))
         return None if found is None else _generation(found)
 
+    def in_flight(self, limit: int) -> tuple[Generation, ...]:
+        """Return entries with which something may still happen by itself, the oldest first."""
+        row = GenerationRow
+        query = select(row).where(row.state.in_([each.value for each in IN_FLIGHT_STATES]))
+        return tuple(map(_generation, self._session.scalars(query.order_by(row.created_at, row.id).limit(limit))))
+
+    def of_ids(self, generation_ids: Iterable[str]) -> Mapping[str, Generation]:
+        """Return the entries of the given ids, by id; without those that there are not."""
+        query = select(GenerationRow).where(GenerationRow.id.in_(list(generation_ids)))
+        return {row.id: _generation(row) for row in self._session.scalars(query)}
+
+    def needed_references(self) -> frozenset[str]:
+        """Return the keys of the files of the user's that an entry in flight, or held, still has to be sent."""
+        row, states = GenerationRow, [*IN_FLIGHT_STATES, GenerationState.HELD]
+        requests = self._session.scalars(select(row.request).where(row.state.in_([each.value for each in states])))
+        return frozenset(each["key"] for request in requests for each in request["references"])
+
     def take(self, generation_id: str, owner: str) -> None:
         """Make an entry an owner's: nobody else's changes count from now on."""
         self._session.execute(update(GenerationRow).where(GenerationRow.id == generation_id).values(owner=owner))
