@@ -22,10 +22,11 @@ from tasks.reconcile.records import (
 )
 from tasks.reconcile.rounds import Findings, reconcile
 from tasks.retention.caches import expire_artifacts, expire_packages
+from tasks.retention.generations import expire_generations, expire_references
 from tasks.retention.publications import expire_publications
 from tasks.retention.rounds import Ages, Deleted, claim_round, is_due, visit_parts
 from tasks.retention.small_things import expire_results, expire_uploads, sweep
-from tasks.retention.use import AssetsInUse, awaited_uploads
+from tasks.retention.use import AssetsInUse, awaited_uploads, lives
 from tasks.workspace import sweep_workspaces
 
 RETENTION_SECONDS = 20.0
@@ -130,12 +131,18 @@ def expire(
         deleted: Counts.
     """
     now, is_in_use = datetime.now(UTC), AssetsInUse(client, database)
+
+    def is_awaited(job_id: str) -> bool:
+        return lives(client, job_id)
+
     sweep(store, database, deleted)
     expire_uploads(store, database, ages.uploads, awaited_uploads(client).__contains__, deleted)
     for each in visit_parts(store, part, RETENTION_SECONDS):
         expire_publications(store, database, each, ages, now, is_in_use, deleted)
         expire_packages(store, database, each, ages, now, is_in_use, deleted)
         expire_artifacts(store, database, each, ages, now, is_in_use, deleted)
+        expire_generations(store, database, each, ages, now, is_awaited, deleted)
+        expire_references(store, database, each, ages, now, deleted)
         expire_results(store, each, ages.results, now, deleted)
 
 
@@ -147,6 +154,7 @@ def ages_of(retention: RetentionSettings) -> Ages:
         caches=_days(retention.caches_days),
         uploads=_days(retention.uploads_days),
         results=_days(retention.results_days),
+        paid=_days(retention.paid_days),
     )
 
 
