@@ -1,6 +1,7 @@
 """Generations as tasks: video from a prompt or a script, made once and paid once; and the test of the providers."""
 
 import time
+from datetime import UTC, datetime
 from functools import lru_cache
 from uuid import UUID
 
@@ -77,7 +78,8 @@ def settle_at_providers() -> list[str]:
     database, registry = open_database(settings.catalogue_url), open_registry()
     settlement = Settlement(registry, database, _surroundings(settings, registry), _rules(rules))
     with get_client(sync_client=True) as client:
-        forgotten = find_forgotten(client, database, retry_rules(settings.orchestration.crash_attempts))
+        attempts = retry_rules(settings.orchestration.crash_attempts)
+        forgotten = find_forgotten(client, database, attempts, datetime.now(UTC))
     for each in forgotten:
         if time.monotonic() - began > SETTLE_SECONDS:
             break

@@ -80,7 +80,7 @@ def reconcile_generations() -> Findings:
     settings = get_settings()
     rules = retry_rules(settings.orchestration.crash_attempts)
     with get_client(sync_client=True) as client:
-        settled = settle_forgotten(client, open_database(settings.catalogue_url), rules)
+        settled = settle_forgotten(client, open_database(settings.catalogue_url), rules, datetime.now(UTC))
     if settled:
         get_run_logger().warning("Generations of jobs that are over: %s", "; ".join(settled))
     return {"generations settled": settled}

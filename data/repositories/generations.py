@@ -17,6 +17,7 @@ from data.tables import GenerationRow, utc_now
 
 _BUDGET_LOCK = 0x4C454447  # "LEDG": our second number among the advisory locks of a Postgres database
 _OPEN = (GenerationState.PREPARED, GenerationState.SENDING, GenerationState.HELD)
+_TIMES = ("created_at", "sent_at", "accepted_at", "made_at", "ended_at")
 _UNTOLD: dict[str, Any] = {"failure_class": None, "code": None, "message": ""}
 
 
@@ -56,11 +57,11 @@ class GenerationRepository:
     def add(self, entry: Generation, owner: str) -> None:
         """Write down a new entry, taken by an owner."""
         subject = entry.subject
-        values = entry.model_dump(mode="json", exclude={"subject", "created_at"})
+        values = entry.model_dump(mode="json", exclude={"subject", *_TIMES})
         self._session.add(
             GenerationRow(
                 **values,
-                created_at=entry.created_at,
+                **{name: getattr(entry, name) for name in _TIMES},
                 owner=owner,
                 job_id=subject.job_id,
                 batch_id=subject.batch_id,

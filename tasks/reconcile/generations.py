@@ -7,7 +7,8 @@ asked by a run of its own, of which there is one in ten minutes at most.
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
+from uuid import uuid4
 
 from prefect.client.orchestration import SyncPrefectClient
 from prefect.client.schemas.objects import TERMINAL_STATES, FlowRun, StateType
@@ -36,15 +37,17 @@ class Forgotten:
     """The job was cancelled; otherwise somebody may still try it again."""
 
 
-def find_forgotten(client: SyncPrefectClient, database: Database, rules: Sequence[RetryRule]) -> tuple[Forgotten, ...]:
+def find_forgotten(
+    client: SyncPrefectClient, database: Database, rules: Sequence[RetryRule], now: datetime
+) -> tuple[Forgotten, ...]:
     """Return the entries in flight whose job is over, the oldest first.
 
     Args:
         client: Prefect's.
         database: The catalogue.
         rules: How often which runs may start.
+        now: The time, aware.
     """
-    now = datetime.now(UTC)
     with database.session() as session:
         entries = GenerationRepository(session).in_flight(MOST_ENTRIES)
         batches = {each.subject.batch_id for each in entries if each.subject.batch_id}
@@ -55,19 +58,22 @@ def find_forgotten(client: SyncPrefectClient, database: Database, rules: Sequenc
     return tuple(_forgotten(free, runs, rules, now))
 
 
-def settle_forgotten(client: SyncPrefectClient, database: Database, rules: Sequence[RetryRule]) -> list[str]:
+def settle_forgotten(
+    client: SyncPrefectClient, database: Database, rules: Sequence[RetryRule], now: datetime
+) -> list[str]:
     """Settle what needs no provider, and have a run made that asks the providers for the rest; return what was done.
 
     Args:
         client: Prefect's.
         database: The catalogue.
         rules: How often which runs may start.
+        now: The time, aware.
     """
-    forgotten = find_forgotten(client, database, rules)
+    forgotten = find_forgotten(client, database, rules, now)
     elsewhere = [each for each in forgotten if needs_provider(each.entry)]
     here = [each.entry.id for each in forgotten if each not in elsewhere and settle_here(database, each.entry)]
     done = [f"{generation_id} cancelled" for generation_id in here]
-    if elsewhere and _have_providers_asked(client, datetime.now(UTC)):
+    if elsewhere and _have_providers_asked(client, now):
         done.append(f"providers are asked about {len(elsewhere)}")
     return done
 
@@ -75,9 +81,9 @@ def settle_forgotten(client: SyncPrefectClient, database: Database, rules: Seque
 def _have_providers_asked(client: SyncPrefectClient, now: datetime) -> bool:
     """Make a run unless there was one lately; say whether one was made."""
     deployment = client.read_deployment_by_name(SETTLE_DEPLOYMENT)
-    key = f"settle-generations {int(now.timestamp()) // _EVERY_SECONDS}"
-    run = client.create_flow_run_from_deployment(deployment.id, idempotency_key=key)
-    return run.created is not None and now - run.created < timedelta(seconds=5)
+    name, turn = f"settle-{uuid4().hex[:8]}", int(now.timestamp()) // _EVERY_SECONDS
+    run = client.create_flow_run_from_deployment(deployment.id, name=name, idempotency_key=f"settle-generations {turn}")
+    return run.name == name
 
 
 def _lives(batches: BatchRepository, batch_id: str) -> bool:
