@@ -128,4 +128,4 @@ class _TakenFiles:
 
 def _fetched(made: StoredGeneration, title: str, store: ObjectStore, scratch: Path) -> FetchedSource:
     path = store.fetch(made.key, scratch / "made.mp4")
-    return FetchedSource(path, made.sha256, made.size_bytes, f"{title or 'video'}.mp4")
+    return FetchedSource(path, made.sha256, made.size_bytes, title or "video")
