@@ -21,17 +21,20 @@ from data.domain.errors import (
     DailiesError,
     DownloadFailedError,
     EngineMissingError,
+    GenerationFailedError,
+    GenerationRefusedError,
+    GenerationRejectedError,
     ProviderMisconfiguredError,
 )
 from data.domain.generations import GenerationState
 from data.domain.ledger import Generation
 from data.named_locks import named_lock
-from tasks.providers.base import RemoteProvider
+from tasks.providers.base import RemoteProvider, RemoteState
 from tasks.providers.generation import Rules
 from tasks.providers.guard import ProviderGuard
 from tasks.providers.ledger import Ledger, lock_name
 from tasks.providers.registry import Registry
-from tasks.providers.work import RemoteWork, Surroundings
+from tasks.providers.work import RemoteWork, Surroundings, outcome_unknown
 
 logger = logging.getLogger(__name__)
 
@@ -64,6 +67,58 @@ def settle_here(database: Database, entry: Generation) -> bool:
             return True
     except TimeoutError:
         return False
+
+
+class SettlingWork(RemoteWork):
+    """What is left to do at a provider for an entry that nobody waits for: nothing is sent for it any more."""
+
+    def settle(self, entry: Generation, *, is_unwanted: bool) -> Generation:
+        """Bring an entry in flight as far as it comes now.
+
+        What the provider has finished is fetched, since it is paid for. What it still works on is stopped if nobody
+        wants it, and given up when it has taken too long; otherwise it is looked at again another time.
+
+        Args:
+            entry: An entry in flight.
+            is_unwanted: Its job was cancelled.
+
+        Raises:
+            DailiesError: The provider does not say, or the ledger says ``failed`` or ``held`` now.
+        """
+        if entry.state is GenerationState.SENDING:
+            entry = self._found_or_ended(entry)
+        if entry.state is GenerationState.ACCEPTED:
+            entry = self._looked_at(entry, is_unwanted=is_unwanted)
+        return self._download_once(entry) if entry.state is GenerationState.MADE else entry
+
+    def _found_or_ended(self, entry: Generation) -> Generation:
+        """Find out, without sending anything, whether a request was accepted whose answer was lost."""
+        if not self._provider.profile.can_look_up:
+            error = outcome_unknown(entry)
+            self._ledger.hold(entry, error)
+            raise error
+        found = self._guard.call(lambda: self._provider.look_up(entry.idempotency_key))
+        if found is not None:
+            return self._ledger.accept(entry, found)
+        return self._ledger.cancel(entry, CancelledByRequestError("It never arrived, and its job is over."))
+
+    def _looked_at(self, entry: Generation, *, is_unwanted: bool) -> Generation:
+        provider_id, began = entry.provider_id, entry.accepted_at
+        assert provider_id is not None
+        assert began is not None
+        try:
+            status = self._guard.call(lambda: self._provider.poll(provider_id))
+        except (GenerationFailedError, GenerationRejectedError, GenerationRefusedError) as error:
+            self._ledger.fail(entry, error, is_charged=self._config.charges_failed)
+            raise
+        if status.state is RemoteState.FINISHED:
+            return self._made(entry)
+        if is_unwanted:
+            self.cancel(entry)
+            return self._ledger.read(entry)
+        if (datetime.now(UTC) - began).total_seconds() > self._patience.timeout_seconds:
+            self._give_up(entry, provider_id)
+        return entry
 
 
 class Settlement:
@@ -120,7 +175,7 @@ class Settlement:
         if now.made_at is not None and datetime.now(UTC) - now.made_at > FETCHED_WITHIN:
             self._ledger.fail(now, error)
 
-    def _work(self, entry: Generation) -> RemoteWork | None:
+    def _work(self, entry: Generation) -> SettlingWork | None:
         """Return the work at an entry's provider; ``None`` where there is no such provider any more."""
         config = self._registry.configs.get(entry.provider)
         if config is None:
@@ -136,7 +191,7 @@ class Settlement:
         guard = ProviderGuard(
             config.name, self._database, failures=self._rules.breaker_failures, seconds=self._rules.breaker_seconds
         )
-        return RemoteWork(provider, config, guard, self._around)
+        return SettlingWork(provider, config, guard, self._around)
 
 
 def _over() -> CancelledByRequestError:

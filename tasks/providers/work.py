@@ -115,54 +115,6 @@ class RemoteWork:
             self._ask_to_stop(entry.provider_id)
         self._ledger.cancel(entry, CancelledByRequestError("Cancelled by request."))
 
-    def settle(self, entry: Generation, *, is_unwanted: bool) -> Generation:
-        """Do what is left to do for an entry whose job is over; nothing is sent, and nobody is waited for.
-
-        What the provider has finished is fetched, since it is paid for. What it still works on is stopped if nobody
-        wants it, and given up when it has taken too long; otherwise it is looked at again another time.
-
-        Args:
-            entry: An entry in flight.
-            is_unwanted: Its job was cancelled.
-
-        Raises:
-            DailiesError: The provider does not say, or the ledger says ``failed`` or ``held`` now.
-        """
-        if entry.state is GenerationState.SENDING:
-            entry = self._found_or_ended(entry)
-        if entry.state is GenerationState.ACCEPTED:
-            entry = self._looked_at(entry, is_unwanted=is_unwanted)
-        return self._download_once(entry) if entry.state is GenerationState.MADE else entry
-
-    def _found_or_ended(self, entry: Generation) -> Generation:
-        """Find out, without sending anything, whether a request was accepted whose answer was lost."""
-        if not self._provider.profile.can_look_up:
-            error = outcome_unknown(entry)
-            self._ledger.hold(entry, error)
-            raise error
-        found = self._guard.call(lambda: self._provider.look_up(entry.idempotency_key))
-        if found is not None:
-            return self._ledger.accept(entry, found)
-        return self._ledger.cancel(entry, CancelledByRequestError("It never arrived, and its job is over."))
-
-    def _looked_at(self, entry: Generation, *, is_unwanted: bool) -> Generation:
-        provider_id, began = entry.provider_id, entry.accepted_at
-        assert provider_id is not None
-        assert began is not None
-        try:
-            status = self._guard.call(lambda: self._provider.poll(provider_id))
-        except (GenerationFailedError, GenerationRejectedError, GenerationRefusedError) as error:
-            self._ledger.fail(entry, error, is_charged=self._config.charges_failed)
-            raise
-        if status.state is RemoteState.FINISHED:
-            return self._made(entry)
-        if is_unwanted:
-            self.cancel(entry)
-            return self._ledger.read(entry)
-        if (datetime.now(UTC) - began).total_seconds() > self._patience.timeout_seconds:
-            self._give_up(entry, provider_id)
-        return entry
-
     def _send(self, entry: Generation) -> Generation:
         """Send the request for the first time."""
         try:

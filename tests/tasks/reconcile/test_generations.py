@@ -18,12 +18,12 @@ from data.domain.ledger import Generation, Subject
 from data.repositories import BatchRepository, GenerationRepository
 from tasks.providers.settling import RELEASED_FOR
 from tasks.reconcile.attempts import retry_rules
-from tasks.reconcile.generations import GRACE, find_forgotten, settle_forgotten
+from tasks.reconcile.generations import find_forgotten, settle_forgotten
 from tests.fakes.deployments import register
 from tests.tasks.reconcile.conftest import HERE, Runs
 
 HOUR_AGO = datetime.now(UTC) - timedelta(hours=1)
-LATER = datetime.now(UTC) + 2 * GRACE
+LATER = datetime.now(UTC) + timedelta(hours=1)
 """Runs that are ended by hand end now."""
 RULES = retry_rules(job_attempts=2)
 
