@@ -137,7 +137,12 @@ class RetentionSettings(BaseModel):
 
     versions_days: int = Field(7, ge=0, description="Published versions, after another took their place; 0: for ever.")
     attempts_days: int = Field(1, ge=0, description="Files of attempts that came to nothing; 0: for ever.")
-    caches_days: int = Field(30, ge=0, description="Packages and artifacts, after their last use; 0: for ever.")
+    caches_days: int = Field(
+        30, ge=0, description="Packages and artifacts, after their last use, and generations; 0: for ever."
+    )
+    paid_days: int = Field(
+        0, ge=0, description="Results of generations that cost money, where no asset was made of them; 0: for ever."
+    )
     uploads_days: int = Field(7, ge=0, description="Uploads, unless a job waits for them; 0: for ever.")
     results_days: int = Field(30, ge=0, description="Results of runs' steps, by which runs are resumed; 0: for ever.")
 

@@ -1,12 +1,14 @@
 """Generations as tasks: video from a prompt or a script, made once and paid once; and the test of the providers."""
 
 import time
+from datetime import UTC, datetime
 from functools import lru_cache
 from uuid import UUID
 
 import httpx
 from prefect import task
 from prefect.cache_policies import NO_CACHE
+from prefect.client.orchestration import get_client
 from prefect.client.schemas.objects import StateType
 from prefect.concurrency.sync import rate_limit
 from prefect.exceptions import ObjectNotFound, PrefectException
@@ -17,7 +19,7 @@ from data.domain.errors import OrchestratorUnavailableError
 from data.domain.generations import GenerationRequest
 from data.domain.ledger import StoredGeneration, Subject
 from data.domain.limits import rate_limit_name
-from data.settings import Settings, get_settings
+from data.settings import GenerationSettings, Settings, get_settings
 from data.storage import open_store
 from tasks.media.tools import find_tools
 from tasks.own_run import OwnRun
@@ -27,9 +29,15 @@ from tasks.providers.checks import ProviderTest, tested
 from tasks.providers.generation import Generator, Rules
 from tasks.providers.ledger import Ledger
 from tasks.providers.registry import Registry, provider_configs
+from tasks.providers.settling import Settlement
 from tasks.providers.work import Patience, Surroundings
+from tasks.reconcile.attempts import retry_rules
+from tasks.reconcile.generations import find_forgotten
 from tasks.stopping import waiting
 from tasks.workspace import job_id, run_id, workspace
+
+SETTLE_SECONDS = 120.0
+"""After this a round begins nothing further."""
 
 
 @task(task_run_name="make", **TASK_POLICY)
@@ -62,6 +70,27 @@ def generate(request: GenerationRequest, subject: Subject | None = None) -> Stor
     return open_generator(settings).generate(request, subject or Subject(job_id=job_id()), report_progress)
 
 
+@task(task_run_name="settle generations", persist_result=False, cache_policy=NO_CACHE)
+def settle_at_providers() -> list[str]:
+    """Ask providers about what they still have of jobs that are over; return what became of it."""
+    settings = get_settings()
+    rules, settled, began = settings.generation, [], time.monotonic()
+    database, registry = open_database(settings.catalogue_url), open_registry()
+    settlement = Settlement(registry, database, _surroundings(settings, registry), _rules(rules))
+    with get_client(sync_client=True) as client:
+        attempts = retry_rules(settings.orchestration.crash_attempts)
+        forgotten = find_forgotten(client, database, attempts, datetime.now(UTC))
+    for each in forgotten:
+        if time.monotonic() - began > SETTLE_SECONDS:
+            break
+        with waiting():
+            state = settlement.settle(each.entry, is_unwanted=each.is_unwanted)
+        if state is not None:
+            settled.append(f"{each.entry.id} {state.value}")
+            get_run_logger().info("The generation %s of a job that is over is %s now.", each.entry.id, state.value)
+    return settled
+
+
 @task(task_run_name="test {name}", persist_result=False, cache_policy=NO_CACHE)
 def check_provider(name: str) -> ProviderTest:
     """See whether a provider would take work now; nothing is paid. What comes of it is in its status."""
@@ -71,10 +100,15 @@ def check_provider(name: str) -> ProviderTest:
 
 def open_generator(settings: Settings) -> Generator:
     """Return what makes one generation, as the settings say; Prefect keeps the rate limits."""
-    rules, media = settings.generation, settings.media
     database, registry = open_database(settings.catalogue_url), open_registry()
-    around = Surroundings(
-        ledger=Ledger(database, rules.day_budget),
+    around = _surroundings(settings, registry)
+    return Generator(registry, database, around, _rules(settings.generation), is_cancelled=_is_cancelled)
+
+
+def _surroundings(settings: Settings, registry: Registry) -> Surroundings:
+    rules, media = settings.generation, settings.media
+    return Surroundings(
+        ledger=Ledger(open_database(settings.catalogue_url), rules.day_budget),
         store=open_store(settings.storage_url, **settings.storage_options),
         tools=find_tools(media.ffmpeg, media.ffprobe, media.packager),
         workspace=workspace,
@@ -82,8 +116,10 @@ def open_generator(settings: Settings) -> Generator:
         patience=Patience(poll_seconds=rules.poll_seconds, timeout_seconds=rules.timeout_seconds),
         sleep=_sleep,
     )
-    chosen = Rules(rules.policy, rules.breaker_failures, rules.breaker_seconds)
-    return Generator(registry, database, around, chosen, is_cancelled=_is_cancelled)
+
+
+def _rules(rules: GenerationSettings) -> Rules:
+    return Rules(rules.policy, rules.breaker_failures, rules.breaker_seconds)
 
 
 @lru_cache(maxsize=1)

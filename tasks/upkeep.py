@@ -13,6 +13,7 @@ from data.settings import RetentionSettings, Settings, get_settings
 from data.storage import ObjectStore, open_store
 from tasks.reconcile.attempts import retry_rules
 from tasks.reconcile.feeds import feed_forgotten
+from tasks.reconcile.generations import settle_forgotten
 from tasks.reconcile.records import (
     complete_published,
     forget_lost_packages,
@@ -21,10 +22,11 @@ from tasks.reconcile.records import (
 )
 from tasks.reconcile.rounds import Findings, reconcile
 from tasks.retention.caches import expire_artifacts, expire_packages
+from tasks.retention.generations import expire_generations, expire_references
 from tasks.retention.publications import expire_publications
 from tasks.retention.rounds import Ages, Deleted, claim_round, is_due, visit_parts
 from tasks.retention.small_things import expire_results, expire_uploads, sweep
-from tasks.retention.use import AssetsInUse, awaited_uploads
+from tasks.retention.use import AssetsInUse, awaited_uploads, lives
 from tasks.workspace import sweep_workspaces
 
 RETENTION_SECONDS = 20.0
@@ -72,6 +74,18 @@ def reconcile_records() -> Findings:
     return found
 
 
+@task(task_run_name="reconcile generations")
+def reconcile_generations() -> Findings:
+    """Settle generations whose job is over: give reservations back, and have providers asked about the rest."""
+    settings = get_settings()
+    rules = retry_rules(settings.orchestration.crash_attempts)
+    with get_client(sync_client=True) as client:
+        settled = settle_forgotten(client, open_database(settings.catalogue_url), rules, datetime.now(UTC))
+    if settled:
+        get_run_logger().warning("Generations of jobs that are over: %s", "; ".join(settled))
+    return {"generations settled": settled}
+
+
 @task(task_run_name="feed batches")
 def feed_batches() -> Findings:
     """Have the batches fed that are not done and that no run works on: their feed was lost, or could not be made."""
@@ -117,12 +131,18 @@ def expire(
         deleted: Counts.
     """
     now, is_in_use = datetime.now(UTC), AssetsInUse(client, database)
+
+    def is_awaited(job_id: str) -> bool:
+        return lives(client, job_id)
+
     sweep(store, database, deleted)
     expire_uploads(store, database, ages.uploads, awaited_uploads(client).__contains__, deleted)
     for each in visit_parts(store, part, RETENTION_SECONDS):
         expire_publications(store, database, each, ages, now, is_in_use, deleted)
         expire_packages(store, database, each, ages, now, is_in_use, deleted)
         expire_artifacts(store, database, each, ages, now, is_in_use, deleted)
+        expire_generations(store, database, each, ages, now, is_awaited, deleted)
+        expire_references(store, database, each, ages, now, deleted)
         expire_results(store, each, ages.results, now, deleted)
 
 
@@ -134,6 +154,7 @@ def ages_of(retention: RetentionSettings) -> Ages:
         caches=_days(retention.caches_days),
         uploads=_days(retention.uploads_days),
         results=_days(retention.results_days),
+        paid=_days(retention.paid_days),
     )
 
 

@@ -21,6 +21,7 @@ from tasks.costs import measured
 from tasks.fetching import fetch_handed_in
 from tasks.generations import generate
 from tasks.ingest import take_in
+from tasks.last_use import is_stale
 from tasks.media.probe import probe
 from tasks.media.tools import find_tools
 from tasks.policies import TASK_POLICY, tool_limits
@@ -109,7 +110,8 @@ class _TakenFiles:
 
     def _stored(self, fetched: FetchedSource, kind: str, *, is_brand: bool = False) -> Reference:
         key = reference_key(fetched.sha256, Path(fetched.name).suffix)
-        if self._store.stat(key) is None:
+        there = self._store.stat(key)
+        if there is None or is_stale(there):  # its age is how long nobody has used it
             self._store.put_file(fetched.path, key)
         named = {"name": self._unique(fetched.name), "key": key, "kind": kind, "is_brand": is_brand}
         return Reference.model_validate(named)
@@ -126,4 +128,4 @@ class _TakenFiles:
 
 def _fetched(made: StoredGeneration, title: str, store: ObjectStore, scratch: Path) -> FetchedSource:
     path = store.fetch(made.key, scratch / "made.mp4")
-    return FetchedSource(path, made.sha256, made.size_bytes, f"{title or 'video'}.mp4")
+    return FetchedSource(path, made.sha256, made.size_bytes, title or "video")

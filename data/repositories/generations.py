@@ -17,6 +17,7 @@ from data.tables import GenerationRow, utc_now
 
 _BUDGET_LOCK = 0x4C454447  # "LEDG": our second number among the advisory locks of a Postgres database
 _OPEN = (GenerationState.PREPARED, GenerationState.SENDING, GenerationState.HELD)
+_TIMES = ("created_at", "sent_at", "accepted_at", "made_at", "ended_at")
 _UNTOLD: dict[str, Any] = {"failure_class": None, "code": None, "message": ""}
 
 
@@ -56,11 +57,11 @@ class GenerationRepository:
     def add(self, entry: Generation, owner: str) -> None:
         """Write down a new entry, taken by an owner."""
         subject = entry.subject
-        values = entry.model_dump(mode="json", exclude={"subject", "created_at"})
+        values = entry.model_dump(mode="json", exclude={"subject", *_TIMES})
         self._session.add(
             GenerationRow(
                 **values,
-                created_at=entry.created_at,
+                **{name: getattr(entry, name) for name in _TIMES},
                 owner=owner,
                 job_id=subject.job_id,
                 batch_id=subject.batch_id,
@@ -92,6 +93,23 @@ class GenerationRepository:
         query = select(row).where(row.request_digest == request_digest, row.state.in_([each.value for each in states]))
         found = self._session.scalar(query.order_by(row.created_at.desc(), row.id).limit(1))
         return None if found is None else _generation(found)
+
+    def in_flight(self, limit: int) -> tuple[Generation, ...]:
+        """Return entries with which something may still happen by itself, the oldest first."""
+        row = GenerationRow
+        query = select(row).where(row.state.in_([each.value for each in IN_FLIGHT_STATES]))
+        return tuple(map(_generation, self._session.scalars(query.order_by(row.created_at, row.id).limit(limit))))
+
+    def of_ids(self, generation_ids: Iterable[str]) -> Mapping[str, Generation]:
+        """Return the entries of the given ids, by id; without those that there are not."""
+        query = select(GenerationRow).where(GenerationRow.id.in_(list(generation_ids)))
+        return {row.id: _generation(row) for row in self._session.scalars(query)}
+
+    def needed_references(self) -> frozenset[str]:
+        """Return the keys of the files of the user's that an entry in flight, or held, still has to be sent."""
+        row, states = GenerationRow, [*IN_FLIGHT_STATES, GenerationState.HELD]
+        requests = self._session.scalars(select(row.request).where(row.state.in_([each.value for each in states])))
+        return frozenset(each["key"] for request in requests for each in request["references"])
 
     def take(self, generation_id: str, owner: str) -> None:
         """Make an entry an owner's: nobody else's changes count from now on."""

@@ -21,12 +21,14 @@ from data.domain.errors import (
     ProviderBusyError,
 )
 from data.domain.generations import GenerationRequest, GenerationState
+from data.domain.keys import source_key
 from data.domain.ledger import Generation, StoredGeneration, Subject
 from data.named_locks import named_lock
 from data.repositories import ProviderHealthRepository
 from tasks.providers.base import LocalProvider, ProviderConfig, RemoteProvider
 from tasks.providers.choice import Candidate, Policy, candidates
 from tasks.providers.guard import ProviderGuard, left_alone
+from tasks.providers.ledger import lock_name
 from tasks.providers.registry import Registry
 from tasks.providers.work import LocalWork, Progress, RemoteWork, Surroundings, retry_after
 
@@ -93,7 +95,7 @@ class Generator:
         """
         wait_seconds = self._around.patience.timeout_seconds
         try:
-            with named_lock(self._database, f"generation {request.digest()}", wait_seconds):
+            with named_lock(self._database, lock_name(request.digest()), wait_seconds):
                 return self._generate(request, subject, on_progress)
         except TimeoutError as error:
             raise GenerationInFlightError("Another process has worked on the same generation for too long.") from error
@@ -133,9 +135,13 @@ class Generator:
 
     def _found(self, wanted: tuple[Candidate, ...]) -> StoredGeneration | None:
         for entry in self._ledger.find_stored(wanted):
-            if entry.result_key and self._around.store.stat(entry.result_key):
-                return _result(entry, is_reused=True)
-            logger.warning("The result of the generation %s is gone from the store.", entry.id)
+            assert entry.result_key is not None
+            assert entry.result_sha256 is not None
+            # A video that was made of words has become a source, too: that one does not expire.
+            for key in (entry.result_key, source_key(entry.result_sha256)):
+                if self._around.store.stat(key):
+                    return _result(entry, key, is_reused=True)
+            logger.info("The result of the generation %s is gone from the store.", entry.id)
         return None
 
     def _resumed(
@@ -176,7 +182,9 @@ class Generator:
         """Bring an entry to its end; ``None``, with the error noted, when certainly nothing comes of it."""
         work = self._work(config)
         try:
-            return _result(work.carry_on(entry, on_progress), is_reused=False)
+            done = work.carry_on(entry, on_progress)
+            assert done.result_key is not None
+            return _result(done, done.result_key, is_reused=False)
         except (GenerationRefusedError, GenerationHeldError, GenerationTimeoutError, GenerationInFlightError):
             raise
         except DailiesError as error:
@@ -207,8 +215,7 @@ class Generator:
         )
 
 
-def _result(entry: Generation, *, is_reused: bool) -> StoredGeneration:
-    assert entry.result_key is not None
+def _result(entry: Generation, key: str, *, is_reused: bool) -> StoredGeneration:
     assert entry.result_sha256 is not None
     return StoredGeneration(
         generation_id=entry.id,
@@ -216,7 +223,7 @@ def _result(entry: Generation, *, is_reused: bool) -> StoredGeneration:
         engine=entry.engine,
         model=entry.model,
         capability=entry.capability,
-        key=entry.result_key,
+        key=key,
         sha256=entry.result_sha256,
         size_bytes=entry.result_bytes or 0,
         details=entry.details,

@@ -10,13 +10,18 @@ from sqlalchemy.orm import Session
 from data.database import Database
 from data.domain.errors import BudgetSpentError, DailiesError
 from data.domain.generations import GenerationRequest, GenerationState
-from data.domain.ledger import Generation, Subject
+from data.domain.ledger import IN_FLIGHT_STATES, Generation, Subject
 from data.repositories import BatchRepository, GenerationFilter, GenerationRepository
 from data.storage import StoredObject
 from tasks.providers.choice import Candidate
 
 _TOLERANCE = 1e-9
 """Sums of prices are floats: a cap of 0.3 takes three times 0.1."""
+
+
+def lock_name(request_digest: str) -> str:
+    """Return the name of the lock that is held by whoever works on a request, by the request's digest."""
+    return f"generation {request_digest}"
 
 
 class Ledger:
@@ -48,6 +53,16 @@ class Ledger:
             entry = ledger.unfinished(request.digest())
             if entry is not None and entry.state is not GenerationState.HELD:
                 ledger.take(entry.id, self._owner)
+            return entry
+
+    def take(self, generation_id: str) -> Generation | None:
+        """Take over an entry; ``None``: it is not in flight any more."""
+        with self._database.session() as session:
+            ledger = GenerationRepository(session)
+            entry = ledger.get(generation_id)
+            if entry.state not in IN_FLIGHT_STATES:
+                return None
+            ledger.take(entry.id, self._owner)
             return entry
 
     def prepare(self, candidate: Candidate, subject: Subject) -> Generation:

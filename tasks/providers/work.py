@@ -163,11 +163,7 @@ class RemoteWork:
         """
         profile = self._provider.profile
         if not (profile.takes_idempotency_keys or profile.can_look_up):
-            error = GenerationHeldError(
-                f"Whether {entry.provider} has taken the generation {entry.id} cannot be found out: look there, then "
-                f"release, adopt or drop it.",
-                {"generation_id": entry.id, "provider": entry.provider},
-            )
+            error = outcome_unknown(entry)
             self._ledger.hold(entry, error)
             raise error
         return self._tried(lambda: self._ask_again(entry), (AnswerLostError,), _still_unknown(entry))
@@ -321,6 +317,15 @@ def retry_after(error: DailiesError) -> float:
     """Return how many seconds of patience a provider asked for; 0 where it did not."""
     seconds = error.facts.get("retry_after_seconds")
     return float(seconds) if isinstance(seconds, int | float) and not isinstance(seconds, bool) else 0.0
+
+
+def outcome_unknown(entry: Generation) -> GenerationHeldError:
+    """Return the error of an entry of which nobody knows whether it was accepted."""
+    return GenerationHeldError(
+        f"Whether {entry.provider} has taken the generation {entry.id} cannot be found out: look there, then "
+        f"release, adopt or drop it.",
+        {"generation_id": entry.id, "provider": entry.provider},
+    )
 
 
 def _still_unknown(entry: Generation) -> ProviderUnavailableError:

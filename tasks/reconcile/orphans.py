@@ -6,14 +6,12 @@ this is the net below both, for what no kernel feature catches and for systems w
 
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
-from uuid import UUID
 
 from prefect.client.orchestration import SyncPrefectClient
-from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterId
 from prefect.client.schemas.objects import FlowRun, StateType
 
 from tasks.reconcile.machine import Machine, Marked, end
-from tasks.reconcile.runs import PREFECT_ROWS, read_runs
+from tasks.reconcile.runs import read_runs_by_id
 
 TOOL_GRACE = timedelta(seconds=10)
 """A run that ends takes its tools along; this is how long that may take."""
@@ -59,21 +57,7 @@ def _is_in(run: FlowRun | None, types: frozenset[StateType], longer_than: timede
 
 
 def _read_known(client: SyncPrefectClient, machine: Machine) -> list[FlowRun]:
-    ids = sorted({marked.run_id for marked in (*machine.runs, *machine.tools)})
-    wanted = [UUID(run_id) for run_id in ids if _is_uuid(run_id)]
-    return [
-        run
-        for start in range(0, len(wanted), PREFECT_ROWS)
-        for run in read_runs(client, FlowRunFilter(id=FlowRunFilterId(any_=wanted[start : start + PREFECT_ROWS])))
-    ]
-
-
-def _is_uuid(text: str) -> bool:
-    try:
-        UUID(text)
-    except ValueError:
-        return False
-    return True
+    return read_runs_by_id(client, {marked.run_id for marked in (*machine.runs, *machine.tools)})
 
 
 def _described(orphan: Marked) -> str:

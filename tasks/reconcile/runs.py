@@ -7,7 +7,7 @@ the same at both looks, and whose process is not in the table between them, has 
 Prefect's own rules, never forced: whoever was faster is right.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -16,6 +16,7 @@ from uuid import UUID
 from prefect.client.orchestration import SyncPrefectClient
 from prefect.client.schemas.filters import (
     FlowRunFilter,
+    FlowRunFilterId,
     FlowRunFilterState,
     FlowRunFilterStateType,
     WorkPoolFilter,
@@ -149,6 +150,16 @@ def read_runs(client: SyncPrefectClient, wanted: FlowRunFilter, pools: WorkPoolF
             return found
 
 
+def read_runs_by_id(client: SyncPrefectClient, run_ids: Collection[str]) -> list[FlowRun]:
+    """Read the flow runs with the given ids; without those that there are not, or that are no ids of runs."""
+    wanted = [UUID(run_id) for run_id in sorted(run_ids) if _is_uuid(run_id)]
+    return [
+        run
+        for start in range(0, len(wanted), PREFECT_ROWS)
+        for run in read_runs(client, FlowRunFilter(id=FlowRunFilterId(any_=wanted[start : start + PREFECT_ROWS])))
+    ]
+
+
 def of_types(types: list[StateType]) -> FlowRunFilterState:
     """Return the filter of runs whose state is of one of the types."""
     return FlowRunFilterState(type=FlowRunFilterStateType(any_=types))
@@ -178,3 +189,11 @@ def _with_last_state(client: SyncPrefectClient, run: FlowRun) -> HeldRun:
 def _state_before_cancelling(client: SyncPrefectClient, run_id: UUID) -> State[Any] | None:
     states = sorted(client.read_flow_run_states(run_id), key=lambda state: state.timestamp)
     return next((state for state in reversed(states) if state.type is not StateType.CANCELLING), None)
+
+
+def _is_uuid(text: str) -> bool:
+    try:
+        UUID(text)
+    except ValueError:
+        return False
+    return True

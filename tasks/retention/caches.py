@@ -7,14 +7,14 @@ last moment is alive, and keeps the files, when their turn comes.
 """
 
 from collections.abc import Callable, Iterable, Iterator
-from datetime import datetime, timedelta
+from datetime import datetime
 from itertools import groupby
 
 from data.database import Database
 from data.domain.publications import Package
 from data.repositories import ArtifactRepository, PackageRepository
 from data.storage import ObjectStore, StoredObject
-from tasks.retention.rounds import Ages, Deleted
+from tasks.retention.rounds import Ages, Deleted, is_older
 from tasks.retention.trees import Tree, trees_of
 
 _RECORD = "record.json"
@@ -44,7 +44,7 @@ def expire_packages(
         records, objects = _split(listed)
         attempts = list(trees_of(objects, depth=4))
         for record in records:
-            if _is_older(record.modified_at, ages.caches, now) and not is_in_use(asset_id):
+            if is_older(record.modified_at, ages.caches, now) and not is_in_use(asset_id):
                 store.delete(record.key)
                 with database.session() as session:
                     PackageRepository(session).forget(record.key.rpartition("/")[2].removesuffix(".json"))
@@ -79,13 +79,13 @@ def expire_artifacts(
         objects = list(listed)
         _, asset_id, kind, key = prefix.split("/")[:4]
         record = next((each for each in objects if each.key == prefix + _RECORD), None)
-        if record and _is_older(record.modified_at, ages.caches, now) and not is_in_use(asset_id):
+        if record and is_older(record.modified_at, ages.caches, now) and not is_in_use(asset_id):
             store.delete(record.key)
             with database.session() as session:
                 ArtifactRepository(session).forget(asset_id, kind, key)
             deleted.add("artifacts", record.size_bytes)
         written_at = max(each.modified_at for each in objects)
-        if not record and _is_older(written_at, ages.attempts, now) and not is_in_use(asset_id):
+        if not record and is_older(written_at, ages.attempts, now) and not is_in_use(asset_id):
             store.delete_tree(prefix)
             deleted.add("attempts", sum(each.size_bytes for each in objects))
 
@@ -104,7 +104,7 @@ def _dead_attempts(
     """Find the attempts that no record names and that nobody has written to for long enough."""
     record_keys = {record.key for record in records}
     for work, group in groupby(attempts, key=lambda tree: tree.prefix.rsplit("/", 2)[0]):
-        candidates = [tree for tree in group if _is_older(tree.modified_at, ages.attempts, now)]
+        candidates = [tree for tree in group if is_older(tree.modified_at, ages.attempts, now)]
         named = None
         if candidates and f"{work}.json" in record_keys:
             if store.stat(f"{work}.json") is None:
@@ -115,7 +115,3 @@ def _dead_attempts(
 
 def _artifact_prefix(stored: StoredObject) -> str:
     return "/".join(stored.key.split("/", 4)[:4]) + "/"
-
-
-def _is_older(moment: datetime, age: timedelta | None, now: datetime) -> bool:
-    return age is not None and now - moment > age

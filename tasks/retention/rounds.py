@@ -29,6 +29,12 @@ class Ages:
     caches: timedelta | None
     uploads: timedelta | None
     results: timedelta | None
+    paid: timedelta | None = None
+
+
+def is_older(moment: datetime, age: timedelta | None, now: datetime) -> bool:
+    """Say whether something has reached an age; what is kept for ever never has."""
+    return age is not None and now - moment > age
 
 
 @dataclass
@@ -36,7 +42,8 @@ class Deleted:
     """What a round has deleted."""
 
     counts: dict[str, int] = field(default_factory=dict)
-    """By kind: ``versions``, ``attempts``, ``packages``, ``artifacts``, ``uploads``, ``results``."""
+    """By kind: ``versions``, ``attempts``, ``packages``, ``artifacts``, ``generations``, ``references``, ``uploads``,
+    ``results``."""
     size_bytes: int = 0
 
     def add(self, kind: str, size_bytes: int) -> None:

@@ -1,6 +1,7 @@
 """Which assets and uploads are still needed, by living jobs or by people who have yet to decide: none is deleted."""
 
 import time
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 
 from prefect.client.orchestration import SyncPrefectClient
@@ -10,14 +11,14 @@ from prefect.client.schemas.filters import (
     FlowRunFilterStartTime,
     FlowRunFilterTags,
 )
-from prefect.client.schemas.objects import FlowRun, StateType
+from prefect.client.schemas.objects import TERMINAL_STATES, FlowRun, StateType
 
 from data.database import Database
 from data.domain.jobs import ITEM_TAG, JOB_TAG
 from data.domain.sources import UPLOAD_SCHEME
 from data.repositories import AssetRepository, CandidateRepository
 from tasks.reconcile.attempts import LATELY
-from tasks.reconcile.runs import of_types, read_runs
+from tasks.reconcile.runs import of_types, read_runs, read_runs_by_id
 
 _FRESH_SECONDS = 3.0
 _WAITING = [StateType.SCHEDULED]
@@ -59,21 +60,35 @@ class AssetsInUse:
 
 
 def awaited_uploads(client: SyncPrefectClient) -> frozenset[str]:
-    """Return the uploads that jobs which have not ended name, as their source or to be shown."""
+    """Return the uploads that jobs which have not ended name, as their source, to be shown, or for the brand."""
     tags = FlowRunFilterTags(any_=[JOB_TAG, ITEM_TAG])
     runs = read_runs(client, FlowRunFilter(tags=tags, state=of_types([*_WAITING, *_UNDER_WAY])))
-    named = (source for run in runs for source in (_source(run), *_references(run)))
-    return frozenset(source.removeprefix(UPLOAD_SCHEME) for source in named if _is_upload(source))
+    named = (text for run in runs for text in _texts(run.parameters))
+    return frozenset(text.removeprefix(UPLOAD_SCHEME) for text in named if text.startswith(UPLOAD_SCHEME))
 
 
-def _source(run: FlowRun) -> str:
-    return str(run.parameters.get("source") or "")
+def lives(client: SyncPrefectClient, job_id: str) -> bool:
+    """Say whether a job has not ended, or crashed lately and may be tried again.
+
+    Args:
+        client: Prefect's.
+        job_id: A job's, or that of an item of a pack.
+    """
+    runs = read_runs_by_id(client, {job_id.partition(":")[0]})
+    return any(run.state is None or run.state.type not in TERMINAL_STATES or _crashed_lately(run) for run in runs)
 
 
-def _references(run: FlowRun) -> tuple[str, ...]:
-    overrides = run.parameters.get("overrides") or {}
-    return tuple(map(str, overrides.get("generation.references") or ()))
+def _crashed_lately(run: FlowRun) -> bool:
+    state = run.state
+    is_crashed = state is not None and state.type is StateType.CRASHED
+    return is_crashed and (run.end_time is None or datetime.now(UTC) - run.end_time < LATELY)
 
 
-def _is_upload(source: str) -> bool:
-    return source.startswith(UPLOAD_SCHEME)
+def _texts(value: object) -> Iterator[str]:
+    """Return every text in a run's parameters, however deep: a source, a reference, a brand's logo."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, Mapping):
+        yield from (text for each in value.values() for text in _texts(each))
+    elif isinstance(value, Sequence):
+        yield from (text for each in value for text in _texts(each))

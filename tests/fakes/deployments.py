@@ -15,6 +15,7 @@ _DEPLOYMENTS = (
     ("process-items", "on-demand", "cpu", ["dailies-item"]),
     ("generate-asset", "on-demand", "gpu", []),
     ("check-providers", "on-demand", "control", []),
+    ("settle-generations", "on-demand", "control", []),
     ("process-batch", "on-demand", "control", ["dailies-batch"]),
     ("process-batch", "nightly", "control", ["dailies-batch"]),
 )

@@ -98,7 +98,12 @@ class GenerationWorld:
 
     def generator(self, sleep: Callable[[float], None] = time.sleep) -> Generator:
         """A generator as a new process would make it."""
-        around = Surroundings(
+        around = self.surroundings(sleep)
+        return Generator(self.registry, self.database, around, self.rules, is_cancelled=lambda: self.is_cancelled)
+
+    def surroundings(self, sleep: Callable[[float], None] = time.sleep) -> Surroundings:
+        """What work needs beside the provider, as a new process would have it."""
+        return Surroundings(
             ledger=Ledger(self.database, self.day_budget),
             store=self.store,
             tools=find_tools(),
@@ -107,7 +112,6 @@ class GenerationWorld:
             patience=self.patience,
             sleep=sleep,
         )
-        return Generator(self.registry, self.database, around, self.rules, is_cancelled=lambda: self.is_cancelled)
 
     def generate(self, asked: GenerationRequest | str = "ok", job: str = "job", **subject: Any) -> Any:
         """Generate, as a job does."""

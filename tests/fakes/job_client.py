@@ -18,8 +18,9 @@ class JobClient:
     def close(self) -> None:
         self.http.close()
 
-    def submit(self, source: str, **body: Any) -> str:
-        answer = self.http.post("/api/v1/jobs", json={"source": source, **body})
+    def submit(self, source: str = "", **body: Any) -> str:
+        """Submit a job for a source, or for the ``prompt`` or ``script`` of the body; return its id."""
+        answer = self.http.post("/api/v1/jobs", json={**({"source": source} if source else {}), **body})
         assert answer.status_code == 202, answer.text
         return str(answer.json()["id"])
 
@@ -40,11 +41,11 @@ class JobClient:
             time.sleep(0.2)
         return job
 
-    def process(self, source: str, **body: Any) -> Job:
+    def process(self, source: str = "", **body: Any) -> Job:
         """Submit a job and return it once it has ended."""
         return self.wait(self.submit(source, **body))
 
-    def succeed(self, source: str, **body: Any) -> Job:
+    def succeed(self, source: str = "", **body: Any) -> Job:
         """Submit a job that has to succeed."""
         job = self.process(source, **body)
         assert job["state"] == "succeeded", f"{job}\n{self.log_text(job['id'])}"

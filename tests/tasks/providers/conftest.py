@@ -6,8 +6,10 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from data.database import migrate
 from tasks.media.process import run_ffmpeg
 from tasks.media.tools import find_tools
+from tests.fakes.postgres_server import PostgresServer, postgres_server
 from tests.fakes.s3_server import S3Server, s3_server
 
 
@@ -15,6 +17,20 @@ from tests.fakes.s3_server import S3Server, s3_server
 def s3() -> Iterator[S3Server]:
     with s3_server("camera") as server:
         yield server
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[PostgresServer]:
+    with postgres_server() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def catalogue_template(postgres: PostgresServer) -> str:
+    """The name of a database with tables and nothing in them; to be copied."""
+    url = postgres.create_database()
+    migrate(url)
+    return url.rpartition("/")[2]
 
 
 @pytest.fixture(scope="session")

@@ -5,11 +5,13 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from data.domain.batches import Batch, BatchOptions, BatchState
 from data.domain.errors import (
     BudgetSpentError,
     DownloadFailedError,
@@ -23,11 +25,13 @@ from data.domain.errors import (
     RecipeInvalidError,
 )
 from data.domain.generations import GenerationState
+from data.domain.keys import source_key
 from data.domain.ledger import BreakerState, Health, Subject
-from data.repositories import GenerationRepository, ProviderHealthRepository
+from data.repositories import BatchRepository, GenerationRepository, ProviderHealthRepository
 from tasks.providers.generation import Rules
 from tests.fakes.generation_world import QUICK, GenerationWorld, hostile, request, tiny_video
 from tests.fakes.hostile_provider import HostileProvider
+from tests.fakes.postgres_server import PostgresServer
 
 MakeWorld = Callable[..., GenerationWorld]
 
@@ -44,12 +48,21 @@ def other() -> Iterator[HostileProvider]:
         yield running
 
 
+@pytest.fixture(params=["sqlite", "postgres"])
+def url(request: pytest.FixtureRequest) -> str:
+    """The URL of an empty catalogue on Postgres, or none: then it is a file beside the rest."""
+    if request.param == "sqlite":
+        return ""
+    postgres: PostgresServer = request.getfixturevalue("postgres")
+    return postgres.create_database(request.getfixturevalue("catalogue_template"))
+
+
 @pytest.fixture
-def make_world(tmp_path: Path, server: HostileProvider) -> Iterator[MakeWorld]:
+def make_world(tmp_path: Path, url: str, server: HostileProvider) -> Iterator[MakeWorld]:
     made: list[GenerationWorld] = []
 
     def make(*providers: Any, **options: Any) -> GenerationWorld:
-        made.append(GenerationWorld(tmp_path, *(providers or (hostile(server.url),)), **options))
+        made.append(GenerationWorld(tmp_path, *(providers or (hostile(server.url),)), url=url, **options))
         return made[-1]
 
     yield make
@@ -341,6 +354,68 @@ def test_a_cap_of_the_job_stops_paid_work_and_no_other(make_world: MakeWorld, se
 
     assert (caught.value.facts["cap"], caught.value.facts["spent"]) == ("job", 2.0)
     world.generate(request("ok 3", max_cost=2.0), job="other")
+
+
+def batch(world: GenerationWorld, batch_id: str, max_cost: float | None) -> str:
+    options = BatchOptions(max_cost=max_cost)
+    made = Batch(
+        id=batch_id,
+        name="n",
+        manifest_uri="u",
+        options=options,
+        state=BatchState.RUNNING,
+        created_at=datetime(2026, 3, 2, tzinfo=UTC),
+    )
+    with world.database.session() as session:
+        BatchRepository(session).create(made)
+    return batch_id
+
+
+def test_a_cap_of_the_batch_counts_all_its_jobs_and_what_its_machines_cost(
+    make_world: MakeWorld, server: HostileProvider
+) -> None:
+    world = make_world()
+    capped, free = batch(world, "capped", 3.5), batch(world, "free", None)
+    with world.database.session() as session:
+        BatchRepository(session).spend(capped, 1.0)
+    for n in range(2):
+        world.generate(f"ok {n}", job=str(n), batch_id=capped)
+
+    with pytest.raises(BudgetSpentError) as caught:
+        world.generate("ok 2", job="2", batch_id=capped)
+
+    assert (caught.value.facts["cap"], caught.value.facts["limit"], caught.value.facts["spent"]) == ("batch", 3.5, 3.0)
+    assert server.charges.total() == 2
+    world.generate("ok 2", job="3", batch_id=free)
+    with world.database.session() as session:
+        assert BatchRepository(session).get(capped).spent == 3.0
+
+
+def test_a_cap_of_the_batch_counts_what_may_still_be_accepted(make_world: MakeWorld, server: HostileProvider) -> None:
+    world = make_world(hostile(server.url, options={"keys": False}))
+    capped = batch(world, "capped", 1.5)
+    server.script = ["lost"]
+    with pytest.raises(GenerationHeldError):
+        world.generate("ok held", batch_id=capped)
+
+    with pytest.raises(BudgetSpentError):
+        world.generate("ok", job="other", batch_id=capped)
+
+    assert server.charges.total() == 1
+
+
+def test_a_result_that_has_become_a_source_is_found_there_once_its_own_copy_is_gone(
+    make_world: MakeWorld, server: HostileProvider
+) -> None:
+    world = make_world()
+    result = world.generate()
+    world.store.copy(result.key, source_key(result.sha256))
+    world.store.delete(result.key)
+
+    again = world.generate()
+
+    assert (again.key, again.is_reused) == (source_key(result.sha256), True)
+    assert server.charges.total() == 1
 
 
 def test_a_day_has_a_budget_that_several_at_once_do_not_pass(make_world: MakeWorld, server: HostileProvider) -> None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from prefect.client.orchestration import SyncPrefectClient
@@ -11,7 +12,7 @@ from data.database import Database, migrate
 from data.domain.jobs import ITEM_TAG, JOB_TAG
 from data.repositories import AssetRepository, CandidateRepository
 from deployments.stack import Stack
-from tasks.retention.use import AssetsInUse, assets_in_use, awaited_uploads
+from tasks.retention.use import AssetsInUse, assets_in_use, awaited_uploads, lives
 from tests.data.samples import sample_asset, sample_manifest
 
 
@@ -30,10 +31,10 @@ def database(tmp_path: Path) -> Iterator[Database]:
     opened.close()
 
 
-def make(client: SyncPrefectClient, *states: State[None], tag: str = JOB_TAG, source: str = "") -> FlowRun:
+def make(client: SyncPrefectClient, *states: State[None], tag: str = JOB_TAG, **parameters: Any) -> FlowRun:
     flow_id = client.create_flow_from_name("uses-assets")
     deployment = client.create_deployment(flow_id=flow_id, name="on-demand")
-    run = client.create_flow_run_from_deployment(deployment, parameters={"source": source}, tags=[tag])
+    run = client.create_flow_run_from_deployment(deployment, parameters=parameters, tags=[tag])
     for state in states:
         client.set_flow_run_state(run.id, state, force=True)
     return run
@@ -65,6 +66,7 @@ def test_an_asset_is_in_use_until_its_job_has_ended(
         AssetRepository(session).record(asset)
         AssetRepository(session).bind_job(str(run.id), asset.id)
 
+    assert lives(client, str(run.id)) is lives(client, f"{run.id}:7") is expected
     assert (asset.id in assets_in_use(client, database)) is expected
     assert AssetsInUse(client, database)(asset.id) is expected
 
@@ -89,8 +91,9 @@ def test_uploads_of_jobs_that_have_not_ended_are_awaited(client: SyncPrefectClie
     make(client, RUNNING, source="upload:runs")
     make(client, RUNNING, State(type=StateType.FAILED), source="upload:failed")
     make(client, source="/films/one.mp4")
+    make(client, overrides={"generation.references": ["upload:shown"], "generation.brand": {"logo": "upload:logo"}})
 
     awaited = awaited_uploads(client)
 
-    assert {"waits", "runs"} <= awaited
+    assert {"waits", "runs", "shown", "logo"} <= awaited
     assert not {"failed", "", "/films/one.mp4"} & awaited
