@@ -11,7 +11,7 @@ from data.domain.generations import Capability, GenerationRequest
 from tasks.media.tools import Toolset, find_tools
 from tasks.models.store import ModelStore
 from tasks.providers.base import MadeMedia, ProviderConfig, ProviderProfile, References
-from tasks.providers.storyboard.production import BrandFiles, Production, Workshop
+from tasks.providers.storyboard.production import VERSION, BrandFiles, Production, Workshop
 
 _THREADS = 2
 _CAPABILITIES = frozenset({Capability.TEXT_TO_VIDEO, Capability.IMAGE_TO_VIDEO})
@@ -38,6 +38,7 @@ class StoryboardProvider:
             capabilities=_CAPABILITIES,
             limits=self._config.limits,
             price=self._config.price,
+            version=VERSION,
         )
 
     def check(self) -> None:
