@@ -34,7 +34,8 @@ def own(
 def test_the_shipped_recipes_are_listed(api: httpx.Client) -> None:
     answer = api.get(RECIPES).json()
 
-    assert [item["name"] for item in answer["items"]] == ["default", "full", "quick", "rehearsal"]
+    names = ["anonymous", "default", "full", "quick", "rehearsal", "restored", "vertical"]
+    assert [item["name"] for item in answer["items"]] == names
     assert {item["origin"] for item in answer["items"]} == {"shipped"}
     assert [item["name"] for item in answer["items"] if item["rehearsal"]] == ["rehearsal"]
     assert answer["broken"] == []
