@@ -2,6 +2,8 @@
 
 The network works out itself how long each sound lasts; that inner tensor is made an output, so the times of words are
 those of the very sounds, not guesses. It draws no random numbers: the same text, voice and rate give the same sound.
+
+Each text takes one thread: two texts at a time are ready sooner, and for a third less work, than one by two threads.
 """
 
 from collections.abc import Iterator, Sequence
@@ -83,26 +85,23 @@ class _Unit:
 
 
 class Narrator:
-    """Reads text aloud with one voice; the weights are loaded once per process.
+    """Reads text aloud with one voice, to several threads at once; the weights are loaded once per process.
 
     Args:
         model_directory: The folder that the model store gives for ``kokoro-82m``.
         phonemizer: Says how words sound; of the voice's accent (:func:`accent_of`).
         voice: One of :data:`VOICES`.
         rate: 1 is the voice's own pace, 2 twice as fast.
-        threads: CPU threads; 0 lets the runtime choose.
 
     Raises:
         RecipeInvalidError: There is no such voice.
         ModelMissingError: The folder holds no such model.
     """
 
-    def __init__(
-        self, model_directory: Path, phonemizer: Phonemizer, voice: str, rate: float = 1.0, threads: int = 0
-    ) -> None:
+    def __init__(self, model_directory: Path, phonemizer: Phonemizer, voice: str, rate: float = 1.0) -> None:
         check_voice(voice)
         self._styles = _styles(model_directory / f"{voice}.bin")
-        self._session = _load(model_directory / MODEL_FILE, threads)
+        self._session = _load(model_directory / MODEL_FILE)
         self._phonemizer = phonemizer
         self._rate = rate
 
@@ -259,13 +258,13 @@ def _styles(path: Path) -> Samples:
 
 
 @lru_cache(maxsize=1)
-def _load(model_file: Path, threads: int) -> onnxruntime.InferenceSession:
+def _load(model_file: Path) -> onnxruntime.InferenceSession:
     if not model_file.is_file():
         raise ModelMissingError(
             f"{model_file} is missing. Run `python -m tasks.models pull {MODEL_NAME}`.", {"model": MODEL_NAME}
         )
     options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = threads
+    options.intra_op_num_threads = 1
     options.log_severity_level = 3
     options.enable_cpu_mem_arena = False  # else it keeps what the longest sentence took, for good
     model = model_file.read_bytes() + _one_more_output(_DURATIONS)

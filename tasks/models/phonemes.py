@@ -14,6 +14,7 @@ import sys
 from functools import lru_cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from threading import Lock
 from typing import Literal, Self
 
 from data.domain.errors import InfrastructureError, ModelMissingError, ToolMissingError
@@ -61,7 +62,7 @@ _SYLLABIC = "\u0329"
 
 
 class Phonemizer:
-    """Says how text sounds; lives for one narration. Not for several threads at once.
+    """Says how text sounds, to several threads in turn; lives for one narration.
 
     Args:
         store: Where the pinned eSpeak NG lies, should none be on ``PATH``.
@@ -70,6 +71,7 @@ class Phonemizer:
 
     def __init__(self, store: ModelStore, accent: Accent = "en-us") -> None:
         self._accent: Accent = accent
+        self._turn = Lock()
         program = shutil.which("espeak-ng")
         self._process = _Program(program, accent) if program else _Worker(_pinned(store), accent)
         self.version = self._process.version
@@ -86,7 +88,10 @@ class Phonemizer:
         self._process.close()
 
     def _ask(self, text: str) -> str:
-        return to_letters(self._process.ask(text), self._accent) if text.strip() else ""
+        if not text.strip():
+            return ""
+        with self._turn:
+            return to_letters(self._process.ask(text), self._accent)
 
 
 def to_letters(ipa: str, accent: Accent) -> str:

@@ -4,9 +4,11 @@ What follows needs the whole shot: a camera path that does not sway, a face that
 pictures are decoded small, once, and only numbers are kept of them.
 """
 
-from collections.abc import Callable, Iterable
+import sys
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +31,14 @@ _SMALL_WIDTH = 160
 _MOVED = 18  # of 255
 _MOVING_BONUS = 4.0
 _MOVING_SHARES = (0.002, 0.35)
-"""More of the picture that moves is the camera."""
+"""More of the picture that moves, the camera's own motion taken out, is a change of everything."""
+_CORNERS, _LEAST_CORNERS = 150, 12
+_AGREEING = 0.5
+"""Share of the corners that must move alike, before that is the camera."""
+_SPREAD = 0.45
+"""Of the picture's width and height, that most of them must reach over."""
+_REMEMBERED_SECONDS = 3.0
+"""For about so long before it sets off, and after it came to rest, what moves counts as if it did."""
 
 
 @dataclass(frozen=True)
@@ -102,7 +111,7 @@ def survey(pictures: Iterable[Picture], plan: SurveyPlan, on_frame: Callable[[in
             glancing.look(count, picture, tuple(face for face in found if face.score >= _SURE_FACE))
         count += 1
         on_frame(count)
-    return Survey(count, tuple(cuts.found), tuple(faces), tuple(glancing.found))
+    return Survey(count, tuple(cuts.found), tuple(faces), glancing.glances(cuts.found))
 
 
 def _every_face(picture: Picture, plan: SurveyPlan) -> tuple[FaceBox, ...]:
@@ -124,32 +133,68 @@ class _Cuts:
             self.found.append(cut.frame_num)
 
 
+@dataclass(frozen=True, eq=False)
+class _Sight:
+    """What one look found, each as a profile; ``None`` where there was nothing of the kind."""
+
+    frame: int
+    face: Profile | None
+    salient: Profile | None
+    motion: Profile | None
+
+
 class _Glancing:
-    """Tells how much there is to see where: faces first, then what stands out, then what moves, then the middle."""
+    """Tells how much there is to see where: faces first, then what moves, then what stands out, then the middle."""
 
     def __init__(self, plan: SurveyPlan) -> None:
-        self.found: list[Glance] = []
+        self._sights: list[_Sight] = []
         self._models = plan.models
         self._axis = plan.axis or 0
+        self._memory_frames = _REMEMBERED_SECONDS * float(plan.frame_rate)
         self._before: Picture | None = None
-        self._salient: Glance | None = None
-        self._count = 0
+        self._salient: tuple[int, Profile | None] | None = None
 
     def look(self, frame: int, picture: Picture, faces: tuple[FaceBox, ...]) -> None:
         motion = self._motion(picture)
         if faces:
             self._salient = None
-            self.found.append(Glance(frame, self._face_profile(faces, picture), _FACE_WEIGHT))
-        elif (seen := self._saliency(frame, picture)) is not None:
-            # What moves in front of a still background is looked at, whatever stands out behind it.
-            moving = _MOVING_BONUS * motion / motion.sum() if motion is not None else 0.0
-            weight = _SALIENCY_WEIGHT if motion is None else _FACE_WEIGHT
-            self.found.append(Glance(frame, seen / seen.sum() + moving, weight))
-        elif motion is not None:
-            self.found.append(Glance(frame, motion, _MOTION_WEIGHT))
+            self._sights.append(_Sight(frame, self._face_profile(faces, picture), None, motion))
         else:
-            self.found.append(Glance(frame, bump(0.5, 0.3), _CENTRE_WEIGHT))
-        self._count += 1
+            self._sights.append(_Sight(frame, None, self._saliency(picture), motion))
+
+    def glances(self, cuts: Sequence[int]) -> tuple[Glance, ...]:
+        """Return what was seen, known from the whole shot: what rests now has moved, or is about to."""
+        found: list[Glance] = []
+        for start, end in pairwise([0, *cuts, sys.maxsize]):
+            shot = [sight for sight in self._sights if start <= sight.frame < end]
+            found += [self._glance(sight, shot) for sight in shot]
+        return tuple(found)
+
+    def _glance(self, sight: _Sight, shot: Sequence[_Sight]) -> Glance:
+        if sight.face is not None:
+            return Glance(sight.frame, sight.face, _FACE_WEIGHT)
+        moved = self._remembered(sight, shot)
+        if sight.salient is not None:
+            # What moves in front of a still background is looked at, whatever stands out behind it.
+            weight = _SALIENCY_WEIGHT if moved is None else _FACE_WEIGHT
+            profile = sight.salient / sight.salient.sum() + (0.0 if moved is None else _MOVING_BONUS * moved)
+            return Glance(sight.frame, profile, weight)
+        if moved is not None:
+            return Glance(sight.frame, moved, _MOTION_WEIGHT)
+        return Glance(sight.frame, bump(0.5, 0.3), _CENTRE_WEIGHT)
+
+    def _remembered(self, sight: _Sight, shot: Sequence[_Sight]) -> Profile | None:
+        """What moves at a look; where nothing does, what did last and what does next, the longer ago the weaker."""
+        if sight.motion is not None:
+            return np.asarray(sight.motion / sight.motion.sum())
+        last = next((one for one in reversed(shot) if one.frame < sight.frame and one.motion is not None), None)
+        following = next((one for one in shot if one.frame > sight.frame and one.motion is not None), None)
+        found = np.zeros(PLACES)
+        for other in (last, following):
+            if other is not None and other.motion is not None:
+                age = abs(other.frame - sight.frame) / self._memory_frames
+                found += np.exp(-age) * other.motion / other.motion.sum()
+        return found if found.any() else None
 
     def _face_profile(self, faces: tuple[FaceBox, ...], picture: Picture) -> Profile:
         """Large faces count more; a face comes with the head and shoulders around it."""
@@ -160,28 +205,30 @@ class _Glancing:
             profile += face.area * face.score * bump((start + length / 2) / extent, length / extent)
         return profile
 
-    def _saliency(self, frame: int, picture: Picture) -> Profile | None:
+    def _saliency(self, picture: Picture) -> Profile | None:
         """Only every other time, since it takes long; what was seen last holds meanwhile."""
         if self._models.saliency is None:
             return None
-        if self._salient is None or self._count % 2 == 0:
-            from tasks.models.cutout import saliency  # with onnxruntime: only for those who look
+        if self._salient is not None and self._salient[0] == len(self._sights) - 1:
+            return self._salient[1]
+        from tasks.models.cutout import saliency  # with onnxruntime: only for those who look
 
-            mask = saliency(picture, self._models.saliency, self._models.threads)
-            least, most = _SALIENT_SHARES
-            is_subject = least <= float((mask > _SALIENT).mean()) <= most
-            profile = self._along(np.where(mask > _SALIENT, mask, 0)) if is_subject else np.zeros(0)
-            self._salient = Glance(frame, profile)
-        return self._salient.profile if self._salient.profile.size else None
+        mask = saliency(picture, self._models.saliency, self._models.threads)
+        least, most = _SALIENT_SHARES
+        is_subject = least <= float((mask > _SALIENT).mean()) <= most
+        profile = self._along(np.where(mask > _SALIENT, mask, 0)) if is_subject else None
+        self._salient = (len(self._sights), profile)
+        return profile
 
     def _motion(self, picture: Picture) -> Profile | None:
         height, width = picture.shape[:2]
         size = (_SMALL_WIDTH, max(1, round(height * _SMALL_WIDTH / width)))
-        grey = np.asarray(cv2.cvtColor(cv2.resize(picture, size, interpolation=cv2.INTER_AREA), cv2.COLOR_BGR2GRAY))
-        before, self._before = self._before, grey.astype(np.uint8)
+        small = cv2.resize(picture, size, interpolation=cv2.INTER_AREA)
+        grey = np.asarray(cv2.cvtColor(small, cv2.COLOR_BGR2GRAY), dtype=np.uint8)
+        before, self._before = self._before, grey
         if before is None or before.shape != grey.shape:
             return None
-        moved = np.asarray(cv2.absdiff(grey, before)) > _MOVED
+        moved = _moved(before, grey)
         least, most = _MOVING_SHARES
         return self._along(moved.astype(np.float64)) if least <= float(moved.mean()) <= most else None
 
@@ -190,3 +237,33 @@ class _Glancing:
         line = values.sum(axis=self._axis, dtype=np.float64)
         places = cv2.resize(line[None, :], (PLACES, 1), interpolation=cv2.INTER_AREA)
         return np.asarray(places, dtype=np.float64).reshape(PLACES)
+
+
+def _moved(before: Picture, now: Picture) -> NDArray[np.bool_]:
+    """Where two small grey pictures differ once the camera's own motion between them is taken out."""
+    size = (now.shape[1], now.shape[0])
+    camera = _camera_motion(before, now)
+    steady = cv2.warpAffine(before, camera, size, borderMode=cv2.BORDER_REPLICATE)
+    seen = cv2.warpAffine(np.full_like(before, 255), camera, size) == 255  # the rest came in with the camera
+    return np.asarray((np.asarray(cv2.absdiff(now, steady)) > _MOVED) & seen)
+
+
+def _camera_motion(before: Picture, now: Picture) -> NDArray[np.float64]:
+    """How most of the picture shifted, turned and grew, as an affine matrix; none where that cannot be told."""
+    still = np.eye(2, 3)
+    corners = cv2.goodFeaturesToTrack(before, _CORNERS, 0.01, 5)
+    if corners is None or len(corners) < _LEAST_CORNERS:
+        return still
+    tracked, is_found, _ = cv2.calcOpticalFlowPyrLK(before, now, corners, np.empty_like(corners))
+    kept = is_found.ravel() == 1
+    if kept.sum() < _LEAST_CORNERS:
+        return still
+    matrix, agreeing = cv2.estimateAffinePartial2D(corners[kept], tracked[kept], ransacReprojThreshold=1.0)
+    if matrix is None or agreeing.mean() < _AGREEING:
+        return still
+    # Where only the subject has corners, they move with it and not with the camera.
+    places = corners[kept][agreeing.ravel() == 1, 0]
+    reach = np.subtract(*np.percentile(places, (90, 10), axis=0)) / (now.shape[1], now.shape[0])
+    if reach.min() < _SPREAD:
+        return still
+    return np.asarray(matrix, dtype=np.float64)

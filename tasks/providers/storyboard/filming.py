@@ -13,7 +13,7 @@ import numpy as np
 from tasks.media.process import Limits, Progress, run_ffmpeg
 from tasks.media.tools import Toolset
 from tasks.providers.storyboard.backdrops import Clouds, Grain
-from tasks.providers.storyboard.canvas import Canvas, Frame, Painter, Palette, smooth
+from tasks.providers.storyboard.canvas import Canvas, Frame, Painter, Palette, put_over, smooth
 from tasks.providers.storyboard.cards import Card, Headline, opening_headline
 from tasks.providers.storyboard.clips import Clip
 from tasks.providers.storyboard.karaoke import Captions
@@ -27,6 +27,7 @@ _SCRIM = 0.68
 _LONGEST_HEADLINE = 70
 """Characters; longer openings get captions like every other picture."""
 _LOGO_UNITS = (56, 200)  # height and width that a logo may have
+_LOGO_OPACITY = 0.92
 _LIMITS = Limits(soft_seconds=6 * 3600.0, hard_seconds=6 * 3600.0 + 60, stall_seconds=300.0)
 
 
@@ -162,14 +163,15 @@ class _Logo:
         most_high, most_wide = (canvas.scaled(units) for units in _LOGO_UNITS)
         scale = min(most_high / image.shape[0], most_wide / image.shape[1])
         size = (max(1, round(image.shape[1] * scale)), max(1, round(image.shape[0] * scale)))
-        self._image = np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA), dtype=np.float32)
-        self._alpha = np.asarray(cv2.resize(alpha, size, interpolation=cv2.INTER_AREA), dtype=np.float32) / 255 * 0.92
+        self._image = np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA), dtype=np.uint8)
+        opacity = np.asarray(cv2.resize(alpha, size, interpolation=cv2.INTER_AREA), dtype=np.float32)
+        self._alpha = opacity * np.float32(_LOGO_OPACITY / 255)
         self._left = canvas.width - canvas.scaled(40) - size[0]
         self._top = canvas.scaled(40)
 
     def paint(self, frame: Frame) -> None:
         part = frame[self._top : self._top + len(self._image), self._left : self._left + self._image.shape[1]]
-        part[...] = (part + (self._image - part) * self._alpha[..., None] + 0.5).astype(np.uint8)
+        put_over(part, self._image, self._alpha)
 
 
 def film(

@@ -1,13 +1,16 @@
 """Speaks all scenes into one WAV file, scene after scene; how long each takes decides when it is shown."""
 
 import wave
-from collections.abc import Callable, Sequence
+from collections import deque
+from collections.abc import Callable, Generator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
-from tasks.models.narration import SAMPLE_RATE_HZ, Narrator, Samples
+from tasks.models.narration import SAMPLE_RATE_HZ, Narrator, Samples, Speech
 from tasks.providers.storyboard.planning import PlannedScene, ScenePace, moved, reading_words, scene_seconds
 from tasks.providers.storyboard.scenes import Scene
 
@@ -25,29 +28,30 @@ def narrate(
     narrator: Narrator,
     target: Path,
     *,
+    threads: int,
     least_seconds: float,
     on_scene: Callable[[float, int], None],
 ) -> Narrated:
-    """Speak the scenes and plan them; only one scene's sound is in memory at a time.
+    """Speak the scenes and plan them; only the sound of a few scenes is in memory at a time.
 
     Args:
         scenes: What to say, in order; at least one.
         narrator: Who says it.
         target: The new WAV file, as long as the scenes.
+        threads: How many scenes are spoken at a time.
         least_seconds: The last scene is held until then.
         on_scene: Called after each with the seconds planned so far and how many scenes that are; what it raises ends
             the work.
     """
     planned: list[PlannedScene] = []
     has_voice = False
-    with wave.open(str(target), "wb") as file:
+    with wave.open(str(target), "wb") as file, closing(_spoken(scenes, narrator, threads)) as spoken:
         file.setnchannels(1)
         file.setsampwidth(2)
         file.setframerate(SAMPLE_RATE_HZ)
-        for index, scene in enumerate(scenes):
+        for index, (scene, speech) in enumerate(zip(scenes, spoken, strict=True)):
             pace = ScenePace.of(scene, index, len(scenes))
             start = planned[-1].end_seconds if planned else 0.0
-            speech = narrator.say(scene.text) if scene.is_said else None
             if speech is not None and len(speech.samples):
                 words, seconds, samples = (
                     moved(speech.words, pace.lead_seconds),
@@ -65,6 +69,22 @@ def narrate(
     last = planned[-1]
     planned[-1] = replace(last, end_seconds=max(last.end_seconds, least_seconds))
     return Narrated(tuple(planned), has_voice)
+
+
+def _spoken(scenes: Sequence[Scene], narrator: Narrator, threads: int) -> Generator[Speech | None]:
+    """Speak scene after scene, so many at a time; ``None`` for what is not said."""
+    with ThreadPoolExecutor(threads, thread_name_prefix="narrator") as pool:
+        begun: deque[Future[Speech] | None] = deque()
+        for scene in scenes:
+            begun.append(pool.submit(narrator.say, scene.text) if scene.is_said else None)
+            if len(begun) > threads:
+                yield _result(begun.popleft())
+        while begun:
+            yield _result(begun.popleft())
+
+
+def _result(speech: Future[Speech] | None) -> Speech | None:
+    return None if speech is None else speech.result()
 
 
 def _write(file: wave.Wave_write, samples: Samples, begins_seconds: float, ends_seconds: float) -> None:

@@ -17,7 +17,7 @@ from PIL import Image, ImageOps
 from data.domain.errors import GenerationRejectedError
 from tasks.models.cutout import saliency
 from tasks.models.faces import find_faces
-from tasks.providers.storyboard.canvas import Canvas, Frame, overlap, put_shadow, rounded
+from tasks.providers.storyboard.canvas import Canvas, Frame, overlap, put_over, put_shadow, rounded
 
 _MOST_PIXELS = 89_000_000
 _WORKING_SIDE = 3840
@@ -273,9 +273,9 @@ class _Hung:
         self._size = (max(2, round(width * scale)), max(2, round(height * scale)))
         larger = (round(self._size[0] * 1.06), round(self._size[1] * 1.06))
         self._picture = np.asarray(cv2.resize(image, larger, interpolation=_method(image, larger)), dtype=np.uint8)
-        self._corners = rounded(self._size[1], self._size[0], canvas.scaled(14))[..., None]
+        self._corners = rounded(self._size[1], self._size[0], canvas.scaled(14))
         spread = canvas.scaled(36)
-        edge = np.pad(self._corners[..., 0], spread)
+        edge = np.pad(self._corners, spread)
         self._shadow = np.asarray(cv2.GaussianBlur(edge, (0, 0), spread / 2.5), dtype=np.float32) * np.float32(0.55)
         self._spread = spread
 
@@ -291,8 +291,7 @@ class _Hung:
         shown = cv2.warpAffine(self._picture, matrix, self._size, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT)
         area, cut = overlap(frame, self._size[1], self._size[0], left, top)
         if area is not None:
-            part = frame[area]
-            part[...] = (part + (shown[cut] - part.astype(np.float32)) * self._corners[cut] + 0.5).astype(np.uint8)
+            put_over(frame[area], np.asarray(shown[cut], dtype=np.uint8), self._corners[cut])
         return frame
 
 

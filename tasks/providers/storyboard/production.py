@@ -162,11 +162,12 @@ class Production:
         weights = self._workshop.store.path(NARRATION_MODEL)
         with Phonemizer(self._workshop.store, accent_of(options.voice)) as phonemizer:
             self._phonemes_by = phonemizer.version
-            narrator = Narrator(weights, phonemizer, options.voice, options.speech_rate, self._workshop.threads)
+            narrator = Narrator(weights, phonemizer, options.voice, options.speech_rate)
             return narrate(
                 scenes,
                 narrator,
                 self._new("voice.wav"),
+                threads=self._workshop.threads,
                 least_seconds=min(options.duration_seconds or 0.0, longest or float("inf")),
                 on_scene=after_scene,
             )

@@ -24,7 +24,7 @@ def phonemizer(models: ModelStore) -> Iterator[Phonemizer]:
 
 @pytest.fixture(scope="module")
 def narrator(models: ModelStore, phonemizer: Phonemizer) -> Narrator:
-    return Narrator(models.path("kokoro-82m"), phonemizer, "af_heart", threads=2)
+    return Narrator(models.path("kokoro-82m"), phonemizer, "af_heart")
 
 
 def test_every_written_word_has_its_time(narrator: Narrator) -> None:

@@ -9,10 +9,10 @@ def texts(script: str) -> list[str]:
 
 
 def test_sentences_become_scenes() -> None:
-    assert texts("The bees wake up at dawn. They fly to the clover! Do they know the way?") == [
+    assert texts("The bees wake up at dawn. They fly to the red clover! Do they all know the way?") == [
         "The bees wake up at dawn.",
-        "They fly to the clover!",
-        "Do they know the way?",
+        "They fly to the red clover!",
+        "Do they all know the way?",
     ]
 
 
