@@ -90,7 +90,7 @@ def _spoken(recipe: Recipe, clip: Clip, bench: Workbench) -> SpokenText | None:
     if not recipe.voice_over.text.strip():
         return None
     target = bench.scratch / "voice.wav"
-    return speak(recipe.voice_over, bench.models, target, clip.duration_seconds, bench.threads)
+    return speak(recipe.voice_over, bench.models, target, clip.duration_seconds)
 
 
 def _transcript(

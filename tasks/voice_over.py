@@ -37,7 +37,7 @@ class SpokenText:
         )
 
 
-def speak(options: VoiceOverOptions, models: ModelStore, target: Path, most_seconds: float, threads: int) -> SpokenText:
+def speak(options: VoiceOverOptions, models: ModelStore, target: Path, most_seconds: float) -> SpokenText:
     """Read a text aloud.
 
     Args:
@@ -45,7 +45,6 @@ def speak(options: VoiceOverOptions, models: ModelStore, target: Path, most_seco
         models: Where the voice comes from.
         target: The new WAV file.
         most_seconds: Of the video; the voice has to end within it.
-        threads: CPU threads; 0 lets the runtime choose.
 
     Raises:
         VoiceOverTooLongError: The video ends before the voice does.
@@ -66,7 +65,7 @@ def speak(options: VoiceOverOptions, models: ModelStore, target: Path, most_seco
         file.setnchannels(1)
         file.setsampwidth(2)
         file.setframerate(SAMPLE_RATE_HZ)
-        narrator = Narrator(models.path(NARRATION_MODEL), phonemizer, options.voice, options.speech_rate, threads)
+        narrator = Narrator(models.path(NARRATION_MODEL), phonemizer, options.voice, options.speech_rate)
         for sentence in filter(str.strip, _SENTENCE.split(options.text)):
             if file.tell():
                 file.writeframes(bytes(2 * round(_PAUSE_SECONDS * SAMPLE_RATE_HZ)))

@@ -60,7 +60,7 @@ class Bench:
         spoken = None
         if recipe.voice_over.text:
             voice = self.scratch / "voice.wav"
-            spoken = speak(recipe.voice_over, self.bench.models, voice, before.duration_seconds, 2)
+            spoken = speak(recipe.voice_over, self.bench.models, voice, before.duration_seconds)
             transcript = transcript or spoken.transcript(before.duration_seconds)
         self.notes = prepare_media(before, recipe, target, self.bench, transcript, spoken)
         after = Clip(target, probe(target, TOOLS))
