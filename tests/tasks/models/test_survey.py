@@ -1,4 +1,9 @@
-"""Where the subject is and where the window looks, on paths, subjects and grounds that nothing was tuned on."""
+"""Where the subject is and where the window looks, on composed clips whose truth is known, and on a real one.
+
+The way the camera's motion is taken out was made with these photos and seeds 0 and 1; seeds 11 to 13 were new to it.
+Not promised, and known to fail: a subject without a face that keeps its place in the picture while the camera pans over
+something that stands out more (the cheetah that stops, over the panned tower: seen in 17 to 54 % of the frames).
+"""
 
 from fractions import Fraction
 from typing import Literal
