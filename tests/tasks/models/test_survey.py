@@ -1,4 +1,10 @@
-"""Where the subject is and where the window looks, on paths, subjects and grounds that nothing was tuned on."""
+"""Where the subject is and where the window looks, on composed clips whose truth is known, and on a real one.
+
+The way the camera's motion is taken out was made with these photos and seeds 0 and 1; seeds 11 to 13 were new to it.
+Not promised, and known to fail: a subject without a face that keeps its place in the picture while the camera pans over
+something else. The window kept the cheetah of seeds 0 and 1 in 31 and 17 % of the frames over the panned tower where it
+stops, in 100 and 73 % where it walks, and in 64 and 100 % over the panned mountain where it stops.
+"""
 
 from fractions import Fraction
 from typing import Literal
