@@ -3,7 +3,7 @@
     DailiesError
     ├── DataError                 DATA        the input is at fault: never retried, never trips a breaker
     │   ├── NotMediaError · CorruptInputError · TruncatedInputError · UnsupportedInputError
-    │   ├── InputTooLargeError · InputTooLongError · UpscaleTooSlowError
+    │   ├── InputTooLargeError · InputTooLongError · UpscaleTooSlowError · VoiceOverTooLongError
     │   ├── SourceNotFoundError · SourceForbiddenError · SourceInvalidError
     │   ├── RecipeInvalidError · RecipeUnknownError · RecipeForBatchesError
     │   ├── BatchNotConfiguredError   there is nothing that a batch could be made of
