@@ -55,9 +55,16 @@ class MemoryWatch:
         while not self._end.wait(_EVERY_SECONDS):
             if not any(map(psutil.pid_exists, feed)):
                 feed = [process.pid for process in engines(self._stack.stack_id, self._batch_id)]
-            for name, pids in (("feed", feed[:1]), ("server", [server])):
-                for pid in pids:
-                    try:
-                        self._samples[name].append(psutil.Process(pid).memory_info().rss / 1e6)
-                    except psutil.NoSuchProcess:
-                        continue
+            # A warm run has a launcher and a keeper beside it, which are small.
+            for name, pids in (("feed", feed), ("server", [server])):
+                held = [megabytes for pid in pids if (megabytes := _resident_megabytes(pid)) is not None]
+                if held:
+                    self._samples[name].append(max(held))
+
+
+def _resident_megabytes(pid: int) -> float | None:
+    """Return what a process holds; ``None``: it is gone."""
+    try:
+        return float(psutil.Process(pid).memory_info().rss / 1e6)
+    except psutil.NoSuchProcess:
+        return None
