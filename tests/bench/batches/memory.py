@@ -51,10 +51,8 @@ class MemoryWatch:
 
     def _watch(self) -> None:
         [server] = [child.pid for child in self._stack.children if child.name == SERVER_NAME]
-        feed: list[int] = []
         while not self._end.wait(_EVERY_SECONDS):
-            if not any(map(psutil.pid_exists, feed)):
-                feed = [process.pid for process in engines(self._stack.stack_id, self._batch_id)]
+            feed = [process.pid for process in engines(self._stack.stack_id, self._batch_id)]
             # A warm run has a launcher and a keeper beside it, which are small.
             for name, pids in (("feed", feed), ("server", [server])):
                 held = [megabytes for pid in pids if (megabytes := _resident_megabytes(pid)) is not None]
