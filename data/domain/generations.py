@@ -70,13 +70,13 @@ class Brand(DomainModel):
     """Colour of text."""
     accent: str = Field(default="#ff6b4a", pattern=r"^#[0-9a-fA-F]{6}$")
     font: str = ""
-    """A font file below the allowed roots; empty takes the shipped display typeface."""
+    """A font file, as a source of any kind that a job takes; empty takes the shipped display typeface."""
     logo: str = ""
-    """A picture below the allowed roots, shown small in a corner."""
+    """A picture, likewise, shown small in a corner."""
     intro: str = ""
-    """A clip below the allowed roots, played before."""
+    """A clip, likewise, played before."""
     outro: str = ""
-    """A clip below the allowed roots, played after."""
+    """A clip, likewise, played after."""
 
 
 class GenerationOptions(DomainModel):

@@ -56,31 +56,24 @@ class BrandFiles:
     outro: Path | None = None
 
     @staticmethod
-    def of(brand: Brand, references: References, roots: Sequence[Path]) -> "BrandFiles":
-        """Find the files that a brand names: among the references, else below one of the allowed roots.
+    def of(brand: Brand, references: References) -> "BrandFiles":
+        """Find the files that a brand names, among the references.
 
         Raises:
-            GenerationRejectedError: One is not there, or lies elsewhere.
+            GenerationRejectedError: One is not there.
         """
         found = {
-            field: _brand_file(field, getattr(brand, field), references, roots)
-            for field in ("font", "logo", "intro", "outro")
+            field: _brand_file(field, getattr(brand, field), references) for field in ("font", "logo", "intro", "outro")
         }
         return BrandFiles(**found)
 
 
-def _brand_file(field: str, name: str, references: References, roots: Sequence[Path]) -> Path | None:
+def _brand_file(field: str, name: str, references: References) -> Path | None:
     if not name:
         return None
-    if name in references:
-        return references[name]
-    candidates = [Path(name)] if Path(name).is_absolute() else [root / name for root in roots]
-    for candidate in (path.resolve() for path in candidates):
-        if candidate.is_file() and any(candidate.is_relative_to(root) for root in roots):
-            return candidate
-    raise GenerationRejectedError(
-        f"The brand's {field} is not among the references nor below an allowed root.", {"field": f"brand.{field}"}
-    )
+    if name not in references:
+        raise GenerationRejectedError(f"The brand's {field} is not among the references.", {"field": f"brand.{field}"})
+    return references[name]
 
 
 class Production:

@@ -20,14 +20,12 @@ _CAPABILITIES = frozenset({Capability.TEXT_TO_VIDEO, Capability.IMAGE_TO_VIDEO})
 class StoryboardProvider:
     """Composes video on this machine; a :class:`~tasks.providers.base.LocalProvider`.
 
-    Options of the settings: ``allowed_roots``, a list of folders in which a brand's font, logo, intro and outro may
-    lie; ``ffmpeg``, ``ffprobe``, programs to use instead of those that are found.
+    Options of the settings: ``ffmpeg``, ``ffprobe``, programs to use instead of those that are found.
     """
 
     def __init__(self, config: ProviderConfig) -> None:
         self._config = config
         self._store = ModelStore(config.models_directory, auto_pull=config.auto_pull)
-        self._roots = tuple(Path(root).expanduser().resolve() for root in config.options.get("allowed_roots", ()))
 
     @property
     def profile(self) -> ProviderProfile:
@@ -60,7 +58,7 @@ class StoryboardProvider:
             DailiesError: ffmpeg failed, stalled, was killed or ran out of disk.
         """
         workshop = Workshop(self._store, self._tools(), self._config.threads or _THREADS, self._config.limits)
-        brand = BrandFiles.of(request.options.brand, references, self._roots)
+        brand = BrandFiles.of(request.options.brand, references)
         return Production(workshop, brand, request, references, scratch).make(on_progress)
 
     def _tools(self) -> Toolset:

@@ -221,15 +221,15 @@ def test_the_same_seed_makes_the_same_pictures_and_another_does_not(provider: Lo
 
 
 @pytest.mark.slow
-def test_the_brand_is_seen_and_heard(make_provider: MakeProvider, tmp_path: Path) -> None:
+def test_the_brand_is_seen_and_heard(provider: LocalProvider, tmp_path: Path) -> None:
     logo = np.zeros((80, 80, 4), dtype=np.uint8)
     logo[..., 1] = logo[..., 3] = 255
     cv2.imwrite(str(tmp_path / "logo.png"), logo)
-    brand = Brand(background="#ffffff", primary="#101010", logo="logo.png", intro=str(clip("bigbuckbunny")))
+    brand = Brand(background="#ffffff", primary="#101010", logo="logo.png", intro="intro.mp4")
     options = tiny(brand=brand, short_side=240, music=False)
-    provider = make_provider(allowed_roots=[str(tmp_path), str(clip("bigbuckbunny").parent)])
+    files = {"logo.png": tmp_path / "logo.png", "intro.mp4": clip("bigbuckbunny")}
 
-    made = make(provider, GenerationRequest(prompt="Made by us.", options=options), tmp_path / "a")
+    made = make(provider, GenerationRequest(prompt="Made by us.", options=options), tmp_path / "a", **files)
 
     with av.open(str(made.path)) as container:
         frames = [frame.to_ndarray(format="bgr24") for frame in container.decode(video=0)]

@@ -1,0 +1,74 @@
+"""Words become an asset, with the user's own files in it, and the same words cost nothing the second time."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.fakes.clips import clip
+
+# A process of its own: settings are read once in each.
+PROGRAM = """
+import json, sys
+from prefect.logging import disable_run_logger
+from data.database import migrate, open_database
+from data.domain.errors import DailiesError
+from data.domain.generations import Words
+from data.domain.ledger import Subject
+from data.domain.recipes import Recipe
+from data.repositories import GenerationFilter, GenerationRepository
+from data.settings import get_settings
+from tasks.packed import working_for
+from tasks.words import make_video
+url = get_settings().catalogue_url
+migrate(url)
+recipe = Recipe().with_overrides(json.loads(sys.argv[1]))
+with disable_run_logger(), working_for("job:1"):
+    made = [make_video.fn(Words(script="A man speaks."), recipe, "", Subject(job_id="job:1")) for _ in range(2)]
+with open_database(url).session() as session:
+    entries = GenerationRepository(session).page(GenerationFilter())
+print(json.dumps({"assets": [each.model_dump(mode="json") for each in made],
+                  "entries": [each.model_dump(mode="json") for each in entries]}))
+"""
+SMALL = {"short_side": 144, "frame_rate": 8, "music": False}
+
+
+def made(home: Path, **options: object) -> subprocess.CompletedProcess[str]:
+    overrides = {f"generation.{name}": value for name, value in {**SMALL, **options}.items()}
+    environment = {
+        "PATH": "/usr/bin:/bin",
+        "HOME": str(Path.home()),
+        "DAILIES_HOME": str(home),
+        "DAILIES_INGEST__ALLOWED_ROOTS": json.dumps([str(clip("bigbuckbunny").parent)]),
+    }
+    command = [sys.executable, "-c", PROGRAM, json.dumps(overrides)]
+    return subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
+
+
+def test_words_with_files_of_the_users_own_become_an_asset_once(tmp_path: Path) -> None:
+    shown = str(clip("bigbuckbunny"))
+
+    done = made(tmp_path, **{"references": [shown, shown], "brand.intro": shown})
+
+    assert done.returncode == 0, done.stderr
+    told = json.loads(done.stdout.splitlines()[-1])
+    first, second = told["assets"]
+    assert first == second
+    assert first["original_name"] == "A man speaks"
+    assert (first["facts"]["video"]["width"], first["facts"]["video"]["height"]) == (256, 144)
+    [entry] = told["entries"]
+    assert (entry["state"], entry["provider"], entry["attempts"]) == ("stored", "storyboard", 1)
+    files = entry["request"]["references"]
+    assert [each["is_brand"] for each in files] == [False, False, True]
+    assert len({each["name"] for each in files}) == 3
+    assert (tmp_path / "store" / files[0]["key"]).is_file()
+
+
+@pytest.mark.parametrize("option", ["references", "brand.logo"])
+def test_files_from_elsewhere_are_refused(tmp_path: Path, option: str) -> None:
+    done = made(tmp_path, **{option: ["/etc/hostname"] if option == "references" else "/etc/hostname"})
+
+    assert done.returncode != 0
+    assert "DATA.SOURCE.FORBIDDEN" in done.stderr
