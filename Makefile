@@ -74,8 +74,10 @@ test-engines: setup-engines ## the engine `diffusers` on tiny models of its own,
 check: lint ## lint and test
 	@$(MAKE) test
 
+# By the environment: words may hold quotes.
+demo: export DEMO_PROMPT = $(PROMPT)
 demo: setup ## one real video, end to end (VIDEO=path for yours, PROMPT="…" makes one of words, KEEP=1 keeps the stack up)
-	@$(BIN)/python -m deployments.demo $(if $(VIDEO),--video "$(VIDEO)") $(if $(PROMPT),--prompt "$(PROMPT)") $(if $(filter-out 0,$(KEEP)),--keep)
+	@$(BIN)/python -m deployments.demo $(if $(VIDEO),--video "$(VIDEO)") $(if $(PROMPT),--prompt "$$DEMO_PROMPT") $(if $(filter-out 0,$(KEEP)),--keep)
 
 up: setup ## the local stack: API on 127.0.0.1:8000, Prefect UI on 127.0.0.1:4200 (ARGS="--api-port 0 --minimal")
 	@exec $(BIN)/python -m deployments.up $(ARGS)
