@@ -31,7 +31,7 @@ def client(
         ProviderSettings(name="farm", engine="comfyui", url="http://127.0.0.1:9", price_per_generation=0.5),
         ProviderSettings(name="storyboard", engine="storyboard"),
     ]
-    generation = GenerationSettings(providers=providers, day_budget=50, test_seconds=1.5)
+    generation = GenerationSettings(providers=providers, day_budget=50, test_seconds=8)
     address = serve_api(settings.model_copy(update={"generation": generation}), prefect_server.prefect_api_url)
     with httpx.Client(base_url=address, timeout=60) as client:
         yield client
