@@ -8,6 +8,7 @@ from typing import Any
 
 import httpx
 import pytest
+from prefect.client.schemas.filters import DeploymentFilter, DeploymentFilterId
 from prefect.client.schemas.objects import State, StateType
 
 from data.database import Database
@@ -145,11 +146,8 @@ def test_a_test_that_no_worker_carries_out_ends_in_time(client: httpx.Client, pr
 
 
 def _checks(prefect: Prefect) -> list[str]:
-    """The runs of the test that have not ended."""
+    """The runs of the test that have not ended; asked for by their deployment, as a read of all is cut at 200 runs."""
     deployment = prefect.client.read_deployment_by_name("check-providers/on-demand")
-    runs = prefect.client.read_flow_runs()
-    return [
-        str(run.id)
-        for run in runs
-        if run.deployment_id == deployment.id and run.state is not None and not run.state.is_final()
-    ]
+    wanted = DeploymentFilter(id=DeploymentFilterId(any_=[deployment.id]))
+    runs = prefect.client.read_flow_runs(deployment_filter=wanted)
+    return [str(run.id) for run in runs if run.state is not None and not run.state.is_final()]
