@@ -76,9 +76,14 @@ class AssetSummary(Answer):
 
 
 class DecisionCall(Call):
-    """Who decides, and why. There is no authentication yet: the name is taken at its word."""
+    """Who decides, and why."""
 
-    by: str = Field(default="anonymous", min_length=1, max_length=MAX_NAME_CHARACTERS)
+    by: str = Field(
+        default="anonymous",
+        min_length=1,
+        max_length=MAX_NAME_CHARACTERS,
+        description="Taken at its word where nobody logs in; else the caller decides, whatever is said here.",
+    )
     reason: str = Field(default="", max_length=MAX_REASON_CHARACTERS)
 
 

@@ -23,7 +23,7 @@ def show_asset(asset_id: str, services: Services) -> AssetAnswer:
         NotFoundError: There is no such asset.
     """
     with services.database.session() as session:
-        asset = AssetRepository(session).get(asset_id)
+        asset = AssetRepository(session).get(asset_id, services.caller.only_owner)
         candidate = CandidateRepository(session).latest(asset_id)
     now = standing(services.store, asset_id)
     return AssetAnswer(
@@ -37,6 +37,16 @@ def show_asset(asset_id: str, services: Services) -> AssetAnswer:
     )
 
 
+def check_asset(asset_id: str, services: Services) -> None:
+    """Do nothing if there is an asset that the caller may decide about.
+
+    Raises:
+        NotFoundError: There is no such asset.
+    """
+    with services.database.session() as session:
+        AssetRepository(session).get(asset_id, services.caller.only_owner)
+
+
 def list_assets(services: Services, after: str | None, limit: int) -> Page[AssetSummary]:
     """Return assets, the latest first.
 
@@ -44,14 +54,14 @@ def list_assets(services: Services, after: str | None, limit: int) -> Page[Asset
         InvalidRequestError: ``after`` is no cursor.
     """
     with services.database.session() as session:
-        page = AssetRepository(session).list(limit, after)
+        page = AssetRepository(session).list(limit, after, services.caller.only_owner)
     return Page[AssetSummary](items=_summaries(page.items, services), next=page.next)
 
 
 def list_waiting(services: Services, limit: int) -> Page[AssetSummary]:
     """Return the assets of which a version waits for a person, the longest waiting first."""
     with services.database.session() as session:
-        waiting = CandidateRepository(session).all_waiting(limit=limit)
+        waiting = CandidateRepository(session).all_waiting(limit=limit, owner=services.caller.only_owner)
         entries = [AssetRepository(session).entry(candidate.asset_id) for candidate in waiting]
     return Page[AssetSummary](items=_summaries(entries, services))
 
@@ -60,9 +70,10 @@ def waiting_candidate(asset_id: str, services: Services) -> Candidate:
     """Return what waits of an asset.
 
     Raises:
-        NotFoundError: Nothing does.
+        NotFoundError: Nothing does, or there is no such asset.
     """
     with services.database.session() as session:
+        AssetRepository(session).get(asset_id, services.caller.only_owner)
         candidate = CandidateRepository(session).waiting(asset_id)
     if candidate is None:
         raise NotFoundError(f"Nothing waits of asset {asset_id}.", {"asset_id": asset_id})

@@ -9,14 +9,14 @@ from starlette.responses import Response
 
 from api.access import allow
 from api.asset_schemas import AssetAnswer, AssetSummary, DecisionCall, PublishCall, RetractCall
-from api.asset_views import list_assets, list_waiting, show_asset, waiting_candidate
-from api.dependencies import ServicesDependency
+from api.asset_views import check_asset, list_assets, list_waiting, show_asset, waiting_candidate
+from api.dependencies import Services, ServicesDependency
 from api.playback import CACHE_NOTHING
 from api.schemas import Page, Problem
 from api.serving import serve_file
 from data.domain.errors import InvalidRequestError, NotFoundError
 from data.domain.findings import Decision
-from data.domain.identity import Scope
+from data.domain.identity import LOCAL_USER, Scope
 from data.reviews import approve, reject, take_down
 
 router = APIRouter(prefix="/assets", tags=["assets"])
@@ -53,7 +53,7 @@ async def get_asset(asset_id: str, services: ServicesDependency) -> AssetAnswer:
 @router.post("/{asset_id}/publish", dependencies=[allow(Scope.WRITE)], responses={**NOT_FOUND, **NOT_NOW})
 async def publish_asset(asset_id: str, call: PublishCall, services: ServicesDependency) -> AssetAnswer:
     """Let the version that waits become public, in one step. Asked again, it finds that done."""
-    decision = _decision(call)
+    decision = await _decision(asset_id, call, services)
     await run_in_threadpool(approve, services.store, services.database, asset_id, decision, call.job_id)
     services.publications.forget(asset_id)
     return await run_in_threadpool(show_asset, asset_id, services)
@@ -67,7 +67,7 @@ async def retract_asset(asset_id: str, call: RetractCall, services: ServicesDepe
     """
     if (call.candidate is None) == (call.version is None):
         raise InvalidRequestError("Name what to retract: either `candidate` or `version`.", {"field": "candidate"})
-    decision = _decision(call)
+    decision = await _decision(asset_id, call, services)
     if call.candidate is not None:
         await run_in_threadpool(reject, services.database, asset_id, decision, call.candidate)
     else:
@@ -104,5 +104,8 @@ async def candidate_frame(asset_id: str, number: int, services: ServicesDependen
     return Response(content, media_type="image/jpeg", headers={"Cache-Control": CACHE_NOTHING})
 
 
-def _decision(call: DecisionCall) -> Decision:
-    return Decision(by=call.by, at=datetime.now(UTC), reason=call.reason)
+async def _decision(asset_id: str, call: DecisionCall, services: Services) -> Decision:
+    """Return what somebody decides about an asset of theirs; where people log in, they decide in their own name."""
+    await run_in_threadpool(check_asset, asset_id, services)
+    by = call.by if services.caller.id == LOCAL_USER else services.caller.name
+    return Decision(by=by, at=datetime.now(UTC), reason=call.reason)
