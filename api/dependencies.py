@@ -3,14 +3,18 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from typing import Annotated, Any
 
 from fastapi import Depends, Request
 from fastapi.concurrency import run_in_threadpool
 
 from api.access import CallerDependency
+from api.authentication import Authenticator
 from api.gateway import PrefectGateway, open_gateway
 from api.publications import Publications
+from api.signing_secrets import signing_secrets
+from api.tokens import TokenSigner
 from data.database import Database
 from data.domain.identity import LOCAL_CALLER, Caller
 from data.search.index import SearchIndex
@@ -28,6 +32,7 @@ class Services:
     store: ObjectStore
     publications: Publications
     search: SearchIndex
+    authenticator: Authenticator
     caller: Caller = LOCAL_CALLER
     """Whose jobs, batches and assets are there to be seen: the service itself sees all."""
 
@@ -45,9 +50,29 @@ async def open_services(settings: Settings, prefect_api_url: str) -> AsyncIterat
     crash_attempts = settings.orchestration.crash_attempts
     try:
         async with open_gateway(prefect_api_url, crash_attempts=crash_attempts) as gateway:
-            yield Services(settings, gateway, database, store, Publications(store, database), SearchIndex(database))
+            yield Services(
+                settings,
+                gateway,
+                database,
+                store,
+                Publications(store, database),
+                SearchIndex(database),
+                authenticator_of(settings, database),
+            )
     finally:
         await run_in_threadpool(database.close)
+
+
+def authenticator_of(settings: Settings, database: Database) -> Authenticator:
+    """Return who finds out who calls, by the settings."""
+    auth = settings.auth
+    return Authenticator(
+        database,
+        TokenSigner(signing_secrets(settings)),
+        is_required=settings.is_auth_required,
+        access_life=timedelta(minutes=auth.access_minutes),
+        refresh_life=timedelta(days=auth.refresh_days),
+    )
 
 
 def _open_services(request: Request) -> Services:

@@ -38,10 +38,9 @@ ROLE_SCOPES: dict[Role, frozenset[Scope]] = {
 }
 
 
-def granted(role: Role, scopes: Collection[Scope] | None = None, cap: Role | None = None) -> frozenset[Scope]:
-    """Return what a role allows, narrowed by a token's or key's scopes and cap: never more than the role itself."""
-    allowed = ROLE_SCOPES[role] & ROLE_SCOPES[cap or role]
-    return allowed if scopes is None else allowed & frozenset(scopes)
+def granted(role: Role, scopes: Collection[Scope] | None = None) -> frozenset[Scope]:
+    """Return what a role allows, narrowed by scopes where some are given: never more than the role itself."""
+    return ROLE_SCOPES[role] if scopes is None else ROLE_SCOPES[role] & frozenset(scopes)
 
 
 def folded_name(name: str) -> str:
@@ -87,6 +86,15 @@ class ApiKey(DomainModel):
     last_used_at: datetime | None = None
     """To the minute."""
     revoked_at: datetime | None = None
+
+    def acting_role(self, role: Role) -> Role:
+        """Return the role that the key acts as, where its user's is ``role``: the lesser of that and its cap."""
+        cap = self.role_cap
+        return cap if cap is not None and ROLE_SCOPES[cap] <= ROLE_SCOPES[role] else role
+
+    def granted(self, role: Role) -> frozenset[Scope]:
+        """Return what the key may do, where its user's role is ``role``: never more than that."""
+        return granted(self.acting_role(role), self.scopes)
 
 
 @dataclass(frozen=True)
