@@ -79,7 +79,9 @@ async def change_user(services: Services, user_id: str, change: UserChange) -> U
 
 
 async def log_out_everywhere(services: Services) -> None:
-    """Revoke all tokens of the caller; keys stay."""
+    """Revoke all tokens of the caller; keys stay. The local user has none."""
+    if services.caller.id == LOCAL_USER:
+        return
     await _in_catalogue(services, lambda session: UserRepository(session).log_out(services.caller.id, "everywhere"))
     services.authenticator.forget()
 
@@ -138,7 +140,10 @@ async def revoke_key(services: Services, key_id: str) -> None:
 
     Raises:
         NotFoundError: There is no such key, or it is another's.
+        ScopeMissingError: A key can revoke no other.
     """
+    if services.caller.key_id not in (None, key_id):
+        raise ScopeMissingError("An API key can revoke itself alone: log in.", {"scope": ""})
 
     def revoked(session: Session) -> None:
         keys = ApiKeyRepository(session)

@@ -5,7 +5,7 @@ from datetime import datetime
 from pydantic import Field
 
 from api.schemas import Answer, Call, CaptionLink, PlaybackUrls, Publication
-from data.domain.assets import SourceFacts
+from data.domain.assets import Rate, SourceFacts
 from data.domain.candidates import CandidateState
 from data.domain.findings import Decision
 from data.domain.passages import PassageKind
@@ -60,6 +60,17 @@ class AssetAnswer(Answer):
     publication: Publication | None = Field(default=None, description="`null` while nothing is public.")
     candidate: CandidateAnswer | None = Field(default=None, description="What waits for a person, or waited last.")
     retraction: RetractionAnswer | None = Field(default=None, description="Who took down what was public, and why.")
+
+
+class PublicVideo(Answer):
+    """What everybody may know of a video that is public: enough to play it."""
+
+    id: str
+    width: int = Field(description="Of the source, in pixels.")
+    height: int
+    frame_rate: Rate = Field(description="Frames a second, as a fraction.")
+    size_bytes: int = Field(description="Of the source.")
+    publication: Publication
 
 
 class AssetSummary(Answer):

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from api.asset_schemas import AssetAnswer, AssetSummary, CandidateAnswer, Frame, RetractionAnswer
+from api.asset_schemas import AssetAnswer, AssetSummary, CandidateAnswer, Frame, PublicVideo, RetractionAnswer
 from api.dependencies import Services
 from api.links import candidate_url, media_url, watch_url
 from api.schemas import CaptionLink, ChapterMark, Page, PlaybackUrls, Publication
@@ -34,6 +34,28 @@ def show_asset(asset_id: str, services: Services) -> AssetAnswer:
         publication=_publication(now.manifest) if now.manifest else None,
         candidate=_candidate(candidate) if candidate else None,
         retraction=_retraction(now.retraction) if now.retraction else None,
+    )
+
+
+def show_public(asset_id: str, services: Services) -> PublicVideo:
+    """Return what everybody may know of a video that is public.
+
+    Raises:
+        NotFoundError: Nothing is public of it, or there is no such asset.
+    """
+    manifest = services.publications.current(asset_id)
+    if manifest is None:
+        raise NotFoundError(f"There is no video {asset_id}, or it is not published.", {"asset_id": asset_id})
+    with services.database.session() as session:
+        facts = AssetRepository(session).get(asset_id).facts
+    video = facts.video
+    return PublicVideo(
+        id=asset_id,
+        width=video.width,
+        height=video.height,
+        frame_rate=video.frame_rate,
+        size_bytes=facts.size_bytes,
+        publication=_publication(manifest),
     )
 
 

@@ -14,7 +14,6 @@ from sqlalchemy.orm import Session
 from api.tokens import Claims, TokenSigner
 from data.credentials import (
     KEY_MARK,
-    PasswordCheck,
     check_password,
     hash_password,
     new_refresh_token,
@@ -113,9 +112,16 @@ class Authenticator:
             raise GrantRefusedError(_REFUSED, {"error": "invalid_grant"})
         allowed = _narrowed(user, scopes)
         refresh = new_refresh_token()
-        family = await self._in_catalogue(
-            lambda session: self._begun(session, user, allowed, refresh, password_hash, check)
-        )
+
+        def begun(session: Session) -> TokenFamily:
+            users = UserRepository(session)
+            if users.password_hash(user.id) != password_hash:  # changed while we compared: the old one was right
+                raise GrantRefusedError(_REFUSED, {"error": "invalid_grant"})
+            if check.better_hash:
+                users.upgrade_hash(user.id, check.better_hash)
+            return TokenRepository(session).begin(user.id, allowed, self._refresh_life, sha256_of(refresh))
+
+        family = await self._in_catalogue(begun)
         return self._tokens(user, family, allowed, refresh)
 
     async def refresh(self, token: str, scopes: frozenset[Scope] | None = None) -> Tokens:
@@ -181,22 +187,6 @@ class Authenticator:
                 return work(session)
 
         return await run_in_threadpool(in_session)
-
-    def _begun(
-        self,
-        session: Session,
-        user: User,
-        scopes: frozenset[Scope],
-        refresh: str,
-        compared_with: str | None,
-        check: PasswordCheck,
-    ) -> TokenFamily:
-        users = UserRepository(session)
-        if users.password_hash(user.id) != compared_with:  # changed while we compared: it is the old one that was right
-            raise GrantRefusedError(_REFUSED, {"error": "invalid_grant"})
-        if check.better_hash:
-            users.upgrade_hash(user.id, check.better_hash)
-        return TokenRepository(session).begin(user.id, scopes, self._refresh_life, sha256_of(refresh))
 
     def _tokens(self, user: User, family: TokenFamily, scopes: frozenset[Scope], refresh: str) -> Tokens:
         access = self._signer.sign(user.id, scopes, family.id, user.token_epoch, self._access_life)

@@ -1,4 +1,4 @@
-"""``python -m flows user …``: who may log in. Works on the catalogue itself: there is a first admin before any login."""
+"""``python -m flows user …``: who may log in. Works on the catalogue itself, so that there can be a first admin."""
 
 import getpass
 import sys
