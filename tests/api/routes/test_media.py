@@ -124,4 +124,4 @@ def test_everybody_may_know_what_is_public_of_a_video(api: httpx.Client, publish
     assert api.get(video["publication"]["urls"]["mp4"]).status_code == 200
     assert answer.headers["Cache-Control"] == "no-cache"
     assert api.get(f"/media/{'0' * 24}").status_code == 404
-    assert api.get("/media/..%2f..%2fetc").status_code == 404
+    assert api.get("/media/nonsense").status_code == 404
