@@ -1,4 +1,4 @@
-"""The same clips without Dailies: their encodes alone by `xargs -P`, and all their media work by a pool of processes."""
+"""The same clips without Dailies: the encodes alone by `xargs -P`, and all their media work by a pool of processes."""
 
 import multiprocessing
 import shlex
