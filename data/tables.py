@@ -392,6 +392,7 @@ class GenerationRow(Base):
     job_id: Mapped[str] = mapped_column(index=True)
     batch_id: Mapped[str | None] = mapped_column(index=True)
     batch_row: Mapped[int | None]
+    also_wanted_by: Mapped[JsonObject | None]
     provider: Mapped[str] = mapped_column(index=True)
     engine: Mapped[str]
     model: Mapped[str]

@@ -37,6 +37,8 @@ class Generation(DomainModel):
     idempotency_key: str
     """Ours; handed to the provider with every attempt to send."""
     subject: Subject
+    also_wanted_by: tuple[Subject, ...] = ()
+    """Who asked for the same before it was made, and took it up: while one of them lives, it is not over."""
     provider: str
     engine: str
     model: str = ""
@@ -65,6 +67,11 @@ class Generation(DomainModel):
     accepted_at: datetime | None = None
     made_at: datetime | None = None
     ended_at: datetime | None = None
+
+    @property
+    def subjects(self) -> tuple[Subject, ...]:
+        """Everybody who wants it."""
+        return (self.subject, *self.also_wanted_by)
 
     @property
     def moves(self) -> tuple[HeldMove, ...]:

@@ -57,12 +57,13 @@ class GenerationRepository:
     def add(self, entry: Generation, owner: str) -> None:
         """Write down a new entry, taken by an owner."""
         subject = entry.subject
-        values = entry.model_dump(mode="json", exclude={"subject", *_TIMES})
+        values = entry.model_dump(mode="json", exclude={"subject", "also_wanted_by", *_TIMES})
         self._session.add(
             GenerationRow(
                 **values,
                 **{name: getattr(entry, name) for name in _TIMES},
                 owner=owner,
+                also_wanted_by=_also_wanted_by(entry.also_wanted_by) if entry.also_wanted_by else None,
                 job_id=subject.job_id,
                 batch_id=subject.batch_id,
                 batch_row=subject.batch_row,
@@ -111,9 +112,19 @@ class GenerationRepository:
         requests = self._session.scalars(select(row.request).where(row.state.in_([each.value for each in states])))
         return frozenset(each["key"] for request in requests for each in request["references"])
 
-    def take(self, generation_id: str, owner: str) -> None:
-        """Make an entry an owner's: nobody else's changes count from now on."""
-        self._session.execute(update(GenerationRow).where(GenerationRow.id == generation_id).values(owner=owner))
+    def take(self, generation_id: str, owner: str, subject: Subject | None = None) -> None:
+        """Make an entry an owner's: nobody else's changes count from now on.
+
+        Args:
+            generation_id: It.
+            owner: Who works on it from now on.
+            subject: Who wants it now, too; ``None``: nobody but those who wanted it before.
+        """
+        values: dict[str, Any] = {"owner": owner}
+        entry = self.get(generation_id)
+        if subject is not None and subject not in entry.subjects:
+            values["also_wanted_by"] = _also_wanted_by((*entry.also_wanted_by, subject))
+        self._session.execute(update(GenerationRow).where(GenerationRow.id == generation_id).values(**values))
 
     def change(
         self,
@@ -237,5 +248,11 @@ def _reserved() -> ColumnElement[float]:
 
 def _generation(row: GenerationRow) -> Generation:
     subject = Subject(job_id=row.job_id, batch_id=row.batch_id, batch_row=row.batch_row)
-    names = Generation.model_fields.keys() - {"subject"}
-    return Generation.model_validate({**{name: getattr(row, name) for name in names}, "subject": subject})
+    names = Generation.model_fields.keys() - {"subject", "also_wanted_by"}
+    others = (row.also_wanted_by or {}).get("subjects", ())
+    values = {name: getattr(row, name) for name in names}
+    return Generation.model_validate({**values, "subject": subject, "also_wanted_by": others})
+
+
+def _also_wanted_by(subjects: Iterable[Subject]) -> dict[str, Any]:
+    return {"subjects": [each.model_dump(mode="json") for each in subjects]}

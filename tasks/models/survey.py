@@ -5,8 +5,9 @@ pictures are decoded small, once, and only numbers are kept of them.
 """
 
 import sys
+from collections import deque
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from itertools import pairwise
 from pathlib import Path
@@ -32,11 +33,15 @@ _MOVED = 18  # of 255
 _MOVING_BONUS = 4.0
 _MOVING_SHARES = (0.002, 0.35)
 """More of the picture that moves, the camera's own motion taken out, is a change of everything."""
+_SLOWLY = 5
+"""Looks, that pictures are apart which tell what moves slowly."""
 _CORNERS, _LEAST_CORNERS = 150, 12
 _AGREEING = 0.5
 """Share of the corners that must move alike, before that is the camera."""
 _SPREAD = 0.45
 """Of the picture's width and height, that most of them must reach over."""
+_CORNER_SPREAD, _EDGE = 0.3, 0.06
+"""Or so far, if they come so near to two edges that meet."""
 _REMEMBERED_SECONDS = 3.0
 """For about so long before it sets off, and after it came to rest, what moves counts as if it did."""
 
@@ -151,16 +156,19 @@ class _Glancing:
         self._models = plan.models
         self._axis = plan.axis or 0
         self._memory_frames = _REMEMBERED_SECONDS * float(plan.frame_rate)
-        self._before: Picture | None = None
+        self._greys: deque[Picture] = deque(maxlen=2 * _SLOWLY + 1)
+        """Of the last looks, small: what moves slowly is told by pictures that are further apart."""
         self._salient: tuple[int, Profile | None] | None = None
 
     def look(self, frame: int, picture: Picture, faces: tuple[FaceBox, ...]) -> None:
-        motion = self._motion(picture)
+        self._note_grey(picture)
+        motion = self._motion()
         if faces:
             self._salient = None
             self._sights.append(_Sight(frame, self._face_profile(faces, picture), None, motion))
         else:
             self._sights.append(_Sight(frame, None, self._saliency(picture), motion))
+        self._note_slow_motion()
 
     def glances(self, cuts: Sequence[int]) -> tuple[Glance, ...]:
         """Return what was seen, known from the whole shot: what rests now has moved, or is about to."""
@@ -220,15 +228,32 @@ class _Glancing:
         self._salient = (len(self._sights), profile)
         return profile
 
-    def _motion(self, picture: Picture) -> Profile | None:
+    def _note_grey(self, picture: Picture) -> None:
         height, width = picture.shape[:2]
         size = (_SMALL_WIDTH, max(1, round(height * _SMALL_WIDTH / width)))
         small = cv2.resize(picture, size, interpolation=cv2.INTER_AREA)
-        grey = np.asarray(cv2.cvtColor(small, cv2.COLOR_BGR2GRAY), dtype=np.uint8)
-        before, self._before = self._before, grey
-        if before is None or before.shape != grey.shape:
+        self._greys.append(np.asarray(cv2.cvtColor(small, cv2.COLOR_BGR2GRAY), dtype=np.uint8))
+
+    def _motion(self) -> Profile | None:
+        """What moved since the last look."""
+        if len(self._greys) < 2:
             return None
-        moved = _moved(before, grey)
+        return self._moving(_moved(self._greys[-2], self._greys[-1]))
+
+    def _note_slow_motion(self) -> None:
+        """Add what moves slowly to three looks: it is there and in neither of two pictures that are a second apart."""
+        if len(self._greys) < 2 * _SLOWLY + 1:
+            return
+        looks = {len(self._sights) - 1 - back: self._greys[-1 - back] for back in (0, _SLOWLY, 2 * _SLOWLY)}
+        for look, grey in looks.items():
+            one, other = (each for place, each in looks.items() if place != look)
+            slow = self._moving(_moved(one, grey) & _moved(other, grey))
+            if slow is not None:
+                known = self._sights[look].motion
+                motion = slow / slow.sum() + (0.0 if known is None else known / known.sum())
+                self._sights[look] = replace(self._sights[look], motion=motion)
+
+    def _moving(self, moved: NDArray[np.bool_]) -> Profile | None:
         least, most = _MOVING_SHARES
         return self._along(moved.astype(np.float64)) if least <= float(moved.mean()) <= most else None
 
@@ -261,9 +286,21 @@ def _camera_motion(before: Picture, now: Picture) -> NDArray[np.float64]:
     matrix, agreeing = cv2.estimateAffinePartial2D(corners[kept], tracked[kept], ransacReprojThreshold=1.0)
     if matrix is None or agreeing.mean() < _AGREEING:
         return still
-    # Where only the subject has corners, they move with it and not with the camera.
-    places = corners[kept][agreeing.ravel() == 1, 0]
-    reach = np.subtract(*np.percentile(places, (90, 10), axis=0)) / (now.shape[1], now.shape[0])
-    if reach.min() < _SPREAD:
-        return still
-    return np.asarray(matrix, dtype=np.float64)
+    places = corners[kept][agreeing.ravel() == 1, 0] / (now.shape[1], now.shape[0])
+    return np.asarray(matrix, dtype=np.float64) if _is_surroundings(places) else still
+
+
+def _is_surroundings(places: NDArray[Any]) -> bool:
+    """Say whether what moves alike is what the subject is in front of: it reaches far, or out of the picture.
+
+    Where only the subject has corners, they move with it and not with the camera; it stands on the picture's lower
+    edge perhaps, but does not leave the picture at a side as well.
+
+    Args:
+        places: Corners (n × 2), as shares of the picture's width and height.
+    """
+    reach = np.subtract(*np.percentile(places, (90, 10), axis=0)).min()
+    if reach >= _SPREAD:
+        return True
+    nearest = np.minimum(places.min(axis=0), 1 - places.max(axis=0))
+    return bool(reach >= _CORNER_SPREAD and nearest.max() <= _EDGE)

@@ -102,7 +102,7 @@ class Generator:
 
     def _generate(self, request: GenerationRequest, subject: Subject, on_progress: Progress) -> StoredGeneration:
         errors: dict[str, DailiesError] = {}
-        unfinished = self._ledger.take_unfinished(request)
+        unfinished = self._ledger.take_unfinished(request, subject)
         if unfinished is not None and (result := self._resumed(unfinished, on_progress, errors)) is not None:
             return result
         wanted = self._candidates(request)

@@ -46,13 +46,13 @@ class Ledger:
             found = GenerationRepository(session).stored(rank)
         return iter(sorted(found, key=lambda entry: rank[entry.key]))
 
-    def take_unfinished(self, request: GenerationRequest) -> Generation | None:
-        """Take over what another process left in flight; what is held is only looked at."""
+    def take_unfinished(self, request: GenerationRequest, subject: Subject) -> Generation | None:
+        """Take over what another process left in flight, for a subject; what is held is only looked at."""
         with self._database.session() as session:
             ledger = GenerationRepository(session)
             entry = ledger.unfinished(request.digest())
             if entry is not None and entry.state is not GenerationState.HELD:
-                ledger.take(entry.id, self._owner)
+                ledger.take(entry.id, self._owner, subject)
             return entry
 
     def take(self, generation_id: str) -> Generation | None:

@@ -14,7 +14,7 @@ from prefect.client.orchestration import SyncPrefectClient
 from prefect.client.schemas.objects import TERMINAL_STATES, FlowRun, StateType
 
 from data.database import Database
-from data.domain.ledger import Generation
+from data.domain.ledger import Generation, Subject
 from data.repositories import BatchRepository, GenerationRepository
 from tasks.providers.settling import is_released, needs_provider, settle_here
 from tasks.reconcile.attempts import RetryRule, has_attempts
@@ -30,11 +30,11 @@ _EVERY_SECONDS = 600
 
 @dataclass(frozen=True)
 class Forgotten:
-    """An entry in flight whose job is over."""
+    """An entry in flight whose jobs are over: the one that began it, and those that took it up."""
 
     entry: Generation
     is_unwanted: bool
-    """The job was cancelled; otherwise somebody may still try it again."""
+    """The jobs were cancelled; otherwise somebody may still try one again."""
 
 
 def find_forgotten(
@@ -50,11 +50,16 @@ def find_forgotten(
     """
     with database.session() as session:
         entries = GenerationRepository(session).in_flight(MOST_ENTRIES)
-        batches = {each.subject.batch_id for each in entries if each.subject.batch_id}
+        batches = {subject.batch_id for each in entries for subject in each.subjects if subject.batch_id}
         living = {batch for batch in batches if _lives(BatchRepository(session), batch)}
     # The feed of a batch that lives tries lost items again, with runs of other ids.
-    free = [each for each in entries if each.subject.batch_id not in living and now - each.created_at > GRACE]
-    runs = {str(run.id): run for run in read_runs_by_id(client, {_run_id(each) for each in free})} if free else {}
+    free = [
+        each
+        for each in entries
+        if now - each.created_at > GRACE and not any(subject.batch_id in living for subject in each.subjects)
+    ]
+    run_ids = {_run_id(subject) for each in free for subject in each.subjects}
+    runs = {str(run.id): run for run in read_runs_by_id(client, run_ids)} if run_ids else {}
     return tuple(_forgotten(free, runs, rules, now))
 
 
@@ -95,11 +100,10 @@ def _forgotten(
     entries: Sequence[Generation], runs: Mapping[str, FlowRun], rules: Sequence[RetryRule], now: datetime
 ) -> Iterator[Forgotten]:
     for entry in entries:
-        run = runs.get(_run_id(entry))
-        if is_released(entry, now) or (run is not None and _may_go_on(run, rules, now)):
+        theirs = [runs.get(_run_id(subject)) for subject in entry.subjects]
+        if is_released(entry, now) or any(run is not None and _may_go_on(run, rules, now) for run in theirs):
             continue
-        is_cancelled = run is not None and run.state is not None and run.state.type is StateType.CANCELLED
-        yield Forgotten(entry, is_unwanted=is_cancelled)
+        yield Forgotten(entry, is_unwanted=all(_is_cancelled(run) for run in theirs))
 
 
 def _may_go_on(run: FlowRun, rules: Sequence[RetryRule], now: datetime) -> bool:
@@ -108,5 +112,9 @@ def _may_go_on(run: FlowRun, rules: Sequence[RetryRule], now: datetime) -> bool:
     return run.state.type is StateType.CRASHED and has_attempts(run, rules)
 
 
-def _run_id(entry: Generation) -> str:
-    return entry.subject.job_id.partition(":")[0]
+def _is_cancelled(run: FlowRun | None) -> bool:
+    return run is not None and run.state is not None and run.state.type is StateType.CANCELLED
+
+
+def _run_id(subject: Subject) -> str:
+    return subject.job_id.partition(":")[0]

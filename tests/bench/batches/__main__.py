@@ -1,33 +1,31 @@
-"""`python -m tests.bench.batches`: a batch against the bare encodes of its items, and a second night against the first.
+"""`python -m tests.bench.batches`: a batch against the same work without Dailies, and a second night against the first.
 
-The same clips are encoded by `xargs -P`, with one process for each core and the very ffmpeg command that the transcode
-step runs, and fed as a batch to a stack of its own, which also probes, packages, stores, checks and publishes them.
+The same clips go three ways: their encodes alone by `xargs -P`, with the very ffmpeg command that the transcode step
+runs; all their media work (probing, encoding, packaging, stills, the gate) by a bare pool of processes; and as a batch
+through a stack of its own that has done a clip before, as one that serves a second night has. What the batch takes
+beyond the pool is orchestration.
 """
 
 import argparse
 import json
-import shlex
 import subprocess
 import sys
 import tempfile
-import time
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 from rich.table import Table
 
 from data.domain.batches import ItemCounts
-from data.domain.recipes import Recipe
 from data.recipes import load_recipe
 from deployments.environment import isolated
 from deployments.stack import Stack
-from tasks.media.arguments import WorkFiles, encode_arguments
 from tasks.media.cores import usable_cores
-from tasks.media.plan import plan_encode
-from tasks.media.probe import SAFE_INPUT_ARGUMENTS, probe
 from tasks.media.tools import Toolset, find_tools
+from tests.bench.batches.bare import by_pool, by_xargs
 from tests.bench.batches.memory import Growth, MemoryWatch
 from tests.fakes.batch_client import BatchClient
 from tests.fakes.clips import clip
@@ -60,43 +58,19 @@ def make_clips(tools: Toolset, folder: Path, count: int, seconds: float, height:
     return made
 
 
-def encode_commands(tools: Toolset, clips: list[Path], recipe: Recipe, scratch: Path) -> list[str]:
-    """Return the transcode step's own command for each clip, for a shell."""
-    commands = []
-    for path in clips:
-        facts = probe(path, tools)
-        work = WorkFiles(scratch / path.stem)
-        work.directory.mkdir()
-        arguments = encode_arguments(
-            path, facts, recipe, plan_encode(facts, recipe), work, input_arguments=SAFE_INPUT_ARGUMENTS, threads=1
-        )
-        argv = [str(tools.ffmpeg), "-hide_banner", "-nostdin", "-nostats", "-y", *map(str, arguments)]
-        commands.append(f"{shlex.join(argv)} 2> {shlex.quote(str(work.log))}")
-    return commands
-
-
-def by_xargs(tools: Toolset, clips: list[Path], recipe: Recipe) -> float:
-    """Return how long the bare encodes take, as many at once as there are cores."""
-    with tempfile.TemporaryDirectory(prefix="dailies-bench-") as scratch:
-        commands = encode_commands(tools, clips, recipe, Path(scratch))
-        started = time.perf_counter()
-        subprocess.run(
-            ["xargs", "-0", "-n", "1", "-P", str(usable_cores()), "sh", "-c", 'eval "$0"'],
-            input="\0".join(commands).encode(),
-            check=True,
-        )
-        return time.perf_counter() - started
-
-
 def by_batch(stack: Stack, batches: BatchClient, clips: list[Path], recipe: str, timeout: float) -> Night:
     """Feed the clips as a batch and wait for its end."""
-    rows = [{"custom_id": path.stem, "source": str(path), **OVERRIDES} for path in clips]
+    rows = [_row(path) for path in clips]
     submitted = datetime.now(UTC)
     batch_id = batches.submit(rows, recipe=recipe)
     with MemoryWatch(stack, batch_id) as memory:
         batch = batches.ended(batch_id, timeout)
     assert batch.ended_at is not None
     return Night((batch.ended_at - submitted).total_seconds(), batches.counts(batch_id), memory.growth)
+
+
+def _row(clip_path: Path) -> dict[str, Any]:
+    return {"custom_id": clip_path.stem, "source": str(clip_path), **OVERRIDES}
 
 
 def replace_some(tools: Toolset, clips: list[Path], share: float) -> int:
@@ -128,9 +102,9 @@ def report(console: Console, names: list[str], nights: list[Night]) -> bool:
 def main() -> int:
     """Run the comparison and print it; exit status 1 when a promise of the README does not hold."""
     parser = argparse.ArgumentParser(prog="python -m tests.bench.batches", description=__doc__)
-    parser.add_argument("--clips", type=int, default=24, help="how many clips (default 24)")
-    parser.add_argument("--seconds", type=float, default=10, help="length of each (default 10)")
-    parser.add_argument("--height", type=int, default=720, help="height of each in pixels (default 720)")
+    parser.add_argument("--clips", type=int, default=16, help="how many clips (default 16)")
+    parser.add_argument("--seconds", type=float, default=20, help="length of each (default 20)")
+    parser.add_argument("--height", type=int, default=1080, help="height of each in pixels (default 1080)")
     parser.add_argument("--recipe", default="default", help="recipe; its AI steps are left out (default: default)")
     options = parser.parse_args()
     console, tools = Console(), find_tools()
@@ -140,22 +114,28 @@ def main() -> int:
         for each in (Path(folder), home, media):
             each.mkdir(exist_ok=True)
             each.chmod(0o755)  # Postgres does not run as root, and looks from the top
+        (warm_up,) = make_clips(tools, media, 1, 2, 240)
+        warm_up = warm_up.rename(media / "warm-up.mp4")
         clips = make_clips(tools, media, options.clips, options.seconds, options.height)
         console.print(f"{len(clips)} clips of {options.seconds:g} s at {options.height}p are ready.")
         bare = by_xargs(tools, clips, recipe)
-        console.print(f"bare encodes by xargs -P {usable_cores()}: {bare:.1f} s")
+        console.print(f"the encodes alone, by xargs -P {usable_cores()}: {bare:.1f} s")
+        pool = by_pool(tools, clips, recipe)
+        console.print(f"all the media work, by a pool of {usable_cores()} processes: {pool:.1f} s")
         settings = {"DAILIES_INGEST__ALLOWED_ROOTS": json.dumps([str(media)])}
         with Stack(home, environment={**isolated(), **settings}) as stack:
             batches = BatchClient(stack, media)
             timeout = 120 + 10 * bare
+            batches.ended(batches.submit([_row(warm_up)], recipe=options.recipe), timeout)
             first = by_batch(stack, batches, clips, options.recipe, timeout)
             second = by_batch(stack, batches, clips, options.recipe, timeout)
             replaced = replace_some(tools, clips, 0.05)
             third = by_batch(stack, batches, clips, options.recipe, timeout)
     sound = report(console, ["first", "second: the same", f"third: {replaced} replaced"], [first, second, third])
     only_new = second.counts.skipped == len(clips) and third.counts.succeeded == replaced
-    overhead, faster = first.seconds / bare, first.seconds / second.seconds
-    console.print(f"batch / bare encodes: {overhead:.2f} (promised ≤ {MOST_OVERHEAD:.2f})")
+    overhead, faster = first.seconds / pool, first.seconds / second.seconds
+    console.print(f"batch / the same media work: {overhead:.2f} (promised ≤ {MOST_OVERHEAD:.2f})")
+    console.print(f"batch / the encodes alone: {first.seconds / bare:.2f}")
     console.print(f"first night / second night: {faster:.0f} (promised ≥ {LEAST_SECOND_NIGHT:.0f} for 1,000 clips)")
     return 0 if sound and only_new and overhead <= MOST_OVERHEAD else 1
 

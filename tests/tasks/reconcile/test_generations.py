@@ -108,6 +108,26 @@ def test_a_generation_is_over_with_its_job(
     assert {each.is_unwanted for each in found} <= {kind is StateType.CANCELLED}
 
 
+def test_a_generation_lives_while_anybody_who_took_it_up_does(runs: Runs, database: Database) -> None:
+    over, other_over, alive = (str(ended(runs, kind).id) for kind in (StateType.CANCELLED, StateType.FAILED, None))
+    left, taken_up = entry(database, over), entry(database, over)
+    with database.session() as session:
+        ledger = GenerationRepository(session)
+        for job_id in (other_over, alive, alive):
+            ledger.take(taken_up, "them", Subject(job_id=job_id))
+        ledger.take(left, "them", Subject(job_id=other_over))
+
+    [found] = find_forgotten(runs.client, database, RULES, LATER)
+
+    assert (found.entry.id, found.is_unwanted) == (left, False), "one of its two jobs failed, and may be tried again"
+    with database.session() as session:
+        assert [each.job_id for each in GenerationRepository(session).get(taken_up).subjects] == [
+            over,
+            other_over,
+            alive,
+        ]
+
+
 def test_a_crashed_job_without_attempts_is_over(runs: Runs, database: Database) -> None:
     generation_id = entry(database, str(ended(runs, StateType.CRASHED).id))
 

@@ -1,0 +1,92 @@
+"""The same clips without Dailies: the encodes alone by `xargs -P`, and all their media work by a pool of processes."""
+
+import multiprocessing
+import shlex
+import subprocess
+import tempfile
+import time
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import nullcontext
+from functools import partial
+from pathlib import Path
+
+from data.domain.assets import Asset
+from data.domain.keys import asset_id, source_key
+from data.domain.recipes import Recipe
+from tasks.media.arguments import WorkFiles, encode_arguments
+from tasks.media.checks import check_candidate
+from tasks.media.cores import usable_cores
+from tasks.media.plan import plan_encode
+from tasks.media.probe import SAFE_INPUT_ARGUMENTS, probe
+from tasks.media.process import Limits
+from tasks.media.tools import Toolset
+from tasks.media.transcode import transcode
+
+
+def by_xargs(tools: Toolset, clips: list[Path], recipe: Recipe) -> float:
+    """Return how long the bare encodes take, as many at once as there are cores, with the transcode step's commands."""
+    with tempfile.TemporaryDirectory(prefix="dailies-bench-") as scratch:
+        commands = _encode_commands(tools, clips, recipe, Path(scratch))
+        started = time.perf_counter()
+        subprocess.run(
+            ["xargs", "-0", "-n", "1", "-P", str(usable_cores()), "sh", "-c", 'eval "$0"'],
+            input="\0".join(commands).encode(),
+            check=True,
+        )
+        return time.perf_counter() - started
+
+
+def by_pool(tools: Toolset, clips: list[Path], recipe: Recipe) -> float:
+    """Return how long probing, encoding, packaging, stills and the gate take in as many processes as there are cores.
+
+    These are the very functions that the steps call, with every program that they run: what a batch takes beyond it
+    is orchestration (Prefect, the feed, the catalogue, the object store, slots).
+    """
+    # Spawned and kept: what a process costs to start is nobody's media work.
+    with (
+        tempfile.TemporaryDirectory(prefix="dailies-bench-") as scratch,
+        ProcessPoolExecutor(usable_cores(), multiprocessing.get_context("spawn")) as pool,
+    ):
+        list(pool.map(time.sleep, [0.5] * usable_cores()))
+        started = time.perf_counter()
+        list(pool.map(partial(_whole_item, tools=tools, recipe=recipe, scratch=Path(scratch)), clips))
+        return time.perf_counter() - started
+
+
+def _whole_item(path: Path, *, tools: Toolset, recipe: Recipe, scratch: Path) -> None:
+    sha256 = "0" * 64
+    facts = probe(path, tools)
+    asset = Asset(
+        id=asset_id(sha256), sha256=sha256, source_key=source_key(sha256), original_name=path.name, facts=facts
+    )
+    work = scratch / path.stem
+    directory = work / "package"
+    directory.mkdir(parents=True)
+    package = transcode(
+        path,
+        asset,
+        recipe,
+        key="bench",
+        prefix="bench/",
+        directory=directory,
+        scratch=work,
+        tools=tools,
+        encode_slot=lambda: nullcontext(1),
+        limits=Limits(),
+    )
+    gate = check_candidate(directory, package, facts, recipe.gate, tools=tools, scratch=work)
+    assert not gate.refusals, gate
+
+
+def _encode_commands(tools: Toolset, clips: list[Path], recipe: Recipe, scratch: Path) -> list[str]:
+    commands = []
+    for path in clips:
+        facts = probe(path, tools)
+        work = WorkFiles(scratch / path.stem)
+        work.directory.mkdir()
+        arguments = encode_arguments(
+            path, facts, recipe, plan_encode(facts, recipe), work, input_arguments=SAFE_INPUT_ARGUMENTS, threads=1
+        )
+        argv = [str(tools.ffmpeg), "-hide_banner", "-nostdin", "-nostats", "-y", *map(str, arguments)]
+        commands.append(f"{shlex.join(argv)} 2> {shlex.quote(str(work.log))}")
+    return commands
