@@ -1,5 +1,6 @@
 """Moving flow runs: into the queue, out of it, and back. Always by Prefect's own rules, never by force."""
 
+from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
@@ -20,7 +21,13 @@ _CANCELLED = "Cancelled by request."
 
 
 async def submit_run(
-    client: PrefectClient, parameters: dict[str, Any], *, name: str, priority: Priority, idempotency_key: str | None
+    client: PrefectClient,
+    parameters: dict[str, Any],
+    *,
+    name: str,
+    priority: Priority,
+    idempotency_key: str | None,
+    tags: Sequence[str] = (),
 ) -> FlowRun:
     """Create a run of ``process-asset/on-demand``; the same key again returns the first one's run.
 
@@ -35,7 +42,7 @@ async def submit_run(
             deployment.id,
             parameters=parameters,
             name=name,
-            tags=[JOB_TAG],
+            tags=[JOB_TAG, *tags],
             work_queue_name=priority.value,
             idempotency_key=idempotency_key,
         )

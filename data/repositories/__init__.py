@@ -3,6 +3,7 @@
 from data.repositories.assets import AssetEntry, AssetMeasures, AssetPage, AssetRepository
 from data.repositories.batch_items import BatchItemRepository, ItemRun, StateTally
 from data.repositories.batch_story import BatchStoryRepository
+from data.repositories.batch_tidings import BatchTidingsRepository
 from data.repositories.batches import BatchRepository
 from data.repositories.candidates import CandidateRepository
 from data.repositories.generations import GenerationFilter, GenerationRepository
@@ -22,6 +23,8 @@ from data.repositories.provider_health import ProviderHealthRepository
 from data.repositories.publications import PublicationRepository, PublishedVersion
 from data.repositories.uploads import Upload, UploadRepository, UploadState
 from data.repositories.watched_files import WatchedFileRepository
+from data.repositories.webhook_deliveries import DeliveryFilter, Settlement, WebhookOutbox
+from data.repositories.webhook_endpoints import EndpointFilter, WebhookEndpointRepository
 
 __all__ = [
     "ArtifactRepository",
@@ -32,7 +35,10 @@ __all__ = [
     "BatchItemRepository",
     "BatchRepository",
     "BatchStoryRepository",
+    "BatchTidingsRepository",
     "CandidateRepository",
+    "DeliveryFilter",
+    "EndpointFilter",
     "Fulfilment",
     "FulfilmentRepository",
     "GenerationFilter",
@@ -47,6 +53,7 @@ __all__ = [
     "ProviderHealthRepository",
     "PublicationRepository",
     "PublishedVersion",
+    "Settlement",
     "SourceVersion",
     "SourceVersionRepository",
     "StateTally",
@@ -58,4 +65,6 @@ __all__ = [
     "UploadRepository",
     "UploadState",
     "WatchedFileRepository",
+    "WebhookEndpointRepository",
+    "WebhookOutbox",
 ]
