@@ -10,6 +10,7 @@ from api.dependencies import open_services
 from api.errors import install_error_handlers
 from api.links import BASE
 from api.middleware import RequestContext
+from api.relay import relaying
 from api.routes import (
     assets,
     batches,
@@ -23,6 +24,7 @@ from api.routes import (
     search,
     uploads,
     watch,
+    webhooks,
 )
 from data.settings import Settings, get_settings
 
@@ -46,7 +48,10 @@ def create_app(settings: Settings | None = None, *, prefect_api_url: str = "") -
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         logger.warning(NO_AUTHENTICATION, chosen.api.host)
-        async with open_services(chosen, prefect_api_url) as services:
+        async with (
+            open_services(chosen, prefect_api_url) as services,
+            relaying(services.gateway, services.database, chosen),
+        ):
             app.state.services = services
             yield
 
@@ -63,7 +68,7 @@ def create_app(settings: Settings | None = None, *, prefect_api_url: str = "") -
     )
     install_error_handlers(app)
     app.add_middleware(RequestContext)
-    for area in (health, uploads, jobs, batches, schedules, assets, search, recipes, providers, generations):
+    for area in (health, uploads, jobs, batches, schedules, assets, search, recipes, providers, generations, webhooks):
         app.include_router(area.router, prefix=BASE)
     app.include_router(media.router)
     app.include_router(watch.router)

@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from sqlalchemy import func, select
+from sqlalchemy import func, select, tuple_
 from sqlalchemy.orm import Session, aliased
 
 from data.domain.batches import ENDED_BATCHES, ENDED_ITEMS, BatchState, ItemState
@@ -49,14 +49,23 @@ class BatchTidingsRepository:
             for move, name, was, count in self._session.execute(query).tuples()
         )
 
-    def items_ended_since(self, at: datetime, limit: int) -> tuple[ItemEnd, ...]:
-        """Return rows of living and lately ended batches that ended since a time, oldest first."""
-        row = BatchItemRow
+    def items_ended_after(self, after: tuple[datetime, str, int], limit: int) -> tuple[ItemEnd, ...]:
+        """Return rows of living and lately ended batches that ended after one of them, oldest first.
+
+        Args:
+            after: When it ended, its batch and its row; a whole batch may end at one moment.
+            limit: Most of them.
+        """
+        row, at = BatchItemRow, after[0]
         is_of_now = BatchRow.state.not_in([each.value for each in ENDED_BATCHES]) | (BatchRow.ended_at >= at)
         query = (
             select(row)
             .join(BatchRow, BatchRow.id == row.batch_id)
-            .where(is_of_now, row.state.in_([each.value for each in ENDED_ITEMS]), row.ended_at >= at)
+            .where(
+                is_of_now,
+                row.state.in_([each.value for each in ENDED_ITEMS]),
+                tuple_(row.ended_at, row.batch_id, row.row) > after,
+            )
             .order_by(row.ended_at, row.batch_id, row.row)
             .limit(limit)
         )
