@@ -48,7 +48,9 @@ Events = Annotated[
     tuple[str, ...],
     AfterValidator(_known_events),
     Field(
-        min_length=1, description="Types (`job.failed`) and groups (`job.*`). Rows of batches (`item.*`) on request."
+        min_length=1,
+        max_length=50,
+        description="Types (`job.failed`) and groups (`job.*`). Rows of batches (`item.*`) on request.",
     ),
 ]
 

@@ -82,7 +82,7 @@ def upgrade() -> None:
         ),
         sa.PrimaryKeyConstraint("position", name=op.f("pk_webhook_deliveries")),
         sa.UniqueConstraint("id", name=op.f("uq_webhook_deliveries_id")),
-        sa.UniqueConstraint("event_id", "endpoint_id", name=op.f("uq_webhook_deliveries_event_id")),
+        sa.UniqueConstraint("event_id", "endpoint_id", name=op.f("uq_webhook_deliveries_event_id_endpoint_id")),
     )
     op.create_index(op.f("ix_webhook_deliveries_subject"), "webhook_deliveries", ["subject"])
     op.create_index(op.f("ix_webhook_deliveries_state_next_at"), "webhook_deliveries", ["state", "next_at"])
