@@ -44,6 +44,7 @@ class Receiver:
     secret: str
     reply: Reply = taken
     answer_headers: dict[str, str] = field(default_factory=dict)
+    answer: bytes = b""
     hooks: list[Hook] = field(default_factory=list)
     """All that was genuine and was taken, in order."""
     refused: list[Hook] = field(default_factory=list)
@@ -90,6 +91,9 @@ class _Server(ThreadingHTTPServer):
     allow_reuse_address = True
     request_queue_size = 128
 
+    def handle_error(self, *_: object) -> None:
+        """A sender that is killed in the middle of a call is nothing to complain about."""
+
 
 def _handler(receiver: Receiver) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
@@ -103,8 +107,9 @@ def _handler(receiver: Receiver) -> type[BaseHTTPRequestHandler]:
             self.send_response(receiver.receive(hook))
             for name, value in receiver.answer_headers.items():
                 self.send_header(name, value)
-            self.send_header("Content-Length", "0")
+            self.send_header("Content-Length", str(len(receiver.answer)))
             self.end_headers()
+            self.wfile.write(receiver.answer)
 
         def log_message(self, *args: object) -> None:
             """Keep the test's output clean."""

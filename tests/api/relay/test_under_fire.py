@@ -9,7 +9,6 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 import pytest
 from prefect.client.schemas.objects import StateType
@@ -135,21 +134,25 @@ def _pending(database: Database) -> bool:
 
 
 def _create(prefect: Prefect, count: int) -> list[str]:
+    """Create runs; what SQLite was too busy for is tried again."""
     made: list[str] = []
+    path = f"/deployments/{prefect.deployment_id}/create_flow_run/bulk"
     while len(made) < count:
         runs = [{"tags": ["dailies-job"], "parameters": {}} for _ in range(min(100, count - len(made)))]
-        answer = prefect.client.request("POST", f"/deployments/{prefect.deployment_id}/create_flow_run/bulk", json=runs)
-        made += [each["flow_run_id"] for each in answer.json()["results"]]
+        results = prefect.client.request("POST", path, json=runs).json()["results"]
+        made += [each["flow_run_id"] for each in results if each["flow_run_id"]]
     return made
 
 
 def _move(prefect: Prefect, jobs: list[str], kind: StateType, name: str | None = None) -> None:
-    for start in range(0, len(jobs), 50):
-        chunk: dict[str, Any] = {"id": {"any_": jobs[start : start + 50]}}
-        state = {"type": kind.value, "name": name}
-        prefect.client.request(
-            "POST", "/flow_runs/bulk_set_state", json={"flow_runs": chunk, "state": state, "force": True}
-        )
+    """Force runs into a state; what SQLite was too busy for is tried again."""
+    left = list(jobs)
+    while left:
+        chosen = {"id": {"any_": left[:50]}}
+        body = {"flow_runs": chosen, "state": {"type": kind.value, "name": name}, "force": True}
+        results = prefect.client.request("POST", "/flow_runs/bulk_set_state", json=body).json()["results"]
+        moved = {each["flow_run_id"] for each in results if each["status"] == "ACCEPT"}
+        left = [job for job in left if job not in moved]
 
 
 def _while_it_is_away(receiver: Receiver, act: Callable[[], None]) -> None:
