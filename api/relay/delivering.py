@@ -3,7 +3,8 @@
 import asyncio
 import logging
 import random
-from collections import Counter
+import time
+from collections import deque
 from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -33,6 +34,9 @@ _ILL_AFTER = 5
 """An endpoint that failed so often in a row is sent one event at a time, so that it keeps no others waiting."""
 _DEAD_AFTER = 10
 """One that is switched off has failed at least so often in a row: a quiet endpoint must not be for one bad day."""
+_AHEAD_PER_ENDPOINT = 64
+_MOST_AHEAD = 1024
+"""How many are read ahead: asking for what is due costs about as much for many as for one."""
 _SHORT_REST = timedelta(seconds=60)
 
 logger = logging.getLogger(__name__)
@@ -59,16 +63,22 @@ class Courier:
         self._sender = sender
         self._settings = settings
         self._news = news
+        self._waiting: dict[str, deque[DueDelivery]] = {}
+        """Read ahead, by endpoint; of each subject the first only, so that they may go in any order."""
         self._under_way: dict[asyncio.Task[_Tried], DueDelivery] = {}
+        """Until it is noted what came of them: before that nothing of the same subject may follow."""
+        self._looked_at = 0.0
 
     async def run(self) -> None:
         """Deliver until cancelled. What is under way then is sent again, under its id, by whoever relays next."""
         shortest = pause = self._settings.poll_seconds
         try:
             while True:
-                is_busy = await self._send_due() > 0 or bool(self._under_way)
+                await self._look(pause)
+                is_busy = self._send() > 0 or bool(self._under_way)
                 pause = shortest if is_busy else min(pause * 1.5, shortest * IDLE_FACTOR)
                 await self._wait(pause)
+                self._send()  # others go while it is noted what came of these
                 await self._settle_ended()
         finally:
             for task in self._under_way:
@@ -76,29 +86,47 @@ class Courier:
             if self._under_way:
                 await asyncio.wait(self._under_way)
 
-    async def _send_due(self) -> int:
-        room = self._settings.max_concurrency - len(self._under_way)
-        if room <= 0:
-            return 0
-        due = await asyncio.to_thread(self._due, room, [each.position for each in self._under_way.values()])
-        busy = Counter(each.endpoint.id for each in self._under_way.values())
-        sent = 0
-        for each in due:
-            most = 1 if each.endpoint.failures >= _ILL_AFTER else self._settings.max_concurrency_per_endpoint
-            if busy[each.endpoint.id] < most:
-                busy[each.endpoint.id] += 1
-                sent += 1
-                self._under_way[asyncio.create_task(self._try(each))] = each
-        return sent
+    async def _look(self, seconds: float) -> None:
+        """Read ahead when nothing is left that could be sent, and now and then for endpoints that have come new."""
+        is_time = time.monotonic() - self._looked_at >= seconds
+        if not is_time and any(self._room_for(each) for each in self._waiting):
+            return
+        known = [each.position for each in self._under_way.values()]
+        known += [each.position for waiting in self._waiting.values() for each in waiting]
+        if len(known) >= _MOST_AHEAD:
+            return
+        self._looked_at = time.monotonic()
+        for due in await asyncio.to_thread(self._due, known):
+            self._waiting.setdefault(due.endpoint.id, deque()).append(due)
 
-    def _due(self, room: int, besides: Collection[int]) -> tuple[DueDelivery, ...]:
+    def _due(self, besides: Collection[int]) -> tuple[DueDelivery, ...]:
         with self._database.session() as session:
             return WebhookOutbox(session).due(
                 datetime.now(UTC),
-                limit=room,
-                per_endpoint=self._settings.max_concurrency_per_endpoint,
+                limit=_MOST_AHEAD - len(besides),
+                per_endpoint=_AHEAD_PER_ENDPOINT,
                 besides=besides,
             )
+
+    def _send(self) -> int:
+        """Send as much of what waits as may be sent at once; return how much."""
+        sent = 0
+        for endpoint_id in list(self._waiting):
+            waiting = self._waiting[endpoint_id]
+            for _ in range(min(self._room_for(endpoint_id), len(waiting))):
+                due = waiting.popleft()
+                self._under_way[asyncio.create_task(self._try(due))] = due
+                sent += 1
+            if not waiting:
+                del self._waiting[endpoint_id]
+        return sent
+
+    def _room_for(self, endpoint_id: str) -> int:
+        """Return how many more may be sent to an endpoint now."""
+        busy = [due.endpoint.id for task, due in self._under_way.items() if not task.done()]
+        is_ill = self._waiting[endpoint_id][0].endpoint.failures >= _ILL_AFTER
+        most = 1 if is_ill else self._settings.max_concurrency_per_endpoint
+        return max(0, min(most - busy.count(endpoint_id), self._settings.max_concurrency - len(busy)))
 
     async def _try(self, due: DueDelivery) -> _Tried:
         return _Tried(due, await self._sender.send(due))
@@ -112,7 +140,9 @@ class Courier:
             )
         finally:
             news.cancel()
-        self._news.clear()
+        if self._news.is_set():
+            self._news.clear()
+            self._looked_at = 0.0
         if any(task in self._under_way for task in ended):
             await asyncio.sleep(_GATHER_SECONDS)
 
@@ -120,11 +150,13 @@ class Courier:
         ended = [task for task in self._under_way if task.done()]
         if not ended:
             return
-        await asyncio.to_thread(self._settle, [task.result() for task in ended])
-        for task in ended:  # not before it is noted: until then nothing of the same subject may follow
+        for endpoint_id in await asyncio.to_thread(self._settle, [task.result() for task in ended]):
+            self._waiting.pop(endpoint_id, None)  # it is off, or resting: what waits for it is no longer due
+        for task in ended:
             del self._under_way[task]
 
-    def _settle(self, tried: list[_Tried]) -> None:
+    def _settle(self, tried: list[_Tried]) -> set[str]:
+        """Note what came of tries; return the endpoints that nothing is to be sent to for now."""
         now = datetime.now(UTC)
         schedule = self._settings.retry_seconds
         with self._database.session() as session:
@@ -136,6 +168,7 @@ class Courier:
             for endpoint_id in {each.due.endpoint.id for each in tried} - takers:
                 answers = [each.answer for each in tried if each.due.endpoint.id == endpoint_id]
                 self._note_failures(outbox, endpoints, endpoint_id, answers, now)
+        return {each.due.endpoint.id for each in tried if each.answer.status in {GONE, *SLOW_DOWN}}
 
     def _note_failures(
         self,
