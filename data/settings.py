@@ -254,8 +254,8 @@ class WebhookSettings(BaseModel):
     )
     timeout_seconds: float = Field(15, gt=0, description="How long a receiver may take to answer.")
     poll_seconds: float = Field(1, gt=0, description="How often to look for news; less often when idle.")
-    max_concurrency: int = Field(32, ge=1, le=1000, description="Most deliveries at once.")
-    max_concurrency_per_endpoint: int = Field(8, ge=1, le=1000, description="Most of them to one endpoint.")
+    max_concurrency: int = Field(32, ge=1, le=300, description="Most deliveries at once.")
+    max_concurrency_per_endpoint: int = Field(8, ge=1, le=300, description="Most of them to one endpoint.")
     disable_after_days: float = Field(
         5, gt=0, description="An endpoint that has taken nothing for so long is switched off."
     )

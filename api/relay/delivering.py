@@ -35,7 +35,7 @@ _ILL_AFTER = 5
 _DEAD_AFTER = 10
 """One that is switched off has failed at least so often in a row: a quiet endpoint must not be for one bad day."""
 _AHEAD_PER_ENDPOINT = 64
-_MOST_AHEAD = 1024
+_MOST_AHEAD = 512
 """How many are read ahead: asking for what is due costs about as much for many as for one."""
 _SHORT_REST = timedelta(seconds=60)
 
@@ -68,6 +68,7 @@ class Courier:
         self._under_way: dict[asyncio.Task[_Tried], DueDelivery] = {}
         """Until it is noted what came of them: before that nothing of the same subject may follow."""
         self._looked_at = 0.0
+        self._may_have_more = True
 
     async def run(self) -> None:
         """Deliver until cancelled. What is under way then is sent again, under its id, by whoever relays next."""
@@ -87,25 +88,26 @@ class Courier:
                 await asyncio.wait(self._under_way)
 
     async def _look(self, seconds: float) -> None:
-        """Read ahead when nothing is left that could be sent, and now and then for endpoints that have come new."""
+        """Read ahead when there may be more for an endpoint that nothing waits for, and now and then anew."""
         is_time = time.monotonic() - self._looked_at >= seconds
-        if not is_time and any(self._room_for(each) for each in self._waiting):
+        if is_time:
+            self._waiting.clear()  # what was read may have changed meanwhile: addresses, secrets, switches
+        elif not self._may_have_more:
             return
-        known = [each.position for each in self._under_way.values()]
-        known += [each.position for waiting in self._waiting.values() for each in waiting]
-        if len(known) >= _MOST_AHEAD:
-            return
-        self._looked_at = time.monotonic()
-        for due in await asyncio.to_thread(self._due, known):
+        under_way = [each.position for each in self._under_way.values()]
+        self._looked_at = time.monotonic() if is_time else self._looked_at
+        self._may_have_more = False
+        for due in await asyncio.to_thread(self._due, under_way, list(self._waiting)):
             self._waiting.setdefault(due.endpoint.id, deque()).append(due)
 
-    def _due(self, besides: Collection[int]) -> tuple[DueDelivery, ...]:
+    def _due(self, under_way: Collection[int], supplied: Collection[str]) -> tuple[DueDelivery, ...]:
         with self._database.session() as session:
             return WebhookOutbox(session).due(
                 datetime.now(UTC),
-                limit=_MOST_AHEAD - len(besides),
+                limit=_MOST_AHEAD,
                 per_endpoint=_AHEAD_PER_ENDPOINT,
-                besides=besides,
+                besides=under_way,
+                besides_endpoints=supplied,
             )
 
     def _send(self) -> int:
@@ -119,6 +121,7 @@ class Courier:
                 sent += 1
             if not waiting:
                 del self._waiting[endpoint_id]
+                self._may_have_more = True
         return sent
 
     def _room_for(self, endpoint_id: str) -> int:
@@ -153,7 +156,8 @@ class Courier:
         for endpoint_id in await asyncio.to_thread(self._settle, [task.result() for task in ended]):
             self._waiting.pop(endpoint_id, None)  # it is off, or resting: what waits for it is no longer due
         for task in ended:
-            del self._under_way[task]
+            due = self._under_way.pop(task)
+            self._may_have_more |= due.endpoint.id not in self._waiting
 
     def _settle(self, tried: list[_Tried]) -> set[str]:
         """Note what came of tries; return the endpoints that nothing is to be sent to for now."""

@@ -91,7 +91,13 @@ class WebhookOutbox:
         return _delivery(*found)
 
     def due(
-        self, now: datetime, *, limit: int, per_endpoint: int, besides: Collection[int] = ()
+        self,
+        now: datetime,
+        *,
+        limit: int,
+        per_endpoint: int,
+        besides: Collection[int] = (),
+        besides_endpoints: Collection[str] = (),
     ) -> tuple[DueDelivery, ...]:
         """Return deliveries whose time has come: of each subject, at each endpoint, the first that is pending.
 
@@ -100,6 +106,7 @@ class WebhookOutbox:
             limit: Most of them.
             per_endpoint: Most of one endpoint, so that none keeps others waiting.
             besides: Positions of those that are under way.
+            besides_endpoints: Ids of endpoints that there is enough for already.
         """
         row, earlier, endpoint = WebhookDeliveryRow, aliased(WebhookDeliveryRow), WebhookEndpointRow
         is_held_back = (
@@ -121,6 +128,8 @@ class WebhookOutbox:
         )
         if besides:
             candidates = candidates.where(row.position.not_in(list(besides)))
+        if besides_endpoints:
+            candidates = candidates.where(row.endpoint_id.not_in(list(besides_endpoints)))
         ranked = candidates.subquery()
         query = (
             select(row, WebhookEventRow)

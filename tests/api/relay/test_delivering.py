@@ -1,6 +1,7 @@
 """What a try comes to, and when an endpoint is given up."""
 
 import asyncio
+import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -118,10 +119,10 @@ def test_one_that_has_taken_nothing_for_days_is_switched_off_and_another_is_told
 
 def test_a_slow_endpoint_keeps_no_other_waiting(database: Database, receiver: Receiver) -> None:
     with receiving(receiver.secret) as slow:
-        slow.answer_headers["X"] = "x"
+        slow.reply = lambda _: time.sleep(1) or 500
         with database.session() as session:
             endpoints = WebhookEndpointRepository(session)
-            endpoints.add(endpoint_at("http://127.0.0.1:9/", receiver.secret, id="whk_away"))
+            endpoints.add(endpoint_at(slow.url, receiver.secret, id="whk_slow"))
             endpoints.add(endpoint_at(receiver.url, receiver.secret, id="whk_well"))
             WebhookOutbox(session).record([event_of(f"j{number}") for number in range(40)])
 
