@@ -12,6 +12,7 @@ from api.errors import install_error_handlers
 from api.links import BASE
 from api.middleware import RequestContext
 from api.production import check_production
+from api.relay import relaying
 from api.routes import (
     api_keys,
     assets,
@@ -28,6 +29,7 @@ from api.routes import (
     uploads,
     users,
     watch,
+    webhooks,
 )
 from api.schemas import Problem
 from data.settings import Settings, get_settings
@@ -61,7 +63,10 @@ def create_app(settings: Settings | None = None, *, prefect_api_url: str = "") -
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         if not chosen.is_auth_required:
             logger.warning(NO_LOGIN, chosen.api.host)
-        async with open_services(chosen, prefect_api_url) as services:
+        async with (
+            open_services(chosen, prefect_api_url) as services,
+            relaying(services.gateway, services.database, chosen),
+        ):
             app.state.services = services
             yield
 
@@ -80,7 +85,20 @@ def create_app(settings: Settings | None = None, *, prefect_api_url: str = "") -
     app.add_middleware(RequestContext)
     app.include_router(health.router, prefix=BASE)
     app.include_router(auth.router, prefix=BASE)
-    for area in (api_keys, users, uploads, jobs, batches, schedules, assets, search, recipes, providers, generations):
+    for area in (
+        api_keys,
+        users,
+        uploads,
+        jobs,
+        batches,
+        schedules,
+        assets,
+        search,
+        recipes,
+        providers,
+        generations,
+        webhooks,
+    ):
         app.include_router(area.router, prefix=BASE, responses=DENIED)
     app.include_router(media.router)
     app.include_router(watch.router)

@@ -33,6 +33,11 @@ def user_url(user_id: str) -> str:
     return f"{BASE}/users/{user_id}"
 
 
+def webhook_url(endpoint_id: str) -> str:
+    """Return the address of who is told by a webhook."""
+    return f"{BASE}/webhooks/{endpoint_id}"
+
+
 def asset_url(asset_id: str) -> str:
     """Return the address of an asset's facts."""
     return f"{BASE}/assets/{asset_id}"

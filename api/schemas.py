@@ -137,6 +137,7 @@ class Job(Answer):
     overrides: dict[str, Any] = Field(default_factory=dict)
     metadata: dict[str, Any] = Field(default_factory=dict)
     asset_id: str | None = Field(default=None, description="Known once the source is ingested.")
+    webhooks: tuple[str, ...] = Field(default=(), description="Ids of the webhook endpoints that came with it.")
     moves: tuple[JobMove, ...] = Field(default=(), description="What can be asked of the job now.")
     links: JobLinks | None = None
 

@@ -6,7 +6,7 @@ Read only at the edges (task skins, ``create_app``, bootstrap, migrations); valu
 from functools import lru_cache
 from ipaddress import ip_address
 from pathlib import Path
-from typing import Any, Literal, Self, TypedDict
+from typing import Annotated, Any, Literal, Self, TypedDict
 
 from platformdirs import user_cache_path
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
@@ -148,6 +148,7 @@ class RetentionSettings(BaseModel):
     )
     uploads_days: int = Field(7, ge=0, description="Uploads, unless a job waits for them; 0: for ever.")
     results_days: int = Field(30, ge=0, description="Results of runs' steps, by which runs are resumed; 0: for ever.")
+    webhooks_days: int = Field(30, ge=0, description="Deliveries of webhooks that have ended; 0: for ever.")
 
 
 class BatchSettings(BaseModel):
@@ -239,6 +240,30 @@ class GenerationSettings(BaseModel):
         return self
 
 
+class WebhookSettings(BaseModel):
+    """Webhooks: who is told what becomes of jobs and batches."""
+
+    relay: bool = Field(
+        True,
+        description="Whether the API delivers (one of its processes at a time); else do: `python -m api.relay`.",
+    )
+    allow_private_hosts: bool = Field(
+        False, description="Deliver to `http://` and private addresses too (tests, closed networks)."
+    )
+    retry_seconds: list[Annotated[float, Field(ge=0)]] = Field(
+        [0, 5, 300, 1800, 7200, 18_000, 36_000, 50_400, 72_000, 86_400],
+        min_length=1,
+        description="How long to wait before each try of a delivery, the first included, as JSON.",
+    )
+    timeout_seconds: float = Field(15, gt=0, description="How long a receiver may take to answer.")
+    poll_seconds: float = Field(1, gt=0, description="How often to look for news; less often when idle.")
+    max_concurrency: int = Field(32, ge=1, le=300, description="Most deliveries at once.")
+    max_concurrency_per_endpoint: int = Field(8, ge=1, le=300, description="Most of them to one endpoint.")
+    disable_after_days: float = Field(
+        5, gt=0, description="An endpoint that has taken nothing for so long is switched off."
+    )
+
+
 class ApiSettings(BaseModel):
     """The REST API."""
 
@@ -310,6 +335,7 @@ class Settings(BaseSettings):
     retention: RetentionSettings = RetentionSettings()
     batch: BatchSettings = BatchSettings()
     generation: GenerationSettings = GenerationSettings()
+    webhooks: WebhookSettings = WebhookSettings()
     api: ApiSettings = ApiSettings()
     auth: AuthSettings = AuthSettings()
 

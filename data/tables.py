@@ -507,3 +507,96 @@ class RevokedTokenRow(Base):
 
     jti: Mapped[str] = mapped_column(primary_key=True)
     expires_at: Mapped[datetime] = mapped_column(index=True)
+
+
+class WebhookEndpointRow(Base):
+    """An address that is told of events. Its secrets are kept as they are: they have to sign."""
+
+    __tablename__ = "webhook_endpoints"
+    __table_args__ = (Index(None, "owner", "created_at", "id"),)
+
+    id: Mapped[str] = mapped_column(primary_key=True)
+    owner: Mapped[str]
+    url: Mapped[str]
+    description: Mapped[str]
+    events: Mapped[list[str]] = mapped_column(Document)
+    secret: Mapped[str]
+    previous_secret: Mapped[str | None]
+    previous_secret_until: Mapped[datetime | None]
+    is_for_one_job: Mapped[bool]
+    created_at: Mapped[datetime] = mapped_column(index=True)
+    listening_since: Mapped[datetime]
+    disabled_at: Mapped[datetime | None]
+    disabled_reason: Mapped[str | None]
+    failing_since: Mapped[datetime | None]
+    failures: Mapped[int]
+    resting_until: Mapped[datetime | None]
+
+
+class WebhookEventRow(Base):
+    """Something that happened and somebody is told of: the outbox."""
+
+    __tablename__ = "webhook_events"
+
+    id: Mapped[str] = mapped_column(primary_key=True)
+    type: Mapped[str]
+    subject: Mapped[str] = mapped_column(index=True)
+    owner: Mapped[str]
+    occurred_at: Mapped[datetime]
+    data: Mapped[JsonObject]
+    recorded_at: Mapped[datetime] = mapped_column(index=True)
+
+
+class WebhookDeliveryRow(Base):
+    """An event on its way to an endpoint; in order of its position among those of one subject."""
+
+    __tablename__ = "webhook_deliveries"
+    __table_args__ = (
+        UniqueConstraint("event_id", "endpoint_id"),
+        Index(None, "state", "next_at"),
+        Index(None, "endpoint_id", "subject", "state", "position"),
+    )
+
+    position: Mapped[int] = mapped_column(
+        BigInteger().with_variant(Integer, "sqlite"), primary_key=True, autoincrement=True
+    )
+    id: Mapped[str] = mapped_column(unique=True)
+    event_id: Mapped[str] = mapped_column(ForeignKey("webhook_events.id", ondelete="CASCADE"))
+    endpoint_id: Mapped[str] = mapped_column(ForeignKey("webhook_endpoints.id", ondelete="CASCADE"))
+    subject: Mapped[str] = mapped_column(index=True)
+    state: Mapped[str]
+    attempts: Mapped[int]
+    round_attempts: Mapped[int]
+    created_at: Mapped[datetime]
+    next_at: Mapped[datetime | None]
+    delivered_at: Mapped[datetime | None]
+    last_status: Mapped[int | None]
+    last_error: Mapped[str]
+    response_seconds: Mapped[float | None] = mapped_column(Float(53))
+
+
+class WebhookAttemptRow(Base):
+    """One try of a delivery."""
+
+    __tablename__ = "webhook_attempts"
+
+    id: Mapped[int] = mapped_column(BigInteger().with_variant(Integer, "sqlite"), primary_key=True, autoincrement=True)
+    delivery: Mapped[int] = mapped_column(
+        BigInteger().with_variant(Integer, "sqlite"),
+        ForeignKey("webhook_deliveries.position", ondelete="CASCADE"),
+        index=True,
+    )
+    at: Mapped[datetime]
+    status: Mapped[int | None]
+    error: Mapped[str]
+    answer: Mapped[str]
+    response_seconds: Mapped[float] = mapped_column(Float(53))
+
+
+class WebhookCursorRow(Base):
+    """How far the relay has read what is told of."""
+
+    __tablename__ = "webhook_cursors"
+
+    name: Mapped[str] = mapped_column(primary_key=True)
+    value: Mapped[str]

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from cyclopts import App
 
 from data.domain.errors import DailiesError
-from flows.cli import assets, batches, generations, jobs, keys, providers, recipes, schedules, users
+from flows.cli import assets, batches, generations, jobs, keys, providers, recipes, schedules, users, webhooks
 from flows.cli.client import ApiError
 from flows.cli.output import complain
 
@@ -25,6 +25,7 @@ app.command(providers.app)
 app.command(generations.app)
 app.command(users.app)
 app.command(keys.app)
+app.command(webhooks.app)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -25,7 +25,7 @@ from tasks.retention.caches import expire_artifacts, expire_packages
 from tasks.retention.generations import expire_generations, expire_references
 from tasks.retention.publications import expire_publications
 from tasks.retention.rounds import Ages, Deleted, claim_round, is_due, visit_parts
-from tasks.retention.small_things import expire_results, expire_uploads, sweep
+from tasks.retention.small_things import expire_results, expire_uploads, expire_webhooks, sweep
 from tasks.retention.use import AssetsInUse, awaited_uploads, lives
 from tasks.workspace import sweep_workspaces
 
@@ -136,6 +136,7 @@ def expire(
         return lives(client, job_id)
 
     sweep(store, database, deleted)
+    expire_webhooks(database, ages.webhooks, deleted)
     expire_uploads(store, database, ages.uploads, awaited_uploads(client).__contains__, deleted)
     for each in visit_parts(store, part, RETENTION_SECONDS):
         expire_publications(store, database, each, ages, now, is_in_use, deleted)
@@ -155,6 +156,7 @@ def ages_of(retention: RetentionSettings) -> Ages:
         uploads=_days(retention.uploads_days),
         results=_days(retention.results_days),
         paid=_days(retention.paid_days),
+        webhooks=_days(retention.webhooks_days),
     )
 
 

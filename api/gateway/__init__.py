@@ -5,8 +5,9 @@ the tag ``dailies-job`` and has no parent; what it starts on the ``gpu`` pool ar
 The modules here are plain functions over Prefect's client; :class:`PrefectGateway` is what the rest of the API sees.
 """
 
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
+from datetime import datetime
 from typing import Any
 
 from prefect.client.orchestration import PrefectClient
@@ -14,6 +15,7 @@ from prefect.client.schemas.objects import FlowRun
 from prefect.settings import get_current_settings
 
 from api.cursors import JobPosition
+from api.gateway.changes import changed_stories, read_stories
 from api.gateway.checks import check_providers
 from api.gateway.feeds import ensure_feed
 from api.gateway.jobs import job_of, run_view, transitions
@@ -31,6 +33,7 @@ from data.domain.batches import Batch
 from data.domain.errors import NotFoundError
 from data.domain.identity import LOCAL_CALLER, Caller, owner_of
 from data.domain.jobs import TERMINAL_STATES, JobState, PauseMode
+from data.domain.tidings import JobStory
 
 __all__ = ["DEFAULT_API_URL", "PrefectGateway", "open_gateway"]
 
@@ -76,7 +79,13 @@ class PrefectGateway:
         return PrefectGateway(self._client, self._crash_attempts, caller)
 
     async def submit(
-        self, parameters: dict[str, Any], *, title: str, priority: Priority, idempotency_key: str | None = None
+        self,
+        parameters: dict[str, Any],
+        *,
+        title: str,
+        priority: Priority,
+        idempotency_key: str | None = None,
+        tags: Sequence[str] = (),
     ) -> Job:
         """Create a run of ``process-asset/on-demand``.
 
@@ -85,6 +94,7 @@ class PrefectGateway:
             title: The run's name.
             priority: The work queue to wait in.
             idempotency_key: A second submit with the same key returns the first one's run.
+            tags: Put on the run beside those that make it a job.
 
         Raises:
             OrchestratorUnavailableError: Prefect is away, or its deployments were never made.
@@ -97,6 +107,7 @@ class PrefectGateway:
             priority=priority,
             idempotency_key=idempotency_key,
             owner=self._caller.id,
+            tags=tags,
         )
         return job_of(run, (), self._crash_attempts)
 
@@ -135,6 +146,27 @@ class PrefectGateway:
         """
         run = await self._run(job_id)
         return transitions(run, await read_states(self._client, run.id), self._crash_attempts)
+
+    def changes(
+        self, since: datetime, seen: Mapping[str, str], *, is_thorough: bool
+    ) -> AsyncIterator[tuple[JobStory, ...]]:
+        """Read the whole histories of the jobs whose state is another than it was, some at a time.
+
+        Args:
+            since: What ended or was scheduled before is not looked for.
+            seen: The id of the last state seen, by job.
+            is_thorough: Look at all that changed since, not only until what was seen already is met.
+        """
+        return changed_stories(self._client, since, seen, is_thorough=is_thorough, crash_attempts=self._crash_attempts)
+
+    async def story(self, job_id: str) -> JobStory | None:
+        """Return a job with its whole history; ``None`` where it has none.
+
+        Raises:
+            NotFoundError: No such job.
+        """
+        run = await read_run(self._client, job_id)
+        return next(iter(await read_stories(self._client, [run], self._crash_attempts)), None)
 
     async def logs(self, job_id: str, *, level: int, after: str | None, limit: int) -> LogPage:
         """Return log lines of a job and of its children, merged by time, oldest first.

@@ -22,6 +22,7 @@ from data.domain.jobs import (
     job_state,
     pause_mode,
     was_paused_in_queue,
+    webhooks_of,
 )
 
 _LONGEST_STOP = {PauseMode.AT_ONCE: timedelta(minutes=1), PauseMode.AFTER_STEP: timedelta(hours=2)}
@@ -61,6 +62,7 @@ def job_of(run: FlowRun, reports: Iterable[StepReport], crash_attempts: int) -> 
         recipe=parameters.get("recipe"),
         overrides=parameters.get("overrides") or {},
         metadata=parameters.get("metadata") or {},
+        webhooks=webhooks_of(run.tags),
         moves=moves_of(run, crash_attempts),
     )
 

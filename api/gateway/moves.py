@@ -1,5 +1,6 @@
 """Moving flow runs: into the queue, out of it, and back. Always by Prefect's own rules, never by force."""
 
+from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
@@ -28,6 +29,7 @@ async def submit_run(
     priority: Priority,
     idempotency_key: str | None,
     owner: str,
+    tags: Sequence[str] = (),
 ) -> FlowRun:
     """Create a run of ``process-asset/on-demand``; the same key again returns the first one's run.
 
@@ -42,7 +44,7 @@ async def submit_run(
             deployment.id,
             parameters=parameters,
             name=name,
-            tags=[JOB_TAG, owner_tag(owner)],
+            tags=[JOB_TAG, owner_tag(owner), *tags],
             work_queue_name=priority.value,
             idempotency_key=idempotency_key,
         )

@@ -8,15 +8,17 @@ from fastapi.concurrency import run_in_threadpool
 from pydantic import AwareDatetime
 from starlette.responses import Response
 
-from api.access import allow
+from api.access import CallerDependency, allow
 from api.conditional import IfNoneMatch, unless_known
 from api.dependencies import Services, ServicesDependency
 from api.idempotency import Answered, KeyHeader, once
 from api.links import asset_url, job_url, prefect_run_url, watch_url
-from api.schemas import History, Job, JobLinks, JobQuery, JobRequest, LogLevel, LogPage, Page, Problem
+from api.schemas import History, Job, JobLinks, JobQuery, LogLevel, LogPage, Page, Problem
 from api.submission import checked_submission
+from api.webhook_schemas import JobSubmission
+from api.webhooks import endpoints_of_job, tell_before_deletion
 from data.domain.identity import Scope
-from data.domain.jobs import REVIEW_REASON, JobState, PauseMode
+from data.domain.jobs import REVIEW_REASON, JobState, PauseMode, webhook_tag
 from data.repositories import AssetRepository
 
 router = APIRouter(prefix="/jobs", tags=["jobs"])
@@ -38,7 +40,11 @@ ILLEGAL_MOVE: Responses = {
     responses={422: {"model": Problem}, 409: {"model": Problem}},
 )
 async def submit_job(
-    body: JobRequest, request: Request, services: ServicesDependency, idempotency_key: KeyHeader = None
+    body: JobSubmission,
+    request: Request,
+    services: ServicesDependency,
+    caller: CallerDependency,
+    idempotency_key: KeyHeader = None,
 ) -> Response:
     """Hand in a source to be processed. Answers at once; the job waits in the queue of its priority.
 
@@ -47,8 +53,13 @@ async def submit_job(
 
     async def submit(prefect_key: str | None) -> Answered:
         submission = await checked_submission(body, services)
+        told = await run_in_threadpool(endpoints_of_job, services, caller, body.webhooks, prefect_key)
         job = await services.gateway.submit(
-            submission.parameters, title=submission.title, priority=body.priority, idempotency_key=prefect_key
+            submission.parameters,
+            title=submission.title,
+            priority=body.priority,
+            idempotency_key=prefect_key,
+            tags=[webhook_tag(each) for each in told],
         )
         shown = _shown(job, None, services)
         return Answered(202, shown.model_dump(mode="json"), job_url(job.id))
@@ -154,6 +165,7 @@ async def resume_job(job_id: str, services: ServicesDependency, response: Respon
 @router.delete("/{job_id}", dependencies=[allow(Scope.WRITE)], status_code=204, responses={**NOT_FOUND, **ILLEGAL_MOVE})
 async def delete_job(job_id: str, services: ServicesDependency) -> None:
     """Forget a job that has ended, with its history and logs. What it published stays."""
+    await tell_before_deletion(services, job_id)
     await services.gateway.delete(job_id)
 
 

@@ -5,6 +5,7 @@
     │   ├── NotMediaError · CorruptInputError · TruncatedInputError · UnsupportedInputError
     │   ├── InputTooLargeError · InputTooLongError · UpscaleTooSlowError · VoiceOverTooLongError
     │   ├── SourceNotFoundError · SourceForbiddenError · SourceInvalidError
+    │   ├── AddressForbiddenError     we connect to no such address for others
     │   ├── RecipeInvalidError · RecipeUnknownError · RecipeForBatchesError
     │   ├── BatchNotConfiguredError   there is nothing that a batch could be made of
     │   ├── ManifestError         a batch manifest, or rows of it
@@ -16,6 +17,7 @@
     │   └── OutputRefusedError    the publish gate found the candidate unfit
     ├── TransientError            TRANSIENT   the same call may go through later
     │   ├── SourceUnavailableError · StoreUnavailableError · PublicationConflictError
+    │   ├── AddressUnknownError   the name of a host does not resolve
     │   ├── DownloadFailedError   a registry or hub did not give a pinned file, or a provider its result
     │   └── GenerationInFlightError   another process is at it
     ├── InfrastructureError       INFRA       the machine is at fault: does not count against the item
@@ -171,6 +173,12 @@ class SourceInvalidError(DataError):
     code = "DATA.SOURCE.INVALID"
 
 
+class AddressForbiddenError(DataError):
+    """The address is not one of the public web, so nothing connects to it for others."""
+
+    code = "DATA.ADDRESS.FORBIDDEN"
+
+
 class VoiceOverTooLongError(DataError):
     """The video ends before the text that is to be read over it."""
 
@@ -292,6 +300,12 @@ class SourceUnavailableError(TransientError):
     """The host of the source did not answer, or answered with an error of its own."""
 
     code = "TRANSIENT.SOURCE.UNAVAILABLE"
+
+
+class AddressUnknownError(TransientError):
+    """The name of a host does not resolve."""
+
+    code = "TRANSIENT.ADDRESS.UNKNOWN"
 
 
 class StoreUnavailableError(TransientError):

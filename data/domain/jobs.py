@@ -10,6 +10,7 @@ JOB_TAG = "dailies-job"
 BATCH_TAG = "dailies-batch"
 """Prefect tag of the run that feeds a batch."""
 _BATCH_PREFIX = "batch:"
+_WEBHOOK_PREFIX = "webhook:"
 ITEM_TAG = "dailies-item"
 """Prefect tag of a run that its batch's feed made, and tries again."""
 
@@ -58,6 +59,16 @@ def batch_tag(batch_id: str) -> str:
 def batch_of(tags: Iterable[str]) -> str | None:
     """Return the id of the batch that a run's tags name."""
     return next((tag.removeprefix(_BATCH_PREFIX) for tag in tags if tag.startswith(_BATCH_PREFIX)), None)
+
+
+def webhook_tag(endpoint_id: str) -> str:
+    """Return the tag of a run by which a webhook endpoint is told of it."""
+    return _WEBHOOK_PREFIX + endpoint_id
+
+
+def webhooks_of(tags: Iterable[str]) -> tuple[str, ...]:
+    """Return the ids of the webhook endpoints that a run's tags name."""
+    return tuple(sorted(tag.removeprefix(_WEBHOOK_PREFIX) for tag in tags if tag.startswith(_WEBHOOK_PREFIX)))
 
 
 def one_line(text: str) -> str:

@@ -4,6 +4,7 @@ from data.repositories.api_keys import ApiKeyRepository
 from data.repositories.assets import AssetEntry, AssetMeasures, AssetPage, AssetRepository
 from data.repositories.batch_items import BatchItemRepository, ItemRun, StateTally
 from data.repositories.batch_story import BatchStoryRepository
+from data.repositories.batch_tidings import BatchTidingsRepository
 from data.repositories.batches import BatchRepository
 from data.repositories.candidates import CandidateRepository
 from data.repositories.generations import GenerationFilter, GenerationRepository
@@ -25,6 +26,8 @@ from data.repositories.tokens import Refresh, TokenFamily, TokenHolder, TokenRep
 from data.repositories.uploads import Upload, UploadRepository, UploadState
 from data.repositories.users import UserRepository
 from data.repositories.watched_files import WatchedFileRepository
+from data.repositories.webhook_deliveries import DeliveryFilter, Settlement, WebhookOutbox
+from data.repositories.webhook_endpoints import EndpointFilter, WebhookEndpointRepository
 
 __all__ = [
     "ApiKeyRepository",
@@ -36,7 +39,10 @@ __all__ = [
     "BatchItemRepository",
     "BatchRepository",
     "BatchStoryRepository",
+    "BatchTidingsRepository",
     "CandidateRepository",
+    "DeliveryFilter",
+    "EndpointFilter",
     "Fulfilment",
     "FulfilmentRepository",
     "GenerationFilter",
@@ -52,6 +58,7 @@ __all__ = [
     "PublicationRepository",
     "PublishedVersion",
     "Refresh",
+    "Settlement",
     "SourceVersion",
     "SourceVersionRepository",
     "StateTally",
@@ -67,4 +74,6 @@ __all__ = [
     "UploadState",
     "UserRepository",
     "WatchedFileRepository",
+    "WebhookEndpointRepository",
+    "WebhookOutbox",
 ]

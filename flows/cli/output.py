@@ -22,6 +22,8 @@ STATE_STYLES = {
     "rejected": "red",
     "skipped": "bright_black",
     "planned": "yellow",
+    "delivered": "green",
+    "abandoned": "yellow",
 }
 
 Json = Annotated[bool, Parameter(name="--json", negative=(), help="Print the API's own answer, for programs.")]

@@ -18,11 +18,12 @@ from urllib.parse import urlsplit
 
 import httpx
 
+from data.addresses import UNFIT, UNREACHABLE
 from data.domain.errors import DailiesError
 from data.domain.sources import S3_SCHEME, UPLOAD_SCHEME
 from tasks.providers.buckets import find_object
 from tasks.providers.sources import SourceLimits
-from tasks.providers.web import UNFIT, UNREACHABLE, public_client
+from tasks.providers.web import public_client
 
 AT_ONCE = 16
 """How many remote sources are asked at once."""

@@ -13,7 +13,10 @@ from urllib.parse import unquote, urlsplit
 
 import httpx
 
+from data.addresses import UNFIT, UNREACHABLE
 from data.domain.errors import (
+    AddressForbiddenError,
+    AddressUnknownError,
     DataError,
     DiskFullError,
     InputTooLargeError,
@@ -23,7 +26,7 @@ from data.domain.errors import (
 )
 from data.domain.sources import file_name
 from tasks.providers.buckets import S3Access, find_object
-from tasks.providers.web import UNFIT, UNREACHABLE, public_client
+from tasks.providers.web import public_client
 
 _CHUNK_BYTES = 1024 * 1024
 
@@ -174,6 +177,10 @@ def _fetch_remote(
                 name = PurePosixPath(unquote(urlsplit(str(response.url)).path)).name
                 chunks = _before_deadline(response.iter_bytes(_CHUNK_BYTES), source, limits.max_seconds)
                 fetched = _copy(chunks, target, limits.max_bytes, name, size, on_progress)
+        except AddressForbiddenError as error:
+            raise SourceForbiddenError(error.message, {**error.facts, "source": source}) from error
+        except AddressUnknownError as error:
+            raise SourceUnavailableError(error.message, error.facts) from error
         except UNFIT as error:
             raise SourceForbiddenError(f"{source} cannot be fetched: {error}.", {"source": source}) from error
         except UNREACHABLE as error:

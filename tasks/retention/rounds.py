@@ -30,6 +30,7 @@ class Ages:
     uploads: timedelta | None
     results: timedelta | None
     paid: timedelta | None = None
+    webhooks: timedelta | None = None
 
 
 def is_older(moment: datetime, age: timedelta | None, now: datetime) -> bool:
@@ -43,12 +44,12 @@ class Deleted:
 
     counts: dict[str, int] = field(default_factory=dict)
     """By kind: ``versions``, ``attempts``, ``packages``, ``artifacts``, ``generations``, ``references``, ``uploads``,
-    ``results``."""
+    ``results``, ``webhook events``."""
     size_bytes: int = 0
 
-    def add(self, kind: str, size_bytes: int) -> None:
-        """Count one deletion."""
-        self.counts[kind] = self.counts.get(kind, 0) + 1
+    def add(self, kind: str, size_bytes: int, count: int = 1) -> None:
+        """Count a deletion, or several at once."""
+        self.counts[kind] = self.counts.get(kind, 0) + count
         self.size_bytes += size_bytes
 
     def __str__(self) -> str:

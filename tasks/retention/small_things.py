@@ -4,11 +4,19 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 
 from data.database import Database
-from data.repositories import IdempotencyRepository, TokenRepository, UploadRepository
+from data.repositories import (
+    IdempotencyRepository,
+    TokenRepository,
+    UploadRepository,
+    WebhookEndpointRepository,
+    WebhookOutbox,
+)
 from data.storage import ObjectStore
 from tasks.retention.rounds import Deleted
 
 MOST_UPLOADS = 500
+MOST_EVENTS = 2000
+_ROUNDS_OF_EVENTS = 50
 ANSWERS_AGE = timedelta(days=7)
 """Nobody repeats a call with the same ``Idempotency-Key`` after a week."""
 TEMPORARY_AGE = timedelta(days=1)
@@ -54,6 +62,29 @@ def expire_results(store: ObjectStore, part: str, age: timedelta | None, now: da
         if now - stored.modified_at > age:
             store.delete(stored.key)
             deleted.add("results", stored.size_bytes)
+
+
+def expire_webhooks(database: Database, age: timedelta | None, deleted: Deleted) -> None:
+    """Delete events of at least that age, with their deliveries, and endpoints of jobs that nothing is left of.
+
+    What somebody is still to be told of stays, however old it is.
+
+    Args:
+        database: The catalogue.
+        age: ``None`` keeps all.
+        deleted: Counts.
+    """
+    if age is None:
+        return
+    for _ in range(_ROUNDS_OF_EVENTS):
+        with database.session() as session:
+            count = WebhookOutbox(session).forget(age, MOST_EVENTS)
+        if count:
+            deleted.add("webhook events", 0, count)
+        if count < MOST_EVENTS:
+            break
+    with database.session() as session:
+        WebhookEndpointRepository(session).forget_those_of_one_job(age)
 
 
 def sweep(store: ObjectStore, database: Database, deleted: Deleted) -> None:

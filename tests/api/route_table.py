@@ -6,7 +6,7 @@ from typing import Any, Literal
 from data.domain.identity import Scope
 
 BASE = "/api/v1"
-Thing = Literal["job", "batch", "asset", "key", ""]
+Thing = Literal["job", "batch", "asset", "key", "webhook", "delivery", ""]
 
 
 @dataclass(frozen=True)
@@ -88,6 +88,22 @@ TABLE: dict[tuple[str, str], Row] = {
     ("GET", f"{BASE}/search"): Row(READ, request={"params": {"q": "rabbit"}}),
     ("GET", f"{BASE}/recipes"): Row(READ),
     ("GET", f"{BASE}/recipes/{{name}}"): Row(READ),
+    ("POST", f"{BASE}/webhooks"): Row(WRITE, request={"json": {"url": "https://127.0.0.1/hook"}}),
+    ("GET", f"{BASE}/webhooks"): Row(READ),
+    ("GET", f"{BASE}/webhooks/deliveries"): Row(READ),
+    ("GET", f"{BASE}/webhooks/deliveries/{{delivery_id}}"): Row(READ, "delivery"),
+    ("POST", f"{BASE}/webhooks/deliveries/{{delivery_id}}/replay"): Row(WRITE, "delivery"),
+    ("GET", f"{BASE}/webhooks/{{endpoint_id}}"): Row(READ, "webhook"),
+    ("PATCH", f"{BASE}/webhooks/{{endpoint_id}}"): Row(WRITE, "webhook", request={"json": {}}),
+    ("DELETE", f"{BASE}/webhooks/{{endpoint_id}}"): Row(WRITE, "webhook"),
+    ("GET", f"{BASE}/webhooks/{{endpoint_id}}/secret"): Row(WRITE, "webhook"),
+    ("POST", f"{BASE}/webhooks/{{endpoint_id}}/rotate-secret"): Row(WRITE, "webhook", request={"json": {}}),
+    ("POST", f"{BASE}/webhooks/{{endpoint_id}}/enable"): Row(WRITE, "webhook"),
+    ("POST", f"{BASE}/webhooks/{{endpoint_id}}/disable"): Row(WRITE, "webhook"),
+    ("POST", f"{BASE}/webhooks/{{endpoint_id}}/test"): Row(WRITE, "webhook"),
+    ("POST", f"{BASE}/webhooks/{{endpoint_id}}/replay"): Row(
+        WRITE, "webhook", request={"json": {"since": "2026-01-01T00:00:00Z"}}
+    ),
     ("GET", f"{BASE}/providers/status"): Row(ADMIN),
     ("POST", f"{BASE}/providers/test"): Row(ADMIN, request={"json": {"providers": ["nobody"]}}),
     ("POST", f"{BASE}/providers/{{name}}/reset"): Row(ADMIN),

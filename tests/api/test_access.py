@@ -17,7 +17,14 @@ from data.database import Database
 from data.domain.batches import Batch, BatchOptions, BatchState
 from data.domain.identity import ROLE_SCOPES, Role, Scope, owner_tag
 from data.domain.jobs import JOB_TAG
-from data.repositories import ApiKeyRepository, AssetRepository, BatchRepository
+from data.domain.webhooks import Endpoint, Event, EventType, new_secret
+from data.repositories import (
+    ApiKeyRepository,
+    AssetRepository,
+    BatchRepository,
+    WebhookEndpointRepository,
+    WebhookOutbox,
+)
 from data.settings import AuthSettings, Settings
 from deployments.stack import Stack
 from tests.api.callers import Person, calling, log_in, make_user, person
@@ -92,6 +99,36 @@ class Things:
             )
         return key.id
 
+    def _webhook(self, owner: str) -> str:
+        return self._endpoint(owner).id
+
+    def _delivery(self, owner: str) -> str:
+        event = Event(
+            id=f"evt_{uuid.uuid4().hex}",
+            type=EventType.WEBHOOK_TEST,
+            subject="test",
+            owner=owner,
+            occurred_at=datetime.now(UTC),
+            data={},
+        )
+        endpoint = self._endpoint(owner)
+        with self._database.session() as session:
+            return WebhookOutbox(session).add(event, endpoint).id
+
+    def _endpoint(self, owner: str) -> Endpoint:
+        endpoint = Endpoint(
+            id=f"we_{uuid.uuid4().hex}",
+            owner=owner,
+            url="https://receiver.invalid/hook",
+            events=(EventType.JOB_SUCCEEDED,),
+            secret=SecretStr(new_secret()),
+            created_at=datetime.now(UTC),
+            listening_since=datetime.now(UTC),
+        )
+        with self._database.session() as session:
+            WebhookEndpointRepository(session).add(endpoint)
+        return endpoint
+
 
 @pytest.fixture(scope="module")
 def things(database: Database, prefect: Prefect) -> Things:
@@ -119,9 +156,19 @@ ROUTES = routes()
 
 def call(client: httpx.Client, method: str, path: str, row: Row, number: str) -> httpx.Response:
     named = path.replace("{path:path}", "x").replace("{number}", "1").replace("{version}", "1")
-    for name in ("job_id", "batch_id", "asset_id", "key_id", "user_id", "generation_id", "name"):
-        named = named.replace(f"{{{name}}}", number)
-    return client.request(method, named, **row.request)
+    for name in (
+        "job_id",
+        "batch_id",
+        "asset_id",
+        "key_id",
+        "user_id",
+        "generation_id",
+        "endpoint_id",
+        "delivery_id",
+        "name",
+    ):
+        named = named.replace(f"{{{name}_id}}", number)
+    return client.request(method, named.replace("{name}", number), **row.request)
 
 
 def refused_as(answer: httpx.Response) -> tuple[int, str]:

@@ -1,10 +1,12 @@
 from datetime import UTC, datetime, timedelta
 
 from data.database import Database
-from data.repositories import UploadRepository
+from data.domain.webhooks import DisabledReason, new_secret
+from data.repositories import DeliveryFilter, UploadRepository, WebhookEndpointRepository, WebhookOutbox
 from data.storage import ObjectStore
 from tasks.retention.rounds import Deleted
-from tasks.retention.small_things import expire_results, expire_uploads, sweep
+from tasks.retention.small_things import expire_results, expire_uploads, expire_webhooks, sweep
+from tests.fakes.webhooks import endpoint_at, event_of
 
 NOW = datetime.now(UTC)
 DAY = timedelta(days=1)
@@ -51,3 +53,26 @@ def test_a_sweep_of_a_clean_store_finds_nothing(store: ObjectStore, database: Da
     sweep(store, database, deleted)
 
     assert deleted.counts == {}
+
+
+def test_deliveries_go_when_they_are_old_unless_somebody_is_still_to_be_told(database: Database) -> None:
+    endpoint = endpoint_at("https://receiver.example", new_secret()).model_copy(update={"is_for_one_job": True})
+    told, awaited = (event_of(job, endpoints=(endpoint.id,)) for job in ("told", "awaited"))
+    with database.session() as session:
+        WebhookEndpointRepository(session).add(endpoint)
+        WebhookOutbox(session).record([told])
+        WebhookEndpointRepository(session).disable(endpoint.id, DisabledReason.REQUEST)
+        WebhookEndpointRepository(session).enable(endpoint.id)
+        WebhookOutbox(session).record([awaited])
+    deleted = Deleted()
+
+    expire_webhooks(database, None, deleted)
+    expire_webhooks(database, DAY, deleted)
+    assert deleted.counts == {}
+    expire_webhooks(database, timedelta(0), deleted)
+
+    assert deleted.counts == {"webhook events": 1}
+    with database.session() as session:
+        [(_, left)] = WebhookOutbox(session).page(DeliveryFilter())
+        assert left.subject == "awaited"
+        assert WebhookEndpointRepository(session).get(endpoint.id)

@@ -1,0 +1,35 @@
+"""``python -m api.relay``: deliver webhooks in a process of its own (``DAILIES_WEBHOOKS__RELAY=false`` for the API)."""
+
+import asyncio
+import logging
+import signal
+
+from api.gateway import open_gateway
+from api.relay.life import run_relay
+from data.database import Database
+from data.settings import Settings, get_settings
+
+
+def main() -> None:
+    """Relay until a signal ends it."""
+    settings = get_settings()
+    logging.basicConfig(level=settings.log_level, format="%(asctime)s %(levelname)-7s %(name)s: %(message)s")
+    logging.getLogger("httpx").setLevel(logging.WARNING)  # a line for every call to Prefect says nothing
+    asyncio.run(_relay_until_ended(settings))
+
+
+async def _relay_until_ended(settings: Settings) -> None:
+    database = Database(settings.catalogue_url)
+    loop, ended = asyncio.get_running_loop(), asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, ended.set)
+    async with open_gateway(crash_attempts=settings.orchestration.crash_attempts) as gateway:
+        relay = asyncio.create_task(run_relay(gateway, database, settings))
+        await ended.wait()
+        relay.cancel()
+        await asyncio.wait([relay])
+    database.close()
+
+
+if __name__ == "__main__":
+    main()
