@@ -1,10 +1,30 @@
-"""Who makes a call, and whether they may: dependencies of the routes."""
+"""Who makes a call, and whether they may: dependencies of the routes.
 
-from typing import Annotated
+Every route says which scope it needs (``dependencies=[allow(Scope.READ)]``), or is one that everybody may call; a test
+walks the routes. What a caller may see of the rest is decided where it is looked up, by its owner.
+"""
 
-from fastapi import Depends, Request
+from typing import Annotated, Any
 
-from data.domain.identity import LOCAL_CALLER, Caller
+from fastapi import Depends, Request, Security
+from fastapi.security import APIKeyHeader, OAuth2PasswordBearer, SecurityScopes
+
+from api.links import BASE
+from data.domain.errors import AuthenticationRequiredError, ScopeMissingError
+from data.domain.identity import ANONYMOUS_CALLER, LOCAL_CALLER, Caller, Scope
+
+_BEARER = OAuth2PasswordBearer(
+    tokenUrl=f"{BASE}/auth/token",
+    refreshUrl=f"{BASE}/auth/token",
+    scheme_name="OAuth2",
+    scopes={
+        Scope.READ: "See one's own jobs, batches and assets.",
+        Scope.WRITE: "Hand in work and control it.",
+        Scope.ADMIN: "See everybody's, and the users, keys, providers, generations, audit and metrics.",
+    },
+    auto_error=False,
+)
+_API_KEY = APIKeyHeader(name="X-API-Key", scheme_name="ApiKey", auto_error=False)
 
 
 async def current_caller(request: Request) -> Caller:
@@ -15,3 +35,28 @@ async def current_caller(request: Request) -> Caller:
 
 
 CallerDependency = Annotated[Caller, Depends(current_caller)]
+
+
+async def _require(
+    needed: SecurityScopes,
+    caller: CallerDependency,
+    # Read by `current_caller`; here for the OpenAPI document, which shows them with the scopes of the route.
+    _bearer: Annotated[str | None, Security(_BEARER)],
+    _key: Annotated[str | None, Security(_API_KEY)],
+) -> None:
+    missing = [scope for scope in needed.scopes if not caller.may(Scope(scope))]
+    if missing and caller is ANONYMOUS_CALLER:
+        raise AuthenticationRequiredError("Say who you are: with a bearer token, or an API key in X-API-Key.")
+    if missing:
+        raise ScopeMissingError(f"This needs the scope {missing[0]!r}, which you do not have.", {"scope": missing[0]})
+
+
+def allow(scope: Scope) -> Any:
+    """Return the dependency of a route that only callers with a scope may call."""
+    return Security(_require, scopes=[scope.value])
+
+
+def needed_scopes(route: Any) -> frozenset[Scope]:
+    """Return the scopes that a route needs; none where it declares nothing."""
+    dependencies = [each for each in getattr(route, "dependencies", ()) if each.dependency is _require]
+    return frozenset(Scope(scope) for each in dependencies for scope in each.scopes or ())

@@ -112,6 +112,7 @@ class Job(Answer):
 
     id: str
     title: str
+    owner: str = Field(description="Id of the user whose it is.")
     state: JobState
     reason: str | None = Field(
         default=None,

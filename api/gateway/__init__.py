@@ -21,10 +21,11 @@ from api.gateway.listing import count_runs, find_runs
 from api.gateway.logs import read_log_page
 from api.gateway.moves import cancel_run, delete_run, retry_run, submit_run
 from api.gateway.pauses import pause_run, resume_run
-from api.gateway.reports import read_reports
+from api.gateway.reports import read_owners, read_reports
 from api.gateway.runs import read_run, read_states
 from api.gateway.schedules import BatchSchedules
 from api.gateway.translation import PromptTransport, translated
+from api.gateway.watching import JobWatch
 from api.gateway.workers import count_live_workers, is_paused
 from api.schemas import Job, JobQuery, LogPage, Page, Priority, Transition
 from data.domain.batches import Batch
@@ -197,6 +198,10 @@ class PrefectGateway:
         """
         return await check_providers(self._client, names, timeout_seconds)
 
+    def watch(self) -> JobWatch:
+        """Return what looks at many jobs at once, whosesoever they are."""
+        return JobWatch(self._client, self._crash_attempts)
+
     def schedules(self, ui_url: str) -> BatchSchedules:
         """Return the schedules of batches.
 
@@ -223,5 +228,5 @@ class PrefectGateway:
         return await is_paused(self._client, pool)
 
     async def _jobs(self, runs: list[FlowRun]) -> tuple[Job, ...]:
-        reports = await read_reports(self._client, runs)
+        reports = await read_reports(self._client, await read_owners(self._client, runs))
         return tuple(job_of(run, reports.get(run.id, ()), self._crash_attempts) for run in runs)

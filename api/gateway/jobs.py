@@ -10,6 +10,7 @@ from api.gateway.runs import due
 from api.privacy import without_local_paths
 from api.progress import StepReport, job_progress
 from api.schemas import Job, Priority, Transition
+from data.domain.identity import owner_of
 from data.domain.jobs import (
     ALLOWED_MOVES,
     RESTS_LABEL,
@@ -42,6 +43,7 @@ def job_of(run: FlowRun, reports: Iterable[StepReport], crash_attempts: int) -> 
     return Job(
         id=str(run.id),
         title=parameters.get("title") or run.name,
+        owner=owner_of(run.tags),
         state=view.state,
         reason=view.reason or (progress.reason if is_running else None),
         position=progress.position if is_running else None,

@@ -35,11 +35,16 @@ _STATE_TYPES: dict[JobState, frozenset[StateType]] = {
 
 
 async def find_runs(
-    client: PrefectClient, query: JobQuery, position: JobPosition | None, limit: int, crash_attempts: int
+    client: PrefectClient,
+    query: JobQuery,
+    position: JobPosition | None,
+    limit: int,
+    crash_attempts: int,
+    owner: str | None = None,
 ) -> tuple[list[FlowRun], JobPosition | None]:
     """Collect the runs of matching jobs; the position is where to go on, ``None`` at the end."""
     types = frozenset(chain.from_iterable(_STATE_TYPES[state] for state in query.states))
-    runs_filter = job_filter(types)
+    runs_filter = job_filter(types, owner)
     is_selective = bool(query.text) or bool(types & {StateType.CRASHED, StateType.PAUSED})
     rows = PREFECT_ROWS - 1 if is_selective else min(limit + 1, PREFECT_ROWS - 1)
     found: list[FlowRun] = []
@@ -59,14 +64,14 @@ async def find_runs(
             return found, position
 
 
-async def count_runs(client: PrefectClient, states: Iterable[JobState]) -> dict[str, int]:
+async def count_runs(client: PrefectClient, states: Iterable[JobState], owner: str | None = None) -> dict[str, int]:
     """Return how many jobs Prefect holds in each of the states; crashed counts as failed, pausing as paused."""
     types = {state: _STATE_TYPES[state] for state in states if state is not JobState.PAUSING}
     if JobState.QUEUED in types:
         types[JobState.QUEUED] -= {StateType.CRASHED}
     with translated():
         counts = await asyncio.gather(
-            *(client.count_flow_runs(flow_run_filter=job_filter(each)) for each in types.values())
+            *(client.count_flow_runs(flow_run_filter=job_filter(each, owner)) for each in types.values())
         )
     return {state.value: count for state, count in zip(types, counts, strict=True)}
 

@@ -19,17 +19,24 @@ from prefect.client.schemas.sorting import FlowRunSort
 
 from api.gateway.translation import translated
 from data.domain.errors import NotFoundError
+from data.domain.identity import owner_tag
 from data.domain.jobs import JOB_TAG
 
 PREFECT_ROWS = 200
 """Prefect's own limit of rows an answer (``PREFECT_SERVER_API_DEFAULT_LIMIT``)."""
 
 
-def job_filter(types: Collection[StateType]) -> FlowRunFilter:
-    """Return the filter of jobs whose state is of one of the types; of any type where there are none."""
+def job_filter(types: Collection[StateType], owner: str | None = None) -> FlowRunFilter:
+    """Return the filter of jobs whose state is of one of the types; of any type where there are none.
+
+    Args:
+        types: Of states.
+        owner: Whose jobs alone; ``None`` is everybody's.
+    """
     state = {"state": state_filter(types)} if types else {}
+    tags = [JOB_TAG] if owner is None else [JOB_TAG, owner_tag(owner)]
     return FlowRunFilter(
-        tags=FlowRunFilterTags(all_=[JOB_TAG]), parent_task_run_id=FlowRunFilterParentTaskRunId(is_null_=True), **state
+        tags=FlowRunFilterTags(all_=tags), parent_task_run_id=FlowRunFilterParentTaskRunId(is_null_=True), **state
     )
 
 

@@ -37,7 +37,11 @@
     ├── CancelledByRequestError   CANCELLED
     └── RequestError              DATA        an API call that cannot be carried out
         ├── NotFoundError · IllegalMoveError · InvalidRequestError
-        └── IdempotencyMismatchError · IdempotencyInFlightError · NameTakenError
+        ├── IdempotencyMismatchError · IdempotencyInFlightError · NameTakenError
+        ├── AuthenticationError   nobody knows who is calling
+        │   ├── AuthenticationRequiredError · CredentialsInvalidError · UserDisabledError
+        │   └── TokenInvalidError · TokenExpiredError · TokenRevokedError
+        └── ScopeMissingError     the caller is known, and may not do that
 
 Every argument goes to ``super().__init__`` so that an error survives pickling between processes.
 """
@@ -534,6 +538,56 @@ class NameTakenError(RequestError):
 
     code = "REQUEST.NAME_TAKEN"
     http_status = 409
+
+
+class AuthenticationError(RequestError):
+    """Who makes the call is not known."""
+
+    code = "AUTH.FAILED"
+    http_status = 401
+
+
+class AuthenticationRequiredError(AuthenticationError):
+    """The call says nothing of who makes it."""
+
+    code = "AUTH.REQUIRED"
+
+
+class CredentialsInvalidError(AuthenticationError):
+    """Name and password, or the API key, are not right."""
+
+    code = "AUTH.CREDENTIALS.INVALID"
+
+
+class UserDisabledError(AuthenticationError):
+    """The user has been disabled."""
+
+    code = "AUTH.USER.DISABLED"
+
+
+class TokenInvalidError(AuthenticationError):
+    """The token is not one that we gave."""
+
+    code = "AUTH.TOKEN.INVALID"
+
+
+class TokenExpiredError(AuthenticationError):
+    """The token or key has expired."""
+
+    code = "AUTH.TOKEN.EXPIRED"
+
+
+class TokenRevokedError(AuthenticationError):
+    """The token or key was revoked."""
+
+    code = "AUTH.TOKEN.REVOKED"
+
+
+class ScopeMissingError(RequestError):
+    """The caller is known, and may not do that."""
+
+    code = "AUTH.SCOPE.MISSING"
+    http_status = 403
 
 
 class IdempotencyMismatchError(RequestError):

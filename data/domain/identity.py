@@ -1,5 +1,6 @@
 """Who is asking, and what they may do."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -52,6 +53,11 @@ class Caller:
         """Whether others' jobs, assets and batches are seen, too."""
         return Scope.ADMIN in self.scopes
 
+    @property
+    def only_owner(self) -> str | None:
+        """The owner whose things alone are seen; ``None`` for those who see everybody's."""
+        return None if self.sees_all else self.id
+
     def owns(self, owner: str) -> bool:
         """Tell whether something of an owner is this caller's to see."""
         return self.sees_all or owner == self.id
@@ -62,3 +68,18 @@ LOCAL_USER = "local"
 
 LOCAL_CALLER = Caller(LOCAL_USER, LOCAL_USER, Role.ADMIN, ROLE_SCOPES[Role.ADMIN])
 """Everybody, on a machine where nobody needs to log in."""
+
+ANONYMOUS_CALLER = Caller("anonymous", "anonymous", Role.VIEWER, frozenset())
+"""Who has not said who they are, where that is asked: sees what is published, and nothing else."""
+
+_OWNER_PREFIX = "owner:"
+
+
+def owner_tag(owner: str) -> str:
+    """Return the tag by which the runs of an owner are found."""
+    return _OWNER_PREFIX + owner
+
+
+def owner_of(tags: Iterable[str]) -> str:
+    """Return whose a run is, by its tags; one that nobody handed in over the API is the local user's."""
+    return next((tag.removeprefix(_OWNER_PREFIX) for tag in tags if tag.startswith(_OWNER_PREFIX)), LOCAL_USER)
