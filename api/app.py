@@ -3,6 +3,7 @@
 import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import Any
 
 from fastapi import FastAPI
 
@@ -24,7 +25,13 @@ from api.routes import (
     uploads,
     watch,
 )
+from api.schemas import Problem
 from data.settings import Settings, get_settings
+
+DENIED: dict[int | str, dict[str, Any]] = {
+    401: {"model": Problem, "description": "Nobody knows who calls."},
+    403: {"model": Problem, "description": "The caller lacks the scope."},
+}
 
 logger = logging.getLogger(__name__)
 
@@ -63,8 +70,9 @@ def create_app(settings: Settings | None = None, *, prefect_api_url: str = "") -
     )
     install_error_handlers(app)
     app.add_middleware(RequestContext)
-    for area in (health, uploads, jobs, batches, schedules, assets, search, recipes, providers, generations):
-        app.include_router(area.router, prefix=BASE)
+    app.include_router(health.router, prefix=BASE)
+    for area in (uploads, jobs, batches, schedules, assets, search, recipes, providers, generations):
+        app.include_router(area.router, prefix=BASE, responses=DENIED)
     app.include_router(media.router)
     app.include_router(watch.router)
     app.mount("/console", watch.console_files)

@@ -2,26 +2,25 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated, Any
 
 from fastapi import Depends, Request
 from fastapi.concurrency import run_in_threadpool
 
+from api.access import CallerDependency
 from api.gateway import PrefectGateway, open_gateway
 from api.publications import Publications
 from data.database import Database
+from data.domain.identity import LOCAL_CALLER, Caller
 from data.search.index import SearchIndex
 from data.settings import Settings
 from data.storage import ObjectStore, open_store
 
-ANONYMOUS = "anonymous"
-"""The caller, until authentication is there."""
-
 
 @dataclass(frozen=True)
 class Services:
-    """The doors to everything outside this process."""
+    """The doors to everything outside this process, as a caller may go through them."""
 
     settings: Settings
     gateway: PrefectGateway
@@ -29,6 +28,12 @@ class Services:
     store: ObjectStore
     publications: Publications
     search: SearchIndex
+    caller: Caller = LOCAL_CALLER
+    """Whose jobs, batches and assets are there to be seen: the service itself sees all."""
+
+    def seen_by(self, caller: Caller) -> "Services":
+        """Return the doors as a caller may go through them."""
+        return replace(self, gateway=self.gateway.seen_by(caller), caller=caller)
 
 
 @asynccontextmanager
@@ -45,9 +50,17 @@ async def open_services(settings: Settings, prefect_api_url: str) -> AsyncIterat
         await run_in_threadpool(database.close)
 
 
-def _services(request: Request) -> Services:
+def _open_services(request: Request) -> Services:
     services: Services = request.app.state.services
     return services
 
 
+def _services(request: Request, caller: CallerDependency) -> Services:
+    return _open_services(request).seen_by(caller)
+
+
 ServicesDependency = Annotated[Services, Depends(_services)]
+"""For routes that need a scope: others' things are not there."""
+
+PublicServices = Annotated[Services, Depends(_open_services)]
+"""For routes that everybody may call, whose credentials are not looked at: they show nothing of anybody's."""

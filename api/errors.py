@@ -15,7 +15,7 @@ from starlette.responses import Response
 
 from api.privacy import facts_without_local_paths, without_local_paths
 from api.schemas import Problem
-from data.domain.errors import DailiesError, InvalidRequestError
+from data.domain.errors import AuthenticationRequiredError, DailiesError, InvalidRequestError, ScopeMissingError
 
 MEDIA_TYPE = "application/problem+json"
 RETRY_AFTER_SECONDS = 5
@@ -33,7 +33,7 @@ def install_error_handlers(app: FastAPI) -> None:
 
 def error_problem(request: Request, error: DailiesError) -> Response:
     """Return the answer for one of our own errors; where files lie on our machines is for the log alone."""
-    headers = {"Retry-After": str(RETRY_AFTER_SECONDS)} if error.http_status == 503 else {}
+    headers = {"Retry-After": str(RETRY_AFTER_SECONDS)} if error.http_status == 503 else _challenge(error)
     return _problem(
         request,
         status=error.http_status,
@@ -54,6 +54,17 @@ def unexpected_problem(request: Request) -> Response:
         title="Something went wrong on our side.",
         detail="The error is in the server's log under this request id.",
     )
+
+
+def _challenge(error: DailiesError) -> dict[str, str]:
+    """Return how to say who one is (RFC 6750), where that is what is wrong."""
+    if error.http_status == 401:
+        is_silent = isinstance(error, AuthenticationRequiredError)
+        return {"WWW-Authenticate": 'Bearer realm="dailies"' + ("" if is_silent else ', error="invalid_token"')}
+    if isinstance(error, ScopeMissingError):
+        scope = error.facts.get("scope", "")
+        return {"WWW-Authenticate": f'Bearer realm="dailies", error="insufficient_scope", scope="{scope}"'}
+    return {}
 
 
 async def _dailies_error(request: Request, error: Exception) -> Response:

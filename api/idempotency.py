@@ -16,7 +16,7 @@ from fastapi import Header, Request
 from fastapi.concurrency import run_in_threadpool
 from starlette.responses import Response
 
-from api.dependencies import ANONYMOUS, Services
+from api.dependencies import Services
 from data.domain.errors import InvalidRequestError
 from data.repositories import IdempotencyRepository, StoredAnswer
 
@@ -65,7 +65,7 @@ async def once(
     if key is None:
         return _response(await act(None))
     name = _bare(key)
-    scope = f"{ANONYMOUS} {request.method} {request.url.path}"
+    scope = f"{services.caller.id} {request.method} {request.url.path}"
     fingerprint = hashlib.sha256(orjson.dumps(body, option=orjson.OPT_SORT_KEYS)).hexdigest()
     stored = await run_in_threadpool(_begin, services, scope, name, fingerprint)
     if stored is not None:

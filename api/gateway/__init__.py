@@ -29,6 +29,8 @@ from api.gateway.watching import JobWatch
 from api.gateway.workers import count_live_workers, is_paused
 from api.schemas import Job, JobQuery, LogPage, Page, Priority, Transition
 from data.domain.batches import Batch
+from data.domain.errors import NotFoundError
+from data.domain.identity import LOCAL_CALLER, Caller, owner_of
 from data.domain.jobs import TERMINAL_STATES, JobState, PauseMode
 
 __all__ = ["DEFAULT_API_URL", "PrefectGateway", "open_gateway"]
@@ -65,9 +67,14 @@ class PrefectGateway:
     Every method raises OrchestratorUnavailableError when Prefect is away.
     """
 
-    def __init__(self, client: PrefectClient, crash_attempts: int) -> None:
+    def __init__(self, client: PrefectClient, crash_attempts: int, caller: Caller = LOCAL_CALLER) -> None:
         self._client = client
         self._crash_attempts = crash_attempts
+        self._caller = caller
+
+    def seen_by(self, caller: Caller) -> "PrefectGateway":
+        """Return the gateway as a caller sees it: others' jobs are not there, and what it submits is its own."""
+        return PrefectGateway(self._client, self._crash_attempts, caller)
 
     async def submit(
         self, parameters: dict[str, Any], *, title: str, priority: Priority, idempotency_key: str | None = None
@@ -84,7 +91,14 @@ class PrefectGateway:
             OrchestratorUnavailableError: Prefect is away, or its deployments were never made.
             InvalidRequestError: Prefect does not take the parameters.
         """
-        run = await submit_run(self._client, parameters, name=title, priority=priority, idempotency_key=idempotency_key)
+        run = await submit_run(
+            self._client,
+            parameters,
+            name=title,
+            priority=priority,
+            idempotency_key=idempotency_key,
+            owner=self._caller.id,
+        )
         return job_of(run, (), self._crash_attempts)
 
     async def get(self, job_id: str) -> Job:
@@ -93,7 +107,7 @@ class PrefectGateway:
         Raises:
             NotFoundError: No run has that id, or it is not a job.
         """
-        [job] = await self._jobs([await read_run(self._client, job_id)])
+        [job] = await self._jobs([await self._run(job_id)])
         return job
 
     async def find(self, query: JobQuery, *, after: str | None, limit: int) -> Page[Job]:
@@ -105,12 +119,14 @@ class PrefectGateway:
             InvalidRequestError: ``after`` is no cursor.
         """
         position = JobPosition.decode(after) if after else None
-        runs, last = await find_runs(self._client, query, position, limit, self._crash_attempts)
+        runs, last = await find_runs(
+            self._client, query, position, limit, self._crash_attempts, self._caller.only_owner
+        )
         return Page(items=await self._jobs(runs), next=last.encode() if last else None)
 
     async def count(self, states: Iterable[JobState]) -> dict[str, int]:
         """Return how many jobs Prefect holds in each of the states; crashed counts as failed, pausing as paused."""
-        return await count_runs(self._client, states)
+        return await count_runs(self._client, states, self._caller.only_owner)
 
     async def history(self, job_id: str) -> tuple[Transition, ...]:
         """Return the states that a job went through, oldest first.
@@ -118,7 +134,7 @@ class PrefectGateway:
         Raises:
             NotFoundError: No such job.
         """
-        run = await read_run(self._client, job_id)
+        run = await self._run(job_id)
         return transitions(run, await read_states(self._client, run.id), self._crash_attempts)
 
     async def logs(self, job_id: str, *, level: int, after: str | None, limit: int) -> LogPage:
@@ -128,7 +144,7 @@ class PrefectGateway:
             NotFoundError: No such job.
             InvalidRequestError: ``after`` is no cursor.
         """
-        run = await read_run(self._client, job_id)
+        run = await self._run(job_id)
         has_ended = run_view(run, self._crash_attempts).state in TERMINAL_STATES
         return await read_log_page(self._client, run.id, level=level, after=after, limit=limit, has_ended=has_ended)
 
@@ -139,6 +155,7 @@ class PrefectGateway:
             NotFoundError: No such job.
             IllegalMoveError: The job has ended or is being cancelled.
         """
+        await self._check_owner(job_id)
         await cancel_run(self._client, job_id, self._crash_attempts)
         return await self.get(job_id)
 
@@ -149,6 +166,7 @@ class PrefectGateway:
             NotFoundError: No such job.
             IllegalMoveError: The job has not failed or been cancelled.
         """
+        await self._check_owner(job_id)
         await retry_run(self._client, job_id, self._crash_attempts)
         return await self.get(job_id)
 
@@ -159,6 +177,7 @@ class PrefectGateway:
             NotFoundError: No such job.
             IllegalMoveError: The job has ended, is paused or is being stopped.
         """
+        await self._check_owner(job_id)
         await pause_run(self._client, job_id, mode, self._crash_attempts)
         return await self.get(job_id)
 
@@ -169,6 +188,7 @@ class PrefectGateway:
             NotFoundError: No such job.
             IllegalMoveError: The job is not paused, or still pausing.
         """
+        await self._check_owner(job_id)
         await resume_run(self._client, job_id, self._crash_attempts)
         return await self.get(job_id)
 
@@ -179,6 +199,7 @@ class PrefectGateway:
             NotFoundError: No such job.
             IllegalMoveError: The job has not ended.
         """
+        await self._check_owner(job_id)
         await delete_run(self._client, job_id, self._crash_attempts)
 
     async def ensure_feed(self, batch: Batch) -> None:
@@ -226,6 +247,18 @@ class PrefectGateway:
     async def is_paused(self, pool: str) -> bool:
         """Say whether a pool takes no new runs because somebody paused it."""
         return await is_paused(self._client, pool)
+
+    async def _run(self, job_id: str) -> FlowRun:
+        """Return the run of a job, if it is the caller's: another's is as if it did not exist."""
+        run = await read_run(self._client, job_id)
+        if not self._caller.owns(owner_of(run.tags)):
+            raise NotFoundError(f"There is no job {job_id}.")
+        return run
+
+    async def _check_owner(self, job_id: str) -> None:
+        """Do nothing if the caller may move a job; who sees all needs no look."""
+        if not self._caller.sees_all:
+            await self._run(job_id)
 
     async def _jobs(self, runs: list[FlowRun]) -> tuple[Job, ...]:
         reports = await read_reports(self._client, await read_owners(self._client, runs))

@@ -13,6 +13,7 @@ from api.gateway.runs import read_descendants, read_run, read_states
 from api.gateway.translation import translated
 from api.schemas import Priority
 from data.domain.errors import IllegalMoveError
+from data.domain.identity import owner_tag
 from data.domain.jobs import JOB_TAG, JobMove
 
 PROCESS_ASSET = "process-asset/on-demand"
@@ -20,7 +21,13 @@ _CANCELLED = "Cancelled by request."
 
 
 async def submit_run(
-    client: PrefectClient, parameters: dict[str, Any], *, name: str, priority: Priority, idempotency_key: str | None
+    client: PrefectClient,
+    parameters: dict[str, Any],
+    *,
+    name: str,
+    priority: Priority,
+    idempotency_key: str | None,
+    owner: str,
 ) -> FlowRun:
     """Create a run of ``process-asset/on-demand``; the same key again returns the first one's run.
 
@@ -35,7 +42,7 @@ async def submit_run(
             deployment.id,
             parameters=parameters,
             name=name,
-            tags=[JOB_TAG],
+            tags=[JOB_TAG, owner_tag(owner)],
             work_queue_name=priority.value,
             idempotency_key=idempotency_key,
         )

@@ -7,6 +7,7 @@ from fastapi import APIRouter, Query, Request
 from fastapi.concurrency import run_in_threadpool
 from starlette.responses import Response
 
+from api.access import allow
 from api.asset_schemas import AssetAnswer, AssetSummary, DecisionCall, PublishCall, RetractCall
 from api.asset_views import list_assets, list_waiting, show_asset, waiting_candidate
 from api.dependencies import ServicesDependency
@@ -15,6 +16,7 @@ from api.schemas import Page, Problem
 from api.serving import serve_file
 from data.domain.errors import InvalidRequestError, NotFoundError
 from data.domain.findings import Decision
+from data.domain.identity import Scope
 from data.reviews import approve, reject, take_down
 
 router = APIRouter(prefix="/assets", tags=["assets"])
@@ -27,7 +29,7 @@ NOT_NOW: dict[int | str, dict[str, Any]] = {
 }
 
 
-@router.get("")
+@router.get("", dependencies=[allow(Scope.READ)])
 async def all_assets(
     services: ServicesDependency,
     waiting: Annotated[
@@ -42,13 +44,13 @@ async def all_assets(
     return await run_in_threadpool(list_assets, services, after, limit)
 
 
-@router.get("/{asset_id}", responses=NOT_FOUND)
+@router.get("/{asset_id}", dependencies=[allow(Scope.READ)], responses=NOT_FOUND)
 async def get_asset(asset_id: str, services: ServicesDependency) -> AssetAnswer:
     """Show an asset: the facts of its source, its current publication, and what waits for a decision."""
     return await run_in_threadpool(show_asset, asset_id, services)
 
 
-@router.post("/{asset_id}/publish", responses={**NOT_FOUND, **NOT_NOW})
+@router.post("/{asset_id}/publish", dependencies=[allow(Scope.WRITE)], responses={**NOT_FOUND, **NOT_NOW})
 async def publish_asset(asset_id: str, call: PublishCall, services: ServicesDependency) -> AssetAnswer:
     """Let the version that waits become public, in one step. Asked again, it finds that done."""
     decision = _decision(call)
@@ -57,7 +59,7 @@ async def publish_asset(asset_id: str, call: PublishCall, services: ServicesDepe
     return await run_in_threadpool(show_asset, asset_id, services)
 
 
-@router.post("/{asset_id}/retract", responses={**NOT_FOUND, **NOT_NOW})
+@router.post("/{asset_id}/retract", dependencies=[allow(Scope.WRITE)], responses={**NOT_FOUND, **NOT_NOW})
 async def retract_asset(asset_id: str, call: RetractCall, services: ServicesDependency) -> AssetAnswer:
     """Reject the candidate that waits, or take the public version down: whichever is named. Asked again, it is done.
 
@@ -74,14 +76,24 @@ async def retract_asset(asset_id: str, call: RetractCall, services: ServicesDepe
     return await run_in_threadpool(show_asset, asset_id, services)
 
 
-@router.get("/{asset_id}/candidate/files/{path:path}", response_class=Response, responses=NOT_FOUND)
+@router.get(
+    "/{asset_id}/candidate/files/{path:path}",
+    dependencies=[allow(Scope.READ)],
+    response_class=Response,
+    responses=NOT_FOUND,
+)
 async def candidate_file(asset_id: str, path: str, request: Request, services: ServicesDependency) -> Response:
     """Serve one file of the version that waits, for a look at it; nobody on the way may keep it."""
     candidate = await run_in_threadpool(waiting_candidate, asset_id, services)
     return await serve_file(services.store, candidate.manifest, path, request, cache_control=CACHE_NOTHING)
 
 
-@router.get("/{asset_id}/candidate/frames/{number}", response_class=Response, responses=NOT_FOUND)
+@router.get(
+    "/{asset_id}/candidate/frames/{number}",
+    dependencies=[allow(Scope.READ)],
+    response_class=Response,
+    responses=NOT_FOUND,
+)
 async def candidate_frame(asset_id: str, number: int, services: ServicesDependency) -> Response:
     """Show one of the frames for which a version waits."""
     candidate = await run_in_threadpool(waiting_candidate, asset_id, services)

@@ -6,6 +6,7 @@ from fastapi import APIRouter, Query, Request
 from fastapi.concurrency import run_in_threadpool
 from starlette.responses import Response
 
+from api.access import allow
 from api.batch_files import BatchFile, batch_file
 from api.batch_schemas import BatchAnswer, BatchItemAnswer, BatchMove, BatchRequest, BatchRetry, BatchSummary
 from api.batch_views import list_batches, list_items, show_batch
@@ -16,6 +17,7 @@ from api.idempotency import Answered, KeyHeader, once
 from api.links import batch_url
 from api.schemas import Page, Problem
 from data.domain.batches import Batch, BatchOptions, BatchState, ItemState
+from data.domain.identity import Scope
 
 router = APIRouter(prefix="/batches", tags=["batches"])
 
@@ -62,7 +64,14 @@ _BODY = {
 }
 
 
-@router.post("", status_code=202, response_model=BatchAnswer, responses=REFUSED, openapi_extra={"requestBody": _BODY})
+@router.post(
+    "",
+    dependencies=[allow(Scope.WRITE)],
+    status_code=202,
+    response_model=BatchAnswer,
+    responses=REFUSED,
+    openapi_extra={"requestBody": _BODY},
+)
 async def submit_batch(request: Request, services: ServicesDependency, idempotency_key: KeyHeader = None) -> Response:
     """Hand in a manifest: as a file in a form, or by its address. Answers at once; validation and planning come first.
 
@@ -72,14 +81,19 @@ async def submit_batch(request: Request, services: ServicesDependency, idempoten
 
 
 @router.post(
-    "/plan", status_code=202, response_model=BatchAnswer, responses=REFUSED, openapi_extra={"requestBody": _BODY}
+    "/plan",
+    dependencies=[allow(Scope.WRITE)],
+    status_code=202,
+    response_model=BatchAnswer,
+    responses=REFUSED,
+    openapi_extra={"requestBody": _BODY},
 )
 async def plan_batch(request: Request, services: ServicesDependency, idempotency_key: KeyHeader = None) -> Response:
     """Validate a manifest and plan it, without doing it. The batch is then `planned`: `start` goes on from there."""
     return await _submitted(request, services, idempotency_key, is_dry_run=True)
 
 
-@router.get("")
+@router.get("", dependencies=[allow(Scope.READ)])
 async def all_batches(
     services: ServicesDependency,
     state: Annotated[list[BatchState] | None, Query(description="Only these; may be given several times.")] = None,
@@ -90,13 +104,13 @@ async def all_batches(
     return await run_in_threadpool(list_batches, services, state or (), after, limit)
 
 
-@router.get("/{batch_id}", response_model=BatchAnswer, responses=NOT_FOUND)
+@router.get("/{batch_id}", dependencies=[allow(Scope.READ)], response_model=BatchAnswer, responses=NOT_FOUND)
 async def get_batch(batch_id: str, services: ServicesDependency, if_none_match: IfNoneMatch = None) -> Response:
     """Show a batch: how many rows are where, when it will be done, what it costs. Poll with `If-None-Match`."""
     return unless_known(await run_in_threadpool(show_batch, batch_id, services), if_none_match)
 
 
-@router.get("/{batch_id}/items", responses=NOT_FOUND)
+@router.get("/{batch_id}/items", dependencies=[allow(Scope.READ)], responses=NOT_FOUND)
 async def batch_items(
     batch_id: str,
     services: ServicesDependency,
@@ -108,7 +122,7 @@ async def batch_items(
     return await run_in_threadpool(list_items, batch_id, services, state or (), after, limit)
 
 
-@router.get("/{batch_id}/results", response_class=Response, responses=NOT_FOUND)
+@router.get("/{batch_id}/results", dependencies=[allow(Scope.READ)], response_class=Response, responses=NOT_FOUND)
 async def batch_results(
     batch_id: str,
     services: ServicesDependency,
@@ -118,49 +132,57 @@ async def batch_results(
     return await batch_file(batch_id, BatchFile.RESULTS_CSV if format == "csv" else BatchFile.RESULTS_PARQUET, services)
 
 
-@router.get("/{batch_id}/rejects", response_class=Response, responses=NOT_FOUND)
+@router.get("/{batch_id}/rejects", dependencies=[allow(Scope.READ)], response_class=Response, responses=NOT_FOUND)
 async def batch_rejects(batch_id: str, services: ServicesDependency) -> Response:
     """Download the rows that were refused, in the manifest's own columns and with what is wrong with each."""
     return await batch_file(batch_id, BatchFile.REJECTS, services)
 
 
-@router.get("/{batch_id}/retry-manifest", response_class=Response, responses=NOT_FOUND)
+@router.get(
+    "/{batch_id}/retry-manifest", dependencies=[allow(Scope.READ)], response_class=Response, responses=NOT_FOUND
+)
 async def batch_retry_manifest(batch_id: str, services: ServicesDependency) -> Response:
     """Download the rows that failed or were cancelled, as a manifest that can be handed in."""
     return await batch_file(batch_id, BatchFile.RETRY, services)
 
 
-@router.get("/{batch_id}/report", response_class=Response, responses=NOT_FOUND)
+@router.get("/{batch_id}/report", dependencies=[allow(Scope.READ)], response_class=Response, responses=NOT_FOUND)
 async def batch_report(batch_id: str, services: ServicesDependency) -> Response:
     """Open the morning report: one page that needs nothing else. There once the batch has ended."""
     return await batch_file(batch_id, BatchFile.REPORT, services)
 
 
-@router.post("/{batch_id}/start", status_code=202, responses=ILLEGAL_MOVE)
+@router.post("/{batch_id}/start", dependencies=[allow(Scope.WRITE)], status_code=202, responses=ILLEGAL_MOVE)
 async def start_batch(batch_id: str, services: ServicesDependency, response: Response) -> BatchAnswer:
     """Let a planned batch begin, after a dry run or because its plan needs approval."""
     return await _moved(batch_id, "start", services, response)
 
 
-@router.post("/{batch_id}/pause", status_code=202, responses=ILLEGAL_MOVE)
+@router.post("/{batch_id}/pause", dependencies=[allow(Scope.WRITE)], status_code=202, responses=ILLEGAL_MOVE)
 async def pause_batch(batch_id: str, services: ServicesDependency, response: Response) -> BatchAnswer:
     """Start nothing more for a batch; what runs for it is done to its end. It stays paused until it is resumed."""
     return await _moved(batch_id, "pause", services, response)
 
 
-@router.post("/{batch_id}/resume", status_code=202, responses=ILLEGAL_MOVE)
+@router.post("/{batch_id}/resume", dependencies=[allow(Scope.WRITE)], status_code=202, responses=ILLEGAL_MOVE)
 async def resume_batch(batch_id: str, services: ServicesDependency, response: Response) -> BatchAnswer:
     """Go on with a paused batch."""
     return await _moved(batch_id, "resume", services, response)
 
 
-@router.post("/{batch_id}/cancel", status_code=202, responses=ILLEGAL_MOVE)
+@router.post("/{batch_id}/cancel", dependencies=[allow(Scope.WRITE)], status_code=202, responses=ILLEGAL_MOVE)
 async def cancel_batch(batch_id: str, services: ServicesDependency, response: Response) -> BatchAnswer:
     """Stop a batch for good: what waits is cancelled, and what runs. What was published stays."""
     return await _moved(batch_id, "cancel", services, response)
 
 
-@router.post("/{batch_id}/retry", status_code=202, response_model=BatchAnswer, responses={**REFUSED, **ILLEGAL_MOVE})
+@router.post(
+    "/{batch_id}/retry",
+    dependencies=[allow(Scope.WRITE)],
+    status_code=202,
+    response_model=BatchAnswer,
+    responses={**REFUSED, **ILLEGAL_MOVE},
+)
 async def retry_batch(
     batch_id: str,
     request: Request,

@@ -8,7 +8,7 @@ from functools import partial
 from fastapi import APIRouter, Response
 from fastapi.concurrency import run_in_threadpool
 
-from api.dependencies import Services, ServicesDependency
+from api.dependencies import PublicServices, Services
 from api.privacy import without_local_paths
 from api.schemas import Alive, Dependency, Readiness
 from data.domain.errors import DailiesError, OrchestratorUnavailableError
@@ -27,7 +27,7 @@ async def health() -> Alive:
 
 
 @router.get("/health/ready", responses={503: {"model": Readiness}})
-async def ready(services: ServicesDependency, response: Response) -> Readiness:
+async def ready(services: PublicServices, response: Response) -> Readiness:
     """Look at every dependency, with its latency.
 
     `ready`: all is well. `degraded` (200): work is taken but something is missing, such as a worker. `unavailable`

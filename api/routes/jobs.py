@@ -8,12 +8,14 @@ from fastapi.concurrency import run_in_threadpool
 from pydantic import AwareDatetime
 from starlette.responses import Response
 
+from api.access import allow
 from api.conditional import IfNoneMatch, unless_known
 from api.dependencies import Services, ServicesDependency
 from api.idempotency import Answered, KeyHeader, once
 from api.links import asset_url, job_url, prefect_run_url, watch_url
 from api.schemas import History, Job, JobLinks, JobQuery, JobRequest, LogLevel, LogPage, Page, Problem
 from api.submission import checked_submission
+from data.domain.identity import Scope
 from data.domain.jobs import REVIEW_REASON, JobState, PauseMode
 from data.repositories import AssetRepository
 
@@ -28,7 +30,13 @@ ILLEGAL_MOVE: Responses = {
 }
 
 
-@router.post("", status_code=202, response_model=Job, responses={422: {"model": Problem}, 409: {"model": Problem}})
+@router.post(
+    "",
+    dependencies=[allow(Scope.WRITE)],
+    status_code=202,
+    response_model=Job,
+    responses={422: {"model": Problem}, 409: {"model": Problem}},
+)
 async def submit_job(
     body: JobRequest, request: Request, services: ServicesDependency, idempotency_key: KeyHeader = None
 ) -> Response:
@@ -48,7 +56,7 @@ async def submit_job(
     return await once(services, request, idempotency_key, body.model_dump(mode="json"), submit)
 
 
-@router.get("")
+@router.get("", dependencies=[allow(Scope.READ)])
 async def list_jobs(
     services: ServicesDependency,
     state: Annotated[list[JobState] | None, Query(description="Only these; may be given several times.")] = None,
@@ -68,14 +76,14 @@ async def list_jobs(
     return Page[Job](items=items, next=page.next)
 
 
-@router.get("/{job_id}", response_model=Job, responses=NOT_FOUND)
+@router.get("/{job_id}", dependencies=[allow(Scope.READ)], response_model=Job, responses=NOT_FOUND)
 async def get_job(job_id: str, services: ServicesDependency, if_none_match: IfNoneMatch = None) -> Response:
     """Show a job. The `ETag` changes when anything about it does: poll with `If-None-Match`."""
     shown = await _with_asset(await services.gateway.get(job_id), services)
     return unless_known(shown, if_none_match)
 
 
-@router.get("/{job_id}/logs", responses=NOT_FOUND)
+@router.get("/{job_id}/logs", dependencies=[allow(Scope.READ)], responses=NOT_FOUND)
 async def job_logs(
     job_id: str,
     services: ServicesDependency,
@@ -87,13 +95,15 @@ async def job_logs(
     return await services.gateway.logs(job_id, level=logging.getLevelName(level.value), after=after, limit=limit)
 
 
-@router.get("/{job_id}/history", responses=NOT_FOUND)
+@router.get("/{job_id}/history", dependencies=[allow(Scope.READ)], responses=NOT_FOUND)
 async def job_history(job_id: str, services: ServicesDependency) -> History:
     """Show the states that a job went through, oldest first."""
     return History(items=await services.gateway.history(job_id))
 
 
-@router.post("/{job_id}/cancel", status_code=202, responses={**NOT_FOUND, **ILLEGAL_MOVE})
+@router.post(
+    "/{job_id}/cancel", dependencies=[allow(Scope.WRITE)], status_code=202, responses={**NOT_FOUND, **ILLEGAL_MOVE}
+)
 async def cancel_job(job_id: str, services: ServicesDependency, response: Response) -> Job:
     """Stop a job. One that waits is `cancelled` at once; one that runs is `cancelling` until its process has ended."""
     job = await services.gateway.cancel(job_id)
@@ -101,7 +111,9 @@ async def cancel_job(job_id: str, services: ServicesDependency, response: Respon
     return await _with_asset(job, services)
 
 
-@router.post("/{job_id}/retry", status_code=202, responses={**NOT_FOUND, **ILLEGAL_MOVE})
+@router.post(
+    "/{job_id}/retry", dependencies=[allow(Scope.WRITE)], status_code=202, responses={**NOT_FOUND, **ILLEGAL_MOVE}
+)
 async def retry_job(job_id: str, services: ServicesDependency, response: Response) -> Job:
     """Queue a failed or cancelled job again, under its id. Steps that had finished are not done again."""
     job = await services.gateway.retry(job_id)
@@ -109,7 +121,9 @@ async def retry_job(job_id: str, services: ServicesDependency, response: Respons
     return await _with_asset(job, services)
 
 
-@router.post("/{job_id}/pause", status_code=202, responses={**NOT_FOUND, **ILLEGAL_MOVE})
+@router.post(
+    "/{job_id}/pause", dependencies=[allow(Scope.WRITE)], status_code=202, responses={**NOT_FOUND, **ILLEGAL_MOVE}
+)
 async def pause_job(
     job_id: str,
     services: ServicesDependency,
@@ -127,7 +141,9 @@ async def pause_job(
     return await _with_asset(job, services)
 
 
-@router.post("/{job_id}/resume", status_code=202, responses={**NOT_FOUND, **ILLEGAL_MOVE})
+@router.post(
+    "/{job_id}/resume", dependencies=[allow(Scope.WRITE)], status_code=202, responses={**NOT_FOUND, **ILLEGAL_MOVE}
+)
 async def resume_job(job_id: str, services: ServicesDependency, response: Response) -> Job:
     """Queue a paused job again. Steps that had finished are not done again."""
     job = await services.gateway.resume(job_id)
@@ -135,7 +151,7 @@ async def resume_job(job_id: str, services: ServicesDependency, response: Respon
     return await _with_asset(job, services)
 
 
-@router.delete("/{job_id}", status_code=204, responses={**NOT_FOUND, **ILLEGAL_MOVE})
+@router.delete("/{job_id}", dependencies=[allow(Scope.WRITE)], status_code=204, responses={**NOT_FOUND, **ILLEGAL_MOVE})
 async def delete_job(job_id: str, services: ServicesDependency) -> None:
     """Forget a job that has ended, with its history and logs. What it published stays."""
     await services.gateway.delete(job_id)

@@ -4,7 +4,7 @@ from fastapi import APIRouter, Request
 from fastapi.concurrency import run_in_threadpool
 from starlette.responses import Response
 
-from api.dependencies import ServicesDependency
+from api.dependencies import PublicServices
 from api.links import MEDIA
 from api.serving import serve_file
 
@@ -13,9 +13,7 @@ router = APIRouter(prefix=MEDIA, tags=["media"])
 
 @router.get("/{asset_id}/{version}/{path:path}", response_class=Response)
 @router.head("/{asset_id}/{version}/{path:path}", response_class=Response, include_in_schema=False)
-async def media_file(
-    asset_id: str, version: int, path: str, request: Request, services: ServicesDependency
-) -> Response:
+async def media_file(asset_id: str, version: int, path: str, request: Request, services: PublicServices) -> Response:
     """Serve one file of a publication, whole or a byte range of it. Only files that its manifest lists are there."""
     manifest = await run_in_threadpool(services.publications.version, asset_id, version)
     return await serve_file(services.store, manifest, path, request)

@@ -3,16 +3,18 @@
 from fastapi import APIRouter
 from fastapi.concurrency import run_in_threadpool
 
+from api.access import allow
 from api.dependencies import ServicesDependency
 from api.privacy import without_local_paths
 from api.schemas import BrokenRecipe, Problem, RecipeAnswer, Recipes, RecipeSummary
 from data.domain.errors import NotFoundError, RecipeUnknownError
+from data.domain.identity import Scope
 from data.recipes import FoundRecipe, find_recipe, list_recipes
 
 router = APIRouter(prefix="/recipes", tags=["recipes"])
 
 
-@router.get("")
+@router.get("", dependencies=[allow(Scope.READ)])
 async def all_recipes(services: ServicesDependency) -> Recipes:
     """List the recipes by name: those that ship with Dailies, and those of the operator's own folder, which win."""
     recipes = await run_in_threadpool(list_recipes, services.settings.recipe_folder)
@@ -25,7 +27,7 @@ async def all_recipes(services: ServicesDependency) -> Recipes:
     )
 
 
-@router.get("/{name}", responses={404: {"model": Problem}, 422: {"model": Problem}})
+@router.get("/{name}", dependencies=[allow(Scope.READ)], responses={404: {"model": Problem}, 422: {"model": Problem}})
 async def one_recipe(name: str, services: ServicesDependency) -> RecipeAnswer:
     """Read a recipe as it takes effect: with everything that it inherits, and every default."""
     try:

@@ -4,11 +4,13 @@ from typing import Any
 
 from fastapi import APIRouter, Response
 
+from api.access import allow
 from api.dependencies import Services, ServicesDependency
 from api.gateway.schedules import BatchSchedules
 from api.links import schedule_url
 from api.schedule_schemas import Schedule, ScheduleChange, ScheduleRequest, Schedules
 from api.schemas import Problem
+from data.domain.identity import Scope
 
 router = APIRouter(prefix="/schedules", tags=["schedules"])
 
@@ -16,13 +18,13 @@ NOT_FOUND: dict[int | str, dict[str, Any]] = {404: {"model": Problem}}
 REFUSED: dict[int | str, dict[str, Any]] = {409: {"model": Problem}, 422: {"model": Problem}}
 
 
-@router.get("")
+@router.get("", dependencies=[allow(Scope.READ)])
 async def all_schedules(services: ServicesDependency) -> Schedules:
     """List the schedules, with the next times at which each makes a batch."""
     return Schedules(items=await _schedules(services).all())
 
 
-@router.post("", status_code=201, responses=REFUSED)
+@router.post("", dependencies=[allow(Scope.ADMIN)], status_code=201, responses=REFUSED)
 async def add_schedule(body: ScheduleRequest, services: ServicesDependency, response: Response) -> Schedule:
     """Make a schedule. A night on which nothing ran is made up for when the machine is back, as Prefect does."""
     schedule = await _schedules(services).add(body)
@@ -30,19 +32,19 @@ async def add_schedule(body: ScheduleRequest, services: ServicesDependency, resp
     return schedule
 
 
-@router.get("/{name}", responses=NOT_FOUND)
+@router.get("/{name}", dependencies=[allow(Scope.READ)], responses=NOT_FOUND)
 async def one_schedule(name: str, services: ServicesDependency) -> Schedule:
     """Show a schedule."""
     return await _schedules(services).get(name)
 
 
-@router.patch("/{name}", responses={**NOT_FOUND, **REFUSED})
+@router.patch("/{name}", dependencies=[allow(Scope.ADMIN)], responses={**NOT_FOUND, **REFUSED})
 async def change_schedule(name: str, body: ScheduleChange, services: ServicesDependency) -> Schedule:
     """Change a schedule, or switch it off and on; what is not given stays."""
     return await _schedules(services).change(name, body)
 
 
-@router.delete("/{name}", status_code=204, responses=NOT_FOUND)
+@router.delete("/{name}", dependencies=[allow(Scope.ADMIN)], status_code=204, responses=NOT_FOUND)
 async def remove_schedule(name: str, services: ServicesDependency) -> None:
     """Delete a schedule; batches that it has made go on."""
     await _schedules(services).remove(name)

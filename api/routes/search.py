@@ -5,9 +5,11 @@ from typing import Annotated
 from fastapi import APIRouter, Query
 from fastapi.concurrency import run_in_threadpool
 
+from api.access import allow
 from api.asset_schemas import SearchAnswer, SearchHit
 from api.dependencies import ServicesDependency
 from api.links import asset_url, moment_url
+from data.domain.identity import Scope
 from data.domain.passages import Hit, PassageKind
 
 router = APIRouter(prefix="/search", tags=["search"])
@@ -15,7 +17,7 @@ router = APIRouter(prefix="/search", tags=["search"])
 MAX_QUERY_CHARACTERS = 300
 
 
-@router.get("")
+@router.get("", dependencies=[allow(Scope.READ)])
 async def search(
     services: ServicesDependency,
     q: Annotated[str, Query(min_length=1, max_length=MAX_QUERY_CHARACTERS, description="Words, or a sentence.")],

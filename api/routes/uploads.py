@@ -3,10 +3,12 @@
 from fastapi import APIRouter, Request
 from fastapi.concurrency import run_in_threadpool
 
+from api.access import allow
 from api.dependencies import ServicesDependency
 from api.multipart import FILE_FIELD
 from api.receiving import arriving, keep_upload
 from api.schemas import Problem, Upload
+from data.domain.identity import Scope
 from data.domain.sources import UPLOAD_SCHEME
 
 router = APIRouter(prefix="/uploads", tags=["uploads"])
@@ -27,6 +29,7 @@ _MULTIPART_BODY = {
 
 @router.post(
     "",
+    dependencies=[allow(Scope.WRITE)],
     status_code=201,
     responses={413: {"model": Problem}, 422: {"model": Problem}},
     openapi_extra={"requestBody": _MULTIPART_BODY},
