@@ -92,9 +92,7 @@ def encode_log_positions(positions: dict[uuid.UUID, LogPosition]) -> str:
     Each run has its own position, because lines reach Prefect in order within a run but late between runs: one common
     time would lose the lines of a child that are still on their way.
     """
-    return _encode(
-        {str(run): [each.at.isoformat(), [str(line) for line in each.seen]] for run, each in positions.items()}
-    )
+    return _encode(_log_document(positions))
 
 
 def decode_log_positions(text: str) -> dict[uuid.UUID, LogPosition]:
@@ -103,7 +101,32 @@ def decode_log_positions(text: str) -> dict[uuid.UUID, LogPosition]:
     Raises:
         InvalidRequestError: The text is no cursor of ours.
     """
-    raw = _decode(text, dict)
+    return _log_positions(_decode(text, dict))
+
+
+def encode_stream_place(told: list[Any], positions: dict[uuid.UUID, LogPosition]) -> str:
+    """Return the id of a server-sent event: what was told of the job, and how far its runs' logs."""
+    return _encode([told, _log_document(positions)])
+
+
+def decode_stream_place(text: str) -> tuple[tuple[datetime | None, Any, Any, Any], dict[uuid.UUID, LogPosition]]:
+    """Read the id of a server-sent event: the time of the last state, three things more, and the logs.
+
+    Raises:
+        InvalidRequestError: The text is no id of ours.
+    """
+    told, lines = _decode(text, list)
+    if not isinstance(told, list) or len(told) != 4 or not isinstance(lines, dict):
+        raise _invalid()
+    moved_at, *rest = told
+    return (_time(moved_at) if moved_at else None, rest[0], rest[1], rest[2]), _log_positions(lines)
+
+
+def _log_document(positions: dict[uuid.UUID, LogPosition]) -> dict[str, Any]:
+    return {str(run): [each.at.isoformat(), [str(line) for line in each.seen]] for run, each in positions.items()}
+
+
+def _log_positions(raw: dict[str, Any]) -> dict[uuid.UUID, LogPosition]:
     try:
         return {
             _uuid(run): LogPosition(_time(at), tuple(_uuid(line) for line in seen)) for run, (at, seen) in raw.items()

@@ -10,6 +10,7 @@ from fastapi.concurrency import run_in_threadpool
 
 from api.access import CallerDependency
 from api.gateway import PrefectGateway, open_gateway
+from api.live.feed import JobFeed
 from api.publications import Publications
 from data.database import Database
 from data.domain.identity import LOCAL_CALLER, Caller
@@ -28,6 +29,7 @@ class Services:
     store: ObjectStore
     publications: Publications
     search: SearchIndex
+    feed: JobFeed
     caller: Caller = LOCAL_CALLER
     """Whose jobs, batches and assets are there to be seen: the service itself sees all."""
 
@@ -45,7 +47,16 @@ async def open_services(settings: Settings, prefect_api_url: str) -> AsyncIterat
     crash_attempts = settings.orchestration.crash_attempts
     try:
         async with open_gateway(prefect_api_url, crash_attempts=crash_attempts) as gateway:
-            yield Services(settings, gateway, database, store, Publications(store, database), SearchIndex(database))
+            feed = JobFeed(
+                gateway.watch(),
+                most_listeners=settings.api.stream_clients,
+                poll_seconds=settings.api.stream_poll_seconds,
+            )
+            try:
+                publications, search = Publications(store, database), SearchIndex(database)
+                yield Services(settings, gateway, database, store, publications, search, feed)
+            finally:
+                await feed.close()
     finally:
         await run_in_threadpool(database.close)
 
