@@ -12,6 +12,8 @@ from collections.abc import AsyncIterator
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 
+import anyio
+
 from api.gateway.watching import JobWatch, Look
 from api.live.place import Place
 from api.live.story import KEPT_LINES, Event, Listener, Story
@@ -25,6 +27,9 @@ LINGER_SECONDS = 3.0
 LONG_OVER = timedelta(seconds=30)
 """A job that ended so long ago has nothing more to say, whatever small differences there are between clocks."""
 
+KEPT_SECONDS = 5.0
+"""A job stays looked at for so long after its last listener has left, since most come back."""
+
 logger = logging.getLogger(__name__)
 
 
@@ -35,6 +40,7 @@ class Channel:
         self.story = story
         self.listeners = 0
         self.changed = asyncio.Event()
+        self.left_at = time.monotonic()
         self.ended_at: float | None = None
 
     def tell(self) -> None:
@@ -46,10 +52,13 @@ class Channel:
 class JobFeed:
     """Tells listeners what happens to jobs. Lives as long as the application, on its event loop."""
 
-    def __init__(self, watch: JobWatch, *, most_listeners: int, poll_seconds: float) -> None:
+    def __init__(
+        self, watch: JobWatch, *, most_listeners: int, poll_seconds: float, kept_seconds: float = KEPT_SECONDS
+    ) -> None:
         self._watch = watch
         self._most_listeners = most_listeners
         self._poll_seconds = poll_seconds
+        self._kept_seconds = kept_seconds
         self._channels: dict[str, Channel] = {}
         self._opening = asyncio.Lock()
         self._poller: asyncio.Task[None] | None = None
@@ -75,7 +84,7 @@ class JobFeed:
             )
         async with self._opening:  # many who come at once for the same job cost one look
             channel = self._channels.get(job_id)
-            if channel is None:
+            if channel is None or channel.story.is_gone:
                 channel = await self._open(job_id)
             if not caller.owns(channel.story.job.owner):
                 raise NotFoundError(f"There is no job {job_id}.")
@@ -86,13 +95,18 @@ class JobFeed:
         return channel
 
     def leave(self, channel: Channel) -> None:
-        """Stop listening. With the last listener the job is not looked at any more."""
+        """Stop listening. Soon after its last listener a job is not looked at any more."""
         channel.listeners -= 1
-        if channel.listeners == 0 and self._channels.get(channel.story.job.id) is channel:
-            del self._channels[channel.story.job.id]
+        channel.left_at = time.monotonic()
 
-    async def events(self, channel: Channel, place: Place) -> AsyncIterator[Event]:
-        """Tell what is new from a place on, as it happens, until the job's end."""
+    async def events(self, channel: Channel, place: Place, stopping: anyio.Event | None = None) -> AsyncIterator[Event]:
+        """Tell what is new from a place on, as it happens, until the job's end.
+
+        Args:
+            channel: What was joined.
+            place: What was told before.
+            stopping: Set when the server stops: who listens is then asked to come back.
+        """
         listener = Listener(channel.story, place)
         while True:
             changed = channel.changed
@@ -100,7 +114,10 @@ class JobFeed:
                 yield event
                 if event.kind in ("end", "reconnect"):
                     return
-            await changed.wait()
+            await _either(changed, stopping)
+            if stopping is not None and stopping.is_set():
+                yield listener.dismissed("restart")
+                return
 
     async def close(self) -> None:
         """Stop looking."""
@@ -125,6 +142,7 @@ class JobFeed:
         is_away = False
         while self._channels:
             await asyncio.sleep(self._poll_seconds)
+            self._forget()
             try:
                 await self._look_again(dict(self._channels))
                 is_away = False
@@ -133,7 +151,16 @@ class JobFeed:
                     logger.warning("Jobs cannot be looked at for those who listen: %s", error)
                 is_away = True
 
+    def _forget(self) -> None:
+        """Drop the jobs to which nobody listens any more."""
+        oldest = time.monotonic() - self._kept_seconds
+        for job_id, channel in list(self._channels.items()):
+            if not channel.listeners and (channel.left_at <= oldest or channel.story.is_gone):
+                del self._channels[job_id]
+
     async def _look_again(self, channels: dict[str, Channel]) -> None:
+        if not channels:
+            return
         began_at = datetime.now(UTC)
         looks = await self._watch.look(channels)
         moved = [each for each, look in looks.items() if look.moved_at != channels[each].story.look.moved_at]
@@ -147,6 +174,16 @@ class JobFeed:
             new = channel.story.add(line for line in lines if runs[line.run_id] is channel)
             if _take(channel, looks.get(job_id)) or new:
                 channel.tell()
+
+
+async def _either(changed: asyncio.Event, stopping: anyio.Event | None) -> None:
+    """Wait until something changed, or the server stops."""
+    waits = [asyncio.ensure_future(each.wait()) for each in (changed, stopping) if each is not None]
+    try:
+        await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for each in waits:
+            each.cancel()
 
 
 def _take(channel: Channel, look: Look | None) -> bool:

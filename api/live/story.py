@@ -96,7 +96,7 @@ class Listener:
             self._is_first = False
             yield from self._gap()
         elif self._next < story.first:
-            yield Event("reconnect", {"reason": "too_slow"}, self._place)
+            yield self.dismissed("too_slow")
             return
         if not self._place.has_ended or self._new_moves():
             told: list[tuple[datetime, Transition | Line]] = [(move.at, move) for move in self._new_moves()]
@@ -104,6 +104,10 @@ class Listener:
             for _, each in sorted(told, key=lambda pair: pair[0]):
                 yield self._move(each) if isinstance(each, Transition) else self._line(each)
             yield from self._now()
+
+    def dismissed(self, reason: str) -> Event:
+        """Ask the listener to come back, and go on from where it is."""
+        return Event("reconnect", {"reason": reason}, self._place)
 
     def _gap(self) -> Iterator[Event]:
         """Say where to read the lines that were logged since the listener's place, and are not held any more."""

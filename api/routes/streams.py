@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator
 from typing import Annotated, Any
 
+import anyio
 import orjson
 from fastapi import APIRouter, Header
 from sse_starlette import EventSourceResponse, ServerSentEvent
@@ -24,6 +25,8 @@ RECONNECT_MILLISECONDS = 2_000
 """After so long a client that lost its stream comes back."""
 SEND_SECONDS = 30.0
 """A client that takes nothing for so long is cut off; it comes back with its `Last-Event-ID`."""
+GOODBYE_SECONDS = 2.0
+"""How long a stream may take to end when the server stops."""
 
 STREAM: dict[int | str, dict[str, Any]] = {
     200: {
@@ -40,7 +43,14 @@ class JobEvents(EventSourceResponse):
     """A stream that is left however it ends: by the job's end, the client's, or the server's."""
 
     def __init__(self, feed: JobFeed, channel: Channel, place: Place, heartbeat_seconds: float) -> None:
-        super().__init__(_told(feed, channel, place), ping=heartbeat_seconds, send_timeout=SEND_SECONDS)
+        stopping = anyio.Event()
+        super().__init__(
+            _told(feed, channel, place, stopping),
+            ping=heartbeat_seconds,
+            send_timeout=SEND_SECONDS,
+            shutdown_event=stopping,
+            shutdown_grace_period=GOODBYE_SECONDS,
+        )
         self._feed, self._channel = feed, channel
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -82,8 +92,8 @@ def _place(last_event_id: str | None) -> Place:
         raise InvalidRequestError("`Last-Event-ID` is none of ours.", {"field": "Last-Event-ID"}) from error
 
 
-async def _told(feed: JobFeed, channel: Channel, place: Place) -> AsyncIterator[ServerSentEvent]:
+async def _told(feed: JobFeed, channel: Channel, place: Place, stopping: anyio.Event) -> AsyncIterator[ServerSentEvent]:
     retry: int | None = RECONNECT_MILLISECONDS
-    async for event in feed.events(channel, place):
+    async for event in feed.events(channel, place, stopping):
         yield ServerSentEvent(orjson.dumps(event.data).decode(), event=event.kind, id=event.place.encode(), retry=retry)
         retry = None
