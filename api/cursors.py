@@ -104,6 +104,23 @@ def decode_log_positions(text: str) -> dict[uuid.UUID, LogPosition]:
     return _log_positions(_decode(text, dict))
 
 
+def encode_line(position: LogPosition) -> str:
+    """Return the cursor over lines of many logs, the latest first."""
+    return _encode([position.at.isoformat(), [str(line) for line in position.seen]])
+
+
+def decode_line(text: str) -> LogPosition:
+    """Read a cursor over lines of many logs.
+
+    Raises:
+        InvalidRequestError: The text is no cursor of ours.
+    """
+    at, seen = _decode(text, list)
+    if not isinstance(seen, list):
+        raise _invalid()
+    return LogPosition(_time(at), tuple(_uuid(line) for line in seen))
+
+
 def encode_stream_place(told: list[Any], positions: dict[uuid.UUID, LogPosition]) -> str:
     """Return the id of a server-sent event: what was told of the job, and how far its runs' logs."""
     return _encode([told, _log_document(positions)])

@@ -7,6 +7,7 @@ from typing import Annotated, Any, Generic, Literal, TypeVar
 import orjson
 from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field
 
+from data.domain.errors import FailureClass
 from data.domain.findings import Decision
 from data.domain.jobs import (
     MAX_METADATA_BYTES,
@@ -146,8 +147,68 @@ class JobQuery(Answer):
 
     states: frozenset[JobState] = frozenset()
     text: str | None = None
+    recipe: str | None = None
+    owner: str | None = None
+    failures: frozenset[FailureClass] = frozenset()
     created_after: AwareDatetime | None = None
     created_before: AwareDatetime | None = None
+
+
+class Spread(Answer):
+    """How long something took, over many jobs, in seconds; `null` where none did."""
+
+    p50: float | None = None
+    p95: float | None = None
+    p99: float | None = None
+    longest: float | None = None
+
+
+class HourCount(Answer):
+    """How many jobs ended within an hour."""
+
+    hour: datetime
+    succeeded: int = 0
+    failed: int = 0
+    cancelled: int = 0
+
+
+class JobMetrics(Answer):
+    """Jobs in numbers, over a window that ends now."""
+
+    since: datetime
+    until: datetime
+    states: dict[str, int] = Field(description="Jobs that were due in the window, by their state now.")
+    ended: int = Field(description="Jobs that ended in the window.")
+    looked_at: int = Field(description="What follows is over so many of those, the latest.")
+    success_rate: float | None = Field(description="Succeeded of succeeded and failed; `null` where there is neither.")
+    recipes: dict[str, int]
+    failures: dict[str, int] = Field(description="By failure class.")
+    retries: int = Field(description="How often jobs started again, after a crash or a pause, or by request.")
+    cancellations: int
+    wait_seconds: Spread = Field(description="From when a job was due to its first start.")
+    run_seconds: Spread = Field(description="Of work, over all its starts.")
+    hours: tuple[HourCount, ...] = Field(description="The latest hour first; hours in which none ended are left out.")
+
+
+class JobPatch(Call):
+    """What to change about a job; what is left out stays."""
+
+    title: Annotated[str | None, BeforeValidator(_clean_title)] = Field(
+        default=None, max_length=MAX_TITLE_CHARACTERS, description="Of the publication: while the job has not begun."
+    )
+    metadata: Annotated[dict[str, Any], AfterValidator(_within_limit)] | None = Field(
+        default=None, description="In place of all that there is."
+    )
+
+
+class LogQuery(Answer):
+    """Which lines to find."""
+
+    text: str | None = None
+    level: int = 0
+    job_id: str | None = None
+    since: AwareDatetime | None = None
+    until: AwareDatetime | None = None
 
 
 class Page(Answer, Generic[Item]):

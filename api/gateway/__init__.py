@@ -7,6 +7,7 @@ The modules here are plain functions over Prefect's client; :class:`PrefectGatew
 
 from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager
+from datetime import timedelta
 from typing import Any
 
 from prefect.client.orchestration import PrefectClient
@@ -18,8 +19,10 @@ from api.gateway.checks import check_providers
 from api.gateway.feeds import ensure_feed
 from api.gateway.jobs import job_of, run_view, transitions
 from api.gateway.listing import count_runs, find_runs
+from api.gateway.log_search import search_logs, searched_runs
 from api.gateway.logs import read_log_page
-from api.gateway.moves import cancel_run, delete_run, retry_run, submit_run
+from api.gateway.metrics import read_metrics
+from api.gateway.moves import cancel_run, change_run, delete_run, retry_run, submit_run
 from api.gateway.pauses import pause_run, resume_run
 from api.gateway.reports import read_owners, read_reports
 from api.gateway.runs import read_run, read_states
@@ -27,7 +30,7 @@ from api.gateway.schedules import BatchSchedules
 from api.gateway.translation import PromptTransport, translated
 from api.gateway.watching import JobWatch
 from api.gateway.workers import count_live_workers, is_paused
-from api.schemas import Job, JobQuery, LogPage, Page, Priority, Transition
+from api.schemas import Job, JobMetrics, JobQuery, LogLine, LogPage, LogQuery, Page, Priority, Transition
 from data.domain.batches import Batch
 from data.domain.errors import NotFoundError
 from data.domain.identity import LOCAL_CALLER, Caller, owner_of
@@ -127,6 +130,31 @@ class PrefectGateway:
     async def count(self, states: Iterable[JobState]) -> dict[str, int]:
         """Return how many jobs Prefect holds in each of the states; crashed counts as failed, pausing as paused."""
         return await count_runs(self._client, states, self._caller.only_owner)
+
+    async def metrics(self, window: timedelta) -> JobMetrics:
+        """Return the jobs of a window that ends now in numbers, by a bounded number of calls."""
+        return await read_metrics(self._client, window, self._crash_attempts, self._caller.only_owner)
+
+    async def search_logs(self, query: LogQuery, *, after: str | None, limit: int) -> Page[LogLine]:
+        """Return lines of all jobs' logs, or of one, the latest first.
+
+        Raises:
+            NotFoundError: No such job.
+            InvalidRequestError: ``after`` is no cursor.
+        """
+        run = await self._run(query.job_id) if query.job_id else None
+        run_ids = await searched_runs(self._client, run, query, self._caller.only_owner)
+        return await search_logs(self._client, query, run_ids, after=after, limit=limit)
+
+    async def change(self, job_id: str, *, title: str | None, metadata: dict[str, Any] | None) -> Job:
+        """Change what a job is called, or what is kept with it; ``None`` leaves it.
+
+        Raises:
+            NotFoundError: No such job.
+            IllegalMoveError: The job has begun, so that its title is no more to be changed.
+        """
+        await change_run(self._client, await self._run(job_id), title, metadata, self._crash_attempts)
+        return await self.get(job_id)
 
     async def history(self, job_id: str) -> tuple[Transition, ...]:
         """Return the states that a job went through, oldest first.

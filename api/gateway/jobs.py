@@ -10,6 +10,7 @@ from api.gateway.runs import due
 from api.privacy import without_local_paths
 from api.progress import StepReport, job_progress
 from api.schemas import Job, Priority, Transition
+from data.domain.errors import FailureClass, error_of_code
 from data.domain.identity import owner_of
 from data.domain.jobs import (
     ALLOWED_MOVES,
@@ -98,6 +99,17 @@ def run_view(run: FlowRun, crash_attempts: int) -> StateView:
     if view.state is JobState.PAUSED and _is_stopping(run):
         return StateView(state=JobState.PAUSING)
     return view
+
+
+def failure_class(view: StateView) -> FailureClass | None:
+    """Return what a job's failure is blamed on; ``None`` for one that has not failed."""
+    if view.state is JobState.CANCELLED:
+        return FailureClass.CANCELLED
+    if view.state is not JobState.FAILED:
+        return None
+    if "." not in (view.reason or ""):  # `infrastructure` and `time_limit`
+        return FailureClass.INFRA
+    return error_of_code(view.reason, "").failure_class
 
 
 def has_begun(run: FlowRun) -> bool:
