@@ -16,7 +16,9 @@ from api.routes import (
     batches,
     generations,
     health,
+    job_search,
     jobs,
+    logs,
     media,
     providers,
     recipes,
@@ -72,7 +74,20 @@ def create_app(settings: Settings | None = None, *, prefect_api_url: str = "") -
     install_error_handlers(app)
     app.add_middleware(RequestContext)
     app.include_router(health.router, prefix=BASE)
-    for area in (uploads, streams, jobs, batches, schedules, assets, search, recipes, providers, generations):
+    for area in (
+        uploads,
+        streams,
+        job_search,
+        jobs,
+        logs,
+        batches,
+        schedules,
+        assets,
+        search,
+        recipes,
+        providers,
+        generations,
+    ):
         app.include_router(area.router, prefix=BASE, responses=DENIED)
     app.include_router(media.router)
     app.include_router(watch.router)

@@ -5,12 +5,18 @@ from collections.abc import Callable
 from api.asset_schemas import AssetAnswer, AssetSummary, CandidateAnswer, Frame, RetractionAnswer
 from api.dependencies import Services
 from api.links import candidate_url, media_url, watch_url
-from api.schemas import CaptionLink, ChapterMark, Page, PlaybackUrls, Publication
+from api.schemas import CaptionLink, ChapterMark, JobArtifact, JobArtifacts, Page, PlaybackUrls, Publication
 from data.domain.candidates import Candidate, CandidateState
 from data.domain.errors import NotFoundError
 from data.domain.publications import PublicationManifest, Retraction
 from data.publishing import standing
-from data.repositories import AssetEntry, AssetRepository, CandidateRepository, PublicationRepository
+from data.repositories import (
+    ArtifactRepository,
+    AssetEntry,
+    AssetRepository,
+    CandidateRepository,
+    PublicationRepository,
+)
 
 Address = Callable[[str], str]
 """Gives the address of a file by its path within a version."""
@@ -34,6 +40,21 @@ def show_asset(asset_id: str, services: Services) -> AssetAnswer:
         publication=_publication(now.manifest) if now.manifest else None,
         candidate=_candidate(candidate) if candidate else None,
         retraction=_retraction(now.retraction) if now.retraction else None,
+    )
+
+
+def job_artifacts(job_id: str, services: Services) -> JobArtifacts:
+    """Return what a job made: its artifacts, and what it published."""
+    with services.database.session() as session:
+        asset_id = AssetRepository(session).asset_of_job(job_id)
+        made = ArtifactRepository(session).of_job(job_id)
+        published = PublicationRepository(session).of_job(job_id)
+    return JobArtifacts(
+        asset_id=asset_id,
+        items=tuple(
+            JobArtifact(kind=each.kind, key=each.key, created_at=each.created_at, details=each.details) for each in made
+        ),
+        publication=_publication(published) if published else None,
     )
 
 

@@ -71,8 +71,10 @@ async def find_runs(
 
 def state_types() -> dict[JobState, frozenset[StateType]]:
     """Return Prefect's types for counting jobs by state: crashed counts as failed, pausing as paused."""
-    types = {state: each for state, each in _STATE_TYPES.items() if state is not JobState.PAUSING}
-    return {**types, JobState.QUEUED: types[JobState.QUEUED] - {StateType.CRASHED}}
+    types: dict[JobState, frozenset[StateType]] = dict(_STATE_TYPES)
+    del types[JobState.PAUSING]
+    types[JobState.QUEUED] -= {StateType.CRASHED}
+    return types
 
 
 async def count_runs(client: PrefectClient, states: Iterable[JobState], owner: str | None = None) -> dict[str, int]:

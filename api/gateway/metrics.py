@@ -90,7 +90,7 @@ def _summary(
         failures=dict(Counter(each.value for each in classes if each is not None)),
         retries=sum(max(0, run.run_count - 1) for run in runs),
         cancellations=outcomes[JobState.CANCELLED],
-        wait_seconds=_spread((run.start_time - due(run)).total_seconds() for run in runs if run.start_time),
+        wait_seconds=_spread(run.start_time.timestamp() - due(run).timestamp() for run in runs if run.start_time),
         run_seconds=_spread(run.total_run_time.total_seconds() for run in runs if has_begun(run)),
         hours=_hours(runs, [view.state for view in views]),
     )
