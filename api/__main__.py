@@ -10,7 +10,10 @@ from data.settings import get_settings
 
 
 def main() -> None:
-    """Serve until a signal ends it. Other hosts than the loopback are refused by the settings themselves."""
+    """Serve until a signal ends it.
+
+    Where nobody needs to log in, the settings themselves refuse other hosts than the loopback.
+    """
     settings = get_settings()
     logging.basicConfig(level=settings.log_level, format="%(asctime)s %(levelname)-7s %(name)s: %(message)s")
     logging.getLogger("httpx").setLevel(logging.WARNING)  # a line for every call to Prefect says nothing

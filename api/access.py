@@ -9,9 +9,10 @@ from typing import Annotated, Any
 from fastapi import Depends, Request, Security
 from fastapi.security import APIKeyHeader, OAuth2PasswordBearer, SecurityScopes
 
+from api.authentication import Authenticator
 from api.links import BASE
 from data.domain.errors import AuthenticationRequiredError, ScopeMissingError
-from data.domain.identity import ANONYMOUS_CALLER, LOCAL_CALLER, Caller, Scope
+from data.domain.identity import ANONYMOUS_CALLER, Caller, Scope
 
 _BEARER = OAuth2PasswordBearer(
     tokenUrl=f"{BASE}/auth/token",
@@ -28,9 +29,16 @@ _API_KEY = APIKeyHeader(name="X-API-Key", scheme_name="ApiKey", auto_error=False
 
 
 async def current_caller(request: Request) -> Caller:
-    """Return who makes the call; kept in the request's state for what follows the answer (audit, metrics)."""
-    caller = LOCAL_CALLER
-    request.state.caller = caller
+    """Return who makes the call; kept in the request's state for what follows the answer (audit, metrics).
+
+    Raises:
+        AuthenticationError: The token or key is not right, or not any more.
+    """
+    known: Caller | None = getattr(request.state, "caller", None)
+    if known is not None:
+        return known
+    authenticator: Authenticator = request.app.state.services.authenticator
+    caller = request.state.caller = await authenticator.caller(request.headers)
     return caller
 
 
@@ -45,7 +53,7 @@ async def _require(
     _key: Annotated[str | None, Security(_API_KEY)],
 ) -> None:
     missing = [scope for scope in needed.scopes if not caller.may(Scope(scope))]
-    if missing and caller is ANONYMOUS_CALLER:
+    if caller is ANONYMOUS_CALLER:
         raise AuthenticationRequiredError("Say who you are: with a bearer token, or an API key in X-API-Key.")
     if missing:
         raise ScopeMissingError(f"This needs the scope {missing[0]!r}, which you do not have.", {"scope": missing[0]})
@@ -54,6 +62,16 @@ async def _require(
 def allow(scope: Scope) -> Any:
     """Return the dependency of a route that only callers with a scope may call."""
     return Security(_require, scopes=[scope.value])
+
+
+def authenticated() -> Any:
+    """Return the dependency of a route that needs no scope, but must know who calls."""
+    return Security(_require, scopes=[])
+
+
+def is_guarded(route: Any) -> bool:
+    """Tell whether a route says who may call it."""
+    return any(each.dependency is _require for each in getattr(route, "dependencies", ()))
 
 
 def needed_scopes(route: Any) -> frozenset[Scope]:

@@ -11,8 +11,11 @@ from api.dependencies import open_services
 from api.errors import install_error_handlers
 from api.links import BASE
 from api.middleware import RequestContext
+from api.production import check_production
 from api.routes import (
+    api_keys,
     assets,
+    auth,
     batches,
     generations,
     health,
@@ -21,11 +24,13 @@ from api.routes import (
     logs,
     media,
     providers,
+    ranking,
     recipes,
     schedules,
     search,
     streams,
     uploads,
+    users,
     watch,
 )
 from api.schemas import Problem
@@ -38,9 +43,8 @@ DENIED: dict[int | str, dict[str, Any]] = {
 
 logger = logging.getLogger(__name__)
 
-NO_AUTHENTICATION = (
-    "There is no authentication yet: the API answers on this machine only (%s), and must not be made reachable from "
-    "others."
+NO_LOGIN = (
+    "Nobody needs to log in: whoever reaches the API at %s may do everything, so it answers on this machine only."
 )
 
 
@@ -50,12 +54,17 @@ def create_app(settings: Settings | None = None, *, prefect_api_url: str = "") -
     Args:
         settings: By default those of the process.
         prefect_api_url: Address of the Prefect API; empty takes Prefect's own setting ``PREFECT_API_URL``.
+
+    Raises:
+        UnsafeSettingsError: Mode ``production``, and settings that only a laptop may have.
     """
     chosen = settings or get_settings()
+    check_production(chosen)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        logger.warning(NO_AUTHENTICATION, chosen.api.host)
+        if not chosen.is_auth_required:
+            logger.warning(NO_LOGIN, chosen.api.host)
         async with open_services(chosen, prefect_api_url) as services:
             app.state.services = services
             yield
@@ -74,20 +83,10 @@ def create_app(settings: Settings | None = None, *, prefect_api_url: str = "") -
     install_error_handlers(app)
     app.add_middleware(RequestContext)
     app.include_router(health.router, prefix=BASE)
-    for area in (
-        uploads,
-        streams,
-        job_search,
-        jobs,
-        logs,
-        batches,
-        schedules,
-        assets,
-        search,
-        recipes,
-        providers,
-        generations,
-    ):
+    app.include_router(auth.router, prefix=BASE)
+    # Before the jobs, by whose ids `search` and `metrics` would be taken.
+    own = (api_keys, users, uploads, streams, job_search, jobs, logs, batches, schedules, ranking, assets, search)
+    for area in (*own, recipes, providers, generations):
         app.include_router(area.router, prefix=BASE, responses=DENIED)
     app.include_router(media.router)
     app.include_router(watch.router)

@@ -5,7 +5,7 @@ from datetime import datetime
 from pydantic import Field
 
 from api.schemas import Answer, Call, CaptionLink, PlaybackUrls, Publication
-from data.domain.assets import SourceFacts
+from data.domain.assets import Rate, SourceFacts
 from data.domain.candidates import CandidateState
 from data.domain.findings import Decision
 from data.domain.passages import PassageKind
@@ -60,6 +60,18 @@ class AssetAnswer(Answer):
     publication: Publication | None = Field(default=None, description="`null` while nothing is public.")
     candidate: CandidateAnswer | None = Field(default=None, description="What waits for a person, or waited last.")
     retraction: RetractionAnswer | None = Field(default=None, description="Who took down what was public, and why.")
+    votes: int = 0
+
+
+class PublicVideo(Answer):
+    """What everybody may know of a video that is public: enough to play it."""
+
+    id: str
+    width: int = Field(description="Of the source, in pixels.")
+    height: int
+    frame_rate: Rate = Field(description="Frames a second, as a fraction.")
+    size_bytes: int = Field(description="Of the source.")
+    publication: Publication
 
 
 class AssetSummary(Answer):
@@ -73,12 +85,39 @@ class AssetSummary(Answer):
     title: str = ""
     waiting: str | None = Field(default=None, description="Why a version waits for a person; `null` when none does.")
     waiting_job_id: str | None = None
+    votes: int = 0
+
+
+class VoteAnswer(Answer):
+    """How a public video stands after a vote."""
+
+    asset_id: str
+    votes: int
+    voted: bool = Field(description="Whether the caller's is among them.")
+
+
+class RankedAsset(Answer):
+    """A public video in the ranking."""
+
+    asset_id: str
+    title: str
+    votes: int
+    voted: bool = Field(description="Whether the caller's is among them.")
+    published_at: datetime
+    duration_seconds: float
+    watch: str
+    poster: str
 
 
 class DecisionCall(Call):
-    """Who decides, and why. There is no authentication yet: the name is taken at its word."""
+    """Who decides, and why."""
 
-    by: str = Field(default="anonymous", min_length=1, max_length=MAX_NAME_CHARACTERS)
+    by: str = Field(
+        default="anonymous",
+        min_length=1,
+        max_length=MAX_NAME_CHARACTERS,
+        description="Taken at its word where nobody logs in; else the caller decides, whatever is said here.",
+    )
     reason: str = Field(default="", max_length=MAX_REASON_CHARACTERS)
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from api.asset_schemas import AssetAnswer, AssetSummary, CandidateAnswer, Frame, RetractionAnswer
+from api.asset_schemas import AssetAnswer, AssetSummary, CandidateAnswer, Frame, PublicVideo, RetractionAnswer
 from api.dependencies import Services
 from api.links import candidate_url, media_url, watch_url
 from api.schemas import CaptionLink, ChapterMark, JobArtifact, JobArtifacts, Page, PlaybackUrls, Publication
@@ -16,6 +16,7 @@ from data.repositories import (
     AssetRepository,
     CandidateRepository,
     PublicationRepository,
+    VoteRepository,
 )
 
 Address = Callable[[str], str]
@@ -29,8 +30,9 @@ def show_asset(asset_id: str, services: Services) -> AssetAnswer:
         NotFoundError: There is no such asset.
     """
     with services.database.session() as session:
-        asset = AssetRepository(session).get(asset_id)
+        asset = AssetRepository(session).get(asset_id, services.caller.only_owner)
         candidate = CandidateRepository(session).latest(asset_id)
+        votes = VoteRepository(session).counts([asset_id]).get(asset_id, 0)
     now = standing(services.store, asset_id)
     return AssetAnswer(
         id=asset.id,
@@ -40,6 +42,7 @@ def show_asset(asset_id: str, services: Services) -> AssetAnswer:
         publication=_publication(now.manifest) if now.manifest else None,
         candidate=_candidate(candidate) if candidate else None,
         retraction=_retraction(now.retraction) if now.retraction else None,
+        votes=votes,
     )
 
 
@@ -58,21 +61,63 @@ def job_artifacts(job_id: str, services: Services) -> JobArtifacts:
     )
 
 
-def list_assets(services: Services, after: str | None, limit: int) -> Page[AssetSummary]:
+def show_public(asset_id: str, services: Services) -> PublicVideo:
+    """Return what everybody may know of a video that is public.
+
+    Raises:
+        NotFoundError: Nothing is public of it, or there is no such asset.
+    """
+    manifest = services.publications.current(asset_id)
+    if manifest is None:
+        raise NotFoundError(f"There is no video {asset_id}, or it is not published.", {"asset_id": asset_id})
+    with services.database.session() as session:
+        facts = AssetRepository(session).get(asset_id).facts
+    video = facts.video
+    return PublicVideo(
+        id=asset_id,
+        width=video.width,
+        height=video.height,
+        frame_rate=video.frame_rate,
+        size_bytes=facts.size_bytes,
+        publication=_publication(manifest),
+    )
+
+
+def check_asset(asset_id: str, services: Services) -> None:
+    """Do nothing if there is an asset that the caller may decide about.
+
+    Raises:
+        NotFoundError: There is no such asset.
+    """
+    with services.database.session() as session:
+        AssetRepository(session).get(asset_id, services.caller.only_owner)
+
+
+def list_assets(
+    services: Services, after: str | None, limit: int, *, mine: bool = False, public: bool | None = None
+) -> Page[AssetSummary]:
     """Return assets, the latest first.
+
+    Args:
+        services: The doors.
+        after: The cursor of the page before.
+        limit: Most assets of the page.
+        mine: Only the caller's own, also for those who see everybody's.
+        public: Only those of which something is public, or nothing; ``None`` asks nothing.
 
     Raises:
         InvalidRequestError: ``after`` is no cursor.
     """
     with services.database.session() as session:
-        page = AssetRepository(session).list(limit, after)
+        owner = services.caller.id if mine else services.caller.only_owner
+        page = AssetRepository(session).list(limit, after, owner, public)
     return Page[AssetSummary](items=_summaries(page.items, services), next=page.next)
 
 
 def list_waiting(services: Services, limit: int) -> Page[AssetSummary]:
     """Return the assets of which a version waits for a person, the longest waiting first."""
     with services.database.session() as session:
-        waiting = CandidateRepository(session).all_waiting(limit=limit)
+        waiting = CandidateRepository(session).all_waiting(limit=limit, owner=services.caller.only_owner)
         entries = [AssetRepository(session).entry(candidate.asset_id) for candidate in waiting]
     return Page[AssetSummary](items=_summaries(entries, services))
 
@@ -81,9 +126,10 @@ def waiting_candidate(asset_id: str, services: Services) -> Candidate:
     """Return what waits of an asset.
 
     Raises:
-        NotFoundError: Nothing does.
+        NotFoundError: Nothing does, or there is no such asset.
     """
     with services.database.session() as session:
+        AssetRepository(session).get(asset_id, services.caller.only_owner)
         candidate = CandidateRepository(session).waiting(asset_id)
     if candidate is None:
         raise NotFoundError(f"Nothing waits of asset {asset_id}.", {"asset_id": asset_id})
@@ -95,10 +141,16 @@ def _summaries(entries: list[AssetEntry] | tuple[AssetEntry, ...], services: Ser
     with services.database.session() as session:
         public = PublicationRepository(session).latest_of(ids)
         waiting = {each.asset_id: each for each in CandidateRepository(session).all_waiting(ids)}
-    return tuple(_summary(entry, public.get(entry.asset.id), waiting.get(entry.asset.id)) for entry in entries)
+        votes = VoteRepository(session).counts(ids)
+    return tuple(
+        _summary(entry, public.get(entry.asset.id), waiting.get(entry.asset.id), votes.get(entry.asset.id, 0))
+        for entry in entries
+    )
 
 
-def _summary(entry: AssetEntry, public: PublicationManifest | None, candidate: Candidate | None) -> AssetSummary:
+def _summary(
+    entry: AssetEntry, public: PublicationManifest | None, candidate: Candidate | None, votes: int
+) -> AssetSummary:
     named = public or (candidate.manifest if candidate else None)
     return AssetSummary(
         id=entry.asset.id,
@@ -109,6 +161,7 @@ def _summary(entry: AssetEntry, public: PublicationManifest | None, candidate: C
         title=named.title if named else "",
         waiting=candidate.why if candidate else None,
         waiting_job_id=candidate.job_id if candidate else None,
+        votes=votes,
     )
 
 

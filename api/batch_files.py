@@ -54,7 +54,7 @@ async def batch_file(batch_id: str, which: BatchFile, services: Services) -> Res
 
 def _key(batch_id: str, which: BatchFile, services: Services) -> str:
     with services.database.session() as session:
-        batch = BatchRepository(session).get(batch_id)
+        batch = BatchRepository(session).get(batch_id, services.caller.only_owner)
     if which.value not in batch.outputs:
         facts = {"batch_id": batch.id, "state": batch.state.value}
         raise NotFoundError(f"The batch {batch.id} has no {which.value}; it is {batch.state.value}.", facts)

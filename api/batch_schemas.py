@@ -82,6 +82,7 @@ class BatchSummary(Answer):
     id: str
     name: str
     manifest: str = Field(description="What was handed in.")
+    owner: str = Field(description="Id of the user whose it is.")
     state: BatchState
     reason: BatchReason | None = Field(default=None, description="Why, where the state alone does not say it.")
     message: str = ""

@@ -31,7 +31,7 @@ def show_batch(batch_id: str, services: Services) -> BatchAnswer:
         NotFoundError: There is no such batch.
     """
     with services.database.session() as session:
-        batch = BatchRepository(session).get(batch_id)
+        batch = BatchRepository(session).get(batch_id, services.caller.only_owner)
         tallies = BatchItemRepository(session).tally(batch.id)
         pauses = BatchStoryRepository(session, batch).pauses()
     counts = ItemCounts.of(batch.rows, {state: tally.items for state, tally in tallies.items()})
@@ -56,7 +56,9 @@ def list_batches(
     position = CreatedPosition.decode(after) if after else None
     before = (position.created_at, position.id) if position else None
     with services.database.session() as session:
-        found = BatchRepository(session).page(states=states, before=before, limit=limit + 1)
+        found = BatchRepository(session).page(
+            states=states, before=before, limit=limit + 1, owner=services.caller.only_owner
+        )
         batches = found[:limit]
         counts = BatchItemRepository(session).counts_of(batches)
     last = batches[-1] if len(found) > limit else None
@@ -77,7 +79,7 @@ def list_items(
     """
     after_row = decode_row(after) if after else 0
     with services.database.session() as session:
-        batch = BatchRepository(session).get(batch_id)
+        batch = BatchRepository(session).get(batch_id, services.caller.only_owner)
         items = BatchItemRepository(session)
         found = items.page(batch.id, states=states, after_row=after_row, limit=limit + 1)
     rehearsals = rehearsal_names(services.settings.recipe_folder)
@@ -93,6 +95,7 @@ def _summary(batch: Batch, counts: ItemCounts, services: Services) -> BatchSumma
         id=batch.id,
         name=batch.name,
         manifest=batch.manifest_uri,
+        owner=batch.owner,
         state=batch.state,
         reason=batch.reason,
         message=without_local_paths(batch.message, known=batch.manifest_uri),

@@ -95,7 +95,8 @@ async def new_batch(call: BatchCall, services: Services, key: str | None, *, is_
     asked = await run_in_threadpool(call.request)
     name = await run_in_threadpool(_checked_name, asked, services)
     options = asked.options.model_copy(update={"dry_run": True}) if is_dry_run else asked.options
-    return await _taken_in(_received(key, name=name, manifest_uri=asked.manifest, options=options), services)
+    batch = _received(key, name=name, manifest_uri=asked.manifest, options=options, owner=services.caller.id)
+    return await _taken_in(batch, services)
 
 
 async def retried(batch_id: str, rows: RetryFilter, name: str, services: Services, key: str | None) -> Batch:
@@ -114,6 +115,7 @@ async def retried(batch_id: str, rows: RetryFilter, name: str, services: Service
         options=parent.options.model_copy(update={"dry_run": False}),
         retry_of=parent.id,
         retry_filter=rows,
+        owner=parent.owner,  # whose uploads its rows may name
     )
     return await _taken_in(batch, services)
 
@@ -175,7 +177,7 @@ def _checked_name(asked: BatchRequest, services: Services) -> str:
 
 def _retryable(batch_id: str, rows: RetryFilter, services: Services) -> Batch:
     with services.database.session() as session:
-        batch = BatchRepository(session).get(batch_id)
+        batch = BatchRepository(session).get(batch_id, services.caller.only_owner)
         if "retry" not in batch.moves:
             raise _illegal(batch, "retry")
         items = BatchItemRepository(session).all(batch.id, (ItemState.FAILED, ItemState.CANCELLED))
@@ -188,7 +190,7 @@ def _retryable(batch_id: str, rows: RetryFilter, services: Services) -> Batch:
 
 def _asked(batch_id: str, move: BatchMove, services: Services) -> Batch:
     with services.database.session() as session:
-        batch = BatchRepository(session).get(batch_id)
+        batch = BatchRepository(session).get(batch_id, services.caller.only_owner)
         if move not in batch.moves:
             raise _illegal(batch, move)
         _CARRY_OUT[move](session, batch)

@@ -104,6 +104,23 @@ def decode_log_positions(text: str) -> dict[uuid.UUID, LogPosition]:
     return _log_positions(_decode(text, dict))
 
 
+def encode_rank(as_of: datetime, votes: int, published_at: datetime, asset_id: str) -> str:
+    """Return the cursor over the ranking: when its reading began, and the last one's rank."""
+    return _encode([as_of.isoformat(), [votes, published_at.isoformat(), asset_id]])
+
+
+def decode_rank(text: str) -> tuple[datetime, int, datetime, str]:
+    """Read a cursor over the ranking.
+
+    Raises:
+        InvalidRequestError: The text is no cursor of ours.
+    """
+    as_of, rank = _decode(text, list)
+    if not isinstance(rank, list) or len(rank) != 3 or not isinstance(rank[0], int) or not 0 <= rank[0] < 2**31:
+        raise _invalid()
+    return _time(as_of), rank[0], _time(rank[1]), str(rank[2])
+
+
 def encode_line(position: LogPosition) -> str:
     """Return the cursor over lines of many logs, the latest first."""
     return _encode([position.at.isoformat(), [str(line) for line in position.seen]])

@@ -3,15 +3,19 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from typing import Annotated, Any
 
 from fastapi import Depends, Request
 from fastapi.concurrency import run_in_threadpool
 
 from api.access import CallerDependency
+from api.authentication import Authenticator
 from api.gateway import PrefectGateway, open_gateway
 from api.live.feed import JobFeed
 from api.publications import Publications
+from api.signing_secrets import signing_secrets
+from api.tokens import TokenSigner
 from data.database import Database
 from data.domain.identity import LOCAL_CALLER, Caller
 from data.search.index import SearchIndex
@@ -30,6 +34,7 @@ class Services:
     publications: Publications
     search: SearchIndex
     feed: JobFeed
+    authenticator: Authenticator
     caller: Caller = LOCAL_CALLER
     """Whose jobs, batches and assets are there to be seen: the service itself sees all."""
 
@@ -53,12 +58,32 @@ async def open_services(settings: Settings, prefect_api_url: str) -> AsyncIterat
                 poll_seconds=settings.api.stream_poll_seconds,
             )
             try:
-                publications, search = Publications(store, database), SearchIndex(database)
-                yield Services(settings, gateway, database, store, publications, search, feed)
+                yield Services(
+                    settings,
+                    gateway,
+                    database,
+                    store,
+                    Publications(store, database),
+                    SearchIndex(database),
+                    feed,
+                    authenticator_of(settings, database),
+                )
             finally:
                 await feed.close()
     finally:
         await run_in_threadpool(database.close)
+
+
+def authenticator_of(settings: Settings, database: Database) -> Authenticator:
+    """Return who finds out who calls, by the settings."""
+    auth = settings.auth
+    return Authenticator(
+        database,
+        TokenSigner(signing_secrets(settings)),
+        is_required=settings.is_auth_required,
+        access_life=timedelta(minutes=auth.access_minutes),
+        refresh_life=timedelta(days=auth.refresh_days),
+    )
 
 
 def _open_services(request: Request) -> Services:

@@ -15,7 +15,13 @@ from starlette.responses import Response
 
 from api.privacy import facts_without_local_paths, without_local_paths
 from api.schemas import Problem
-from data.domain.errors import AuthenticationRequiredError, DailiesError, InvalidRequestError, ScopeMissingError
+from data.domain.errors import (
+    AuthenticationRequiredError,
+    DailiesError,
+    GrantRefusedError,
+    InvalidRequestError,
+    ScopeMissingError,
+)
 
 MEDIA_TYPE = "application/problem+json"
 RETRY_AFTER_SECONDS = 5
@@ -42,6 +48,7 @@ def error_problem(request: Request, error: DailiesError) -> Response:
         detail=without_local_paths(error.message),
         facts=facts_without_local_paths(error.facts),
         headers=headers,
+        members=_oauth_members(error),
     )
 
 
@@ -65,6 +72,13 @@ def _challenge(error: DailiesError) -> dict[str, str]:
         scope = error.facts.get("scope", "")
         return {"WWW-Authenticate": f'Bearer realm="dailies", error="insufficient_scope", scope="{scope}"'}
     return {}
+
+
+def _oauth_members(error: DailiesError) -> dict[str, str]:
+    """Return what OAuth2 clients look for in a refusal (RFC 6749 §5.2), beside what every problem has."""
+    if not isinstance(error, GrantRefusedError):
+        return {}
+    return {"error": str(error.facts.get("error", "invalid_request")), "error_description": error.message}
 
 
 async def _dailies_error(request: Request, error: Exception) -> Response:
@@ -122,6 +136,7 @@ def _problem(
     facts: Mapping[str, Any] | None = None,
     errors: Sequence[dict[str, Any]] = (),
     headers: Mapping[str, str] | None = None,
+    members: Mapping[str, str] | None = None,
 ) -> Response:
     problem = Problem(
         type=f"urn:dailies:problem:{code.lower()}",
@@ -134,5 +149,5 @@ def _problem(
         facts=dict(facts or {}),
         errors=tuple(errors),
     )
-    body = b"" if request.method == "HEAD" else orjson.dumps(problem.model_dump(mode="json"))
+    body = b"" if request.method == "HEAD" else orjson.dumps({**problem.model_dump(mode="json"), **(members or {})})
     return Response(body, status, {**(headers or {}), "Cache-Control": "no-store"}, MEDIA_TYPE)

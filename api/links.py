@@ -28,6 +28,11 @@ def generation_url(generation_id: str) -> str:
     return f"{BASE}/generations/{generation_id}"
 
 
+def user_url(user_id: str) -> str:
+    """Return the address of a user."""
+    return f"{BASE}/users/{user_id}"
+
+
 def asset_url(asset_id: str) -> str:
     """Return the address of an asset's facts."""
     return f"{BASE}/assets/{asset_id}"

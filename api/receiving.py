@@ -62,7 +62,7 @@ def keep_upload(services: Services, arrival: Arrival) -> str:
     upload_id, file = secrets.token_hex(12), arrival.file
     key = upload_key(upload_id, re.sub(r"[^A-Za-z0-9._-]", "_", file.name).lstrip(".") or "upload")
     with services.database.session() as session:
-        UploadRepository(session).create(upload_id, key=key, original_name=file.name)
+        UploadRepository(session).create(upload_id, key=key, original_name=file.name, owner=services.caller.id)
     services.store.put_file(arrival.path, key)
     with services.database.session() as session:
         UploadRepository(session).complete(upload_id, size_bytes=file.size_bytes, sha256=file.sha256)

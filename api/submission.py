@@ -84,7 +84,7 @@ def upload_name(upload_id: str, services: Services) -> str:
     facts = {"field": "source", "upload_id": upload_id}
     try:
         with services.database.session() as session:
-            upload = UploadRepository(session).get(upload_id)
+            upload = UploadRepository(session).get(upload_id, services.caller.id)
     except NotFoundError as error:
         raise SourceNotFoundError(error.message, facts) from error
     if upload.state is not UploadState.COMPLETE:

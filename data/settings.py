@@ -4,6 +4,7 @@ Read only at the edges (task skins, ``create_app``, bootstrap, migrations); valu
 """
 
 from functools import lru_cache
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Any, Literal, Self, TypedDict
 
@@ -14,6 +15,8 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from data.domain.engines import ENGINES, find_engine
 from data.domain.windows import ZoneName
+
+MIN_SECRET_CHARACTERS = 32
 
 
 class StorageOptions(TypedDict):
@@ -239,8 +242,8 @@ class GenerationSettings(BaseModel):
 class ApiSettings(BaseModel):
     """The REST API."""
 
-    host: Literal["127.0.0.1", "::1", "localhost"] = Field(
-        "127.0.0.1", description="Address to bind; loopback only until authentication is there."
+    host: str = Field(
+        "127.0.0.1", description="Address to bind; other than loopback only where `DAILIES_AUTH__REQUIRED` holds."
     )
     port: int = Field(8000, ge=0, le=65535, description="Port to bind; 0 takes a free one.")
     max_upload_bytes: int = Field(10 * 1024**3, ge=1, description="Largest upload.")
@@ -262,6 +265,33 @@ class ApiSettings(BaseModel):
     )
 
 
+class AuthSettings(BaseModel):
+    """Who may call."""
+
+    required: bool | None = Field(
+        None,
+        description="Whether calls without a token or key are refused; by default in mode `production` only. "
+        "Otherwise who does not log in is the local user, who may do everything.",
+    )
+    secrets: list[SecretStr] = Field(
+        default_factory=list,
+        description="What access tokens are signed with, as a JSON list: the first signs, the others are still taken. "
+        "Each of 32 characters or more. Empty draws one and keeps it in `<home>` (mode `local` only).",
+    )
+    access_minutes: float = Field(15, gt=0, le=24 * 60, description="How long an access token is good for.")
+    refresh_days: float = Field(30, gt=0, le=366, description="How long a login lasts without the password.")
+    sign_up: Literal["closed", "viewer", "operator"] = Field(
+        "closed", description="Whether people may sign up themselves, and as what."
+    )
+    min_password_characters: int = Field(12, ge=8, le=128, description="Shortest password.")
+
+    @model_validator(mode="after")
+    def _secrets_are_long(self) -> Self:
+        if any(len(secret.get_secret_value()) < MIN_SECRET_CHARACTERS for secret in self.secrets):
+            raise ValueError(f"each of `secrets` needs {MIN_SECRET_CHARACTERS} characters or more")
+        return self
+
+
 class Settings(BaseSettings):
     """All settings of a process."""
 
@@ -270,7 +300,11 @@ class Settings(BaseSettings):
     )
 
     home: Path = Field(Path("var"), description="Where local state lives: store, databases, scratch, logs.")
+    mode: Literal["local", "production"] = Field(
+        "local", description="`production` refuses to start with anything that only a laptop may have."
+    )
     api_url: str = Field("http://127.0.0.1:8000", description="Where the command line finds the REST API.")
+    api_key: SecretStr | None = Field(None, description="API key that the command line calls with.")
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", description="Our own log level.")
     storage: StorageSettings = StorageSettings()
     catalogue: CatalogueSettings = CatalogueSettings()
@@ -284,6 +318,21 @@ class Settings(BaseSettings):
     batch: BatchSettings = BatchSettings()
     generation: GenerationSettings = GenerationSettings()
     api: ApiSettings = ApiSettings()
+    auth: AuthSettings = AuthSettings()
+
+    @model_validator(mode="after")
+    def _others_log_in(self) -> Self:
+        if not self.is_auth_required and not _is_loopback(self.api.host):
+            raise ValueError(
+                f"api.host {self.api.host!r} can be reached from other machines, and nobody needs to log in: set "
+                "DAILIES_AUTH__REQUIRED=true (or DAILIES_MODE=production), or bind 127.0.0.1"
+            )
+        return self
+
+    @property
+    def is_auth_required(self) -> bool:
+        """Whether calls without a token or key are refused."""
+        return self.mode == "production" if self.auth.required is None else self.auth.required
 
     @property
     def home_path(self) -> Path:
@@ -342,6 +391,15 @@ class Settings(BaseSettings):
     def scratch_path(self) -> Path:
         """Where workspaces of attempts are made."""
         return self.home_path / "scratch"
+
+
+def _is_loopback(host: str) -> bool:
+    if host == "localhost":
+        return True
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return False
 
 
 @lru_cache(maxsize=1)

@@ -22,6 +22,8 @@ from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 from sqlalchemy.types import TypeDecorator
 
+from data.domain.identity import LOCAL_USER
+
 
 class UtcDateTime(TypeDecorator[datetime]):
     """A moment in time: aware going in, aware UTC coming out, also on SQLite, which knows no time zones."""
@@ -93,6 +95,16 @@ class JobAssetRow(Base):
     created_at: Mapped[datetime]
 
 
+class AssetOwnerRow(Base):
+    """Whose an asset is: the same bytes handed in by two people are one asset of both."""
+
+    __tablename__ = "asset_owners"
+
+    owner: Mapped[str] = mapped_column(primary_key=True)
+    asset_id: Mapped[str] = mapped_column(ForeignKey("assets.id", ondelete="CASCADE"), primary_key=True, index=True)
+    created_at: Mapped[datetime]
+
+
 class PackageRow(Base):
     """A finished transcode, found again by its cache key."""
 
@@ -135,6 +147,17 @@ class PublicationRow(Base):
     retracted_at: Mapped[datetime | None]
 
 
+class VoteRow(Base):
+    """That a user likes a published asset."""
+
+    __tablename__ = "votes"
+    __table_args__ = (Index(None, "asset_id", "created_at"),)
+
+    asset_id: Mapped[str] = mapped_column(ForeignKey("assets.id", ondelete="CASCADE"), primary_key=True)
+    voter: Mapped[str] = mapped_column(primary_key=True)
+    created_at: Mapped[datetime]
+
+
 class RenditionRow(Base):
     """One rung of a published version, for questions over many assets."""
 
@@ -167,7 +190,10 @@ class UploadRow(Base):
     size_bytes: Mapped[int | None] = mapped_column(BigInteger)
     sha256: Mapped[str | None]
     content_type: Mapped[str | None]
+    parts_id: Mapped[str | None]
+    """The store's own name of an upload in parts that has not ended."""
     state: Mapped[str]
+    owner: Mapped[str] = mapped_column(server_default=LOCAL_USER)
     created_at: Mapped[datetime] = mapped_column(index=True)
 
 
@@ -190,7 +216,7 @@ class BatchRow(Base):
     """A manifest that was handed in, and how far it has come."""
 
     __tablename__ = "batches"
-    __table_args__ = (Index(None, "created_at", "id"),)
+    __table_args__ = (Index(None, "created_at", "id"), Index(None, "owner", "created_at", "id"))
 
     id: Mapped[str] = mapped_column(primary_key=True)
     name: Mapped[str]
@@ -207,6 +233,7 @@ class BatchRow(Base):
     feed_run_id: Mapped[str | None]
     retry_of: Mapped[str | None]
     retry_filter: Mapped[JsonObject | None]
+    owner: Mapped[str] = mapped_column(server_default=LOCAL_USER)
     created_at: Mapped[datetime]
     started_at: Mapped[datetime | None]
     ended_at: Mapped[datetime | None]
@@ -425,3 +452,70 @@ class ProviderHealthRow(Base):
     test_seconds: Mapped[float | None] = mapped_column(Float(53))
     test_code: Mapped[str | None]
     test_message: Mapped[str]
+
+
+class UserRow(Base):
+    """Somebody who may log in."""
+
+    __tablename__ = "users"
+    __table_args__ = (Index(None, "created_at", "id"),)
+
+    id: Mapped[str] = mapped_column(primary_key=True)
+    name: Mapped[str] = mapped_column(unique=True)
+    password_hash: Mapped[str]
+    role: Mapped[str]
+    token_epoch: Mapped[int]
+    created_at: Mapped[datetime]
+    disabled_at: Mapped[datetime | None]
+
+
+class ApiKeyRow(Base):
+    """What a program calls with: only a hash of its secret is here."""
+
+    __tablename__ = "api_keys"
+
+    id: Mapped[str] = mapped_column(primary_key=True)
+    user_id: Mapped[str] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"), index=True)
+    name: Mapped[str]
+    prefix: Mapped[str]
+    secret_sha256: Mapped[str] = mapped_column(unique=True)
+    scopes: Mapped[str]
+    role_cap: Mapped[str | None]
+    created_at: Mapped[datetime]
+    expires_at: Mapped[datetime | None]
+    last_used_at: Mapped[datetime | None]
+    revoked_at: Mapped[datetime | None]
+
+
+class TokenFamilyRow(Base):
+    """One login, and all the tokens that follow from it."""
+
+    __tablename__ = "token_families"
+
+    id: Mapped[str] = mapped_column(primary_key=True)
+    user_id: Mapped[str] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"), index=True)
+    scopes: Mapped[str]
+    created_at: Mapped[datetime]
+    expires_at: Mapped[datetime] = mapped_column(index=True)
+    closed_at: Mapped[datetime | None]
+    closed_why: Mapped[str | None]
+
+
+class RefreshTokenRow(Base):
+    """A refresh token, by a hash: each is good for one use, and known after it, so that a second one is noticed."""
+
+    __tablename__ = "refresh_tokens"
+
+    sha256: Mapped[str] = mapped_column(primary_key=True)
+    family_id: Mapped[str] = mapped_column(ForeignKey("token_families.id", ondelete="CASCADE"), index=True)
+    created_at: Mapped[datetime]
+    used_at: Mapped[datetime | None]
+
+
+class RevokedTokenRow(Base):
+    """An access token that was revoked before it expires."""
+
+    __tablename__ = "revoked_tokens"
+
+    jti: Mapped[str] = mapped_column(primary_key=True)
+    expires_at: Mapped[datetime] = mapped_column(index=True)

@@ -5,13 +5,15 @@ from collections.abc import Sequence
 
 from cyclopts import App
 
-from flows.cli import assets, batches, generations, jobs, providers, recipes, schedules
+from data.domain.errors import DailiesError
+from flows.cli import assets, batches, generations, jobs, keys, providers, recipes, schedules, users
 from flows.cli.client import ApiError
 from flows.cli.output import complain
 
 app = App(
     name="python -m flows",
-    help="Hand work in, watch it and stop it. Every command talks to the REST API.",
+    help="Hand work in, watch it and stop it. Every command talks to the REST API, except `user` and `key`: those "
+    "work on the catalogue of the settings itself, so that there can be a first admin.",
     version_flags=(),
 )
 app.command(jobs.app)
@@ -21,13 +23,15 @@ app.command(recipes.app)
 app.command(assets.app)
 app.command(providers.app)
 app.command(generations.app)
+app.command(users.app)
+app.command(keys.app)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Carry out the command line and return its exit status."""
     try:
         app(arguments, result_action="return_value")
-    except ApiError as error:
+    except (ApiError, DailiesError) as error:
         complain(str(error))
         return 1
     except KeyboardInterrupt:

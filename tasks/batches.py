@@ -21,7 +21,7 @@ from data.domain.errors import BatchNotConfiguredError, IllegalMoveError, Source
 from data.domain.sources import SourceRules
 from data.manifests import ManifestRules
 from data.recipes import list_recipes, load_recipe
-from data.repositories import UploadRepository
+from data.repositories import BatchRepository, UploadRepository
 from data.settings import Settings, get_settings
 from data.storage import open_store
 from tasks.bulk.changes import Recipes, look_at_sources
@@ -62,12 +62,13 @@ def register_batch(manifest: str, name: str, options: BatchOptions, batch_id: st
     """
     settings, database = get_settings(), _database()
     store = open_store(settings.storage_url, **settings.storage_options)
+    owner = _owner(batch_id)
 
     def fetch(address: str, target: Path) -> FetchedSource:
         source = _as_source(address)
         if source.startswith("/") and Path(source).is_dir():
             return _listed(allowed_path(source, settings.source_roots), target, settings)
-        return fetch_handed_in(source, target, settings, store, database)
+        return fetch_handed_in(source, target, settings, store, database, owner=owner)
 
     if not batch_id:
         batch_id, manifest = job_id(), _tonights(manifest, settings)
@@ -86,7 +87,7 @@ def validate_batch(batch_id: str) -> Batch:
     settings = get_settings()
     store = open_store(settings.storage_url, **settings.storage_options)
     with workspace() as scratch:
-        batch = Intake(_database(), store, scratch).validate(batch_id, _rules(settings))
+        batch = Intake(_database(), store, scratch).validate(batch_id, _rules(settings, _owner(batch_id)))
     get_run_logger().info("The manifest has %d rows.", batch.rows)
     return _told(batch)
 
@@ -112,6 +113,13 @@ def _told(batch: Batch) -> Batch:
     because = f" ({batch.reason.value}). {batch.message}" if batch.reason else "."
     get_run_logger().info("Batch %s is %s%s", batch.id, batch.state.value, because)
     return batch
+
+
+def _owner(batch_id: str) -> str | None:
+    """Return whose uploads a batch may take: those of its owner; anybody's, where it is not of the API's making."""
+    with _database().session() as session:
+        batch = BatchRepository(session).find(batch_id)
+    return batch.owner if batch else None
 
 
 def _database() -> Database:
@@ -149,12 +157,12 @@ def _as_source(manifest: str) -> str:
     return unquote(urlsplit(manifest).path) if manifest.startswith("file://") else manifest
 
 
-def _rules(settings: Settings) -> ManifestRules:
+def _rules(settings: Settings, owner: str | None) -> ManifestRules:
     """Return what rows of a manifest may ask for."""
 
     def complete(upload_ids: frozenset[str]) -> frozenset[str]:
         with _database().session() as session:
-            return frozenset(UploadRepository(session).contents(upload_ids))
+            return frozenset(UploadRepository(session).contents(upload_ids, owner))
 
     return ManifestRules(
         resolve_recipe=lambda name: load_recipe(name, settings.recipe_folder),

@@ -20,6 +20,8 @@ def fetch_handed_in(
     store: ObjectStore,
     database: Database,
     on_progress: Callable[[float], None] | None = None,
+    *,
+    owner: str | None,
 ) -> FetchedSource:
     """Bring what was handed in into the workspace, hashed; an upload is in the store already.
 
@@ -30,6 +32,7 @@ def fetch_handed_in(
         store: Holds the uploads.
         database: Knows them.
         on_progress: Told the share (0–1) that is copied, where the size is known.
+        owner: Whose an upload must be; ``None`` takes anybody's.
 
     Raises:
         DataError: It is not there, not allowed, or too large.
@@ -38,7 +41,7 @@ def fetch_handed_in(
     if not source.startswith(UPLOAD_SCHEME):
         return fetch_source(source, target, source_limits(settings), on_progress)
     with database.session() as session:
-        upload = UploadRepository(session).get(source.removeprefix(UPLOAD_SCHEME))
+        upload = UploadRepository(session).get(source.removeprefix(UPLOAD_SCHEME), owner)
     if upload.size_bytes is None or upload.sha256 is None:
         raise SourceNotFoundError(f"The upload {upload.id} is not complete.", {"upload": upload.id})
     if upload.size_bytes > settings.ingest.max_bytes:

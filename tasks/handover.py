@@ -25,6 +25,7 @@ from data.domain.errors import (
     error_of_code,
 )
 from data.domain.generations import Words
+from data.domain.identity import LOCAL_USER, owner_tag
 from data.domain.jobs import batch_of, error_code
 from data.domain.ledger import Subject
 from data.domain.model import DomainModel
@@ -38,7 +39,7 @@ from tasks.models.store import ModelStore
 from tasks.policies import TASK_POLICY
 from tasks.preparation import found_preparation, preparation_key
 from tasks.stopping import RunStopped, waiting
-from tasks.workspace import job_id, queue_name, run_id
+from tasks.workspace import job_id, job_owner, queue_name, run_id
 
 T = TypeVar("T")
 
@@ -72,7 +73,7 @@ def hand_over_words(words: Words, recipe: Recipe, title: str, address: str) -> A
     }
     asset = Asset.model_validate(_result_of_child(GENERATE_DEPLOYMENT, parameters))
     with open_database(get_settings().catalogue_url).session() as session:
-        AssetRepository(session).bind_job(job_id(), asset.id)
+        AssetRepository(session).bind_job(job_id(), asset.id, job_owner() or LOCAL_USER)
         SourceVersionRepository(session).record(address, recipe.generation.digest(), asset.id)
     return asset
 
@@ -119,11 +120,13 @@ def hand_over_items(batch_id: str, run_key: str, items: tuple[ItemToGenerate, ..
 
 def _result_of_child(deployment: str, parameters: dict[str, Any]) -> Any:
     """Make a run, wait for its end and return its result; it is stopped when this one is."""
+    owner = job_owner()
     child = _while_away(
         lambda: run_deployment(
             deployment,
             flow_run_name=flow_run.get_name(),
             parameters=parameters,
+            tags=[owner_tag(owner)] if owner else None,
             work_queue_name=queue_name() or None,  # so that the child has the same priority
             timeout=0,
         )

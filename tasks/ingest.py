@@ -7,6 +7,7 @@ from data.database import Database, open_database
 from data.domain.assets import Asset
 from data.domain.costs import CostStep
 from data.domain.errors import InputTooLongError
+from data.domain.identity import LOCAL_USER
 from data.domain.keys import asset_id, source_key
 from data.repositories import AssetRepository, SourceVersionRepository
 from data.settings import Settings, get_settings
@@ -19,7 +20,7 @@ from tasks.policies import TASK_POLICY, tool_limits
 from tasks.progress import step_progress
 from tasks.providers.fingerprints import fingerprint
 from tasks.providers.sources import FetchedSource
-from tasks.workspace import job_id, workspace
+from tasks.workspace import job_id, job_owner, workspace
 
 
 @task(task_run_name="ingest", **TASK_POLICY)
@@ -36,7 +37,9 @@ def ingest_source(source: str) -> Asset:
     limits = source_limits(settings)
     with workspace() as scratch, step_progress("ingest") as progress, measured(CostStep.INGEST) as work:
         before = fingerprint(source, limits)
-        fetched = fetch_handed_in(source, scratch / "source", settings, store, database, progress.update)
+        fetched = fetch_handed_in(
+            source, scratch / "source", settings, store, database, progress.update, owner=job_owner()
+        )
         is_unchanged = before is not None and fingerprint(source, limits) == before
         asset = take_in(fetched, settings, store, database)
         if before is not None and is_unchanged:  # else nobody knows which of the two was read
@@ -59,7 +62,7 @@ def take_in(fetched: FetchedSource, settings: Settings, store: ObjectStore, data
     with database.session() as session:
         assets = AssetRepository(session)
         assets.record(asset)
-        assets.bind_job(job_id(), asset.id)
+        assets.bind_job(job_id(), asset.id, job_owner() or LOCAL_USER)
     return asset
 
 

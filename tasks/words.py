@@ -27,7 +27,7 @@ from tasks.media.tools import find_tools
 from tasks.policies import TASK_POLICY, tool_limits
 from tasks.progress import step_progress
 from tasks.providers.sources import FetchedSource
-from tasks.workspace import workspace
+from tasks.workspace import job_owner, workspace
 
 _BRAND_FILES = ("font", "logo", "intro", "outro")
 
@@ -106,7 +106,7 @@ class _TakenFiles:
 
     def _fetch(self, source: str) -> FetchedSource:
         target = self._scratch / secrets.token_hex(8)
-        return fetch_handed_in(source, target, self._settings, self._store, self._database)
+        return fetch_handed_in(source, target, self._settings, self._store, self._database, owner=job_owner())
 
     def _stored(self, fetched: FetchedSource, kind: str, *, is_brand: bool = False) -> Reference:
         key = reference_key(fetched.sha256, Path(fetched.name).suffix)

@@ -11,6 +11,7 @@ from prefect.context import FlowRunContext
 from prefect.runtime import flow_run
 
 from data.domain.errors import DiskFullError
+from data.domain.identity import named_owner
 from data.locks import HeldLock
 from data.settings import get_settings
 from tasks.packed import packed_job
@@ -27,6 +28,11 @@ def run_id() -> str:
 def job_id() -> str:
     """Return the id of the job that this code works for: its flow run, or its item of a pack."""
     return packed_job() or run_id()
+
+
+def job_owner() -> str | None:
+    """Return the id of the user whose job this code works for; ``None`` where nobody handed it in over the API."""
+    return named_owner(flow_run.get_tags())
 
 
 def queue_name() -> str:

@@ -24,12 +24,12 @@ let isSeeking = false;
 start();
 
 async function start() {
-  const answer = await fetch(`/api/v1/assets/${encodeURIComponent(assetId)}`).catch(() => null);
+  const answer = await fetch(`/media/${encodeURIComponent(assetId)}`).catch(() => null);
   if (!answer) return refuse("The server does not answer.", "Reload the page in a moment.");
   const asset = await answer.json();
-  if (!answer.ok) return refuse(answer.status === 404 ? "There is no such video." : asset.title, asset.detail);
+  if (answer.status === 404) return refuse("There is no such video.", "It plays here as soon as it is published.");
+  if (!answer.ok) return refuse(asset.title, asset.detail);
   publication = asset.publication;
-  if (!publication) return refuse("Not published yet.", "The page plays the video as soon as its job has finished.");
   describe(asset);
   addTracks();
   loadPicture();
@@ -48,7 +48,6 @@ function refuse(title, detail = "") {
 // --- what the page says ---
 
 function describe(asset) {
-  const { video: picture } = asset.facts;
   const top = publication.renditions[0];
   document.title = `${publication.title} – Dailies`;
   document.body.dataset.state = "ready";
@@ -59,9 +58,9 @@ function describe(asset) {
   $("facts").replaceChildren(
     ...[
       clock(publication.duration_seconds),
-      `${picture.width} × ${picture.height}`,
-      `${rate(picture.frame_rate)} fps`,
-      bytes(asset.facts.size_bytes),
+      `${asset.width} × ${asset.height}`,
+      `${rate(asset.frame_rate)} fps`,
+      bytes(asset.size_bytes),
       new Date(publication.published_at).toLocaleDateString(undefined, { dateStyle: "long" }),
     ].map((text) => element("span", { textContent: text })),
   );

@@ -9,6 +9,7 @@ from prefect.client.schemas.objects import TERMINAL_STATES, FlowRun
 from api.gateway.translation import translated
 from data.domain.batches import Batch
 from data.domain.feeds import PROCESS_BATCH, feed_key, feed_tags, needs_feed
+from data.domain.identity import owner_tag
 
 
 async def ensure_feed(client: PrefectClient, batch: Batch) -> None:
@@ -32,7 +33,7 @@ async def ensure_feed(client: PrefectClient, batch: Batch) -> None:
             deployment.id,
             parameters={"batch_id": batch.id, "name": batch.name},
             name=batch.name,
-            tags=tags,
+            tags=[*tags, owner_tag(batch.owner)],
             idempotency_key=feed_key(batch.id, len(tagged)),
         )
 

@@ -9,14 +9,15 @@ from starlette.responses import Response
 
 from api.access import allow
 from api.asset_schemas import AssetAnswer, AssetSummary, DecisionCall, PublishCall, RetractCall
-from api.asset_views import list_assets, list_waiting, show_asset, waiting_candidate
-from api.dependencies import ServicesDependency
+from api.asset_views import check_asset, list_assets, list_waiting, show_asset, waiting_candidate
+from api.deletion import delete_asset, delete_source
+from api.dependencies import Services, ServicesDependency
 from api.playback import CACHE_NOTHING
 from api.schemas import Page, Problem
 from api.serving import serve_file
 from data.domain.errors import InvalidRequestError, NotFoundError
 from data.domain.findings import Decision
-from data.domain.identity import Scope
+from data.domain.identity import LOCAL_USER, Scope
 from data.reviews import approve, reject, take_down
 
 router = APIRouter(prefix="/assets", tags=["assets"])
@@ -35,13 +36,15 @@ async def all_assets(
     waiting: Annotated[
         bool, Query(description="Only those that wait for a person, the longest waiting first.")
     ] = False,
+    mine: Annotated[bool, Query(description="Only one's own, also for admins, who see everybody's.")] = False,
+    public: Annotated[bool | None, Query(description="Only those of which something is public, or nothing.")] = None,
     after: After = None,
     limit: Limit = 50,
 ) -> Page[AssetSummary]:
-    """List assets, the latest first."""
+    """List assets, the latest first. What is public of everybody is in `/assets/ranking`."""
     if waiting:
         return await run_in_threadpool(list_waiting, services, limit)
-    return await run_in_threadpool(list_assets, services, after, limit)
+    return await run_in_threadpool(lambda: list_assets(services, after, limit, mine=mine, public=public))
 
 
 @router.get("/{asset_id}", dependencies=[allow(Scope.READ)], responses=NOT_FOUND)
@@ -50,10 +53,27 @@ async def get_asset(asset_id: str, services: ServicesDependency) -> AssetAnswer:
     return await run_in_threadpool(show_asset, asset_id, services)
 
 
+@router.delete("/{asset_id}", dependencies=[allow(Scope.WRITE)], status_code=204, responses={**NOT_FOUND, **NOT_NOW})
+async def remove_asset(asset_id: str, services: ServicesDependency) -> None:
+    """Delete an asset with all that was made of it; nothing of it stays public. Not while a job works on it.
+
+    Where others handed in the same content, it is deleted for the caller alone; admins delete it for all.
+    """
+    await delete_asset(asset_id, services)
+
+
+@router.delete(
+    "/{asset_id}/source", dependencies=[allow(Scope.WRITE)], status_code=204, responses={**NOT_FOUND, **NOT_NOW}
+)
+async def remove_source(asset_id: str, services: ServicesDependency) -> None:
+    """Delete the file that was handed in, once something is public of it. Whoever hands it in again brings it back."""
+    await delete_source(asset_id, services)
+
+
 @router.post("/{asset_id}/publish", dependencies=[allow(Scope.WRITE)], responses={**NOT_FOUND, **NOT_NOW})
 async def publish_asset(asset_id: str, call: PublishCall, services: ServicesDependency) -> AssetAnswer:
     """Let the version that waits become public, in one step. Asked again, it finds that done."""
-    decision = _decision(call)
+    decision = await _decision(asset_id, call, services)
     await run_in_threadpool(approve, services.store, services.database, asset_id, decision, call.job_id)
     services.publications.forget(asset_id)
     return await run_in_threadpool(show_asset, asset_id, services)
@@ -67,7 +87,7 @@ async def retract_asset(asset_id: str, call: RetractCall, services: ServicesDepe
     """
     if (call.candidate is None) == (call.version is None):
         raise InvalidRequestError("Name what to retract: either `candidate` or `version`.", {"field": "candidate"})
-    decision = _decision(call)
+    decision = await _decision(asset_id, call, services)
     if call.candidate is not None:
         await run_in_threadpool(reject, services.database, asset_id, decision, call.candidate)
     else:
@@ -104,5 +124,8 @@ async def candidate_frame(asset_id: str, number: int, services: ServicesDependen
     return Response(content, media_type="image/jpeg", headers={"Cache-Control": CACHE_NOTHING})
 
 
-def _decision(call: DecisionCall) -> Decision:
-    return Decision(by=call.by, at=datetime.now(UTC), reason=call.reason)
+async def _decision(asset_id: str, call: DecisionCall, services: Services) -> Decision:
+    """Return what somebody decides about an asset of theirs; where people log in, they decide in their own name."""
+    await run_in_threadpool(check_asset, asset_id, services)
+    by = call.by if services.caller.id == LOCAL_USER else services.caller.name
+    return Decision(by=by, at=datetime.now(UTC), reason=call.reason)

@@ -4,11 +4,21 @@ from fastapi import APIRouter, Request
 from fastapi.concurrency import run_in_threadpool
 from starlette.responses import Response
 
+from api.asset_schemas import PublicVideo
+from api.asset_views import show_public
 from api.dependencies import PublicServices
 from api.links import MEDIA
+from api.schemas import Problem
 from api.serving import serve_file
 
 router = APIRouter(prefix=MEDIA, tags=["media"])
+
+
+@router.get("/{asset_id}", responses={404: {"model": Problem}})
+async def public_video(asset_id: str, services: PublicServices, response: Response) -> PublicVideo:
+    """Show what is public of a video, to everybody: what the player page plays."""
+    response.headers["Cache-Control"] = "no-cache"
+    return await run_in_threadpool(show_public, asset_id, services)
 
 
 @router.get("/{asset_id}/{version}/{path:path}", response_class=Response)

@@ -28,7 +28,7 @@ async def search(
 
     By words in any language; by meaning where it is English: `a pet on a carpet` finds the cat on the mat.
     """
-    hits = await run_in_threadpool(services.search.search, q, limit, frozenset(kind or ()))
+    hits = await run_in_threadpool(services.search.search, q, limit, frozenset(kind or ()), services.caller.only_owner)
     return SearchAnswer(query=q, items=tuple(map(_shown, hits)))
 
 

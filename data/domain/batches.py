@@ -14,6 +14,7 @@ from typing import Any, Literal, Self
 
 from pydantic import Field, model_validator
 
+from data.domain.identity import LOCAL_USER
 from data.domain.model import DomainModel
 from data.domain.retries import RetryFilter
 from data.domain.windows import NightWindow
@@ -246,6 +247,8 @@ class Batch(DomainModel):
     """The batch whose failed rows this one tries again."""
     retry_filter: RetryFilter | None = None
     """Which of them."""
+    owner: str = LOCAL_USER
+    """Id of the user whose it is."""
     created_at: datetime
     started_at: datetime | None = None
     ended_at: datetime | None = None

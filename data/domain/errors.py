@@ -43,6 +43,8 @@
         ├── AuthenticationError   nobody knows who is calling
         │   ├── AuthenticationRequiredError · CredentialsInvalidError · UserDisabledError
         │   └── TokenInvalidError · TokenExpiredError · TokenRevokedError
+        ├── SignUpClosedError
+        ├── GrantRefusedError     a login that is not to be (OAuth2 says why in a word of its own)
         └── ScopeMissingError     the caller is known, and may not do that
 
 Every argument goes to ``super().__init__`` so that an error survives pickling between processes.
@@ -583,6 +585,20 @@ class TokenRevokedError(AuthenticationError):
     """The token or key was revoked."""
 
     code = "AUTH.TOKEN.REVOKED"
+
+
+class SignUpClosedError(RequestError):
+    """People do not sign up here."""
+
+    code = "AUTH.SIGN_UP.CLOSED"
+    http_status = 403
+
+
+class GrantRefusedError(RequestError):
+    """No token is given for that."""
+
+    code = "AUTH.GRANT.REFUSED"
+    http_status = 400
 
 
 class ScopeMissingError(RequestError):

@@ -1,5 +1,6 @@
 """The catalogue's contents as domain values. A repository lives within one unit of work and never commits it."""
 
+from data.repositories.api_keys import ApiKeyRepository
 from data.repositories.assets import AssetEntry, AssetMeasures, AssetPage, AssetRepository
 from data.repositories.batch_items import BatchItemRepository, ItemRun, StateTally
 from data.repositories.batch_story import BatchStoryRepository
@@ -20,10 +21,14 @@ from data.repositories.packages import ArtifactRepository, PackageRepository, St
 from data.repositories.passages import IndexedPassage, PassageRepository
 from data.repositories.provider_health import ProviderHealthRepository
 from data.repositories.publications import PublicationRepository, PublishedVersion
+from data.repositories.tokens import Refresh, TokenFamily, TokenHolder, TokenRepository
 from data.repositories.uploads import Upload, UploadRepository, UploadState
+from data.repositories.users import UserRepository
+from data.repositories.votes import Rank, Ranked, VoteRepository
 from data.repositories.watched_files import WatchedFileRepository
 
 __all__ = [
+    "ApiKeyRepository",
     "ArtifactRepository",
     "AssetEntry",
     "AssetMeasures",
@@ -47,6 +52,9 @@ __all__ = [
     "ProviderHealthRepository",
     "PublicationRepository",
     "PublishedVersion",
+    "Rank",
+    "Ranked",
+    "Refresh",
     "SourceVersion",
     "SourceVersionRepository",
     "StateTally",
@@ -54,8 +62,13 @@ __all__ = [
     "StepCostRepository",
     "StoredAnswer",
     "StoredArtifact",
+    "TokenFamily",
+    "TokenHolder",
+    "TokenRepository",
     "Upload",
     "UploadRepository",
     "UploadState",
+    "UserRepository",
+    "VoteRepository",
     "WatchedFileRepository",
 ]

@@ -6,13 +6,14 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import and_, or_, select
+from sqlalchemy import Select, and_, delete, or_, select
 from sqlalchemy.orm import Session
 
 from data.domain.assets import Asset, SourceFacts
 from data.domain.errors import InvalidRequestError, NotFoundError
+from data.domain.identity import LOCAL_USER
 from data.repositories.statements import in_chunks, insert_once, storable
-from data.tables import AssetRow, JobAssetRow, utc_now
+from data.tables import AssetOwnerRow, AssetRow, JobAssetRow, PublicationRow, utc_now
 
 MAX_PAGE = 200
 
@@ -65,22 +66,26 @@ class AssetRepository:
         }
         insert_once(self._session, AssetRow, values)
 
-    def get(self, asset_id: str) -> Asset:
+    def get(self, asset_id: str, owner: str | None = None) -> Asset:
         """Return an asset.
+
+        Args:
+            asset_id: Its id.
+            owner: Whose it must be, among others; ``None`` takes anybody's.
 
         Raises:
             NotFoundError: There is none with that id.
         """
-        return self.entry(asset_id).asset
+        return self.entry(asset_id, owner).asset
 
-    def entry(self, asset_id: str) -> AssetEntry:
-        """Return an asset with its time.
+    def entry(self, asset_id: str, owner: str | None = None) -> AssetEntry:
+        """Return an asset with its time; the arguments are those of :meth:`get`.
 
         Raises:
             NotFoundError: There is none with that id.
         """
         row = self._session.get(AssetRow, storable(asset_id))
-        if row is None:
+        if row is None or (owner is not None and not self.owned([row.id], owner)):
             raise NotFoundError(f"There is no asset {asset_id}.", {"asset_id": asset_id})
         return _entry(row)
 
@@ -97,12 +102,31 @@ class AssetRepository:
                 measures[asset] = AssetMeasures(sha256, seconds, columns * lines / 1e6, size)
         return measures
 
-    def list(self, limit: int = 50, after: str | None = None) -> AssetPage:
+    def own(self, asset_ids: Iterable[str], owner: str) -> None:
+        """Record that assets are somebody's, beside those whose they are already."""
+        for asset_id in sorted(set(asset_ids)):
+            insert_once(self._session, AssetOwnerRow, {"owner": owner, "asset_id": asset_id, "created_at": utc_now()})
+
+    def owned(self, asset_ids: Iterable[str], owner: str) -> frozenset[str]:
+        """Return those of some assets that are somebody's."""
+        found: set[str] = set()
+        for chunk in in_chunks(set(asset_ids)):
+            query = select(AssetOwnerRow.asset_id).where(
+                AssetOwnerRow.owner == owner, AssetOwnerRow.asset_id.in_(chunk)
+            )
+            found |= set(self._session.scalars(query))
+        return frozenset(found)
+
+    def list(
+        self, limit: int = 50, after: str | None = None, owner: str | None = None, is_public: bool | None = None
+    ) -> AssetPage:
         """Return a page of assets, newest first.
 
         Args:
             limit: At most this many, 1–200.
             after: The cursor that the page before gave; ``None`` begins.
+            owner: Whose assets alone; ``None`` is everybody's.
+            is_public: Only those of which something is public, or nothing; ``None`` asks nothing.
 
         Raises:
             InvalidRequestError: The limit or the cursor is not one that we take.
@@ -110,6 +134,11 @@ class AssetRepository:
         if not 1 <= limit <= MAX_PAGE:
             raise InvalidRequestError(f"A page holds 1 to {MAX_PAGE} assets, not {limit}.", {"limit": limit})
         query = select(AssetRow).order_by(AssetRow.created_at.desc(), AssetRow.id.desc()).limit(limit + 1)
+        if owner is not None:
+            query = query.where(AssetRow.id.in_(_of(owner)))
+        if is_public is not None:
+            public = AssetRow.id.in_(select(PublicationRow.asset_id).where(PublicationRow.retracted_at.is_(None)))
+            query = query.where(public if is_public else ~public)
         if after is not None:
             time, asset_id = _read_cursor(after)
             earlier = or_(AssetRow.created_at < time, and_(AssetRow.created_at == time, AssetRow.id < asset_id))
@@ -118,13 +147,36 @@ class AssetRepository:
         items = tuple(_entry(row) for row in rows[:limit])
         return AssetPage(items, _cursor(items[-1]) if len(rows) > limit else None)
 
-    def bind_job(self, job_id: str, asset_id: str) -> None:
-        """Remember which asset a job works on. A retried job may find another one: the last word counts."""
+    def bind_job(self, job_id: str, asset_id: str, owner: str = LOCAL_USER) -> None:
+        """Remember which asset a job works on. A retried job may find another one: the last word counts.
+
+        Args:
+            job_id: The job.
+            asset_id: What it works on.
+            owner: Whose job it is, and so whose asset.
+        """
+        self.own([asset_id], owner)
         values = {"job_id": job_id, "asset_id": asset_id, "created_at": utc_now()}
         if not insert_once(self._session, JobAssetRow, values):
             row = self._session.get_one(JobAssetRow, job_id)
             row.asset_id = asset_id
             self._session.flush()
+
+    def jobs_of(self, asset_id: str) -> tuple[str, ...]:
+        """Return the jobs that work on an asset, or did."""
+        query = select(JobAssetRow.job_id).where(JobAssetRow.asset_id == storable(asset_id))
+        return tuple(self._session.scalars(query))
+
+    def disown(self, asset_id: str, owner: str) -> bool:
+        """Take an asset from one of its owners, and say whether others have it."""
+        self._session.execute(
+            delete(AssetOwnerRow).where(AssetOwnerRow.asset_id == asset_id, AssetOwnerRow.owner == owner)
+        )
+        return self._session.scalar(select(AssetOwnerRow.owner).where(AssetOwnerRow.asset_id == asset_id)) is not None
+
+    def forget(self, asset_id: str) -> None:
+        """Remove the record of an asset, and of all that was made of it."""
+        self._session.execute(delete(AssetRow).where(AssetRow.id == asset_id))
 
     def asset_of_job(self, job_id: str) -> str | None:
         """Return the id of the asset that a job works on; ``None`` before its ingest step."""
@@ -135,6 +187,10 @@ class AssetRepository:
         wanted = {storable(job_id): job_id for job_id in job_ids}
         query = select(JobAssetRow.job_id, JobAssetRow.asset_id).where(JobAssetRow.job_id.in_(wanted))
         return {wanted[job_id]: asset_id for job_id, asset_id in self._session.execute(query).tuples()}
+
+
+def _of(owner: str) -> Select[tuple[str]]:
+    return select(AssetOwnerRow.asset_id).where(AssetOwnerRow.owner == owner)
 
 
 def _entry(row: AssetRow) -> AssetEntry:

@@ -28,14 +28,18 @@ class BatchRepository:
         self._session.add(BatchRow(**{**values, **moments, **texts}))
         self._session.flush()
 
-    def get(self, batch_id: str) -> Batch:
+    def get(self, batch_id: str, owner: str | None = None) -> Batch:
         """Return a batch.
 
+        Args:
+            batch_id: Its id.
+            owner: Whose it must be; ``None`` takes anybody's.
+
         Raises:
-            NotFoundError: There is none with that id.
+            NotFoundError: There is none with that id, or it is another's.
         """
         batch = self.find(batch_id)
-        if batch is None:
+        if batch is None or owner not in (None, batch.owner):
             raise NotFoundError(f"There is no batch {batch_id!r}.", {"batch_id": batch_id})
         return batch
 
@@ -45,12 +49,26 @@ class BatchRepository:
         return None if row is None else _batch(row)
 
     def page(
-        self, *, states: Collection[BatchState] = (), before: tuple[datetime, str] | None = None, limit: int = 50
+        self,
+        *,
+        states: Collection[BatchState] = (),
+        before: tuple[datetime, str] | None = None,
+        limit: int = 50,
+        owner: str | None = None,
     ) -> tuple[Batch, ...]:
-        """Return batches, the latest first; ``before`` is (created_at, id) of the last one of the page before."""
+        """Return batches, the latest first.
+
+        Args:
+            states: Only those in one of them; all when empty.
+            before: (created_at, id) of the last one of the page before.
+            limit: At most this many.
+            owner: Whose batches alone; ``None`` is everybody's.
+        """
         query = select(BatchRow).order_by(BatchRow.created_at.desc(), BatchRow.id.desc()).limit(limit)
         if states:
             query = query.where(BatchRow.state.in_([state.value for state in states]))
+        if owner is not None:
+            query = query.where(BatchRow.owner == owner)
         if before is not None:
             query = query.where(tuple_(BatchRow.created_at, BatchRow.id) < before)
         return tuple(_batch(row) for row in self._session.scalars(query))

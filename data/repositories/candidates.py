@@ -9,7 +9,7 @@ from data.domain.candidates import Candidate, CandidateState
 from data.domain.findings import Decision
 from data.domain.publications import PublicationManifest
 from data.repositories.statements import in_chunks, storable, upsert
-from data.tables import CandidateRow, utc_now
+from data.tables import AssetOwnerRow, CandidateRow, utc_now
 
 _WAITING = CandidateState.WAITING.value
 
@@ -87,9 +87,14 @@ class CandidateRepository:
         }
         return self._session.scalar(query.values(**values).returning(CandidateRow.job_id)) is not None
 
-    def all_waiting(self, asset_ids: Iterable[str] | None = None, limit: int = 1000) -> tuple[Candidate, ...]:
-        """Return what waits, the oldest first: of some assets, or of all."""
+    def all_waiting(
+        self, asset_ids: Iterable[str] | None = None, limit: int = 1000, owner: str | None = None
+    ) -> tuple[Candidate, ...]:
+        """Return what waits, the oldest first: of some assets, or of all; or of all that are somebody's."""
         query = select(CandidateRow).where(CandidateRow.state == _WAITING)
+        if owner is not None:
+            own = select(AssetOwnerRow.asset_id).where(AssetOwnerRow.owner == owner)
+            query = query.where(CandidateRow.asset_id.in_(own))
         query = query.order_by(CandidateRow.created_at, CandidateRow.asset_id)
         if asset_ids is None:
             return tuple(map(_candidate, self._session.scalars(query.limit(limit))))

@@ -4,13 +4,13 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import String, cast, func, literal, select, text, update
+from sqlalchemy import String, cast, exists, func, literal, select, text, update
 from sqlalchemy.orm import Session
 
 from data.domain.batches import ItemState, SkipReason
 from data.domain.keys import words_address
-from data.repositories.statements import in_chunks
-from data.tables import BatchItemRow, utc_now
+from data.repositories.statements import in_chunks, insert_from
+from data.tables import AssetOwnerRow, AssetRow, BatchItemRow, BatchRow, UtcDateTime, utc_now
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,3 +95,15 @@ class ItemPlanRepository:
             )
             found |= {asset for asset in self._session.scalars(query) if asset is not None}
         return found
+
+    def own_assets(self) -> None:
+        """Record that the assets of unchanged items are the batch owner's, as they would be had they been ingested."""
+        is_known = exists().where(AssetOwnerRow.owner == BatchRow.owner, AssetOwnerRow.asset_id == AssetRow.id)
+        found = (
+            select(BatchRow.owner, AssetRow.id, literal(utc_now(), UtcDateTime()))
+            .join(BatchItemRow, BatchItemRow.batch_id == BatchRow.id)
+            .join(AssetRow, AssetRow.id == BatchItemRow.asset_id)
+            .where(BatchRow.id == self._batch_id, BatchItemRow.state == ItemState.SKIPPED.value, ~is_known)
+            .distinct()
+        )
+        insert_from(self._session, AssetOwnerRow, ("owner", "asset_id", "created_at"), found)

@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 
 from data.domain.passages import Passage, PassageKind
 from data.repositories.statements import in_chunks, storable
-from data.tables import PassageRow, PublicationRow
+from data.tables import AssetOwnerRow, PassageRow, PublicationRow
 
 _ROWS_AT_ONCE = 200
 
@@ -63,16 +63,17 @@ class PassageRepository:
         which = PassageRow.is_public if prefix is None else PassageRow.prefix == prefix
         self._session.execute(delete(PassageRow).where(PassageRow.asset_id == asset_id, which))
 
-    def with_words(self, words: Sequence[str], limit: int) -> tuple[IndexedPassage, ...]:
+    def with_words(self, words: Sequence[str], limit: int, owner: str | None = None) -> tuple[IndexedPassage, ...]:
         """Return passages that have any of some words, those with most of them first, then the latest.
 
         Args:
             words: Folded as the passages are; a passage has a word also where it is a part of one of its own.
             limit: At most this many.
+            owner: Of whose assets alone; ``None`` is everybody's.
         """
         has = [case((PassageRow.folded.contains(word, autoescape=True), 1), else_=0) for word in words]
         count: ColumnElement[int] = reduce(add, has)
-        query = _public().where(count > 0).order_by(count.desc(), PassageRow.id.desc()).limit(limit)
+        query = _public().where(count > 0, *_of(owner)).order_by(count.desc(), PassageRow.id.desc()).limit(limit)
         return tuple(map(_indexed, self._session.execute(query)))
 
     def get(self, ids: Collection[int]) -> dict[int, IndexedPassage]:
@@ -83,9 +84,9 @@ class PassageRepository:
             found |= {row.id: _indexed(row) for row in rows}
         return found
 
-    def meaningful_ids(self, limit: int) -> tuple[int, ...]:
-        """Return the ids of public passages with a meaning: the latest ones, in rising order."""
-        query = select(PassageRow.id).where(PassageRow.is_public, PassageRow.vector.is_not(None))
+    def meaningful_ids(self, limit: int, owner: str | None = None) -> tuple[int, ...]:
+        """Return the ids of public passages with a meaning: the latest ones, in rising order; or those of an owner."""
+        query = select(PassageRow.id).where(PassageRow.is_public, PassageRow.vector.is_not(None), *_of(owner))
         return tuple(sorted(self._session.scalars(query.order_by(PassageRow.id.desc()).limit(limit))))
 
     def vectors(self, ids: Iterable[int]) -> dict[int, bytes]:
@@ -109,6 +110,11 @@ def _row(asset_id: str, prefix: str, passage: Passage, folded: str, is_public: b
         "folded": storable(folded),
         "vector": base64.b64decode(passage.vector) if passage.vector else None,
     }
+
+
+def _of(owner: str | None) -> list[ColumnElement[bool]]:
+    own = select(AssetOwnerRow.asset_id).where(AssetOwnerRow.owner == owner)
+    return [] if owner is None else [PassageRow.asset_id.in_(own)]
 
 
 def _public() -> Select[Any]:

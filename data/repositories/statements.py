@@ -1,10 +1,10 @@
 """Statements that Postgres and SQLite write alike and SQLAlchemy has no common word for."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from typing import Any, TypeVar
 
-from sqlalchemy import literal_column
+from sqlalchemy import Select, literal_column
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
@@ -26,6 +26,13 @@ def insert_once(session: Session, table: type[Base], values: Mapping[str, Any]) 
     statement = insert(table.__table__).values(**values).on_conflict_do_nothing()  # type: ignore[arg-type]
     # Counting rows is no help: drivers say -1 here.
     return session.execute(statement.returning(literal_column("1"))).first() is not None
+
+
+def insert_from(session: Session, table: type[Base], columns: Sequence[str], found: Select[Any]) -> None:
+    """Insert the rows that a query finds, except those whose key is there, also when two try at the same time."""
+    insert = postgresql.insert if session.get_bind().dialect.name == "postgresql" else sqlite.insert
+    statement = insert(table.__table__).from_select(list(columns), found)  # type: ignore[arg-type]
+    session.execute(statement.on_conflict_do_nothing())
 
 
 def upsert(session: Session, table: type[Base], key: Mapping[str, Any], values: Mapping[str, Any]) -> None:

@@ -9,6 +9,7 @@ from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
 
 from data.domain.errors import NotFoundError
+from data.domain.identity import LOCAL_USER
 from data.repositories.statements import in_chunks, storable
 from data.tables import UploadRow, utc_now
 
@@ -33,6 +34,8 @@ class Upload:
     """``None`` until complete."""
     sha256: str | None
     """``None`` until complete."""
+    owner: str
+    """Id of the user who handed it in; nobody else can use it."""
     created_at: datetime
 
 
@@ -42,7 +45,15 @@ class UploadRepository:
     def __init__(self, session: Session) -> None:
         self._session = session
 
-    def create(self, upload_id: str, *, key: str, original_name: str, content_type: str | None = None) -> Upload:
+    def create(
+        self,
+        upload_id: str,
+        *,
+        key: str,
+        original_name: str,
+        content_type: str | None = None,
+        owner: str = LOCAL_USER,
+    ) -> Upload:
         """Record that an upload begins."""
         row = UploadRow(
             id=upload_id,
@@ -50,6 +61,7 @@ class UploadRepository:
             original_name=storable(original_name),
             content_type=None if content_type is None else storable(content_type),
             state=UploadState.RECEIVING,
+            owner=owner,
             created_at=utc_now(),
         )
         self._session.add(row)
@@ -67,13 +79,17 @@ class UploadRepository:
         self._session.flush()
         return _upload(row)
 
-    def get(self, upload_id: str) -> Upload:
+    def get(self, upload_id: str, owner: str | None = None) -> Upload:
         """Return an upload.
 
+        Args:
+            upload_id: Its id.
+            owner: Whose it must be; ``None`` takes anybody's.
+
         Raises:
-            NotFoundError: There is none with that id.
+            NotFoundError: There is none with that id, or it is another's.
         """
-        return _upload(self._row(upload_id))
+        return _upload(self._row(upload_id, owner))
 
     def older_than(self, age: timedelta, limit: int) -> tuple[Upload, ...]:
         """Return the oldest uploads of at least that age, complete or not."""
@@ -85,19 +101,20 @@ class UploadRepository:
         """Remove the record of an upload whose file is gone."""
         self._session.execute(delete(UploadRow).where(UploadRow.id == storable(upload_id)))
 
-    def contents(self, upload_ids: Iterable[str]) -> dict[str, str]:
-        """Return the sha256 of those uploads that are complete, by id."""
+    def contents(self, upload_ids: Iterable[str], owner: str | None = None) -> dict[str, str]:
+        """Return the sha256 of those uploads that are complete, and an owner's where one is given, by id."""
         found: dict[str, str] = {}
+        own = [] if owner is None else [UploadRow.owner == owner]
         for chunk in in_chunks({storable(each) for each in upload_ids}):
             query = select(UploadRow.id, UploadRow.sha256).where(
-                UploadRow.id.in_(chunk), UploadRow.state == UploadState.COMPLETE.value
+                UploadRow.id.in_(chunk), UploadRow.state == UploadState.COMPLETE.value, *own
             )
             found |= {upload: sha256 for upload, sha256 in self._session.execute(query) if sha256 is not None}
         return found
 
-    def _row(self, upload_id: str) -> UploadRow:
+    def _row(self, upload_id: str, owner: str | None = None) -> UploadRow:
         row = self._session.get(UploadRow, storable(upload_id))
-        if row is None:
+        if row is None or owner not in (None, row.owner):
             raise NotFoundError(f"There is no upload {upload_id}.", {"upload_id": upload_id})
         return row
 
@@ -111,5 +128,6 @@ def _upload(row: UploadRow) -> Upload:
         state=UploadState(row.state),
         size_bytes=row.size_bytes,
         sha256=row.sha256,
+        owner=row.owner,
         created_at=row.created_at,
     )

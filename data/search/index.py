@@ -50,7 +50,13 @@ class SearchIndex:
         self._vectors: NDArray[np.float16] = np.zeros((0, VECTOR_LENGTH), dtype=np.float16)
         self._read_at = float("-inf")
 
-    def search(self, question: str, limit: int = 20, kinds: frozenset[PassageKind] = frozenset()) -> tuple[Hit, ...]:
+    def search(
+        self,
+        question: str,
+        limit: int = 20,
+        kinds: frozenset[PassageKind] = frozenset(),
+        owner: str | None = None,
+    ) -> tuple[Hit, ...]:
         """Return the passages that answer a question best, the best first.
 
         Where the model is not there, words alone decide; the log says so.
@@ -59,14 +65,15 @@ class SearchIndex:
             question: A few words, or a sentence.
             limit: At most this many.
             kinds: Only passages of these kinds; all when empty.
+            owner: Of whose assets alone; ``None`` is everybody's.
         """
         words = query_words(question)
         if not words:
             return ()
-        likeness = self._likeness(question, 5 * limit)
+        likeness = self._likeness(question, 5 * limit, owner)
         with self._database.session() as session:
             passages = PassageRepository(session)
-            worded = by_words(passages.with_words(words, MOST_BY_WORDS), words)
+            worded = by_words(passages.with_words(words, MOST_BY_WORDS, owner), words)
             meant = passages.get([number for number, _ in likeness])
         known = {passage.id: passage for passage in worded} | meant
         rankings = [[passage.id for passage in worded], [number for number, _ in likeness if number in meant]]
@@ -77,8 +84,8 @@ class SearchIndex:
         ]
         return tuple(hits[:limit])
 
-    def _likeness(self, question: str, limit: int) -> list[tuple[int, float]]:
-        ids, vectors = self._current()
+    def _likeness(self, question: str, limit: int, owner: str | None) -> list[tuple[int, float]]:
+        ids, vectors = self._current() if owner is None else self._own(owner)
         if not ids:
             return []
         try:
@@ -95,6 +102,14 @@ class SearchIndex:
                 self._refresh()
                 self._read_at = time.monotonic()
             return self._ids, self._vectors
+
+    def _own(self, owner: str) -> tuple[tuple[int, ...], NDArray[np.float16]]:
+        """Return those ids and meanings that are of an owner's assets."""
+        ids, vectors = self._current()
+        with self._database.session() as session:
+            own = set(PassageRepository(session).meaningful_ids(MOST_VECTORS, owner))
+        rows = [row for row, number in enumerate(ids) if number in own]
+        return tuple(ids[row] for row in rows), vectors[rows]
 
     def _refresh(self) -> None:
         with self._database.session() as session:

@@ -77,7 +77,9 @@ def connected(api: str) -> Iterator[Client]:
     Args:
         api: Address of the API; empty takes the setting.
     """
-    with httpx.Client(base_url=api or get_settings().api_url, timeout=TIMEOUT_SECONDS) as http:
+    settings = get_settings()
+    headers = {"X-API-Key": settings.api_key.get_secret_value()} if settings.api_key else {}
+    with httpx.Client(base_url=api or settings.api_url, headers=headers, timeout=TIMEOUT_SECONDS) as http:
         yield Client(http)
 
 

@@ -22,6 +22,7 @@ from data.domain.batches import (
     BatchReason,
 )
 from data.domain.errors import InfrastructureError
+from data.domain.identity import owner_tag
 from data.domain.jobs import JOB_TAG, batch_tag
 from data.repositories import ItemRun
 from tasks.bulk.feeding import Course, Decision, Situation, decide, runs_to_make
@@ -294,7 +295,7 @@ def _job(batch: Batch, key: str, item: BatchItem) -> Order:
             "title": item.title,
             "metadata": dict(item.metadata),
         },
-        tags=(JOB_TAG, batch_tag(batch.id)),
+        tags=(JOB_TAG, batch_tag(batch.id), owner_tag(batch.owner)),
         labels={"dailies.batch": batch.id, "dailies.row": item.row},
     )
 
@@ -309,6 +310,6 @@ def _pack(batch: Batch, key: str, items: Sequence[BatchItem]) -> Order:
         name=f"{first.custom_id}{more}",
         queue=first.priority,
         parameters={"batch_id": batch.id, "run_key": key},
-        tags=(batch_tag(batch.id),),
+        tags=(batch_tag(batch.id), owner_tag(batch.owner)),
         labels={"dailies.batch": batch.id, "dailies.row": first.row},
     )

@@ -132,6 +132,8 @@ class Sorter:
         for each in doubtful:
             if each.wish.row not in settled:
                 found.new.add(each.wish, each.recipe, each.known, each.look)
+        with self.database.session() as session:
+            ItemPlanRepository(session, batch_id).own_assets()
         return found
 
     def _chunks(self, batch_id: str) -> Iterator[Sequence[ItemWish]]:

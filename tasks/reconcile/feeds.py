@@ -10,6 +10,7 @@ from prefect.client.schemas.objects import TERMINAL_STATES, FlowRun
 from data.database import Database
 from data.domain.batches import Batch
 from data.domain.feeds import PROCESS_BATCH, feed_key, feed_tags, needs_feed
+from data.domain.identity import owner_tag
 from data.repositories import BatchRepository
 
 REPORTED_WITHIN = timedelta(days=1)
@@ -52,7 +53,7 @@ def ensure_feed(client: SyncPrefectClient, batch: Batch, now: datetime | None = 
         deployment.id,
         parameters={"batch_id": batch.id, "name": batch.name},
         name=batch.name,
-        tags=feed_tags(batch.id),
+        tags=[*feed_tags(batch.id), owner_tag(batch.owner)],
         idempotency_key=feed_key(batch.id, len(tagged)),
     )
     return True

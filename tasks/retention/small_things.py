@@ -4,7 +4,7 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 
 from data.database import Database
-from data.repositories import IdempotencyRepository, UploadRepository
+from data.repositories import IdempotencyRepository, TokenRepository, UploadRepository
 from data.storage import ObjectStore
 from tasks.retention.rounds import Deleted
 
@@ -57,8 +57,12 @@ def expire_results(store: ObjectStore, part: str, age: timedelta | None, now: da
 
 
 def sweep(store: ObjectStore, database: Database, deleted: Deleted) -> None:
-    """Remove what killed writers left in the store, and what was answered to calls that nobody repeats any more."""
+    """Remove what killed writers left in the store, and what was answered to calls that nobody repeats any more.
+
+    Logins that are over go as well.
+    """
     for _ in range(store.sweep_temporary(TEMPORARY_AGE.total_seconds())):
         deleted.add("temporary files", 0)
     with database.session() as session:
         IdempotencyRepository(session).forget(ANSWERS_AGE)
+        TokenRepository(session).forget_expired()

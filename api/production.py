@@ -1,0 +1,62 @@
+"""What must hold before the API faces others: in mode ``production`` it does not start without.
+
+Each check is a function from the settings to what is wrong, as sentences; :data:`CHECKS` holds them all.
+"""
+
+from collections.abc import Callable, Iterable
+
+from api.gateway.credentials import has_auth_string
+from data.settings import Settings
+
+Check = Callable[[Settings], Iterable[str]]
+
+_FEWEST_DIFFERENT_CHARACTERS = 10
+_DEFAULTS = ("secret", "change", "default", "example", "password", "replace")
+
+
+class UnsafeSettingsError(Exception):
+    """Mode ``production``, and settings that only a laptop may have. Its text has a line for each."""
+
+    def __init__(self, problems: Iterable[str]) -> None:
+        self.problems = tuple(problems)
+        super().__init__("\n".join(("DAILIES_MODE=production, but:", *(f"- {each}" for each in self.problems))))
+
+
+def people_log_in(settings: Settings) -> Iterable[str]:
+    """Refuse an API that takes everybody for the local user."""
+    if not settings.is_auth_required:
+        yield "Nobody needs to log in: DAILIES_AUTH__REQUIRED is false."
+
+
+def secrets_are_secret(settings: Settings) -> Iterable[str]:
+    """Refuse missing secrets, and those that somebody could guess."""
+    if not settings.auth.secrets:
+        yield (
+            "DAILIES_AUTH__SECRETS is empty: set a JSON list with a random text, as "
+            "`python -c 'import secrets; print(secrets.token_urlsafe(48))'` makes one."
+        )
+    for number, secret in enumerate((each.get_secret_value() for each in settings.auth.secrets), 1):
+        is_known = any(word in secret.casefold() for word in _DEFAULTS)
+        if is_known or len(set(secret)) < _FEWEST_DIFFERENT_CHARACTERS:
+            yield f"Secret {number} of DAILIES_AUTH__SECRETS is no random text."
+
+
+def prefect_is_locked(_: Settings) -> Iterable[str]:
+    """Refuse a Prefect API that whoever reaches it can use: it starts any run, and reads every log."""
+    if not has_auth_string():
+        yield "Prefect's API is open: set PREFECT_SERVER_API_AUTH_STRING for its server, PREFECT_API_AUTH_STRING here."
+
+
+CHECKS: tuple[Check, ...] = (people_log_in, secrets_are_secret, prefect_is_locked)
+
+
+def check_production(settings: Settings, checks: Iterable[Check] = CHECKS) -> None:
+    """Do nothing in mode ``local``, or if all is as it must be.
+
+    Raises:
+        UnsafeSettingsError: Something is not; it says what, all of it.
+    """
+    if settings.mode == "production":
+        problems = [problem for check in checks for problem in check(settings)]
+        if problems:
+            raise UnsafeSettingsError(problems)
