@@ -268,7 +268,46 @@ class Upload(Answer):
     source: str = Field(description="What to give as `source` of a job.")
     name: str
     size_bytes: int
-    sha256: str
+    sha256: str | None = Field(description="`null` for what was sent to the store in parts: its job reckons it.")
+
+
+class PartsBegin(Call):
+    """A file that the client sends to the object store itself."""
+
+    name: str = Field(
+        min_length=1, max_length=1_000, description="For people; of a manifest, its format is told by it."
+    )
+    size_bytes: int = Field(ge=1)
+
+
+class PartAddress(Answer):
+    """Where a part is PUT, without credentials."""
+
+    number: int
+    size_bytes: int
+    url: str
+
+
+class PartsUpload(Answer):
+    """An upload under way: PUT each part, keep the `ETag` of its answer, then complete."""
+
+    id: str
+    source: str = Field(description="What to give as `source` of a job, once complete.")
+    expires_at: datetime = Field(description="Of the addresses; ask again for fresh ones.")
+    parts: tuple[PartAddress, ...]
+
+
+class SentPart(Call):
+    """A part that was sent."""
+
+    number: int = Field(ge=1, le=10_000)
+    etag: str = Field(max_length=100, description="As the store answered it.")
+
+
+class PartsComplete(Call):
+    """The parts that were sent."""
+
+    parts: tuple[SentPart, ...] = Field(min_length=1, max_length=10_000)
 
 
 class PlaybackUrls(Answer):

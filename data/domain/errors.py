@@ -39,7 +39,7 @@
         ├── NotFoundError · IllegalMoveError · InvalidRequestError
         ├── IdempotencyMismatchError · IdempotencyInFlightError · NameTakenError
         ├── StreamsBusyError · PreconditionFailedError
-        ├── UploadUnsupportedError · UploadIncompleteError
+        ├── UploadUnsupportedError · UploadIncompleteError · UploadPartsUnavailableError
         ├── AuthenticationError   nobody knows who is calling
         │   ├── AuthenticationRequiredError · CredentialsInvalidError · UserDisabledError
         │   └── TokenInvalidError · TokenExpiredError · TokenRevokedError
@@ -633,6 +633,13 @@ class UploadIncompleteError(RequestError):
     """The parts of an upload are not there, or are others than was said."""
 
     code = "REQUEST.UPLOAD.INCOMPLETE"
+    http_status = 409
+
+
+class UploadPartsUnavailableError(RequestError):
+    """There is no server to send the parts of an upload to; `POST /uploads` takes the file whole."""
+
+    code = "REQUEST.UPLOAD.NO_PARTS"
     http_status = 409
 
 
