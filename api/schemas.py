@@ -12,6 +12,7 @@ from data.domain.findings import Decision
 from data.domain.jobs import (
     MAX_METADATA_BYTES,
     MAX_PROMPT_CHARACTERS,
+    MAX_RETRIES,
     MAX_SCRIPT_CHARACTERS,
     MAX_TITLE_CHARACTERS,
     JobMove,
@@ -84,6 +85,12 @@ class JobRequest(Call):
         examples=[{"captions.language": "en"}],
     )
     priority: Priority = Priority.DEFAULT
+    max_retries: int | None = Field(
+        default=None,
+        ge=0,
+        le=MAX_RETRIES,
+        description="How often a step is tried again after a failure that may pass; by default as the service is set.",
+    )
     title: Annotated[str, BeforeValidator(_clean_title)] = Field(default="", max_length=MAX_TITLE_CHARACTERS)
     metadata: Annotated[dict[str, Any], AfterValidator(_within_limit)] = Field(
         default_factory=dict, description="Yours: kept with the job and given back as it is, at most 16 KiB of JSON."
@@ -133,6 +140,7 @@ class Job(Answer):
     started_at: datetime | None = None
     finished_at: datetime | None = None
     priority: str
+    max_retries: int | None = Field(default=None, description="Of a step; `null` where the job asked for none.")
     source: str | None = None
     recipe: str | None = None
     overrides: dict[str, Any] = Field(default_factory=dict)

@@ -80,7 +80,13 @@ class PrefectGateway:
         return PrefectGateway(self._client, self._crash_attempts, caller)
 
     async def submit(
-        self, parameters: dict[str, Any], *, title: str, priority: Priority, idempotency_key: str | None = None
+        self,
+        parameters: dict[str, Any],
+        *,
+        title: str,
+        priority: Priority,
+        max_retries: int | None = None,
+        idempotency_key: str | None = None,
     ) -> Job:
         """Create a run of ``process-asset/on-demand``.
 
@@ -88,6 +94,7 @@ class PrefectGateway:
             parameters: Those of the flow.
             title: The run's name.
             priority: The work queue to wait in.
+            max_retries: How often a step is tried again at most; ``None`` leaves it to the setting.
             idempotency_key: A second submit with the same key returns the first one's run.
 
         Raises:
@@ -101,6 +108,7 @@ class PrefectGateway:
             priority=priority,
             idempotency_key=idempotency_key,
             owner=self._caller.id,
+            max_retries=max_retries,
         )
         return job_of(run, (), self._crash_attempts)
 

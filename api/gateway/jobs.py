@@ -22,6 +22,7 @@ from data.domain.jobs import (
     StateView,
     job_state,
     pause_mode,
+    retries_of,
     was_paused_in_queue,
 )
 
@@ -58,6 +59,7 @@ def job_of(run: FlowRun, reports: Iterable[StepReport], crash_attempts: int) -> 
         started_at=run.start_time if has_begun(run) else None,
         finished_at=run.end_time if view.state in TERMINAL_STATES else None,
         priority=run.work_queue_name or Priority.DEFAULT.value,
+        max_retries=retries_of(run.tags),
         source=parameters.get("source"),
         recipe=parameters.get("recipe"),
         overrides=parameters.get("overrides") or {},

@@ -14,7 +14,7 @@ from api.gateway.translation import translated
 from api.schemas import Priority
 from data.domain.errors import IllegalMoveError
 from data.domain.identity import owner_tag
-from data.domain.jobs import JOB_TAG, JobMove, JobState
+from data.domain.jobs import JOB_TAG, JobMove, JobState, retries_tag
 
 PROCESS_ASSET = "process-asset/on-demand"
 _CANCELLED = "Cancelled by request."
@@ -28,6 +28,7 @@ async def submit_run(
     priority: Priority,
     idempotency_key: str | None,
     owner: str,
+    max_retries: int | None = None,
 ) -> FlowRun:
     """Create a run of ``process-asset/on-demand``; the same key again returns the first one's run.
 
@@ -42,7 +43,7 @@ async def submit_run(
             deployment.id,
             parameters=parameters,
             name=name,
-            tags=[JOB_TAG, owner_tag(owner)],
+            tags=[JOB_TAG, owner_tag(owner), *([] if max_retries is None else [retries_tag(max_retries)])],
             work_queue_name=priority.value,
             idempotency_key=idempotency_key,
         )

@@ -49,7 +49,11 @@ async def submit_job(
     async def submit(prefect_key: str | None) -> Answered:
         submission = await checked_submission(body, services)
         job = await services.gateway.submit(
-            submission.parameters, title=submission.title, priority=body.priority, idempotency_key=prefect_key
+            submission.parameters,
+            title=submission.title,
+            priority=body.priority,
+            max_retries=body.max_retries,
+            idempotency_key=prefect_key,
         )
         shown = shown_job(job, None, services)
         return Answered(202, shown.model_dump(mode="json"), job_url(job.id))

@@ -148,3 +148,9 @@ def test_lines_are_found_over_all_logs(api: httpx.Client, submit: Submit, prefec
     assert len(read_all(api, "/api/v1/logs/search", text=f"{mark} one -two")) == 1
     assert api.get("/api/v1/logs/search", params={"after": "nonsense"}).status_code == 422
     assert api.get("/api/v1/logs/search", params={"job": str(uuid.uuid4())}).status_code == 404
+
+
+def test_a_job_says_how_often_its_steps_are_tried_again(api: httpx.Client, submit: Submit) -> None:
+    assert submit(max_retries=0)["max_retries"] == 0
+    assert submit()["max_retries"] is None
+    assert api.post("/api/v1/jobs", json={"source": "x", "max_retries": 11}).status_code == 422
