@@ -10,10 +10,12 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import httpx
+import pytest
 from prefect.client.schemas.objects import State, StateType
 
 from data.settings import Settings
 from deployments.stack import Stack
+from flows.__main__ import main
 from tests.api.conftest import Prefect, ServeApi
 from tests.fakes.processes import free_ports, wait_until
 
@@ -127,3 +129,16 @@ def _answers(client: httpx.Client) -> bool:
         return client.get("/api/v1/health").is_success
     except httpx.TransportError:
         return False
+
+
+def test_the_command_line_follows_the_stream(
+    api: httpx.Client, submit: Submit, prefect: Prefect, capsys: pytest.CaptureFixture[str]
+) -> None:
+    job = submit(title="followed")
+    prefect.start(job["id"])
+    prefect.force(job["id"], State(type=StateType.COMPLETED))
+
+    status = main(["job", "watch", job["id"], "--api", str(api.base_url)])
+
+    assert status == 0
+    assert "succeeded" in capsys.readouterr().out
