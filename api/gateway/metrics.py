@@ -16,6 +16,7 @@ from api.gateway.listing import state_types
 from api.gateway.runs import PREFECT_ROWS, due, job_filter
 from api.gateway.translation import translated
 from api.schemas import HourCount, JobMetrics, Spread
+from data.domain.jobs import TERMINAL_STATES as ENDED
 from data.domain.jobs import JobState
 
 MOST_LOOKED_AT = 2_000
@@ -75,7 +76,9 @@ def _summary(
     states: dict[str, int],
     ended: int,
 ) -> JobMetrics:
-    views = [run_view(run, crash_attempts) for run in runs]
+    seen = [(run, run_view(run, crash_attempts)) for run in runs]
+    over = [(run, view) for run, view in seen if view.state in ENDED]  # not what crashed and is tried again
+    runs, views = [run for run, _ in over], [view for _, view in over]
     outcomes = Counter(view.state for view in views)
     decided = outcomes[JobState.SUCCEEDED] + outcomes[JobState.FAILED]
     classes = [failure_class(view) for view in views if view.state is JobState.FAILED]
@@ -83,7 +86,7 @@ def _summary(
         since=since,
         until=until,
         states=states,
-        ended=ended,
+        ended=ended - (len(seen) - len(over)),
         looked_at=len(runs),
         success_rate=round(outcomes[JobState.SUCCEEDED] / decided, 4) if decided else None,
         recipes=dict(Counter(str(run.parameters.get("recipe", "default")) for run in runs)),

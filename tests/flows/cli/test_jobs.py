@@ -203,15 +203,3 @@ def test_a_job_from_the_command_line(
     assert "succeeded" in shown
     assert moved in ("cancelled", "cancelling")
     assert main(["job", "show", job["id"], "--api", stack.api_url]) == 1
-
-
-def test_jobs_and_lines_are_searched(api: PlayedApi, capsys: pytest.CaptureFixture[str]) -> None:
-    api.answers = [{"items": [JOB], "next": None}]
-    assert main(["job", "search", "words", "--failure", "DATA", "--recipe", "quick", "--api", api.url]) == 0
-    assert "failure=DATA" in api.calls[-1][1]
-
-    line = {"at": JOB["created_at"], "level": "ERROR", "message": "it broke", "run_id": "r"}
-    api.answers = [{"items": [line], "next": None}]
-    assert main(["logs", "search", "broke", "--api", api.url]) == 0
-
-    assert "it broke" in capsys.readouterr().out
