@@ -90,7 +90,7 @@ class TokenSigner:
             )
         except jwt.ExpiredSignatureError as error:
             raise TokenExpiredError("The access token has expired: get another one with the refresh token.") from error
-        except (jwt.PyJWTError, KeyError, TypeError, ValueError, AttributeError) as error:
+        except (jwt.PyJWTError, KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
             raise TokenInvalidError("The access token is not one that we gave.") from error
 
 

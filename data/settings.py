@@ -296,7 +296,12 @@ class Settings(BaseSettings):
     """All settings of a process."""
 
     model_config = SettingsConfigDict(
-        env_prefix="DAILIES_", env_nested_delimiter="__", extra="ignore", env_file=".env", env_file_encoding="utf-8"
+        env_prefix="DAILIES_",
+        env_nested_delimiter="__",
+        extra="ignore",
+        env_file=".env",
+        env_file_encoding="utf-8",
+        hide_input_in_errors=True,  # it may hold secrets, and ends up in logs
     )
 
     home: Path = Field(Path("var"), description="Where local state lives: store, databases, scratch, logs.")

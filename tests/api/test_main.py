@@ -82,3 +82,13 @@ def test_it_refuses_every_host_but_this_machine(tmp_path: Path) -> None:
 
     assert ended.returncode != 0
     assert "127.0.0.1" in ended.stderr
+
+
+def test_production_says_what_it_lacks_and_does_not_start(tmp_path: Path) -> None:
+    variables = environment(tmp_path, DAILIES_MODE="production")
+
+    ended = subprocess.run(COMMAND, env=variables, capture_output=True, text=True, timeout=60, check=False)
+
+    assert ended.returncode == 1
+    assert "DAILIES_AUTH__SECRETS" in ended.stderr
+    assert "Traceback" not in ended.stderr

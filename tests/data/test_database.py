@@ -6,10 +6,13 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+from alembic import command
 from alembic.autogenerate import compare_metadata
+from alembic.config import Config
 from alembic.migration import MigrationContext
-from sqlalchemy import inspect, text
+from sqlalchemy import Connection, inspect, text
 
+from data import migrations
 from data.database import LOCK_TIMEOUT_SECONDS, Database, migrate, normalised_url
 from data.domain.errors import CatalogueUnavailableError
 from data.repositories import AssetRepository
@@ -17,6 +20,8 @@ from data.tables import Base
 from tests.data.samples import sample_asset
 from tests.fakes.postgres_server import postgres_server
 from tests.fakes.processes import free_ports
+
+MIGRATIONS = Path(migrations.__file__).parent
 
 
 def test_a_unit_of_work_is_kept_at_its_end(database: Database) -> None:
@@ -208,3 +213,34 @@ def test_sqlite_lets_readers_and_a_writer_work_at_the_same_time_and_keeps_refere
 @pytest.mark.parametrize("name", ["postgres", "postgresql", "postgresql+psycopg2"])
 def test_urls_as_others_write_them_mean_our_driver(name: str) -> None:
     assert normalised_url(f"{name}://u:p@h/d").drivername == "postgresql+psycopg"
+
+
+def test_what_was_there_before_there_were_users_is_the_local_users(empty_url: str) -> None:
+    database = Database(empty_url)
+    now = "2026-01-01 00:00:00+00:00"
+    with database.engine.begin() as connection:
+        upgrade(connection, "0004")
+        for statement in (
+            f"INSERT INTO assets VALUES ('a', 's', 'k', 'n', '{{}}', 1, 1.0, '{now}')",
+            f"INSERT INTO uploads VALUES ('u', 'k', 'n', 1, 's', NULL, 'complete', '{now}')",
+            "INSERT INTO batches (id, name, manifest_uri, options, state, message, wish, rows, created_at, spent,"
+            f" outputs) VALUES ('b', 'n', 'm', '{{}}', 'received', '', 'run', 0, '{now}', 0, '{{}}')",
+            f"INSERT INTO batch_moves (batch_id, state, moved_at) VALUES ('b', 'received', '{now}')",
+        ):
+            connection.exec_driver_sql(statement)
+
+    migrate(empty_url)
+
+    with database.engine.connect() as connection:
+        for table in ("asset_owners", "uploads", "batches"):
+            owners = connection.exec_driver_sql(f"SELECT owner FROM {table}").scalars().all()
+            assert list(owners) == ["local"]
+        assert connection.exec_driver_sql("SELECT count(*) FROM batch_moves").scalar() == 1
+    database.close()
+
+
+def upgrade(connection: Connection, revision: str) -> None:
+    config = Config()
+    config.set_main_option("script_location", str(MIGRATIONS))
+    config.attributes["connection"] = connection
+    command.upgrade(config, revision)

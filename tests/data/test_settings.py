@@ -34,11 +34,35 @@ def test_groups_are_set_by_double_underscores(monkeypatch: pytest.MonkeyPatch) -
     assert settings.storage_options["secret_key"] == "hidden"
 
 
-def test_the_api_binds_to_loopback_only(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("DAILIES_API__HOST", "0.0.0.0")
+@pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.168.1.5", "dailies.example"])
+def test_the_api_binds_to_loopback_only_unless_people_log_in(monkeypatch: pytest.MonkeyPatch, host: str) -> None:
+    monkeypatch.setenv("DAILIES_API__HOST", host)
 
-    with pytest.raises(ValidationError):
+    with pytest.raises(ValidationError, match="DAILIES_AUTH__REQUIRED"):
         Settings(_env_file=None)
+    monkeypatch.setenv("DAILIES_AUTH__REQUIRED", "true")
+    assert Settings(_env_file=None).api.host == host
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "127.0.0.2", "::1", "localhost"])
+def test_on_the_loopback_nobody_needs_to_log_in(monkeypatch: pytest.MonkeyPatch, host: str) -> None:
+    monkeypatch.setenv("DAILIES_API__HOST", host)
+
+    assert not Settings(_env_file=None).is_auth_required
+
+
+def test_in_production_people_log_in(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DAILIES_MODE", "production")
+
+    assert Settings(_env_file=None).is_auth_required
+
+
+def test_a_short_secret_is_refused_and_not_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DAILIES_AUTH__SECRETS", '["hunter2"]')
+
+    with pytest.raises(ValidationError, match="32 characters") as refused:
+        Settings(_env_file=None)
+    assert "hunter2" not in str(refused.value)
 
 
 def generation(monkeypatch: pytest.MonkeyPatch, providers: str) -> Settings:

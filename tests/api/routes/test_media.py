@@ -113,3 +113,15 @@ def test_a_viewer_who_leaves_in_the_middle_does_no_harm(api: httpx.Client, publi
             next(answer.iter_bytes(1024))
 
     assert api.get(url(published)).status_code == 200
+
+
+def test_everybody_may_know_what_is_public_of_a_video(api: httpx.Client, published: PublicationManifest) -> None:
+    answer = api.get(f"/media/{published.asset_id}")
+
+    video = answer.json()
+    assert (video["width"], video["height"], video["frame_rate"]) == (640, 360, "24")
+    assert video["publication"]["title"] == published.title
+    assert api.get(video["publication"]["urls"]["mp4"]).status_code == 200
+    assert answer.headers["Cache-Control"] == "no-cache"
+    assert api.get(f"/media/{'0' * 24}").status_code == 404
+    assert api.get("/media/nonsense").status_code == 404

@@ -125,3 +125,24 @@ def test_a_job_is_bound_to_its_asset_and_a_retry_may_bind_it_again(database: Dat
     with database.session() as session:
         assert AssetRepository(session).asset_of_job("job") == two.id
         assert AssetRepository(session).asset_of_job("another") is None
+
+
+def test_an_asset_is_seen_by_everybody_whose_it_is(database: Database) -> None:
+    one, two = sample_asset("one"), sample_asset("two")
+    with database.session() as session:
+        assets = AssetRepository(session)
+        for asset in (one, two):
+            assets.record(asset)
+        assets.bind_job("job of ann", one.id, "ann")
+        assets.bind_job("job of ann again", one.id, "ann")
+        assets.bind_job("job of bob", one.id, "bob")
+        assets.own([two.id], "bob")
+
+    with database.session() as session:
+        assets = AssetRepository(session)
+        assert [entry.asset.id for entry in assets.list(owner="ann").items] == [one.id]
+        assert {entry.asset.id for entry in assets.list(owner="bob").items} == {one.id, two.id}
+        assert assets.owned([one.id, two.id, "none"], "ann") == {one.id}
+        assert assets.get(one.id, "ann") == one
+        with pytest.raises(NotFoundError):
+            assets.get(two.id, "ann")

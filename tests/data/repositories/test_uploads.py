@@ -40,3 +40,16 @@ def test_of_many_ids_the_contents_of_the_complete_ones_are_found_at_once(databas
         found = UploadRepository(session).contents(["a", "b", "c", "", *map(str, range(2500))])
 
     assert found == dict.fromkeys("ac", "0" * 64)
+
+
+def test_an_upload_is_its_owners_alone(database: Database) -> None:
+    with database.session() as session:
+        UploadRepository(session).create("a", key="uploads/a", original_name="a.mp4", owner="ann")
+        UploadRepository(session).complete("a", size_bytes=1, sha256="0")
+
+    with database.session() as session:
+        uploads = UploadRepository(session)
+        assert uploads.get("a", "ann") == uploads.get("a")
+        assert (uploads.contents(["a"], "ann"), uploads.contents(["a"], "bob")) == ({"a": "0"}, {})
+        with pytest.raises(NotFoundError):
+            uploads.get("a", "bob")

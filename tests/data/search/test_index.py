@@ -113,3 +113,15 @@ def test_a_snippet_shows_the_word_in_the_middle_of_a_long_passage() -> None:
 def test_the_end_of_another_word_is_no_hit_but_its_beginning_is(index: SearchIndex) -> None:
     assert all("words" not in hit.matched for hit in index.search("long"))
     assert index.search("tech")[0].title == "About finance"
+
+
+@pytest.mark.parametrize("question", ["About", "a kitten on a rug", "technology shares"])
+def test_a_search_of_an_owner_finds_what_is_theirs_alone(index: SearchIndex, database: Database, question: str) -> None:
+    pets = sample_asset("pets").id
+    with database.session() as session:
+        AssetRepository(session).own([pets], "ann")
+
+    assert {hit.asset_id for hit in index.search(question, owner="ann")} <= {pets}
+    assert index.search("a kitten on a rug", owner="ann")[0].asset_id == pets
+    assert index.search(question, owner="bob") == ()
+    assert index.search(question)

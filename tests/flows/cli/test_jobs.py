@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from data.settings import get_settings
 from deployments.stack import Stack
 from flows.__main__ import main
 from tests.fakes.clips import clip
@@ -40,12 +41,14 @@ class PlayedApi:
     def __init__(self) -> None:
         self.answer: tuple[int, Any] = (200, JOB)
         self.calls: list[tuple[str, str, Any]] = []
+        self.keys: list[str | None] = []
         played = self
 
         class Handler(BaseHTTPRequestHandler):
             def answer(self) -> None:
                 body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
                 played.calls.append((self.command, self.path, json.loads(body) if body else None))
+                played.keys.append(self.headers.get("X-API-Key"))
                 status, document = played.answer
                 self.send_response(status)
                 content = b"" if document is None else json.dumps(document).encode()
@@ -111,6 +114,16 @@ def test_every_move_is_one_call(api: PlayedApi, words: list[str], call: tuple[st
 
     method, rest = call
     assert api.calls == [(method, f"/api/v1/jobs/{JOB['id']}{rest}", None)]
+
+
+def test_the_api_key_of_the_settings_is_sent(api: PlayedApi, monkeypatch: pytest.MonkeyPatch) -> None:
+    main(["job", "show", "x", "--api", api.url])
+    monkeypatch.setenv("DAILIES_API_KEY", "dk_0_secret")
+    get_settings.cache_clear()
+    main(["job", "show", "x", "--api", api.url])
+    get_settings.cache_clear()
+
+    assert api.keys == [None, "dk_0_secret"]
 
 
 def test_what_is_typed_as_an_id_stays_one_part_of_the_address(api: PlayedApi) -> None:

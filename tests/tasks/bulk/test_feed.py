@@ -70,12 +70,13 @@ def test_a_long_item_is_a_job_and_short_ones_share_a_run(world: Worlds) -> None:
     [job] = [run for run in runs if "dailies-job" in run.tags]
     packs = [run for run in runs if run is not job]  # made in one call: in no order
     assert job.parameters["source"] == "/m/1.mp4"
-    assert {"dailies-job", "dailies-item", f"batch:{monday.batch_id}"} <= set(job.tags)
+    assert {"dailies-job", "dailies-item", f"batch:{monday.batch_id}", "owner:local"} <= set(job.tags)
     assert job.idempotency_key == f"{monday.batch_id}:1:1"
     assert job.labels["dailies.row"] == 1
     assert packs
     assert set(packs[0].parameters) == {"batch_id", "run_key"}
     assert "dailies-job" not in packs[0].tags
+    assert "owner:local" in packs[0].tags
     assert len(packs) == 3  # the window: two slots, twice
 
 

@@ -2,16 +2,24 @@ from datetime import timedelta
 
 import pytest
 
-from data.domain.batches import BatchReason, BatchState, ItemState, SkipReason
+from data.domain.batches import Batch, BatchOptions, BatchReason, BatchState, ItemState, SkipReason
 from data.domain.costs import CostStep, cost_variants
 from data.domain.errors import CorruptInputError
 from data.domain.keys import step_key, wish_key, words_address
 from data.domain.recipes import Recipe
 from data.recipes import load_recipe
-from data.repositories import PackageRepository, PublicationRepository, StepCost, StepCostRepository
+from data.repositories import (
+    AssetRepository,
+    BatchRepository,
+    PackageRepository,
+    PublicationRepository,
+    StepCost,
+    StepCostRepository,
+)
 from tasks.bulk.costing import Prices
 from tests.data.samples import TOOLS, sample_package
 from tests.fakes.bulk import BatchHouse
+from tests.fakes.manifests import write_manifest
 from tests.fakes.source_facts import source_facts
 
 QUICK = load_recipe("quick")
@@ -56,6 +64,22 @@ def test_the_second_night_an_unchanged_row_costs_a_look_up(house: BatchHouse) ->
         (item.state, item.reason) == (ItemState.SKIPPED, SkipReason.UNCHANGED) for item in house.items().values()
     )
     assert all(item.asset_id and item.version == 1 for item in house.items().values())
+
+
+def test_assets_of_unchanged_rows_are_the_batch_owners_as_well(house: BatchHouse) -> None:
+    source = house.source("one.mp4")
+    asset = house.publish(source, QUICK)
+    manifest = write_manifest(house.media, rows(source), "csv")
+    with house.database.session() as session:
+        values = {"id": "b1", "name": "Night", "manifest_uri": str(manifest), "owner": "ann", "created_at": house.now}
+        BatchRepository(session).create(Batch(options=BatchOptions(), state=BatchState.RECEIVED, **values))
+
+    for _ in range(2):
+        house.plan(rows(source))
+
+    with house.database.session() as session:
+        assert AssetRepository(session).owned([asset.id], "ann") == {asset.id}
+        assert AssetRepository(session).owned([asset.id], "bob") == frozenset()
     assert house.counts().balances
 
 
