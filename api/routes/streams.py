@@ -77,8 +77,12 @@ async def job_stream(
     Each event has an id. A client that comes back with the last one (`Last-Event-ID`, as browsers do by themselves)
     gets what it missed, nothing twice; of a very long log `gap` says where to read the rest (`after` of `/logs`).
     """
-    place = _place(last_event_id)
     channel = await services.feed.join(job_id, services.caller)
+    try:
+        place = _place(last_event_id)
+    except InvalidRequestError:
+        services.feed.leave(channel)
+        raise
     if has_nothing_more(channel.story, place):
         services.feed.leave(channel)
         return Response(status_code=204)  # a browser takes this as "do not come back"
