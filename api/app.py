@@ -20,12 +20,16 @@ from api.routes import (
     batches,
     generations,
     health,
+    job_search,
     jobs,
+    logs,
     media,
     providers,
+    ranking,
     recipes,
     schedules,
     search,
+    streams,
     uploads,
     users,
     watch,
@@ -85,20 +89,9 @@ def create_app(settings: Settings | None = None, *, prefect_api_url: str = "") -
     app.add_middleware(RequestContext)
     app.include_router(health.router, prefix=BASE)
     app.include_router(auth.router, prefix=BASE)
-    for area in (
-        api_keys,
-        users,
-        uploads,
-        jobs,
-        batches,
-        schedules,
-        assets,
-        search,
-        recipes,
-        providers,
-        generations,
-        webhooks,
-    ):
+    # Before the jobs, by whose ids `search` and `metrics` would be taken.
+    own = (api_keys, users, uploads, streams, job_search, jobs, logs, batches, schedules, ranking, assets, search)
+    for area in (*own, recipes, providers, generations, webhooks):
         app.include_router(area.router, prefix=BASE, responses=DENIED)
     app.include_router(media.router)
     app.include_router(watch.router)

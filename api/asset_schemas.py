@@ -60,6 +60,7 @@ class AssetAnswer(Answer):
     publication: Publication | None = Field(default=None, description="`null` while nothing is public.")
     candidate: CandidateAnswer | None = Field(default=None, description="What waits for a person, or waited last.")
     retraction: RetractionAnswer | None = Field(default=None, description="Who took down what was public, and why.")
+    votes: int = 0
 
 
 class PublicVideo(Answer):
@@ -84,6 +85,28 @@ class AssetSummary(Answer):
     title: str = ""
     waiting: str | None = Field(default=None, description="Why a version waits for a person; `null` when none does.")
     waiting_job_id: str | None = None
+    votes: int = 0
+
+
+class VoteAnswer(Answer):
+    """How a public video stands after a vote."""
+
+    asset_id: str
+    votes: int
+    voted: bool = Field(description="Whether the caller's is among them.")
+
+
+class RankedAsset(Answer):
+    """A public video in the ranking."""
+
+    asset_id: str
+    title: str
+    votes: int
+    voted: bool = Field(description="Whether the caller's is among them.")
+    published_at: datetime
+    duration_seconds: float
+    watch: str
+    poster: str
 
 
 class DecisionCall(Call):

@@ -5,12 +5,19 @@ from collections.abc import Callable
 from api.asset_schemas import AssetAnswer, AssetSummary, CandidateAnswer, Frame, PublicVideo, RetractionAnswer
 from api.dependencies import Services
 from api.links import candidate_url, media_url, watch_url
-from api.schemas import CaptionLink, ChapterMark, Page, PlaybackUrls, Publication
+from api.schemas import CaptionLink, ChapterMark, JobArtifact, JobArtifacts, Page, PlaybackUrls, Publication
 from data.domain.candidates import Candidate, CandidateState
 from data.domain.errors import NotFoundError
 from data.domain.publications import PublicationManifest, Retraction
 from data.publishing import standing
-from data.repositories import AssetEntry, AssetRepository, CandidateRepository, PublicationRepository
+from data.repositories import (
+    ArtifactRepository,
+    AssetEntry,
+    AssetRepository,
+    CandidateRepository,
+    PublicationRepository,
+    VoteRepository,
+)
 
 Address = Callable[[str], str]
 """Gives the address of a file by its path within a version."""
@@ -25,6 +32,7 @@ def show_asset(asset_id: str, services: Services) -> AssetAnswer:
     with services.database.session() as session:
         asset = AssetRepository(session).get(asset_id, services.caller.only_owner)
         candidate = CandidateRepository(session).latest(asset_id)
+        votes = VoteRepository(session).counts([asset_id]).get(asset_id, 0)
     now = standing(services.store, asset_id)
     return AssetAnswer(
         id=asset.id,
@@ -34,6 +42,22 @@ def show_asset(asset_id: str, services: Services) -> AssetAnswer:
         publication=_publication(now.manifest) if now.manifest else None,
         candidate=_candidate(candidate) if candidate else None,
         retraction=_retraction(now.retraction) if now.retraction else None,
+        votes=votes,
+    )
+
+
+def job_artifacts(job_id: str, services: Services) -> JobArtifacts:
+    """Return what a job made: its artifacts, and what it published."""
+    with services.database.session() as session:
+        asset_id = AssetRepository(session).asset_of_job(job_id)
+        made = ArtifactRepository(session).of_job(job_id)
+        published = PublicationRepository(session).of_job(job_id)
+    return JobArtifacts(
+        asset_id=asset_id,
+        items=tuple(
+            JobArtifact(kind=each.kind, key=each.key, created_at=each.created_at, details=each.details) for each in made
+        ),
+        publication=_publication(published) if published else None,
     )
 
 
@@ -69,14 +93,24 @@ def check_asset(asset_id: str, services: Services) -> None:
         AssetRepository(session).get(asset_id, services.caller.only_owner)
 
 
-def list_assets(services: Services, after: str | None, limit: int) -> Page[AssetSummary]:
+def list_assets(
+    services: Services, after: str | None, limit: int, *, mine: bool = False, public: bool | None = None
+) -> Page[AssetSummary]:
     """Return assets, the latest first.
+
+    Args:
+        services: The doors.
+        after: The cursor of the page before.
+        limit: Most assets of the page.
+        mine: Only the caller's own, also for those who see everybody's.
+        public: Only those of which something is public, or nothing; ``None`` asks nothing.
 
     Raises:
         InvalidRequestError: ``after`` is no cursor.
     """
     with services.database.session() as session:
-        page = AssetRepository(session).list(limit, after, services.caller.only_owner)
+        owner = services.caller.id if mine else services.caller.only_owner
+        page = AssetRepository(session).list(limit, after, owner, public)
     return Page[AssetSummary](items=_summaries(page.items, services), next=page.next)
 
 
@@ -107,10 +141,16 @@ def _summaries(entries: list[AssetEntry] | tuple[AssetEntry, ...], services: Ser
     with services.database.session() as session:
         public = PublicationRepository(session).latest_of(ids)
         waiting = {each.asset_id: each for each in CandidateRepository(session).all_waiting(ids)}
-    return tuple(_summary(entry, public.get(entry.asset.id), waiting.get(entry.asset.id)) for entry in entries)
+        votes = VoteRepository(session).counts(ids)
+    return tuple(
+        _summary(entry, public.get(entry.asset.id), waiting.get(entry.asset.id), votes.get(entry.asset.id, 0))
+        for entry in entries
+    )
 
 
-def _summary(entry: AssetEntry, public: PublicationManifest | None, candidate: Candidate | None) -> AssetSummary:
+def _summary(
+    entry: AssetEntry, public: PublicationManifest | None, candidate: Candidate | None, votes: int
+) -> AssetSummary:
     named = public or (candidate.manifest if candidate else None)
     return AssetSummary(
         id=entry.asset.id,
@@ -121,6 +161,7 @@ def _summary(entry: AssetEntry, public: PublicationManifest | None, candidate: C
         title=named.title if named else "",
         waiting=candidate.why if candidate else None,
         waiting_job_id=candidate.job_id if candidate else None,
+        votes=votes,
     )
 
 

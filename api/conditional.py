@@ -1,21 +1,85 @@
-"""Answers that are not sent again while nothing has changed (``ETag``, ``If-None-Match``)."""
+"""Answers that are not sent again while nothing has changed, and changes that are made only to what was seen.
+
+An ``ETag`` of ours has two halves: what a person decides by (the state, the title …) and all that is shown. A read
+answers 304 while both hold. A change goes by the first alone (``If-Match``): the progress of a running job moves on
+between any read and the change that follows it, and is no reason to refuse that.
+"""
 
 import hashlib
+from collections.abc import Collection
 from typing import Annotated
 
 import orjson
-from fastapi import Header
+from fastapi import Depends, Header
+from fastapi.concurrency import run_in_threadpool
 from pydantic import BaseModel
 from starlette.responses import Response
 
+from api.batch_views import show_batch
+from api.dependencies import ServicesDependency
+from data.domain.errors import PreconditionFailedError
+
 IfNoneMatch = Annotated[str | None, Header(description="The `ETag` that you have: 304 while it holds.")]
+IfMatch = Annotated[
+    str | None,
+    Header(description="The `ETag` that you have seen: 412, and nothing is done, if the state is another by now."),
+]
+
+JOB_DECIDED_BY = frozenset({"state", "attempt", "title", "metadata", "priority"})
+BATCH_DECIDED_BY = frozenset({"state", "reason"})
 
 
-def unless_known(shown: BaseModel, if_none_match: str | None) -> Response:
+def etag_of(shown: BaseModel, decided_by: Collection[str]) -> str:
+    """Return the ``ETag`` of an answer.
+
+    Args:
+        shown: The answer.
+        decided_by: Its fields of which the first half is made.
+    """
+    document = shown.model_dump(mode="json")
+    return f'"{_digest({name: document[name] for name in sorted(decided_by)})}-{_digest(document)}"'
+
+
+def unless_known(shown: BaseModel, if_none_match: str | None, decided_by: Collection[str]) -> Response:
     """Return what is shown with its ``ETag``, or 304 if the caller has it already."""
-    content = orjson.dumps(shown.model_dump(mode="json"))
-    etag = f'"{hashlib.sha256(content).hexdigest()[:32]}"'
+    etag = etag_of(shown, decided_by)
     headers = {"ETag": etag, "Cache-Control": "no-cache"}
     if if_none_match and etag in [each.strip().removeprefix("W/") for each in if_none_match.split(",")]:
         return Response(status_code=304, headers=headers)
-    return Response(content, headers=headers, media_type="application/json")
+    return Response(orjson.dumps(shown.model_dump(mode="json")), headers=headers, media_type="application/json")
+
+
+def check_match(shown: BaseModel, if_match: str | None, decided_by: Collection[str]) -> None:
+    """Do nothing if it is still what the caller has seen, or the caller does not ask.
+
+    Raises:
+        PreconditionFailedError: It is not.
+    """
+    if not if_match or if_match.strip() == "*":
+        return
+    current = etag_of(shown, decided_by)
+    if _first_half(current) not in [_first_half(each.strip()) for each in if_match.split(",")]:
+        raise PreconditionFailedError("It is not as you have seen it any more: read it again.", {"etag": current})
+
+
+async def _job_matches(job_id: str, services: ServicesDependency, if_match: IfMatch = None) -> None:
+    if if_match:
+        check_match(await services.gateway.get(job_id), if_match, JOB_DECIDED_BY)
+
+
+async def _batch_matches(batch_id: str, services: ServicesDependency, if_match: IfMatch = None) -> None:
+    if if_match:
+        check_match(await run_in_threadpool(show_batch, batch_id, services), if_match, BATCH_DECIDED_BY)
+
+
+JOB_MATCHES = Depends(_job_matches)
+BATCH_MATCHES = Depends(_batch_matches)
+"""Dependencies of routes that change a job or a batch."""
+
+
+def _first_half(etag: str) -> str:
+    return etag.removeprefix("W/").strip('"').partition("-")[0]
+
+
+def _digest(document: object) -> str:
+    return hashlib.sha256(orjson.dumps(document, option=orjson.OPT_SORT_KEYS)).hexdigest()[:20]

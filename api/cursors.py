@@ -92,9 +92,7 @@ def encode_log_positions(positions: dict[uuid.UUID, LogPosition]) -> str:
     Each run has its own position, because lines reach Prefect in order within a run but late between runs: one common
     time would lose the lines of a child that are still on their way.
     """
-    return _encode(
-        {str(run): [each.at.isoformat(), [str(line) for line in each.seen]] for run, each in positions.items()}
-    )
+    return _encode(_log_document(positions))
 
 
 def decode_log_positions(text: str) -> dict[uuid.UUID, LogPosition]:
@@ -103,7 +101,66 @@ def decode_log_positions(text: str) -> dict[uuid.UUID, LogPosition]:
     Raises:
         InvalidRequestError: The text is no cursor of ours.
     """
-    raw = _decode(text, dict)
+    return _log_positions(_decode(text, dict))
+
+
+def encode_rank(as_of: datetime, votes: int, published_at: datetime, asset_id: str) -> str:
+    """Return the cursor over the ranking: when its reading began, and the last one's rank."""
+    return _encode([as_of.isoformat(), [votes, published_at.isoformat(), asset_id]])
+
+
+def decode_rank(text: str) -> tuple[datetime, int, datetime, str]:
+    """Read a cursor over the ranking.
+
+    Raises:
+        InvalidRequestError: The text is no cursor of ours.
+    """
+    as_of, rank = _decode(text, list)
+    if not isinstance(rank, list) or len(rank) != 3 or not isinstance(rank[0], int) or not 0 <= rank[0] < 2**31:
+        raise _invalid()
+    return _time(as_of), rank[0], _time(rank[1]), str(rank[2])
+
+
+def encode_line(position: LogPosition) -> str:
+    """Return the cursor over lines of many logs, the latest first."""
+    return _encode([position.at.isoformat(), [str(line) for line in position.seen]])
+
+
+def decode_line(text: str) -> LogPosition:
+    """Read a cursor over lines of many logs.
+
+    Raises:
+        InvalidRequestError: The text is no cursor of ours.
+    """
+    at, seen = _decode(text, list)
+    if not isinstance(seen, list):
+        raise _invalid()
+    return LogPosition(_time(at), tuple(_uuid(line) for line in seen))
+
+
+def encode_stream_place(told: list[Any], positions: dict[uuid.UUID, LogPosition]) -> str:
+    """Return the id of a server-sent event: what was told of the job, and how far its runs' logs."""
+    return _encode([told, _log_document(positions)])
+
+
+def decode_stream_place(text: str) -> tuple[tuple[datetime | None, Any, Any, Any], dict[uuid.UUID, LogPosition]]:
+    """Read the id of a server-sent event: the time of the last state, three things more, and the logs.
+
+    Raises:
+        InvalidRequestError: The text is no id of ours.
+    """
+    told, lines = _decode(text, list)
+    if not isinstance(told, list) or len(told) != 4 or not isinstance(lines, dict):
+        raise _invalid()
+    moved_at, *rest = told
+    return (_time(moved_at) if moved_at else None, rest[0], rest[1], rest[2]), _log_positions(lines)
+
+
+def _log_document(positions: dict[uuid.UUID, LogPosition]) -> dict[str, Any]:
+    return {str(run): [each.at.isoformat(), [str(line) for line in each.seen]] for run, each in positions.items()}
+
+
+def _log_positions(raw: dict[str, Any]) -> dict[uuid.UUID, LogPosition]:
     try:
         return {
             _uuid(run): LogPosition(_time(at), tuple(_uuid(line) for line in seen)) for run, (at, seen) in raw.items()

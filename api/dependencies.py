@@ -12,6 +12,7 @@ from fastapi.concurrency import run_in_threadpool
 from api.access import CallerDependency
 from api.authentication import Authenticator
 from api.gateway import PrefectGateway, open_gateway
+from api.live.feed import JobFeed
 from api.publications import Publications
 from api.signing_secrets import signing_secrets
 from api.tokens import TokenSigner
@@ -32,6 +33,7 @@ class Services:
     store: ObjectStore
     publications: Publications
     search: SearchIndex
+    feed: JobFeed
     authenticator: Authenticator
     caller: Caller = LOCAL_CALLER
     """Whose jobs, batches and assets are there to be seen: the service itself sees all."""
@@ -50,15 +52,24 @@ async def open_services(settings: Settings, prefect_api_url: str) -> AsyncIterat
     crash_attempts = settings.orchestration.crash_attempts
     try:
         async with open_gateway(prefect_api_url, crash_attempts=crash_attempts) as gateway:
-            yield Services(
-                settings,
-                gateway,
-                database,
-                store,
-                Publications(store, database),
-                SearchIndex(database),
-                authenticator_of(settings, database),
+            feed = JobFeed(
+                gateway.watch(),
+                most_listeners=settings.api.stream_clients,
+                poll_seconds=settings.api.stream_poll_seconds,
             )
+            try:
+                yield Services(
+                    settings,
+                    gateway,
+                    database,
+                    store,
+                    Publications(store, database),
+                    SearchIndex(database),
+                    feed,
+                    authenticator_of(settings, database),
+                )
+            finally:
+                await feed.close()
     finally:
         await run_in_threadpool(database.close)
 

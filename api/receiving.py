@@ -13,7 +13,9 @@ from fastapi.concurrency import run_in_threadpool
 
 from api.dependencies import Services
 from api.multipart import FILE_FIELD, ReceivedFile, receive_file, too_large
+from data.domain.errors import UploadUnsupportedError
 from data.domain.keys import upload_key
+from data.domain.sniffing import HEAD_BYTES, refusal_of_upload
 from data.repositories import UploadRepository
 
 FORM_OVERHEAD_BYTES = 128 * 1024
@@ -57,13 +59,35 @@ async def arriving(
         await run_in_threadpool(shutil.rmtree, directory, ignore_errors=True)
 
 
+def check_content(head: bytes, name: str) -> None:
+    """Do nothing if a file that begins like that is of a kind that is taken, whatever its name says.
+
+    Raises:
+        UploadUnsupportedError: It is not.
+    """
+    if refusal := refusal_of_upload(head):
+        message = f"{name} is not taken: by its content it is {refusal}. Videos, sound, pictures, tables and texts are."
+        raise UploadUnsupportedError(message, {"found": refusal, "field": FILE_FIELD})
+
+
+def head_of(path: Path) -> bytes:
+    """Return how a file begins, as far as its kind is told by."""
+    with path.open("rb") as file:
+        return file.read(HEAD_BYTES)
+
+
 def keep_upload(services: Services, arrival: Arrival) -> str:
     """Note the upload, store its bytes, and only then call it complete (jobs take no other); return its id."""
     upload_id, file = secrets.token_hex(12), arrival.file
-    key = upload_key(upload_id, re.sub(r"[^A-Za-z0-9._-]", "_", file.name).lstrip(".") or "upload")
+    key = key_of(upload_id, file.name)
     with services.database.session() as session:
         UploadRepository(session).create(upload_id, key=key, original_name=file.name, owner=services.caller.id)
     services.store.put_file(arrival.path, key)
     with services.database.session() as session:
         UploadRepository(session).complete(upload_id, size_bytes=file.size_bytes, sha256=file.sha256)
     return upload_id
+
+
+def key_of(upload_id: str, name: str) -> str:
+    """Return where an upload lies: its name is for people, and there to tell a manifest's format by."""
+    return upload_key(upload_id, re.sub(r"[^A-Za-z0-9._-]", "_", name).lstrip(".") or "upload")

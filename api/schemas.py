@@ -7,10 +7,12 @@ from typing import Annotated, Any, Generic, Literal, TypeVar
 import orjson
 from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field
 
+from data.domain.errors import FailureClass
 from data.domain.findings import Decision
 from data.domain.jobs import (
     MAX_METADATA_BYTES,
     MAX_PROMPT_CHARACTERS,
+    MAX_RETRIES,
     MAX_SCRIPT_CHARACTERS,
     MAX_TITLE_CHARACTERS,
     JobMove,
@@ -83,6 +85,12 @@ class JobRequest(Call):
         examples=[{"captions.language": "en"}],
     )
     priority: Priority = Priority.DEFAULT
+    max_retries: int | None = Field(
+        default=None,
+        ge=0,
+        le=MAX_RETRIES,
+        description="How often a step is tried again after a failure that may pass; by default as the service is set.",
+    )
     title: Annotated[str, BeforeValidator(_clean_title)] = Field(default="", max_length=MAX_TITLE_CHARACTERS)
     metadata: Annotated[dict[str, Any], AfterValidator(_within_limit)] = Field(
         default_factory=dict, description="Yours: kept with the job and given back as it is, at most 16 KiB of JSON."
@@ -132,6 +140,7 @@ class Job(Answer):
     started_at: datetime | None = None
     finished_at: datetime | None = None
     priority: str
+    max_retries: int | None = Field(default=None, description="Of a step; `null` where the job asked for none.")
     source: str | None = None
     recipe: str | None = None
     overrides: dict[str, Any] = Field(default_factory=dict)
@@ -147,8 +156,68 @@ class JobQuery(Answer):
 
     states: frozenset[JobState] = frozenset()
     text: str | None = None
+    recipe: str | None = None
+    owner: str | None = None
+    failures: frozenset[FailureClass] = frozenset()
     created_after: AwareDatetime | None = None
     created_before: AwareDatetime | None = None
+
+
+class Spread(Answer):
+    """How long something took, over many jobs, in seconds; `null` where none did."""
+
+    p50: float | None = None
+    p95: float | None = None
+    p99: float | None = None
+    longest: float | None = None
+
+
+class HourCount(Answer):
+    """How many jobs ended within an hour."""
+
+    hour: datetime
+    succeeded: int = 0
+    failed: int = 0
+    cancelled: int = 0
+
+
+class JobMetrics(Answer):
+    """Jobs in numbers, over a window that ends now."""
+
+    since: datetime
+    until: datetime
+    states: dict[str, int] = Field(description="Jobs that were due in the window, by their state now.")
+    ended: int = Field(description="Jobs that ended in the window.")
+    looked_at: int = Field(description="What follows is over so many of those, the latest.")
+    success_rate: float | None = Field(description="Succeeded of succeeded and failed; `null` where there is neither.")
+    recipes: dict[str, int]
+    failures: dict[str, int] = Field(description="By failure class.")
+    retries: int = Field(description="How often jobs started again, after a crash or a pause, or by request.")
+    cancellations: int
+    wait_seconds: Spread = Field(description="From when a job was due to its first start.")
+    run_seconds: Spread = Field(description="Of work, over all its starts.")
+    hours: tuple[HourCount, ...] = Field(description="The latest hour first; hours in which none ended are left out.")
+
+
+class JobPatch(Call):
+    """What to change about a job; what is left out stays."""
+
+    title: Annotated[str | None, BeforeValidator(_clean_title)] = Field(
+        default=None, max_length=MAX_TITLE_CHARACTERS, description="Of the publication: while the job has not begun."
+    )
+    metadata: Annotated[dict[str, Any], AfterValidator(_within_limit)] | None = Field(
+        default=None, description="In place of all that there is."
+    )
+
+
+class LogQuery(Answer):
+    """Which lines to find."""
+
+    text: str | None = None
+    level: int = 0
+    job_id: str | None = None
+    since: AwareDatetime | None = None
+    until: AwareDatetime | None = None
 
 
 class Page(Answer, Generic[Item]):
@@ -208,7 +277,46 @@ class Upload(Answer):
     source: str = Field(description="What to give as `source` of a job.")
     name: str
     size_bytes: int
-    sha256: str
+    sha256: str | None = Field(description="`null` for what was sent to the store in parts: its job reckons it.")
+
+
+class PartsBegin(Call):
+    """A file that the client sends to the object store itself."""
+
+    name: str = Field(
+        min_length=1, max_length=1_000, description="For people; of a manifest, its format is told by it."
+    )
+    size_bytes: int = Field(ge=1)
+
+
+class PartAddress(Answer):
+    """Where a part is PUT, without credentials."""
+
+    number: int
+    size_bytes: int
+    url: str
+
+
+class PartsUpload(Answer):
+    """An upload under way: PUT each part, keep the `ETag` of its answer, then complete."""
+
+    id: str
+    source: str = Field(description="What to give as `source` of a job, once complete.")
+    expires_at: datetime = Field(description="Of the addresses; ask again for fresh ones.")
+    parts: tuple[PartAddress, ...]
+
+
+class SentPart(Call):
+    """A part that was sent."""
+
+    number: int = Field(ge=1, le=10_000)
+    etag: str = Field(max_length=100, description="As the store answered it.")
+
+
+class PartsComplete(Call):
+    """The parts that were sent."""
+
+    parts: tuple[SentPart, ...] = Field(min_length=1, max_length=10_000)
 
 
 class PlaybackUrls(Answer):
@@ -338,3 +446,20 @@ class Problem(Answer):
     request_id: str
     facts: dict[str, Any] = Field(default_factory=dict)
     errors: tuple[dict[str, Any], ...] = ()
+
+
+class JobArtifact(Answer):
+    """Something that AI made for a job: captions, chapters, a clip."""
+
+    kind: str
+    key: str = Field(description="Of what it was made of and how: equal work has the same.")
+    created_at: datetime
+    details: dict[str, Any] = Field(description="The step's outcome.")
+
+
+class JobArtifacts(Answer):
+    """What a job made."""
+
+    asset_id: str | None
+    items: tuple[JobArtifact, ...] = Field(description="The latest first; what was made before is found, not made.")
+    publication: Publication | None = Field(default=None, description="What the job published, with its addresses.")

@@ -4,13 +4,22 @@ Each can be asked twice: the second time finds it done and answers alike. The st
 process dies between it and the catalogue, the same call again completes the rest.
 """
 
+from datetime import UTC, datetime
+
 from data.database import Database
+from data.domain.assets import Asset
 from data.domain.candidates import Candidate, CandidateState
 from data.domain.errors import IllegalMoveError, NotFoundError, ObjectMissingError
 from data.domain.findings import Decision
 from data.domain.publications import PublicationManifest, Retraction
 from data.publishing import Standing, is_whole, standing, switch
-from data.repositories import CandidateRepository, FulfilmentRepository, PassageRepository, PublicationRepository
+from data.repositories import (
+    AssetRepository,
+    CandidateRepository,
+    FulfilmentRepository,
+    PassageRepository,
+    PublicationRepository,
+)
 from data.storage import ObjectStore
 
 
@@ -101,6 +110,36 @@ def take_down(
         PublicationRepository(session).retract(asset_id)
         PassageRepository(session).remove(asset_id)
     return retraction
+
+
+def forget_asset(store: ObjectStore, database: Database, asset: Asset, by: str, owner: str | None) -> None:
+    """Delete an asset: what is public is taken down, then its records go, then its files.
+
+    The note that it was taken down stays, so that no version number is ever given twice. Where a process dies in
+    between, nothing is public any more, and the clean-ups find the rest.
+
+    Args:
+        store: Where its files lie.
+        database: The catalogue.
+        asset: No job works on it.
+        by: Who wants that.
+        owner: For whom alone it is deleted, if others have it too; ``None`` deletes it for all.
+    """
+    if owner is not None:
+        with database.session() as session:
+            if AssetRepository(session).disown(asset.id, owner):
+                return
+    if standing(store, asset.id).manifest is not None:
+        take_down(store, database, asset.id, Decision(by=by, at=datetime.now(UTC), reason="The asset was deleted."))
+    with database.session() as session:
+        AssetRepository(session).forget(asset.id)
+    store.delete(asset.source_key)
+    for prefix in (f"packages/{asset.id}", f"artifacts/{asset.id}"):
+        store.delete_tree(prefix)
+    for prefix in sorted(
+        {"/".join(stored.key.split("/", 3)[:3]) for stored in store.list(f"publications/{asset.id}/v")}
+    ):
+        store.delete_tree(prefix)
 
 
 def _chosen(database: Database, asset_id: str, job_id: str | None) -> Candidate:

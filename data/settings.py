@@ -272,6 +272,18 @@ class ApiSettings(BaseModel):
     )
     port: int = Field(8000, ge=0, le=65535, description="Port to bind; 0 takes a free one.")
     max_upload_bytes: int = Field(10 * 1024**3, ge=1, description="Largest upload.")
+    stream_clients: int = Field(500, ge=0, description="Most streams (SSE) that a process of the API serves at once.")
+    stream_poll_seconds: float = Field(
+        1, gt=0, le=60, description="How often Prefect is asked, once for all streams of a process; never without any."
+    )
+    stream_heartbeat_seconds: float = Field(15, gt=0, description="How often a stream says that it is alive.")
+    redirect_media: bool = Field(
+        False,
+        description="Send players to the object store for segments, pictures and MP4 (presigned; S3 only, with CORS).",
+    )
+    presigned_seconds: int = Field(
+        3600, ge=60, le=604_800, description="How long the addresses hold that we presign, for playback and uploads."
+    )
     prefect_ui_url: str = Field("http://127.0.0.1:4200", description="Where people open the Prefect UI (links).")
     public_url: str = Field(
         "", description="Where people reach the API (links in reports and messages); `make up` sets it."

@@ -147,6 +147,17 @@ class PublicationRow(Base):
     retracted_at: Mapped[datetime | None]
 
 
+class VoteRow(Base):
+    """That a user likes a published asset."""
+
+    __tablename__ = "votes"
+    __table_args__ = (Index(None, "asset_id", "created_at"),)
+
+    asset_id: Mapped[str] = mapped_column(ForeignKey("assets.id", ondelete="CASCADE"), primary_key=True)
+    voter: Mapped[str] = mapped_column(primary_key=True)
+    created_at: Mapped[datetime]
+
+
 class RenditionRow(Base):
     """One rung of a published version, for questions over many assets."""
 
@@ -179,6 +190,8 @@ class UploadRow(Base):
     size_bytes: Mapped[int | None] = mapped_column(BigInteger)
     sha256: Mapped[str | None]
     content_type: Mapped[str | None]
+    parts_id: Mapped[str | None]
+    """The store's own name of an upload in parts that has not ended."""
     state: Mapped[str]
     owner: Mapped[str] = mapped_column(server_default=LOCAL_USER)
     created_at: Mapped[datetime] = mapped_column(index=True)

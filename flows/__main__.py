@@ -6,7 +6,20 @@ from collections.abc import Sequence
 from cyclopts import App
 
 from data.domain.errors import DailiesError
-from flows.cli import assets, batches, generations, jobs, keys, providers, recipes, schedules, users, webhooks
+from flows.cli import (
+    assets,
+    batches,
+    generations,
+    jobs,
+    keys,
+    logs,
+    providers,
+    recipes,
+    schedules,
+    uploads,
+    users,
+    webhooks,
+)
 from flows.cli.client import ApiError
 from flows.cli.output import complain
 
@@ -23,6 +36,8 @@ app.command(recipes.app)
 app.command(assets.app)
 app.command(providers.app)
 app.command(generations.app)
+app.command(logs.app)
+app.command(uploads.app)
 app.command(users.app)
 app.command(keys.app)
 app.command(webhooks.app)

@@ -1,12 +1,13 @@
 """Bring what was handed in into a workspace: sources of assets, and manifests of batches alike."""
 
+import hashlib
 from collections.abc import Callable
 from pathlib import Path
 
 from data.database import Database
 from data.domain.errors import SourceNotFoundError
 from data.domain.sources import UPLOAD_SCHEME
-from data.repositories import UploadRepository
+from data.repositories import UploadRepository, UploadState
 from data.settings import Settings
 from data.storage import ObjectStore
 from tasks.providers.buckets import S3Access
@@ -42,12 +43,14 @@ def fetch_handed_in(
         return fetch_source(source, target, source_limits(settings), on_progress)
     with database.session() as session:
         upload = UploadRepository(session).get(source.removeprefix(UPLOAD_SCHEME), owner)
-    if upload.size_bytes is None or upload.sha256 is None:
+    if upload.size_bytes is None or upload.state is not UploadState.COMPLETE:
         raise SourceNotFoundError(f"The upload {upload.id} is not complete.", {"upload": upload.id})
     if upload.size_bytes > settings.ingest.max_bytes:
         raise too_large(settings.ingest.max_bytes)
     store.fetch(upload.key, target)
-    return FetchedSource(target, upload.sha256, upload.size_bytes, upload.original_name)
+    # What a client sent to the store in parts was never here before.
+    sha256 = upload.sha256 or _sha256(target)
+    return FetchedSource(target, sha256, upload.size_bytes, upload.original_name)
 
 
 def source_limits(settings: Settings) -> SourceLimits:
@@ -61,3 +64,8 @@ def source_limits(settings: Settings) -> SourceLimits:
         s3=S3Access(buckets=tuple(ingest.s3_buckets), **settings.storage_options),
         max_seconds=settings.media.hard_limit_seconds,
     )
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -26,7 +26,7 @@ from data.domain.errors import (
 )
 from data.domain.generations import Words
 from data.domain.identity import LOCAL_USER, owner_tag
-from data.domain.jobs import batch_of, error_code
+from data.domain.jobs import batch_of, error_code, retries_of, retries_tag
 from data.domain.ledger import Subject
 from data.domain.model import DomainModel
 from data.domain.publications import GeneratedArtifacts, GeneratedItem, ItemToGenerate, Package
@@ -120,13 +120,14 @@ def hand_over_items(batch_id: str, run_key: str, items: tuple[ItemToGenerate, ..
 
 def _result_of_child(deployment: str, parameters: dict[str, Any]) -> Any:
     """Make a run, wait for its end and return its result; it is stopped when this one is."""
-    owner = job_owner()
+    owner, retries = job_owner(), retries_of(flow_run.get_tags())
+    tags = [*([owner_tag(owner)] if owner else ()), *([] if retries is None else [retries_tag(retries)])]
     child = _while_away(
         lambda: run_deployment(
             deployment,
             flow_run_name=flow_run.get_name(),
             parameters=parameters,
-            tags=[owner_tag(owner)] if owner else None,
+            tags=tags or None,
             work_queue_name=queue_name() or None,  # so that the child has the same priority
             timeout=0,
         )

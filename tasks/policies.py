@@ -6,10 +6,12 @@ from typing import Any, TypedDict
 from prefect import Task
 from prefect.cache_policies import INPUTS, RUN_ID, CachePolicy
 from prefect.client.schemas.objects import State, TaskRun
+from prefect.runtime import flow_run
 from prefect.settings import get_current_settings
 from prefect.settings.models.results import ResultsSettings
 
 from data.domain.errors import is_retryable
+from data.domain.jobs import MAX_RETRIES, retries_of
 from data.settings import MediaSettings, RetrySettings, Settings, get_settings
 from tasks.media.cores import usable_cores
 from tasks.media.process import Limits
@@ -44,14 +46,16 @@ class FlowPolicy(TypedDict):
 
 
 def retry_after(task: Task[..., Any], task_run: TaskRun, state: State[Any]) -> bool:
-    """Say whether a failed task is tried again: the error itself knows."""
+    """Say whether a failed task is tried again: the error itself knows, and the job or the setting how often."""
     error = state.data
-    return isinstance(error, BaseException) and is_retryable(error)
+    asked = retries_of(flow_run.get_tags())
+    most = get_settings().retry.attempts if asked is None else asked
+    return isinstance(error, BaseException) and is_retryable(error) and task_run.run_count <= most
 
 
 def retry_delays(retry: RetrySettings) -> list[float]:
-    """Return the delay in seconds before each retry: doubled each time, up to the longest."""
-    return [min(retry.first_delay_seconds * 2**n, retry.max_delay_seconds) for n in range(retry.attempts)]
+    """Return the delay in seconds before each retry that a job may ask for: doubled each time, up to the longest."""
+    return [min(retry.first_delay_seconds * 2**n, retry.max_delay_seconds) for n in range(MAX_RETRIES)]
 
 
 def task_policy(retry: RetrySettings) -> TaskPolicy:
@@ -61,7 +65,7 @@ def task_policy(retry: RetrySettings) -> TaskPolicy:
     finished step; work shared between runs is found by content in the object store instead.
     """
     return TaskPolicy(
-        retries=retry.attempts,
+        retries=MAX_RETRIES,  # the most that a job may ask for: `retry_after` says when it is enough
         retry_delay_seconds=retry_delays(retry),
         retry_jitter_factor=0.5,
         retry_condition_fn=retry_after,

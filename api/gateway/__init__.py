@@ -7,7 +7,7 @@ The modules here are plain functions over Prefect's client; :class:`PrefectGatew
 
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from prefect.client.orchestration import PrefectClient
@@ -20,15 +20,18 @@ from api.gateway.checks import check_providers
 from api.gateway.feeds import ensure_feed
 from api.gateway.jobs import job_of, run_view, transitions
 from api.gateway.listing import count_runs, find_runs
+from api.gateway.log_search import search_logs, searched_runs
 from api.gateway.logs import read_log_page
-from api.gateway.moves import cancel_run, delete_run, retry_run, submit_run
+from api.gateway.metrics import read_metrics
+from api.gateway.moves import cancel_run, change_run, delete_run, retry_run, submit_run
 from api.gateway.pauses import pause_run, resume_run
-from api.gateway.reports import read_reports
+from api.gateway.reports import read_owners, read_reports
 from api.gateway.runs import read_run, read_states
 from api.gateway.schedules import BatchSchedules
 from api.gateway.translation import PromptTransport, translated
+from api.gateway.watching import JobWatch
 from api.gateway.workers import count_live_workers, is_paused
-from api.schemas import Job, JobQuery, LogPage, Page, Priority, Transition
+from api.schemas import Job, JobMetrics, JobQuery, LogLine, LogPage, LogQuery, Page, Priority, Transition
 from data.domain.batches import Batch
 from data.domain.errors import NotFoundError
 from data.domain.identity import LOCAL_CALLER, Caller, owner_of
@@ -84,6 +87,7 @@ class PrefectGateway:
         *,
         title: str,
         priority: Priority,
+        max_retries: int | None = None,
         idempotency_key: str | None = None,
         tags: Sequence[str] = (),
     ) -> Job:
@@ -93,6 +97,7 @@ class PrefectGateway:
             parameters: Those of the flow.
             title: The run's name.
             priority: The work queue to wait in.
+            max_retries: How often a step is tried again at most; ``None`` leaves it to the setting.
             idempotency_key: A second submit with the same key returns the first one's run.
             tags: Put on the run beside those that make it a job.
 
@@ -108,6 +113,7 @@ class PrefectGateway:
             idempotency_key=idempotency_key,
             owner=self._caller.id,
             tags=tags,
+            max_retries=max_retries,
         )
         return job_of(run, (), self._crash_attempts)
 
@@ -137,6 +143,31 @@ class PrefectGateway:
     async def count(self, states: Iterable[JobState]) -> dict[str, int]:
         """Return how many jobs Prefect holds in each of the states; crashed counts as failed, pausing as paused."""
         return await count_runs(self._client, states, self._caller.only_owner)
+
+    async def metrics(self, window: timedelta) -> JobMetrics:
+        """Return the jobs of a window that ends now in numbers, by a bounded number of calls."""
+        return await read_metrics(self._client, window, self._crash_attempts, self._caller.only_owner)
+
+    async def search_logs(self, query: LogQuery, *, after: str | None, limit: int) -> Page[LogLine]:
+        """Return lines of all jobs' logs, or of one, the latest first.
+
+        Raises:
+            NotFoundError: No such job.
+            InvalidRequestError: ``after`` is no cursor.
+        """
+        run = await self._run(query.job_id) if query.job_id else None
+        run_ids = await searched_runs(self._client, run, query, self._caller.only_owner)
+        return await search_logs(self._client, query, run_ids, after=after, limit=limit)
+
+    async def change(self, job_id: str, *, title: str | None, metadata: dict[str, Any] | None) -> Job:
+        """Change what a job is called, or what is kept with it; ``None`` leaves it.
+
+        Raises:
+            NotFoundError: No such job.
+            IllegalMoveError: The job has begun, so that its title is no more to be changed.
+        """
+        await change_run(self._client, await self._run(job_id), title, metadata, self._crash_attempts)
+        return await self.get(job_id)
 
     async def history(self, job_id: str) -> tuple[Transition, ...]:
         """Return the states that a job went through, oldest first.
@@ -250,6 +281,10 @@ class PrefectGateway:
         """
         return await check_providers(self._client, names, timeout_seconds)
 
+    def watch(self) -> JobWatch:
+        """Return what looks at many jobs at once, whosesoever they are."""
+        return JobWatch(self._client, self._crash_attempts)
+
     def schedules(self, ui_url: str) -> BatchSchedules:
         """Return the schedules of batches.
 
@@ -288,5 +323,5 @@ class PrefectGateway:
             await self._run(job_id)
 
     async def _jobs(self, runs: list[FlowRun]) -> tuple[Job, ...]:
-        reports = await read_reports(self._client, runs)
+        reports = await read_reports(self._client, await read_owners(self._client, runs))
         return tuple(job_of(run, reports.get(run.id, ()), self._crash_attempts) for run in runs)

@@ -10,6 +10,7 @@ from api.gateway.runs import due
 from api.privacy import without_local_paths
 from api.progress import StepReport, job_progress
 from api.schemas import Job, Priority, Transition
+from data.domain.errors import FailureClass, error_of_code
 from data.domain.identity import owner_of
 from data.domain.jobs import (
     ALLOWED_MOVES,
@@ -21,6 +22,7 @@ from data.domain.jobs import (
     StateView,
     job_state,
     pause_mode,
+    retries_of,
     was_paused_in_queue,
     webhooks_of,
 )
@@ -58,6 +60,7 @@ def job_of(run: FlowRun, reports: Iterable[StepReport], crash_attempts: int) -> 
         started_at=run.start_time if has_begun(run) else None,
         finished_at=run.end_time if view.state in TERMINAL_STATES else None,
         priority=run.work_queue_name or Priority.DEFAULT.value,
+        max_retries=retries_of(run.tags),
         source=parameters.get("source"),
         recipe=parameters.get("recipe"),
         overrides=parameters.get("overrides") or {},
@@ -100,6 +103,17 @@ def run_view(run: FlowRun, crash_attempts: int) -> StateView:
     if view.state is JobState.PAUSED and _is_stopping(run):
         return StateView(state=JobState.PAUSING)
     return view
+
+
+def failure_class(view: StateView) -> FailureClass | None:
+    """Return what a job's failure is blamed on; ``None`` for one that has not failed."""
+    if view.state is JobState.CANCELLED:
+        return FailureClass.CANCELLED
+    if view.state is not JobState.FAILED:
+        return None
+    if "." not in (view.reason or ""):  # `infrastructure` and `time_limit`
+        return FailureClass.INFRA
+    return error_of_code(view.reason, "").failure_class
 
 
 def has_begun(run: FlowRun) -> bool:

@@ -12,10 +12,11 @@ from prefect.client.schemas.objects import FlowRun, StateType
 from prefect.client.schemas.sorting import FlowRunSort
 
 from api.cursors import JobPosition
-from api.gateway.jobs import run_view
+from api.gateway.jobs import failure_class, run_view
 from api.gateway.runs import PREFECT_ROWS, due, job_filter
 from api.gateway.translation import translated
 from api.schemas import JobQuery
+from data.domain.errors import FailureClass
 from data.domain.jobs import JobState
 
 SCAN_ROWS = 2000
@@ -43,9 +44,13 @@ async def find_runs(
     owner: str | None = None,
 ) -> tuple[list[FlowRun], JobPosition | None]:
     """Collect the runs of matching jobs; the position is where to go on, ``None`` at the end."""
-    types = frozenset(chain.from_iterable(_STATE_TYPES[state] for state in query.states))
-    runs_filter = job_filter(types, owner)
-    is_selective = bool(query.text) or bool(types & {StateType.CRASHED, StateType.PAUSED})
+    if query.owner and owner not in (None, query.owner):
+        return [], None
+    types = frozenset(chain.from_iterable(_STATE_TYPES[state] for state in query.states or _failing(query)))
+    runs_filter = job_filter(types, owner or query.owner)
+    is_selective = bool(query.text or query.recipe or query.failures) or bool(
+        types & {StateType.CRASHED, StateType.PAUSED}
+    )
     rows = PREFECT_ROWS - 1 if is_selective else min(limit + 1, PREFECT_ROWS - 1)
     found: list[FlowRun] = []
     scanned = 0
@@ -64,11 +69,17 @@ async def find_runs(
             return found, position
 
 
+def state_types() -> dict[JobState, frozenset[StateType]]:
+    """Return Prefect's types for counting jobs by state: crashed counts as failed, pausing as paused."""
+    types: dict[JobState, frozenset[StateType]] = dict(_STATE_TYPES)
+    del types[JobState.PAUSING]
+    types[JobState.QUEUED] -= {StateType.CRASHED}
+    return types
+
+
 async def count_runs(client: PrefectClient, states: Iterable[JobState], owner: str | None = None) -> dict[str, int]:
     """Return how many jobs Prefect holds in each of the states; crashed counts as failed, pausing as paused."""
-    types = {state: _STATE_TYPES[state] for state in states if state is not JobState.PAUSING}
-    if JobState.QUEUED in types:
-        types[JobState.QUEUED] -= {StateType.CRASHED}
+    types = {state: each for state, each in state_types().items() if state in set(states)}
     with translated():
         counts = await asyncio.gather(
             *(client.count_flow_runs(flow_run_filter=job_filter(each, owner)) for each in types.values())
@@ -76,8 +87,21 @@ async def count_runs(client: PrefectClient, states: Iterable[JobState], owner: s
     return {state.value: count for state, count in zip(types, counts, strict=True)}
 
 
+def _failing(query: JobQuery) -> frozenset[JobState]:
+    """Return the states that a job of some failure class can be in; none where no class is asked for."""
+    if not query.failures:
+        return frozenset()
+    cancelled = {JobState.CANCELLED} if FailureClass.CANCELLED in query.failures else set()
+    return frozenset({JobState.FAILED, *cancelled})
+
+
 def _matches(run: FlowRun, query: JobQuery, crash_attempts: int) -> bool:
-    if query.states and run_view(run, crash_attempts).state not in query.states:
+    view = run_view(run, crash_attempts)
+    if query.states and view.state not in query.states:
+        return False
+    if query.failures and failure_class(view) not in query.failures:
+        return False
+    if query.recipe and run.parameters.get("recipe", "default") != query.recipe:
         return False
     return not query.text or query.text.casefold() in f"{run.name}\n{run.id}\n{run.parameters}".casefold()
 

@@ -39,7 +39,7 @@ async def read_log_page(
     taken = lines[:limit]
     is_complete = has_ended and len(lines) <= limit
     return LogPage(
-        items=tuple(_log_line(line) for line in taken),
+        items=tuple(log_line(line) for line in taken),
         next=None if is_complete else encode_log_positions(_advanced(positions, taken)),
     )
 
@@ -80,7 +80,8 @@ def _advanced(positions: dict[UUID, LogPosition], lines: list[Log]) -> dict[UUID
     return moved
 
 
-def _log_line(line: Log) -> LogLine:
+def log_line(line: Log) -> LogLine:
+    """Return a line as users of the API see it."""
     return LogLine(
         at=line.timestamp,
         level=logging.getLevelName(line.level),

@@ -9,13 +9,13 @@ from prefect.client.schemas.objects import FlowRun, State, StateType
 from prefect.client.schemas.responses import OrchestrationResult, SetStateStatus
 from prefect.states import AwaitingRetry, Cancelled, Cancelling
 
-from api.gateway.jobs import moves_of, run_view
+from api.gateway.jobs import has_begun, moves_of, run_view
 from api.gateway.runs import read_descendants, read_run, read_states
 from api.gateway.translation import translated
 from api.schemas import Priority
 from data.domain.errors import IllegalMoveError
 from data.domain.identity import owner_tag
-from data.domain.jobs import JOB_TAG, JobMove
+from data.domain.jobs import JOB_TAG, JobMove, JobState, retries_tag
 
 PROCESS_ASSET = "process-asset/on-demand"
 _CANCELLED = "Cancelled by request."
@@ -29,6 +29,7 @@ async def submit_run(
     priority: Priority,
     idempotency_key: str | None,
     owner: str,
+    max_retries: int | None = None,
     tags: Sequence[str] = (),
 ) -> FlowRun:
     """Create a run of ``process-asset/on-demand``; the same key again returns the first one's run.
@@ -44,7 +45,7 @@ async def submit_run(
             deployment.id,
             parameters=parameters,
             name=name,
-            tags=[JOB_TAG, owner_tag(owner), *tags],
+            tags=[JOB_TAG, owner_tag(owner), *([] if max_retries is None else [retries_tag(max_retries)]), *tags],
             work_queue_name=priority.value,
             idempotency_key=idempotency_key,
         )
@@ -94,6 +95,26 @@ async def delete_run(client: PrefectClient, job_id: str, crash_attempts: int) ->
     for each in (*reversed(await read_descendants(client, run.id)), run):
         with translated(f"There is no job {job_id}."):
             await client.delete_flow_run(each.id)
+
+
+async def change_run(
+    client: PrefectClient, run: FlowRun, title: str | None, metadata: dict[str, Any] | None, crash_attempts: int
+) -> None:
+    """Change what a job is called, or what is kept with it; ``None`` leaves it.
+
+    Raises:
+        IllegalMoveError: The job has begun: its process knows the title that it was given.
+    """
+    if title is not None and (has_begun(run) or run_view(run, crash_attempts).state is not JobState.QUEUED):
+        state = run_view(run, crash_attempts).state.value
+        raise IllegalMoveError(
+            "The title of a job can be changed until it begins.", {"state": state, "allowed": ["metadata"]}
+        )
+    given = {"title": title, "metadata": metadata}
+    changed = {name: value for name, value in given.items() if value is not None}
+    if changed:
+        with translated(f"There is no job {run.id}."):
+            await client.update_flow_run(run.id, parameters={**run.parameters, **changed}, name=title or None)
 
 
 async def _stop(client: PrefectClient, run: FlowRun) -> bool:

@@ -21,9 +21,18 @@ from api.progress import StepReport
 from data.domain.steps import StepStatus
 
 
-async def read_reports(client: PrefectClient, runs: list[FlowRun]) -> dict[UUID, list[StepReport]]:
-    """Read what the steps of the jobs and of their children reported, by job."""
-    owners = await _owners(client, [run.id for run in runs if has_begun(run)])
+async def read_owners(client: PrefectClient, runs: list[FlowRun]) -> dict[UUID, UUID]:
+    """Return the job of each run that may report: those of the jobs that have begun, and their children."""
+    return await _owners(client, [run.id for run in runs if has_begun(run)])
+
+
+async def read_reports(client: PrefectClient, owners: dict[UUID, UUID]) -> dict[UUID, list[StepReport]]:
+    """Read what the steps of jobs and of their children reported, by job.
+
+    Args:
+        client: Prefect's.
+        owners: The job of each run (:func:`read_owners`).
+    """
     reports: dict[UUID, list[StepReport]] = {}
     offset = 0
     while owners:

@@ -10,6 +10,7 @@ from starlette.responses import Response
 from api.access import allow
 from api.asset_schemas import AssetAnswer, AssetSummary, DecisionCall, PublishCall, RetractCall
 from api.asset_views import check_asset, list_assets, list_waiting, show_asset, waiting_candidate
+from api.deletion import delete_asset, delete_source
 from api.dependencies import Services, ServicesDependency
 from api.playback import CACHE_NOTHING
 from api.schemas import Page, Problem
@@ -35,19 +36,38 @@ async def all_assets(
     waiting: Annotated[
         bool, Query(description="Only those that wait for a person, the longest waiting first.")
     ] = False,
+    mine: Annotated[bool, Query(description="Only one's own, also for admins, who see everybody's.")] = False,
+    public: Annotated[bool | None, Query(description="Only those of which something is public, or nothing.")] = None,
     after: After = None,
     limit: Limit = 50,
 ) -> Page[AssetSummary]:
-    """List assets, the latest first."""
+    """List assets, the latest first. What is public of everybody is in `/assets/ranking`."""
     if waiting:
         return await run_in_threadpool(list_waiting, services, limit)
-    return await run_in_threadpool(list_assets, services, after, limit)
+    return await run_in_threadpool(lambda: list_assets(services, after, limit, mine=mine, public=public))
 
 
 @router.get("/{asset_id}", dependencies=[allow(Scope.READ)], responses=NOT_FOUND)
 async def get_asset(asset_id: str, services: ServicesDependency) -> AssetAnswer:
     """Show an asset: the facts of its source, its current publication, and what waits for a decision."""
     return await run_in_threadpool(show_asset, asset_id, services)
+
+
+@router.delete("/{asset_id}", dependencies=[allow(Scope.WRITE)], status_code=204, responses={**NOT_FOUND, **NOT_NOW})
+async def remove_asset(asset_id: str, services: ServicesDependency) -> None:
+    """Delete an asset with all that was made of it; nothing of it stays public. Not while a job works on it.
+
+    Where others handed in the same content, it is deleted for the caller alone; admins delete it for all.
+    """
+    await delete_asset(asset_id, services)
+
+
+@router.delete(
+    "/{asset_id}/source", dependencies=[allow(Scope.WRITE)], status_code=204, responses={**NOT_FOUND, **NOT_NOW}
+)
+async def remove_source(asset_id: str, services: ServicesDependency) -> None:
+    """Delete the file that was handed in, once something is public of it. Whoever hands it in again brings it back."""
+    await delete_source(asset_id, services)
 
 
 @router.post("/{asset_id}/publish", dependencies=[allow(Scope.WRITE)], responses={**NOT_FOUND, **NOT_NOW})

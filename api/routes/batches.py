@@ -11,7 +11,7 @@ from api.batch_files import BatchFile, batch_file
 from api.batch_schemas import BatchAnswer, BatchItemAnswer, BatchMove, BatchRequest, BatchRetry, BatchSummary
 from api.batch_views import list_batches, list_items, show_batch
 from api.batches import MANIFEST_FIELD, ask, batch_call, new_batch, retried
-from api.conditional import IfNoneMatch, unless_known
+from api.conditional import BATCH_DECIDED_BY, BATCH_MATCHES, IfNoneMatch, unless_known
 from api.dependencies import Services, ServicesDependency
 from api.idempotency import Answered, KeyHeader, once
 from api.links import batch_url
@@ -107,7 +107,7 @@ async def all_batches(
 @router.get("/{batch_id}", dependencies=[allow(Scope.READ)], response_model=BatchAnswer, responses=NOT_FOUND)
 async def get_batch(batch_id: str, services: ServicesDependency, if_none_match: IfNoneMatch = None) -> Response:
     """Show a batch: how many rows are where, when it will be done, what it costs. Poll with `If-None-Match`."""
-    return unless_known(await run_in_threadpool(show_batch, batch_id, services), if_none_match)
+    return unless_known(await run_in_threadpool(show_batch, batch_id, services), if_none_match, BATCH_DECIDED_BY)
 
 
 @router.get("/{batch_id}/items", dependencies=[allow(Scope.READ)], responses=NOT_FOUND)
@@ -152,25 +152,33 @@ async def batch_report(batch_id: str, services: ServicesDependency) -> Response:
     return await batch_file(batch_id, BatchFile.REPORT, services)
 
 
-@router.post("/{batch_id}/start", dependencies=[allow(Scope.WRITE)], status_code=202, responses=ILLEGAL_MOVE)
+@router.post(
+    "/{batch_id}/start", dependencies=[allow(Scope.WRITE), BATCH_MATCHES], status_code=202, responses=ILLEGAL_MOVE
+)
 async def start_batch(batch_id: str, services: ServicesDependency, response: Response) -> BatchAnswer:
     """Let a planned batch begin, after a dry run or because its plan needs approval."""
     return await _moved(batch_id, "start", services, response)
 
 
-@router.post("/{batch_id}/pause", dependencies=[allow(Scope.WRITE)], status_code=202, responses=ILLEGAL_MOVE)
+@router.post(
+    "/{batch_id}/pause", dependencies=[allow(Scope.WRITE), BATCH_MATCHES], status_code=202, responses=ILLEGAL_MOVE
+)
 async def pause_batch(batch_id: str, services: ServicesDependency, response: Response) -> BatchAnswer:
     """Start nothing more for a batch; what runs for it is done to its end. It stays paused until it is resumed."""
     return await _moved(batch_id, "pause", services, response)
 
 
-@router.post("/{batch_id}/resume", dependencies=[allow(Scope.WRITE)], status_code=202, responses=ILLEGAL_MOVE)
+@router.post(
+    "/{batch_id}/resume", dependencies=[allow(Scope.WRITE), BATCH_MATCHES], status_code=202, responses=ILLEGAL_MOVE
+)
 async def resume_batch(batch_id: str, services: ServicesDependency, response: Response) -> BatchAnswer:
     """Go on with a paused batch."""
     return await _moved(batch_id, "resume", services, response)
 
 
-@router.post("/{batch_id}/cancel", dependencies=[allow(Scope.WRITE)], status_code=202, responses=ILLEGAL_MOVE)
+@router.post(
+    "/{batch_id}/cancel", dependencies=[allow(Scope.WRITE), BATCH_MATCHES], status_code=202, responses=ILLEGAL_MOVE
+)
 async def cancel_batch(batch_id: str, services: ServicesDependency, response: Response) -> BatchAnswer:
     """Stop a batch for good: what waits is cancelled, and what runs. What was published stays."""
     return await _moved(batch_id, "cancel", services, response)

@@ -9,17 +9,17 @@ from pydantic import AwareDatetime
 from starlette.responses import Response
 
 from api.access import CallerDependency, allow
-from api.conditional import IfNoneMatch, unless_known
-from api.dependencies import Services, ServicesDependency
+from api.conditional import JOB_DECIDED_BY, JOB_MATCHES, IfNoneMatch, unless_known
+from api.dependencies import ServicesDependency
 from api.idempotency import Answered, KeyHeader, once
-from api.links import asset_url, job_url, prefect_run_url, watch_url
-from api.schemas import History, Job, JobLinks, JobQuery, LogLevel, LogPage, Page, Problem
+from api.job_views import assets_of_jobs, shown_job, with_asset
+from api.links import job_url
+from api.schemas import History, Job, JobQuery, LogLevel, LogPage, Page, Problem
 from api.submission import checked_submission
 from api.webhook_schemas import JobSubmission
 from api.webhooks import endpoints_of_job, tell_before_deletion
 from data.domain.identity import Scope
-from data.domain.jobs import REVIEW_REASON, JobState, PauseMode, webhook_tag
-from data.repositories import AssetRepository
+from data.domain.jobs import JobState, PauseMode, webhook_tag
 
 router = APIRouter(prefix="/jobs", tags=["jobs"])
 
@@ -28,7 +28,8 @@ Limit = Annotated[int, Query(ge=1, le=200, description="Most items of one page."
 After = Annotated[str | None, Query(max_length=65_536, description="The `next` of the page before.")]
 NOT_FOUND: Responses = {404: {"model": Problem}}
 ILLEGAL_MOVE: Responses = {
-    409: {"model": Problem, "description": "The state of the job does not allow it; `facts.allowed` says what."}
+    409: {"model": Problem, "description": "The state of the job does not allow it; `facts.allowed` says what."},
+    412: {"model": Problem, "description": "It is not as the caller has seen it (`If-Match`)."},
 }
 
 
@@ -58,10 +59,11 @@ async def submit_job(
             submission.parameters,
             title=submission.title,
             priority=body.priority,
+            max_retries=body.max_retries,
             idempotency_key=prefect_key,
             tags=[webhook_tag(each) for each in told],
         )
-        shown = _shown(job, None, services)
+        shown = shown_job(job, None, services)
         return Answered(202, shown.model_dump(mode="json"), job_url(job.id))
 
     return await once(services, request, idempotency_key, body.model_dump(mode="json"), submit)
@@ -82,16 +84,16 @@ async def list_jobs(
         states=frozenset(state or ()), text=text, created_after=created_after, created_before=created_before
     )
     page = await services.gateway.find(query, after=after, limit=limit)
-    assets = await run_in_threadpool(_assets_of, [job.id for job in page.items], services)
-    items = tuple(_shown(job, assets.get(job.id), services) for job in page.items)
+    assets = await run_in_threadpool(assets_of_jobs, [job.id for job in page.items], services)
+    items = tuple(shown_job(job, assets.get(job.id), services) for job in page.items)
     return Page[Job](items=items, next=page.next)
 
 
 @router.get("/{job_id}", dependencies=[allow(Scope.READ)], response_model=Job, responses=NOT_FOUND)
 async def get_job(job_id: str, services: ServicesDependency, if_none_match: IfNoneMatch = None) -> Response:
     """Show a job. The `ETag` changes when anything about it does: poll with `If-None-Match`."""
-    shown = await _with_asset(await services.gateway.get(job_id), services)
-    return unless_known(shown, if_none_match)
+    shown = await with_asset(await services.gateway.get(job_id), services)
+    return unless_known(shown, if_none_match, JOB_DECIDED_BY)
 
 
 @router.get("/{job_id}/logs", dependencies=[allow(Scope.READ)], responses=NOT_FOUND)
@@ -113,27 +115,36 @@ async def job_history(job_id: str, services: ServicesDependency) -> History:
 
 
 @router.post(
-    "/{job_id}/cancel", dependencies=[allow(Scope.WRITE)], status_code=202, responses={**NOT_FOUND, **ILLEGAL_MOVE}
+    "/{job_id}/cancel",
+    dependencies=[allow(Scope.WRITE), JOB_MATCHES],
+    status_code=202,
+    responses={**NOT_FOUND, **ILLEGAL_MOVE},
 )
 async def cancel_job(job_id: str, services: ServicesDependency, response: Response) -> Job:
     """Stop a job. One that waits is `cancelled` at once; one that runs is `cancelling` until its process has ended."""
     job = await services.gateway.cancel(job_id)
     response.headers["Location"] = job_url(job.id)
-    return await _with_asset(job, services)
+    return await with_asset(job, services)
 
 
 @router.post(
-    "/{job_id}/retry", dependencies=[allow(Scope.WRITE)], status_code=202, responses={**NOT_FOUND, **ILLEGAL_MOVE}
+    "/{job_id}/retry",
+    dependencies=[allow(Scope.WRITE), JOB_MATCHES],
+    status_code=202,
+    responses={**NOT_FOUND, **ILLEGAL_MOVE},
 )
 async def retry_job(job_id: str, services: ServicesDependency, response: Response) -> Job:
     """Queue a failed or cancelled job again, under its id. Steps that had finished are not done again."""
     job = await services.gateway.retry(job_id)
     response.headers["Location"] = job_url(job.id)
-    return await _with_asset(job, services)
+    return await with_asset(job, services)
 
 
 @router.post(
-    "/{job_id}/pause", dependencies=[allow(Scope.WRITE)], status_code=202, responses={**NOT_FOUND, **ILLEGAL_MOVE}
+    "/{job_id}/pause",
+    dependencies=[allow(Scope.WRITE), JOB_MATCHES],
+    status_code=202,
+    responses={**NOT_FOUND, **ILLEGAL_MOVE},
 )
 async def pause_job(
     job_id: str,
@@ -149,46 +160,29 @@ async def pause_job(
     """
     job = await services.gateway.pause(job_id, mode)
     response.headers["Location"] = job_url(job.id)
-    return await _with_asset(job, services)
+    return await with_asset(job, services)
 
 
 @router.post(
-    "/{job_id}/resume", dependencies=[allow(Scope.WRITE)], status_code=202, responses={**NOT_FOUND, **ILLEGAL_MOVE}
+    "/{job_id}/resume",
+    dependencies=[allow(Scope.WRITE), JOB_MATCHES],
+    status_code=202,
+    responses={**NOT_FOUND, **ILLEGAL_MOVE},
 )
 async def resume_job(job_id: str, services: ServicesDependency, response: Response) -> Job:
     """Queue a paused job again. Steps that had finished are not done again."""
     job = await services.gateway.resume(job_id)
     response.headers["Location"] = job_url(job.id)
-    return await _with_asset(job, services)
+    return await with_asset(job, services)
 
 
-@router.delete("/{job_id}", dependencies=[allow(Scope.WRITE)], status_code=204, responses={**NOT_FOUND, **ILLEGAL_MOVE})
+@router.delete(
+    "/{job_id}",
+    dependencies=[allow(Scope.WRITE), JOB_MATCHES],
+    status_code=204,
+    responses={**NOT_FOUND, **ILLEGAL_MOVE},
+)
 async def delete_job(job_id: str, services: ServicesDependency) -> None:
     """Forget a job that has ended, with its history and logs. What it published stays."""
     await tell_before_deletion(services, job_id)
     await services.gateway.delete(job_id)
-
-
-async def _with_asset(job: Job, services: Services) -> Job:
-    assets = await run_in_threadpool(_assets_of, [job.id], services)
-    return _shown(job, assets.get(job.id), services)
-
-
-def _assets_of(job_ids: list[str], services: Services) -> dict[str, str]:
-    with services.database.session() as session:
-        return AssetRepository(session).assets_of_jobs(job_ids)
-
-
-def _shown(job: Job, asset_id: str | None, services: Services) -> Job:
-    """Complete a job with what Prefect does not know: its asset, and where to go from it."""
-    url = job_url(job.id)
-    is_out = job.state is JobState.SUCCEEDED and job.reason != REVIEW_REASON
-    links = JobLinks(
-        self=url,
-        logs=f"{url}/logs",
-        history=f"{url}/history",
-        asset=asset_url(asset_id) if asset_id else None,
-        watch=watch_url(asset_id) if asset_id and is_out else None,
-        prefect=prefect_run_url(services.settings.api.prefect_ui_url, job.id),
-    )
-    return job.model_copy(update={"asset_id": asset_id, "links": links})

@@ -2,7 +2,7 @@
 
 from fastapi import APIRouter, Request
 from fastapi.concurrency import run_in_threadpool
-from starlette.responses import Response
+from starlette.responses import RedirectResponse, Response
 
 from api.asset_schemas import PublicVideo
 from api.asset_views import show_public
@@ -10,6 +10,9 @@ from api.dependencies import PublicServices
 from api.links import MEDIA
 from api.schemas import Problem
 from api.serving import serve_file
+
+_FOLLOWED = (".m3u8", ".mpd", ".vtt")
+"""Files whose relative addresses lead to others: their own must stay ours."""
 
 router = APIRouter(prefix=MEDIA, tags=["media"])
 
@@ -26,4 +29,11 @@ async def public_video(asset_id: str, services: PublicServices, response: Respon
 async def media_file(asset_id: str, version: int, path: str, request: Request, services: PublicServices) -> Response:
     """Serve one file of a publication, whole or a byte range of it. Only files that its manifest lists are there."""
     manifest = await run_in_threadpool(services.publications.version, asset_id, version)
+    if services.settings.api.redirect_media and path in manifest.files and not path.endswith(_FOLLOWED):
+        address = await run_in_threadpool(
+            services.store.presigned_url, manifest.prefix + path, services.settings.api.presigned_seconds
+        )
+        if address is not None:  # a player may come back to the same redirect while what it leads to holds
+            kept = f"private, max-age={services.settings.api.presigned_seconds // 2}"
+            return RedirectResponse(address, 307, {"Cache-Control": kept})
     return await serve_file(services.store, manifest, path, request)

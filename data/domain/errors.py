@@ -40,6 +40,8 @@
     └── RequestError              DATA        an API call that cannot be carried out
         ├── NotFoundError · IllegalMoveError · InvalidRequestError
         ├── IdempotencyMismatchError · IdempotencyInFlightError · NameTakenError
+        ├── StreamsBusyError · PreconditionFailedError
+        ├── UploadUnsupportedError · UploadIncompleteError · UploadPartsUnavailableError
         ├── AuthenticationError   nobody knows who is calling
         │   ├── AuthenticationRequiredError · CredentialsInvalidError · UserDisabledError
         │   └── TokenInvalidError · TokenExpiredError · TokenRevokedError
@@ -618,6 +620,41 @@ class ScopeMissingError(RequestError):
 
     code = "AUTH.SCOPE.MISSING"
     http_status = 403
+
+
+class StreamsBusyError(RequestError):
+    """As many streams are open as may be; poll instead, or come back later."""
+
+    code = "REQUEST.STREAMS.BUSY"
+    http_status = 503
+
+
+class PreconditionFailedError(RequestError):
+    """It is not any more what the caller has seen (`If-Match`)."""
+
+    code = "REQUEST.PRECONDITION_FAILED"
+    http_status = 412
+
+
+class UploadUnsupportedError(RequestError):
+    """The content of the file is of a kind that is not taken."""
+
+    code = "REQUEST.UPLOAD.UNSUPPORTED"
+    http_status = 415
+
+
+class UploadIncompleteError(RequestError):
+    """The parts of an upload are not there, or are others than was said."""
+
+    code = "REQUEST.UPLOAD.INCOMPLETE"
+    http_status = 409
+
+
+class UploadPartsUnavailableError(RequestError):
+    """There is no server to send the parts of an upload to; `POST /uploads` takes the file whole."""
+
+    code = "REQUEST.UPLOAD.NO_PARTS"
+    http_status = 409
 
 
 class IdempotencyMismatchError(RequestError):

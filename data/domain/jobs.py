@@ -11,12 +11,15 @@ BATCH_TAG = "dailies-batch"
 """Prefect tag of the run that feeds a batch."""
 _BATCH_PREFIX = "batch:"
 _WEBHOOK_PREFIX = "webhook:"
+_RETRIES_PREFIX = "retries:"
 ITEM_TAG = "dailies-item"
 """Prefect tag of a run that its batch's feed made, and tries again."""
 
 WORK_POOLS = ("cpu", "gpu", "control")
 """The work pools that our deployments run on."""
 
+MAX_RETRIES = 10
+"""Of one step, after its first try."""
 MAX_TITLE_CHARACTERS = 200
 MAX_PROMPT_CHARACTERS = 32_768
 MAX_SCRIPT_CHARACTERS = 262_144
@@ -69,6 +72,17 @@ def webhook_tag(endpoint_id: str) -> str:
 def webhooks_of(tags: Iterable[str]) -> tuple[str, ...]:
     """Return the ids of the webhook endpoints that a run's tags name."""
     return tuple(sorted(tag.removeprefix(_WEBHOOK_PREFIX) for tag in tags if tag.startswith(_WEBHOOK_PREFIX)))
+
+
+def retries_tag(most: int) -> str:
+    """Return the tag of a run whose steps are tried again at most so often."""
+    return f"{_RETRIES_PREFIX}{most}"
+
+
+def retries_of(tags: Iterable[str]) -> int | None:
+    """Return how often the steps of a run are tried again at most; ``None`` where its tags leave it to the setting."""
+    found = next((tag.removeprefix(_RETRIES_PREFIX) for tag in tags if tag.startswith(_RETRIES_PREFIX)), "")
+    return min(int(found), MAX_RETRIES) if found.isdecimal() else None
 
 
 def one_line(text: str) -> str:

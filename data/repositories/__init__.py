@@ -25,6 +25,7 @@ from data.repositories.publications import PublicationRepository, PublishedVersi
 from data.repositories.tokens import Refresh, TokenFamily, TokenHolder, TokenRepository
 from data.repositories.uploads import Upload, UploadRepository, UploadState
 from data.repositories.users import UserRepository
+from data.repositories.votes import Rank, Ranked, VoteRepository
 from data.repositories.watched_files import WatchedFileRepository
 from data.repositories.webhook_deliveries import DeliveryFilter, Settlement, WebhookOutbox
 from data.repositories.webhook_endpoints import EndpointFilter, WebhookEndpointRepository
@@ -57,6 +58,8 @@ __all__ = [
     "ProviderHealthRepository",
     "PublicationRepository",
     "PublishedVersion",
+    "Rank",
+    "Ranked",
     "Refresh",
     "Settlement",
     "SourceVersion",
@@ -73,6 +76,7 @@ __all__ = [
     "UploadRepository",
     "UploadState",
     "UserRepository",
+    "VoteRepository",
     "WatchedFileRepository",
     "WebhookEndpointRepository",
     "WebhookOutbox",

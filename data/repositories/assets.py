@@ -6,14 +6,14 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import Select, and_, or_, select
+from sqlalchemy import Select, and_, delete, or_, select
 from sqlalchemy.orm import Session
 
 from data.domain.assets import Asset, SourceFacts
 from data.domain.errors import InvalidRequestError, NotFoundError
 from data.domain.identity import LOCAL_USER
 from data.repositories.statements import in_chunks, insert_once, storable
-from data.tables import AssetOwnerRow, AssetRow, JobAssetRow, utc_now
+from data.tables import AssetOwnerRow, AssetRow, JobAssetRow, PublicationRow, utc_now
 
 MAX_PAGE = 200
 
@@ -117,13 +117,16 @@ class AssetRepository:
             found |= set(self._session.scalars(query))
         return frozenset(found)
 
-    def list(self, limit: int = 50, after: str | None = None, owner: str | None = None) -> AssetPage:
+    def list(
+        self, limit: int = 50, after: str | None = None, owner: str | None = None, is_public: bool | None = None
+    ) -> AssetPage:
         """Return a page of assets, newest first.
 
         Args:
             limit: At most this many, 1–200.
             after: The cursor that the page before gave; ``None`` begins.
             owner: Whose assets alone; ``None`` is everybody's.
+            is_public: Only those of which something is public, or nothing; ``None`` asks nothing.
 
         Raises:
             InvalidRequestError: The limit or the cursor is not one that we take.
@@ -133,6 +136,9 @@ class AssetRepository:
         query = select(AssetRow).order_by(AssetRow.created_at.desc(), AssetRow.id.desc()).limit(limit + 1)
         if owner is not None:
             query = query.where(AssetRow.id.in_(_of(owner)))
+        if is_public is not None:
+            public = AssetRow.id.in_(select(PublicationRow.asset_id).where(PublicationRow.retracted_at.is_(None)))
+            query = query.where(public if is_public else ~public)
         if after is not None:
             time, asset_id = _read_cursor(after)
             earlier = or_(AssetRow.created_at < time, and_(AssetRow.created_at == time, AssetRow.id < asset_id))
@@ -155,6 +161,22 @@ class AssetRepository:
             row = self._session.get_one(JobAssetRow, job_id)
             row.asset_id = asset_id
             self._session.flush()
+
+    def jobs_of(self, asset_id: str) -> tuple[str, ...]:
+        """Return the jobs that work on an asset, or did."""
+        query = select(JobAssetRow.job_id).where(JobAssetRow.asset_id == storable(asset_id))
+        return tuple(self._session.scalars(query))
+
+    def disown(self, asset_id: str, owner: str) -> bool:
+        """Take an asset from one of its owners, and say whether others have it."""
+        self._session.execute(
+            delete(AssetOwnerRow).where(AssetOwnerRow.asset_id == asset_id, AssetOwnerRow.owner == owner)
+        )
+        return self._session.scalar(select(AssetOwnerRow.owner).where(AssetOwnerRow.asset_id == asset_id)) is not None
+
+    def forget(self, asset_id: str) -> None:
+        """Remove the record of an asset, and of all that was made of it."""
+        self._session.execute(delete(AssetRow).where(AssetRow.id == asset_id))
 
     def asset_of_job(self, job_id: str) -> str | None:
         """Return the id of the asset that a job works on; ``None`` before its ingest step."""

@@ -9,7 +9,7 @@ from sqlalchemy import delete, func, select
 from sqlalchemy.orm import Session
 
 from data.domain.publications import Package
-from data.repositories.statements import in_chunks, insert_once
+from data.repositories.statements import in_chunks, insert_once, storable
 from data.tables import ArtifactRow, PackageRow, utc_now
 
 
@@ -101,6 +101,12 @@ class ArtifactRepository:
                 ArtifactRow.asset_id == asset_id, ArtifactRow.kind == kind, ArtifactRow.key == key
             )
         )
+
+    def of_job(self, job_id: str) -> tuple[StoredArtifact, ...]:
+        """Return what AI made while a job was carried out, newest first."""
+        query = select(ArtifactRow).where(ArtifactRow.job_id == storable(job_id))
+        ordered = query.order_by(ArtifactRow.created_at.desc(), ArtifactRow.kind, ArtifactRow.key)
+        return tuple(map(_artifact, self._session.scalars(ordered)))
 
     def of_asset(self, asset_id: str) -> tuple[StoredArtifact, ...]:
         """Return what AI made for an asset, newest first."""

@@ -31,9 +31,11 @@ class Upload:
     content_type: str | None
     state: UploadState
     size_bytes: int | None
-    """``None`` until complete."""
+    """``None`` until complete; of one that comes in parts, what was said."""
     sha256: str | None
-    """``None`` until complete."""
+    """``None`` until complete, and of what came in parts until it is ingested."""
+    parts_id: str | None
+    """The store's own name of an upload in parts."""
     owner: str
     """Id of the user who handed it in; nobody else can use it."""
     created_at: datetime
@@ -68,8 +70,14 @@ class UploadRepository:
         self._session.flush()
         return _upload(row)
 
-    def complete(self, upload_id: str, *, size_bytes: int, sha256: str) -> Upload:
-        """Record that an upload is in the object store whole.
+    def expect(self, upload_id: str, *, parts_id: str, size_bytes: int) -> None:
+        """Record that an upload comes in parts, and how large it will be."""
+        row = self._row(upload_id)
+        row.parts_id, row.size_bytes = parts_id, size_bytes
+        self._session.flush()
+
+    def complete(self, upload_id: str, *, size_bytes: int, sha256: str | None) -> Upload:
+        """Record that an upload is in the object store whole; ``sha256`` where its bytes were seen.
 
         Raises:
             NotFoundError: There is none with that id.
@@ -128,6 +136,7 @@ def _upload(row: UploadRow) -> Upload:
         state=UploadState(row.state),
         size_bytes=row.size_bytes,
         sha256=row.sha256,
+        parts_id=row.parts_id,
         owner=row.owner,
         created_at=row.created_at,
     )

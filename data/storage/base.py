@@ -2,7 +2,7 @@
 
 import mimetypes
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -46,6 +46,38 @@ class StoredObject:
     """Changes when the content does; opaque, without quotes."""
     modified_at: datetime
     """When its bytes were written, aware UTC."""
+
+
+class PartUploader(Protocol):
+    """Uploads that clients send to the store's server themselves, part by part."""
+
+    def begin(self, key: str) -> str:
+        """Begin an upload and return the server's name of it."""
+        ...
+
+    def addresses(self, key: str, parts_id: str, numbers: Iterable[int], expires_seconds: int) -> list[str]:
+        """Return an address for each part, to which its bytes are PUT without credentials."""
+        ...
+
+    def sizes(self, key: str, parts_id: str) -> dict[int, tuple[str, int]]:
+        """Return etag and size in bytes of the parts that have arrived, by number.
+
+        Raises:
+            ObjectMissingError: There is no such upload, or it has ended.
+        """
+        ...
+
+    def complete(self, key: str, parts_id: str, etags: Iterable[tuple[int, str]]) -> None:
+        """Make the object of its parts."""
+        ...
+
+    def abort(self, key: str, parts_id: str) -> None:
+        """Give an upload up and free what has arrived.
+
+        Raises:
+            ObjectMissingError: There is no such upload, or it has ended.
+        """
+        ...
 
 
 class ObjectStore(Protocol):
@@ -160,6 +192,10 @@ class ObjectStore(Protocol):
 
     def presigned_url(self, key: str, expires_seconds: int) -> str | None:
         """Return a URL that reads the object without credentials for that long; ``None`` if the store has no server."""
+        ...
+
+    def part_uploads(self) -> PartUploader | None:
+        """Return what lets clients send parts to the store's server; ``None`` if the store has no server."""
         ...
 
     def sweep_temporary(self, older_than_seconds: float) -> int:

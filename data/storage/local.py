@@ -168,6 +168,10 @@ class LocalStore:
         validated_key(key)
         return None
 
+    def part_uploads(self) -> None:
+        """Return ``None``: a folder has no server."""
+        return
+
     def sweep_temporary(self, older_than_seconds: float) -> int:
         """Remove temporary files of writers that were killed."""
         oldest = time.time() - older_than_seconds

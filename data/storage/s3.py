@@ -20,6 +20,7 @@ from data.storage.base import (
     validated_swap,
 )
 from data.storage.local_files import regular_files, writing
+from data.storage.parts import PartUploads
 from data.storage.s3_session import S3Session, is_refused_condition
 from data.storage.s3_transfers import (
     PARTS_AT_ONCE,
@@ -195,6 +196,10 @@ class S3Store:
             return str(await client.generate_presigned_url("get_object", Params=place, ExpiresIn=expires_seconds))
 
         return self._session.run(key, work)
+
+    def part_uploads(self) -> PartUploads:
+        """Return what lets clients send parts to the server."""
+        return PartUploads(self._session, self._place)
 
     def sweep_temporary(self, older_than_seconds: float) -> int:
         """Abort uploads in parts that nobody finished."""

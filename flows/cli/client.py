@@ -1,7 +1,9 @@
 """The REST API as the command line calls it: JSON in and out, and a refusal as one line."""
 
+import json
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Annotated, Any
 from urllib.parse import quote
 
@@ -15,6 +17,15 @@ BASE = "/api/v1"
 Document = dict[str, Any]
 
 Api = Annotated[str, Parameter(name="--api", help="Address of the API; `DAILIES_API_URL` or http://127.0.0.1:8000.")]
+
+
+@dataclass(frozen=True)
+class Event:
+    """A server-sent event."""
+
+    kind: str
+    id: str
+    data: Document
 
 
 class ApiError(Exception):
@@ -59,6 +70,30 @@ class Client:
                 answer.read()
                 raise ApiError(_refusal(answer))
             yield from answer.iter_bytes()
+
+    def events(self, path: str, last_id: str = "") -> Iterator[Event]:
+        """Follow a stream of server-sent events until it ends; its heartbeats show that it is alive.
+
+        Args:
+            path: Of the stream.
+            last_id: The id of the last event that was heard; what follows it is told.
+
+        Raises:
+            ApiError: The API refused it, did not answer, or answered with something else.
+        """
+        headers = {"Last-Event-ID": last_id} if last_id else {}
+        with self._translated(), self._http.stream("GET", f"{BASE}{path}", headers=headers) as answer:
+            if not answer.headers.get("Content-Type", "").startswith("text/event-stream"):
+                answer.read()
+                raise ApiError(_refusal(answer))
+            fields: dict[str, str] = {}
+            for line in answer.iter_lines():
+                name, _, value = line.partition(": ")
+                if line:
+                    fields[name] = value
+                elif "data" in fields:
+                    yield Event(fields.get("event", ""), fields.get("id", ""), json.loads(fields["data"]))
+                    fields = {}
 
     @contextmanager
     def _translated(self) -> Iterator[None]:

@@ -6,7 +6,8 @@ from typing import Annotated, Any, Literal
 import orjson
 from cyclopts import App, Parameter
 
-from data.domain.jobs import JobState, PauseMode
+from data.domain.errors import FailureClass
+from data.domain.jobs import MAX_RETRIES, JobState, PauseMode
 from flows.cli.client import Api, ApiError, Client, Document, connected, job_path
 from flows.cli.output import Json, local_time, print_facts, print_json, print_table, say, state_text
 from flows.cli.watching import watch_job
@@ -29,6 +30,9 @@ def submit(
     recipe: Annotated[str, Parameter(help="Name of the recipe.")] = "default",
     title: Annotated[str, Parameter(help="Title of the publication; the file's name by default.")] = "",
     priority: Annotated[Literal["high", "default", "low"], Parameter(help="The queue to wait in.")] = "default",
+    max_retries: Annotated[
+        int | None, Parameter(help=f"How often a step is tried again, at most {MAX_RETRIES}; the service's by default.")
+    ] = None,
     override: Annotated[
         tuple[str, ...],
         Parameter(name="--set", negative=(), help="A recipe field to replace, as `captions.language=en`; repeatable."),
@@ -43,7 +47,15 @@ def submit(
     """Hand in a source: an absolute path, `upload:<id>` or an `https://` address; or words to make a video of."""
     words = {"prompt": prompt, "script": _read(script) if script else ""}
     begin = {name: text for name, text in {"source": source, **words}.items() if text}
-    body = {**begin, "recipe": recipe, "title": title, "priority": priority, "overrides": _overrides(override)}
+    body: Document = {
+        **begin,
+        "recipe": recipe,
+        "title": title,
+        "priority": priority,
+        "overrides": _overrides(override),
+    }
+    if max_retries is not None:
+        body["max_retries"] = max_retries
     with connected(api) as client:
         job = client.call("POST", "/jobs", json=body)
         if watch:
@@ -70,6 +82,59 @@ def list_jobs(
         print_json(jobs)
         return
     print_table(("ID", "STATE", "DONE", "CREATED", "TITLE"), [_row(job) for job in jobs])
+
+
+@app.command
+def search(
+    text: Annotated[str, Parameter(help="Found in title, id, source or metadata.")] = "",
+    /,
+    *,
+    state: Annotated[tuple[JobState, ...], Parameter(negative=(), help="Only jobs in this state; repeatable.")] = (),
+    failure: Annotated[
+        tuple[FailureClass, ...], Parameter(negative=(), help="Only what failed by this class; repeatable.")
+    ] = (),
+    recipe: Annotated[str | None, Parameter(help="Only jobs of this recipe.")] = None,
+    owner: Annotated[str | None, Parameter(help="Only jobs of this user (id).")] = None,
+    limit: Annotated[int, Parameter(help="Most jobs to list.")] = 20,
+    api: Api = "",
+    as_json: Json = False,
+) -> None:
+    """Find jobs, the latest first; all that is given has to hold."""
+    wanted = {"failure": [each.value for each in failure], "recipe": recipe, "owner": owner}
+    with connected(api) as client:
+        jobs = _listed(client, [each.value for each in state], text or None, limit, "/jobs/search", **wanted)
+    if as_json:
+        print_json(jobs)
+        return
+    print_table(("ID", "STATE", "DONE", "CREATED", "TITLE"), [_row(job) for job in jobs])
+
+
+@app.command
+def metrics(
+    *,
+    hours: Annotated[int, Parameter(help="How long the window is that ends now.")] = 24,
+    api: Api = "",
+    as_json: Json = False,
+) -> None:
+    """Show the jobs of a window in numbers."""
+    with connected(api) as client:
+        found = client.get("/jobs/metrics", hours=hours)
+    if as_json:
+        print_json(found)
+        return
+    rate = found["success_rate"]
+    facts = {
+        "Since": local_time(found["since"]),
+        "Now": _counts(found["states"]),
+        "Ended": f"{found['ended']} (what follows is over the latest {found['looked_at']})",
+        "Succeeded": f"{rate:.1%}" if rate is not None else "–",
+        "Failures": _counts(found["failures"]),
+        "Recipes": _counts(found["recipes"]),
+        "Retries": str(found["retries"]),
+        "Waited": _spread(found["wait_seconds"]),
+        "Worked": _spread(found["run_seconds"]),
+    }
+    print_facts(facts)
 
 
 @app.command
@@ -144,7 +209,7 @@ def logs(
         while True:
             page = client.get(job_path(job, "logs"), level=level, limit=MOST_ITEMS, after=after)
             for line in page["items"]:
-                say(orjson.dumps(line).decode() if as_json else _log_line(line))
+                say(orjson.dumps(line).decode() if as_json else log_line(line))
             after = page["next"]
             if after is None or len(page["items"]) < MOST_ITEMS:
                 return
@@ -166,13 +231,25 @@ def _watch(client: Client, job: Document, as_json: bool) -> None:
         raise ApiError(f"The job {job['id']} {ended['state']}: {ended['message'] or ended['reason'] or 'see its logs'}")
 
 
-def _listed(client: Client, states: list[str], text: str | None, limit: int) -> list[Document]:
+def _counts(counts: dict[str, int]) -> str:
+    return ", ".join(f"{count} {name}" for name, count in counts.items() if count) or "–"
+
+
+def _spread(spread: Document) -> str:
+    if spread["p50"] is None:
+        return "–"
+    return f"{spread['p50']:.1f} s (median), {spread['p95']:.1f} s (95 %), {spread['longest']:.1f} s (longest)"
+
+
+def _listed(
+    client: Client, states: list[str], text: str | None, limit: int, path: str = "/jobs", **wanted: Any
+) -> list[Document]:
     """Read as many pages as it takes; a page of a text search may be short although more follows."""
     jobs: list[Document] = []
     after: str | None = None
     while len(jobs) < limit:
         most = min(limit - len(jobs), MOST_ITEMS)
-        page = client.get("/jobs", state=states, text=text, limit=most, after=after)
+        page = client.get(path, state=states, text=text, limit=most, after=after, **wanted)
         jobs += page["items"]
         after = page["next"]
         if after is None:
@@ -208,7 +285,8 @@ def _show(client: Client, job: Document, as_json: bool) -> None:
     print_facts({name: value for name, value in facts.items() if value})
 
 
-def _log_line(line: Document) -> str:
+def log_line(line: Document) -> str:
+    """Return a line of a log for people."""
     return f"{local_time(line['at'])}  {line['level']:<8} {line['message']}"
 
 

@@ -23,8 +23,8 @@ from data.domain.errors import (
     TruncatedInputError,
     UnsupportedInputError,
 )
+from data.domain.sniffing import Kind, Sniffed, is_cut_short, sniff
 from tasks.media.process import Limits, run_tool
-from tasks.media.sniff import Kind, Sniffed, is_cut_short, sniff
 from tasks.media.timing import Timeline, read_timeline, sane_rate
 from tasks.media.tools import Toolset
 

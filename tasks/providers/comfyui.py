@@ -37,7 +37,7 @@ from data.domain.errors import (
     ProviderUnavailableError,
 )
 from data.domain.generations import Capability, GenerationRequest
-from tasks.media.sniff import Kind
+from data.domain.sniffing import Kind
 from tasks.providers.asking import (
     DEFAULT_SECONDS,
     fitted_picture,

@@ -6,7 +6,7 @@ from typing import Any
 import httpx
 
 from data.domain.errors import DownloadFailedError
-from tasks.media.sniff import Kind, is_cut_short, sniff
+from data.domain.sniffing import Kind, is_cut_short, sniff
 from tasks.providers.calls import ProviderCalls
 
 _MOST_BYTES = 8 * 1024**3

@@ -18,6 +18,7 @@ from prefect.client.schemas.objects import FlowRun, State, StateType
 
 from api.app import create_app
 from data.database import Database, migrate
+from data.domain.jobs import RESTS_LABEL
 from data.domain.publications import Chapter, PublicationManifest
 from data.settings import ApiSettings, IngestSettings, Settings
 from data.storage import ObjectStore, open_store
@@ -47,6 +48,12 @@ class Prefect:
         for _ in range(times):
             self.force(run_id, State(type=StateType.PENDING))
             self.force(run_id, State(type=StateType.RUNNING))
+
+    def rest(self, run_id: str) -> None:
+        """Say that the process of a paused run has stopped, as it does itself."""
+        state = self.client.read_flow_run(uuid.UUID(run_id)).state
+        assert state is not None
+        self.client.update_flow_run_labels(uuid.UUID(run_id), {RESTS_LABEL: str(state.id)})
 
     def report(self, run_id: str, step: str, percent: float) -> None:
         """Say how far a step is, 0–100, as the steps do."""

@@ -1,9 +1,15 @@
 from types import SimpleNamespace
 from typing import Any
 
-from prefect import task
+import prefect
+import pytest
+from prefect import flow, task
+from prefect.settings import PREFECT_API_URL, temporary_settings
 
+from data.domain.errors import StoreUnavailableError
+from data.domain.jobs import MAX_RETRIES, retries_tag
 from data.settings import RetrySettings
+from deployments.stack import Stack
 from tasks.policies import TASK_POLICY, retry_delays
 
 
@@ -30,4 +36,29 @@ def test_a_result_is_known_by_run_task_and_inputs() -> None:
 
 
 def test_delays_double_up_to_the_longest() -> None:
-    assert retry_delays(RetrySettings(attempts=4, first_delay_seconds=5, max_delay_seconds=15)) == [5, 10, 15, 15]
+    delays = retry_delays(RetrySettings(attempts=4, first_delay_seconds=5, max_delay_seconds=15))
+
+    assert delays == [5, 10, *[15] * (MAX_RETRIES - 2)]
+
+
+@pytest.mark.parametrize(("tags", "tries"), [(set(), 4), ({retries_tag(0)}, 1), ({retries_tag(6)}, 7)])
+def test_a_step_is_tried_again_as_often_as_the_job_asks(prefect_server: Stack, tags: set[str], tries: int) -> None:
+    began = []
+
+    @task(**TASK_POLICY)
+    def fail() -> None:
+        began.append(1)
+        raise StoreUnavailableError("away")
+
+    @flow
+    def run() -> None:
+        fail.with_options(retry_delay_seconds=[0] * MAX_RETRIES, retry_jitter_factor=0, persist_result=False)()
+
+    with (
+        temporary_settings({PREFECT_API_URL: prefect_server.prefect_api_url}),
+        prefect.tags(*tags),
+        pytest.raises(StoreUnavailableError),
+    ):
+        run()
+
+    assert len(began) == tries

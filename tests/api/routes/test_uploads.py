@@ -6,6 +6,7 @@ import socket
 from collections.abc import Iterator
 
 import httpx
+import pytest
 
 from data.database import Database
 from data.repositories import UploadRepository
@@ -18,7 +19,7 @@ UPLOADS = "/api/v1/uploads"
 
 
 def test_an_upload_is_kept_and_can_be_given_to_a_job(api: httpx.Client, database: Database, store: ObjectStore) -> None:
-    content = os.urandom(3_000_000)
+    content = b"\x00\x00\x00\x18ftypisom" + os.urandom(3_000_000)
 
     answer = api.post(UPLOADS, files={"file": ("Ein Füllen.mp4", content, "video/mp4")})
 
@@ -32,6 +33,39 @@ def test_an_upload_is_kept_and_can_be_given_to_a_job(api: httpx.Client, database
     assert (kept.state, kept.sha256) == ("complete", upload["sha256"])
     assert store.get_bytes(kept.key) == content
     assert api.post("/api/v1/jobs", json={"source": upload["source"]}).status_code == 202
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("page.mp4", b"<!DOCTYPE html><script>alert(1)</script>"),
+        ("bomb.mp4", b"PK\x03\x04" + bytes(400)),
+        ("bomb.csv", b"\x1f\x8b\x08" + bytes(400)),
+        ("list.mp4", b"#EXTM3U\nfile:///etc/passwd\n"),
+        ("list.txt", b"ffconcat version 1.0\nfile /etc/passwd\n"),
+        ("drawing.png", b"<svg xmlns='http://www.w3.org/2000/svg'/>"),
+        ("run.mp4", b"#!/bin/sh\nrm -rf /\n"),
+        ("program.mp4", b"\x7fELF" + bytes(400)),
+    ],
+)
+def test_what_only_calls_itself_a_video_is_refused(api: httpx.Client, name: str, content: bytes) -> None:
+    answer = api.post(UPLOADS, files={"file": (name, content, "video/mp4")})
+
+    assert (answer.status_code, answer.json()["code"]) == (415, "REQUEST.UPLOAD.UNSUPPORTED")
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("night.csv", "custom_id,source\nä,/media/a.mp4\n".encode() * 1000),
+        ("night.jsonl", b'{"source": "https://media.example/a.mp4"}\n'),
+        ("night.parquet", b"PAR1" + bytes(100)),
+        ("logo.png", b"\x89PNG\r\n\x1a\n" + bytes(100)),
+        ("music.wav", b"RIFF\0\0\0\0WAVEfmt " + bytes(100)),
+    ],
+)
+def test_manifests_pictures_and_sound_are_taken(api: httpx.Client, name: str, content: bytes) -> None:
+    assert api.post(UPLOADS, files={"file": (name, content)}).status_code == 201
 
 
 def test_an_empty_upload_is_refused(api: httpx.Client) -> None:

@@ -11,7 +11,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import IO
 
-_HEAD_BYTES = 8192
+HEAD_BYTES = 8192
 _MOST_BOXES = 1_000_000
 _UNKNOWN_SIZE = 0
 
@@ -94,10 +94,50 @@ def sniff(path: Path) -> Sniffed:
         OSError: The file cannot be read.
     """
     with path.open("rb") as stream:
-        head = stream.read(_HEAD_BYTES)
+        return sniff_head(stream.read(HEAD_BYTES))
+
+
+def sniff_head(head: bytes) -> Sniffed:
+    """Say what kind of file begins like that; the first 8 KiB are looked at."""
     if not head:
         return Sniffed(Kind.EMPTY)
-    return _binary(head) or _text(head) or Sniffed(Kind.UNKNOWN)
+    return _binary(head[:HEAD_BYTES]) or _text(head[:HEAD_BYTES]) or Sniffed(Kind.UNKNOWN)
+
+
+_HTML = re.compile(rb"<(!doctype|html|head|body|script|iframe|\?xml|!--|svg)", re.I)
+_PARQUET = b"PAR1"
+
+
+def refusal_of_upload(head: bytes) -> str | None:
+    """Say why a file that begins like that is not taken as an upload; ``None`` when it is.
+
+    Taken are media, pictures (for generations and brands), and texts and tables (manifests, scripts, captions). What is
+    in a picture or a video only ingest finds out, which decodes it.
+    """
+    sniffed = sniff_head(head)
+    if sniffed.kind is Kind.MEDIA or (sniffed.kind is Kind.PICTURE and sniffed.format_name != "SVG"):
+        return None
+    if sniffed.kind is not Kind.UNKNOWN:
+        return sniffed.format_name or sniffed.kind.value
+    if head.startswith(_PARQUET):
+        return None
+    text = head[:HEAD_BYTES].removeprefix(b"\xef\xbb\xbf")
+    if _HTML.match(text.lstrip()):
+        return "HTML or XML"
+    if text.startswith(b"#!"):
+        return "script"
+    return None if _is_text(text) else "unknown content"
+
+
+def _is_text(head: bytes) -> bool:
+    """Say whether it is UTF-8 without control characters; its last character may be cut off."""
+    try:
+        text = head.decode("utf-8")
+    except UnicodeDecodeError as error:
+        if error.start < len(head) - 3 or len(head) < HEAD_BYTES:
+            return False
+        text = head[: error.start].decode("utf-8")
+    return all(character.isprintable() or character in "\r\n\t\f" for character in text)
 
 
 def is_cut_short(path: Path, format_name: str) -> bool:
@@ -115,11 +155,11 @@ def is_cut_short(path: Path, format_name: str) -> bool:
             case "mov":
                 return _is_mov_cut_short(stream, size_bytes)
             case "matroska":
-                promised = _matroska_end(stream.read(_HEAD_BYTES))
+                promised = _matroska_end(stream.read(HEAD_BYTES))
             case "avi":
                 promised = 8 + struct.unpack("<I", stream.read(8)[4:])[0]
             case "asf":
-                promised = _asf_end(stream.read(_HEAD_BYTES))
+                promised = _asf_end(stream.read(HEAD_BYTES))
             case _:
                 return False
     return promised > size_bytes

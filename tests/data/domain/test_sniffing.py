@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from tasks.media.sniff import Kind, is_cut_short, sniff
+from data.domain.sniffing import Kind, is_cut_short, sniff
 
 
 def written(path: Path, content: bytes) -> Path:

@@ -1,0 +1,78 @@
+"""Jobs in numbers, searched, changed, and what came of them."""
+
+from datetime import timedelta
+from typing import Annotated
+
+from fastapi import APIRouter, Query
+from fastapi.concurrency import run_in_threadpool
+from pydantic import AwareDatetime
+from starlette.responses import Response
+
+from api.access import allow
+from api.asset_views import job_artifacts
+from api.conditional import JOB_DECIDED_BY, JOB_MATCHES, etag_of
+from api.dependencies import ServicesDependency
+from api.job_views import assets_of_jobs, shown_job, with_asset
+from api.routes.jobs import ILLEGAL_MOVE, NOT_FOUND, After, Limit
+from api.schemas import Job, JobArtifacts, JobMetrics, JobPatch, JobQuery, Page
+from data.domain.errors import FailureClass
+from data.domain.identity import Scope
+from data.domain.jobs import JobState
+
+router = APIRouter(prefix="/jobs", tags=["jobs"])
+
+
+@router.get("/search", dependencies=[allow(Scope.READ)])
+async def search_jobs(
+    services: ServicesDependency,
+    text: Annotated[str | None, Query(max_length=200, description="Found in title, id, source or metadata.")] = None,
+    owner: Annotated[str | None, Query(max_length=200, description="Of this user; others' only for admins.")] = None,
+    recipe: Annotated[str | None, Query(max_length=64)] = None,
+    state: Annotated[list[JobState] | None, Query(description="Only these; may be given several times.")] = None,
+    failure: Annotated[list[FailureClass] | None, Query(description="Only what failed by these.")] = None,
+    created_after: AwareDatetime | None = None,
+    created_before: AwareDatetime | None = None,
+    after: After = None,
+    limit: Limit = 50,
+) -> Page[Job]:
+    """Find jobs, the latest first. All that is given has to hold. A page may be short: go by `next`.
+
+    The order never changes for a job, so that pages stay whole while others arrive and move on.
+    """
+    query = JobQuery(
+        states=frozenset(state or ()),
+        text=text,
+        recipe=recipe,
+        owner=owner,
+        failures=frozenset(failure or ()),
+        created_after=created_after,
+        created_before=created_before,
+    )
+    page = await services.gateway.find(query, after=after, limit=limit)
+    assets = await run_in_threadpool(assets_of_jobs, [job.id for job in page.items], services)
+    return Page[Job](items=tuple(shown_job(job, assets.get(job.id), services) for job in page.items), next=page.next)
+
+
+@router.get("/metrics", dependencies=[allow(Scope.READ)])
+async def job_metrics(
+    services: ServicesDependency,
+    hours: Annotated[int, Query(ge=1, le=720, description="How long the window is that ends now.")] = 24,
+) -> JobMetrics:
+    """Show the jobs of a window in numbers: one's own, or everybody's for admins."""
+    return await services.gateway.metrics(timedelta(hours=hours))
+
+
+@router.patch("/{job_id}", dependencies=[allow(Scope.WRITE), JOB_MATCHES], responses={**NOT_FOUND, **ILLEGAL_MOVE})
+async def change_job(job_id: str, body: JobPatch, services: ServicesDependency, response: Response) -> Job:
+    """Change the title of a job that has not begun, or the metadata of any."""
+    job = await services.gateway.change(job_id, title=body.title, metadata=body.metadata)
+    shown = await with_asset(job, services)
+    response.headers["ETag"] = etag_of(shown, JOB_DECIDED_BY)
+    return shown
+
+
+@router.get("/{job_id}/artifacts", dependencies=[allow(Scope.READ)], responses=NOT_FOUND)
+async def artifacts_of_job(job_id: str, services: ServicesDependency) -> JobArtifacts:
+    """Show what a job made, and where what it published plays."""
+    job = await services.gateway.get(job_id)
+    return await run_in_threadpool(job_artifacts, job.id, services)
