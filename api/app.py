@@ -4,15 +4,23 @@ import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from fastapi import FastAPI
+from fastapi import Depends, FastAPI
+from starlette.middleware import Middleware
 
+from api.access import current_caller
 from api.dependencies import open_services
+from api.edge.bodies import RequestBodies
+from api.edge.cors import cors
+from api.edge.forwarded import TrustedProxies
+from api.edge.hosts import AllowedHosts, allowed_hosts
+from api.edge.limiting import LimitHeaders, limited
 from api.errors import install_error_handlers
 from api.links import BASE
 from api.middleware import RequestContext
 from api.routes import (
     assets,
     batches,
+    docs,
     generations,
     health,
     jobs,
@@ -26,6 +34,11 @@ from api.routes import (
 )
 from data.settings import Settings, get_settings
 
+VERSION = "0.1.0"
+
+AREAS = (uploads, jobs, batches, schedules, assets, search, recipes, providers, generations)
+"""Calls for which one has to say who one is, and which count against one's limits."""
+
 logger = logging.getLogger(__name__)
 
 NO_AUTHENTICATION = (
@@ -34,38 +47,59 @@ NO_AUTHENTICATION = (
 )
 
 
-def create_app(settings: Settings | None = None, *, prefect_api_url: str = "") -> FastAPI:
+def create_app(settings: Settings | None = None, *, prefect_api_url: str = "", loads_at_once: bool = True) -> FastAPI:
     """Return the application.
 
     Args:
         settings: By default those of the process.
         prefect_api_url: Address of the Prefect API; empty takes Prefect's own setting ``PREFECT_API_URL``.
+        loads_at_once: Load everything before the first call; else what a call needs, when it needs it.
     """
     chosen = settings or get_settings()
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         logger.warning(NO_AUTHENTICATION, chosen.api.host)
-        async with open_services(chosen, prefect_api_url) as services:
+        async with open_services(chosen, prefect_api_url, at_once=loads_at_once) as services:
             app.state.services = services
             yield
 
     app = FastAPI(
         title="Dailies",
-        description="Folders, manifests and prompts into published video.",
-        version="0.1.0",
+        version=VERSION,
         lifespan=lifespan,
-        openapi_url=f"{BASE}/openapi.json",
+        middleware=middlewares(chosen),
+        generate_unique_id_function=lambda route: route.name,
         # FastAPI's own pages load scripts from another host, which our content security policy forbids.
+        openapi_url=None,
         docs_url=None,
         redoc_url=None,
         redirect_slashes=False,  # a call has one address; a redirect would lose the body of half the clients
     )
     install_error_handlers(app)
-    app.add_middleware(RequestContext)
-    for area in (health, uploads, jobs, batches, schedules, assets, search, recipes, providers, generations):
-        app.include_router(area.router, prefix=BASE)
+    app.include_router(health.router, prefix=BASE)
+    app.include_router(docs.router)
+    for area in AREAS:
+        app.include_router(area.router, prefix=BASE, dependencies=[Depends(current_caller), Depends(limited)])
     app.include_router(media.router)
     app.include_router(watch.router)
     app.mount("/console", watch.console_files)
     return app
+
+
+def middlewares(settings: Settings) -> list[Middleware]:
+    """Return what each request passes through, the outermost first. The order matters."""
+    api = settings.api
+    return [
+        # Who calls, and how the call was addressed: everything behind believes it.
+        Middleware(TrustedProxies, networks=api.trusted_proxies),
+        # Request id, time, security headers, and the answer to what nobody foresaw: on refusals from here on as well.
+        Middleware(RequestContext),
+        # (Logs, audit, metrics and traces belong here: they see every call with its id, also those refused below.)
+        Middleware(AllowedHosts, names=allowed_hosts(api)),
+        # Answers preflights, which no limit counts and nobody has to identify for.
+        *cors(api.cors_origins),
+        Middleware(LimitHeaders),
+        # The last: what reads a body reads it through this.
+        Middleware(RequestBodies, settings=api),
+    ]

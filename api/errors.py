@@ -16,12 +16,21 @@ from starlette.responses import Response
 from api.privacy import facts_without_local_paths, without_local_paths
 from api.schemas import Problem
 from data.domain.errors import DailiesError, InvalidRequestError
+from data.domain.jobs import one_line
 
 MEDIA_TYPE = "application/problem+json"
 RETRY_AFTER_SECONDS = 5
 """What a 503 tells clients to wait: our dependencies come back within seconds or an operator is needed anyway."""
 
 logger = logging.getLogger(__name__)
+
+
+class RefusedWhileReading(HTTPException):
+    """One of our errors, met while a body was read: of all others FastAPI would make a 400 there."""
+
+    def __init__(self, error: DailiesError) -> None:
+        super().__init__(error.http_status, error.message)
+        self.error = error
 
 
 def install_error_handlers(app: FastAPI) -> None:
@@ -33,7 +42,9 @@ def install_error_handlers(app: FastAPI) -> None:
 
 def error_problem(request: Request, error: DailiesError) -> Response:
     """Return the answer for one of our own errors; where files lie on our machines is for the log alone."""
-    headers = {"Retry-After": str(RETRY_AFTER_SECONDS)} if error.http_status == 503 else {}
+    headers = {}
+    if error.http_status in (429, 503):
+        headers["Retry-After"] = str(error.facts.get("retry_after_seconds") or RETRY_AFTER_SECONDS)
     return _problem(
         request,
         status=error.http_status,
@@ -59,7 +70,7 @@ def unexpected_problem(request: Request) -> Response:
 async def _dailies_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, DailiesError)
     if error.http_status >= 500:
-        logger.warning("%s %s: %s", request.method, request.url.path, error)
+        logger.warning("%s %s: %s", request.method, one_line(request.url.path), one_line(str(error)))
     return error_problem(request, error)
 
 
@@ -79,6 +90,10 @@ async def _validation_error(request: Request, error: Exception) -> Response:
 async def _framework_error(request: Request, error: Exception) -> Response:
     """404 and 405 of the router, 400 of a body that is not JSON."""
     assert isinstance(error, HTTPException)
+    if isinstance(error, RefusedWhileReading):
+        answer = error_problem(request, error.error)
+        answer.headers["Connection"] = "close"  # the rest of the body is not read
+        return answer
     phrase = http.HTTPStatus(error.status_code).phrase
     code = "REQUEST." + phrase.upper().replace(" ", "_").replace("-", "_")
     detail = error.detail if error.detail != phrase else f"{phrase}: {request.method} {request.url.path}"

@@ -5,29 +5,32 @@ the tag ``dailies-job`` and has no parent; what it starts on the ``gpu`` pool ar
 The modules here are plain functions over Prefect's client; :class:`PrefectGateway` is what the rest of the API sees.
 """
 
+import asyncio
 from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
+from uuid import UUID
 
 from prefect.client.orchestration import PrefectClient
-from prefect.client.schemas.objects import FlowRun
 from prefect.settings import get_current_settings
 
+from api.coalescing import CoalescedReads
 from api.cursors import JobPosition
 from api.gateway.checks import check_providers
 from api.gateway.feeds import ensure_feed
-from api.gateway.jobs import job_of, run_view, transitions
+from api.gateway.jobs import has_begun, job_of, run_view, transitions
 from api.gateway.listing import count_runs, find_runs
 from api.gateway.logs import read_log_page
 from api.gateway.moves import cancel_run, delete_run, retry_run, submit_run
 from api.gateway.pauses import pause_run, resume_run
 from api.gateway.reports import read_reports
-from api.gateway.runs import read_run, read_states
+from api.gateway.runs import read_run, read_runs, read_states, run_id_of
 from api.gateway.schedules import BatchSchedules
 from api.gateway.translation import PromptTransport, translated
 from api.gateway.workers import count_live_workers, is_paused
 from api.schemas import Job, JobQuery, LogPage, Page, Priority, Transition
 from data.domain.batches import Batch
+from data.domain.errors import NotFoundError
 from data.domain.jobs import TERMINAL_STATES, JobState, PauseMode
 
 __all__ = ["DEFAULT_API_URL", "PrefectGateway", "open_gateway"]
@@ -35,16 +38,19 @@ __all__ = ["DEFAULT_API_URL", "PrefectGateway", "open_gateway"]
 DEFAULT_API_URL = "http://127.0.0.1:4200/api"
 """Where `make up` serves Prefect; used when Prefect's own ``PREFECT_API_URL`` is not set."""
 
+_PageKey = tuple[JobQuery, JobPosition | None, int]
+
 
 @asynccontextmanager
 async def open_gateway(
-    api_url: str = "", *, crash_attempts: int, timeout_seconds: float = 15.0
+    api_url: str = "", *, crash_attempts: int, keep_seconds: float = 0.0, timeout_seconds: float = 15.0
 ) -> AsyncIterator["PrefectGateway"]:
     """Open the gateway for the life of the application; connects only when first used.
 
     Args:
         api_url: Address of the Prefect API; empty takes Prefect's own setting ``PREFECT_API_URL``.
         crash_attempts: How often a run may start before a crash is final.
+        keep_seconds: For how long what Prefect said of jobs is told to others who ask; 0: not.
         timeout_seconds: Longest silence of Prefect before a call fails.
     """
     settings = get_current_settings()
@@ -55,7 +61,7 @@ async def open_gateway(
         httpx_settings={"transport": PromptTransport(retries=1), "timeout": timeout_seconds},
     )
     async with client:
-        yield PrefectGateway(client, crash_attempts)
+        yield PrefectGateway(client, crash_attempts, keep_seconds)
 
 
 class PrefectGateway:
@@ -64,9 +70,11 @@ class PrefectGateway:
     Every method raises OrchestratorUnavailableError when Prefect is away.
     """
 
-    def __init__(self, client: PrefectClient, crash_attempts: int) -> None:
+    def __init__(self, client: PrefectClient, crash_attempts: int, keep_seconds: float = 0.0) -> None:
         self._client = client
         self._crash_attempts = crash_attempts
+        self._known_jobs = CoalescedReads(self._read_jobs, keep_seconds=keep_seconds)
+        self._known_pages = CoalescedReads(self._read_pages, keep_seconds=keep_seconds, most=4)
 
     async def submit(
         self, parameters: dict[str, Any], *, title: str, priority: Priority, idempotency_key: str | None = None
@@ -87,12 +95,15 @@ class PrefectGateway:
         return job_of(run, (), self._crash_attempts)
 
     async def get(self, job_id: str) -> Job:
-        """Return a job.
+        """Return a job. Those who ask at the same time, for whichever jobs, share the calls to Prefect.
 
         Raises:
             NotFoundError: No run has that id, or it is not a job.
         """
-        [job] = await self._jobs([await read_run(self._client, job_id)])
+        run_id = run_id_of(job_id)
+        job = await self._known_jobs.get(run_id)
+        if job is None:
+            raise NotFoundError(f"There is no job {job_id}.")
         return job
 
     async def find(self, query: JobQuery, *, after: str | None, limit: int) -> Page[Job]:
@@ -104,8 +115,9 @@ class PrefectGateway:
             InvalidRequestError: ``after`` is no cursor.
         """
         position = JobPosition.decode(after) if after else None
-        runs, last = await find_runs(self._client, query, position, limit, self._crash_attempts)
-        return Page(items=await self._jobs(runs), next=last.encode() if last else None)
+        page = await self._known_pages.get((query, position, limit))
+        assert page is not None, "every page is found, if only an empty one"
+        return page
 
     async def count(self, states: Iterable[JobState]) -> dict[str, int]:
         """Return how many jobs Prefect holds in each of the states; crashed counts as failed, pausing as paused."""
@@ -139,7 +151,7 @@ class PrefectGateway:
             IllegalMoveError: The job has ended or is being cancelled.
         """
         await cancel_run(self._client, job_id, self._crash_attempts)
-        return await self.get(job_id)
+        return await self._moved(job_id)
 
     async def retry(self, job_id: str) -> Job:
         """Queue an ended job again under its id; steps that finished are not done again, their results are kept.
@@ -149,7 +161,7 @@ class PrefectGateway:
             IllegalMoveError: The job has not failed or been cancelled.
         """
         await retry_run(self._client, job_id, self._crash_attempts)
-        return await self.get(job_id)
+        return await self._moved(job_id)
 
     async def pause(self, job_id: str, mode: PauseMode) -> Job:
         """Stop a job for a while: at once where nothing runs yet, else through ``pausing``. It has no time limit.
@@ -159,7 +171,7 @@ class PrefectGateway:
             IllegalMoveError: The job has ended, is paused or is being stopped.
         """
         await pause_run(self._client, job_id, mode, self._crash_attempts)
-        return await self.get(job_id)
+        return await self._moved(job_id)
 
     async def resume(self, job_id: str) -> Job:
         """Queue a paused job again; steps that finished are not done again.
@@ -169,7 +181,7 @@ class PrefectGateway:
             IllegalMoveError: The job is not paused, or still pausing.
         """
         await resume_run(self._client, job_id, self._crash_attempts)
-        return await self.get(job_id)
+        return await self._moved(job_id)
 
     async def delete(self, job_id: str) -> None:
         """Remove an ended job, its children and their logs from Prefect; what it published stays.
@@ -179,6 +191,7 @@ class PrefectGateway:
             IllegalMoveError: The job has not ended.
         """
         await delete_run(self._client, job_id, self._crash_attempts)
+        self._known_jobs.forget(run_id_of(job_id))
 
     async def ensure_feed(self, batch: Batch) -> None:
         """Have a run of ``process-batch/on-demand`` work on a batch, unless it needs none or one does already.
@@ -222,6 +235,20 @@ class PrefectGateway:
         """Say whether a pool takes no new runs because somebody paused it."""
         return await is_paused(self._client, pool)
 
-    async def _jobs(self, runs: list[FlowRun]) -> tuple[Job, ...]:
-        reports = await read_reports(self._client, runs)
-        return tuple(job_of(run, reports.get(run.id, ()), self._crash_attempts) for run in runs)
+    async def _moved(self, job_id: str) -> Job:
+        """Return a job that was just asked to move on, as it is now."""
+        self._known_jobs.forget(run_id_of(job_id))
+        return await self.get(job_id)
+
+    async def _read_jobs(self, run_ids: Sequence[UUID]) -> dict[UUID, Job]:
+        runs, reports = await asyncio.gather(read_runs(self._client, run_ids), read_reports(self._client, run_ids))
+        return {run.id: job_of(run, reports.get(run.id, ()), self._crash_attempts) for run in runs}
+
+    async def _read_pages(self, keys: Sequence[_PageKey]) -> dict[_PageKey, Page[Job]]:
+        return dict(zip(keys, await asyncio.gather(*(self._read_page(*key) for key in keys)), strict=True))
+
+    async def _read_page(self, query: JobQuery, position: JobPosition | None, limit: int) -> Page[Job]:
+        runs, last = await find_runs(self._client, query, position, limit, self._crash_attempts)
+        reports = await read_reports(self._client, [run.id for run in runs if has_begun(run)])
+        items = tuple(job_of(run, reports.get(run.id, ()), self._crash_attempts) for run in runs)
+        return Page(items=items, next=last.encode() if last else None)

@@ -1,6 +1,7 @@
 """Reading progress: what the steps of jobs, and of the children that jobs hand work to, last said of themselves."""
 
-from collections.abc import Collection
+import asyncio
+from collections.abc import Collection, Mapping, Sequence
 from uuid import UUID
 
 from prefect.client.orchestration import PrefectClient
@@ -11,19 +12,31 @@ from prefect.client.schemas.filters import (
     TaskRunFilter,
     TaskRunFilterId,
 )
-from prefect.client.schemas.objects import Artifact, FlowRun
+from prefect.client.schemas.objects import Artifact
 from prefect.client.schemas.sorting import ArtifactSort
 
-from api.gateway.jobs import has_begun
 from api.gateway.runs import PREFECT_ROWS, read_children
 from api.gateway.translation import translated
 from api.progress import StepReport
 from data.domain.steps import StepStatus
 
 
-async def read_reports(client: PrefectClient, runs: list[FlowRun]) -> dict[UUID, list[StepReport]]:
+async def read_reports(client: PrefectClient, job_ids: Sequence[UUID]) -> dict[UUID, list[StepReport]]:
     """Read what the steps of the jobs and of their children reported, by job."""
-    owners = await _owners(client, [run.id for run in runs if has_begun(run)])
+    if not job_ids:
+        return {}
+    # Most jobs have no children at the moment: their own reports need not wait for that to be known.
+    own, owners = await asyncio.gather(
+        _read_all(client, {job_id: job_id for job_id in job_ids}), _owners(client, job_ids)
+    )
+    reports = dict(own)
+    for job_id, more in (await _read_all(client, owners)).items():
+        reports[job_id] = [*reports.get(job_id, []), *more]
+    return reports
+
+
+async def _read_all(client: PrefectClient, owners: Mapping[UUID, UUID]) -> dict[UUID, list[StepReport]]:
+    """Read what runs reported, by the jobs that own them."""
     reports: dict[UUID, list[StepReport]] = {}
     offset = 0
     while owners:
@@ -38,12 +51,11 @@ async def read_reports(client: PrefectClient, runs: list[FlowRun]) -> dict[UUID,
     return reports
 
 
-async def _owners(client: PrefectClient, job_ids: list[UUID]) -> dict[UUID, UUID]:
-    """Return the job of each run that may report: the jobs themselves and their children."""
+async def _owners(client: PrefectClient, job_ids: Sequence[UUID]) -> dict[UUID, UUID]:
+    """Return the job of each run that jobs have started."""
     children = await read_children(client, job_ids)
     parents = await _parents(client, [c.parent_task_run_id for c in children if c.parent_task_run_id])
-    owners = {job_id: job_id for job_id in job_ids}
-    return owners | {c.id: parents[c.parent_task_run_id] for c in children if c.parent_task_run_id in parents}
+    return {c.id: parents[c.parent_task_run_id] for c in children if c.parent_task_run_id in parents}
 
 
 async def _parents(client: PrefectClient, task_run_ids: list[UUID]) -> dict[UUID, UUID]:

@@ -12,7 +12,7 @@ from api.asset_views import list_assets, list_waiting, show_asset, waiting_candi
 from api.dependencies import ServicesDependency
 from api.playback import CACHE_NOTHING
 from api.schemas import Page, Problem
-from api.serving import serve_file
+from api.serving import FILE_ANSWERS, serve_file
 from data.domain.errors import InvalidRequestError, NotFoundError
 from data.domain.findings import Decision
 from data.reviews import approve, reject, take_down
@@ -26,8 +26,12 @@ NOT_NOW: dict[int | str, dict[str, Any]] = {
     409: {"model": Problem, "description": "It was decided otherwise, or is not what was looked at."}
 }
 
+PICTURE: dict[int | str, dict[str, Any]] = {
+    200: {"content": {"image/jpeg": {"schema": {"type": "string", "format": "binary"}}}}
+}
 
-@router.get("")
+
+@router.get("", operation_id="list_assets")
 async def all_assets(
     services: ServicesDependency,
     waiting: Annotated[
@@ -74,14 +78,14 @@ async def retract_asset(asset_id: str, call: RetractCall, services: ServicesDepe
     return await run_in_threadpool(show_asset, asset_id, services)
 
 
-@router.get("/{asset_id}/candidate/files/{path:path}", response_class=Response, responses=NOT_FOUND)
+@router.get("/{asset_id}/candidate/files/{path:path}", response_class=Response, responses={**NOT_FOUND, **FILE_ANSWERS})
 async def candidate_file(asset_id: str, path: str, request: Request, services: ServicesDependency) -> Response:
     """Serve one file of the version that waits, for a look at it; nobody on the way may keep it."""
     candidate = await run_in_threadpool(waiting_candidate, asset_id, services)
     return await serve_file(services.store, candidate.manifest, path, request, cache_control=CACHE_NOTHING)
 
 
-@router.get("/{asset_id}/candidate/frames/{number}", response_class=Response, responses=NOT_FOUND)
+@router.get("/{asset_id}/candidate/frames/{number}", response_class=Response, responses={**NOT_FOUND, **PICTURE})
 async def candidate_frame(asset_id: str, number: int, services: ServicesDependency) -> Response:
     """Show one of the frames for which a version waits."""
     candidate = await run_in_threadpool(waiting_candidate, asset_id, services)

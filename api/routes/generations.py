@@ -21,7 +21,7 @@ NOT_FOUND: Responses = {404: {"model": Problem}}
 ILLEGAL_MOVE: Responses = {**NOT_FOUND, 409: {"model": Problem, "description": "It is not held."}}
 
 
-@router.get("")
+@router.get("", operation_id="list_generations")
 async def all_generations(
     services: ServicesDependency,
     state: Annotated[list[GenerationState] | None, Query(description="Only these; may be given several times.")] = None,
@@ -37,7 +37,7 @@ async def all_generations(
     return await run_in_threadpool(list_generations, services, chosen, after, limit)
 
 
-@router.get("/{generation_id}", responses=NOT_FOUND)
+@router.get("/{generation_id}", operation_id="get_generation", responses=NOT_FOUND)
 async def one_generation(generation_id: str, services: ServicesDependency) -> GenerationAnswer:
     """Show a generation."""
     return await run_in_threadpool(get_generation, services, generation_id)

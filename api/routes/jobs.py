@@ -142,8 +142,7 @@ async def delete_job(job_id: str, services: ServicesDependency) -> None:
 
 
 async def _with_asset(job: Job, services: Services) -> Job:
-    assets = await run_in_threadpool(_assets_of, [job.id], services)
-    return _shown(job, assets.get(job.id), services)
+    return _shown(job, await services.assets_of_jobs.get(job.id), services)
 
 
 def _assets_of(job_ids: list[str], services: Services) -> dict[str, str]:

@@ -1,14 +1,16 @@
 """Schedules: batches that are made by the clock. They are Prefect's own, and can be changed in its UI as well."""
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from fastapi import APIRouter, Response
 
 from api.dependencies import Services, ServicesDependency
-from api.gateway.schedules import BatchSchedules
 from api.links import schedule_url
 from api.schedule_schemas import Schedule, ScheduleChange, ScheduleRequest, Schedules
 from api.schemas import Problem
+
+if TYPE_CHECKING:
+    from api.gateway.schedules import BatchSchedules
 
 router = APIRouter(prefix="/schedules", tags=["schedules"])
 
@@ -16,7 +18,7 @@ NOT_FOUND: dict[int | str, dict[str, Any]] = {404: {"model": Problem}}
 REFUSED: dict[int | str, dict[str, Any]] = {409: {"model": Problem}, 422: {"model": Problem}}
 
 
-@router.get("")
+@router.get("", operation_id="list_schedules")
 async def all_schedules(services: ServicesDependency) -> Schedules:
     """List the schedules, with the next times at which each makes a batch."""
     return Schedules(items=await _schedules(services).all())
@@ -30,7 +32,7 @@ async def add_schedule(body: ScheduleRequest, services: ServicesDependency, resp
     return schedule
 
 
-@router.get("/{name}", responses=NOT_FOUND)
+@router.get("/{name}", operation_id="get_schedule", responses=NOT_FOUND)
 async def one_schedule(name: str, services: ServicesDependency) -> Schedule:
     """Show a schedule."""
     return await _schedules(services).get(name)
@@ -48,5 +50,5 @@ async def remove_schedule(name: str, services: ServicesDependency) -> None:
     await _schedules(services).remove(name)
 
 
-def _schedules(services: Services) -> BatchSchedules:
+def _schedules(services: Services) -> "BatchSchedules":
     return services.gateway.schedules(services.settings.api.prefect_ui_url)
