@@ -1,4 +1,4 @@
-"""Reads that many ask for at the same time: those who come together share one call, and what it found holds for a while.
+"""Reads that many ask for at the same time: who comes together shares one call, and what it found holds for a while.
 
 A hundred clients that poll a hundred jobs would be a hundred questions to Prefect each time; so they are one.
 """

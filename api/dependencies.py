@@ -110,7 +110,7 @@ async def open_services(settings: Settings, prefect_api_url: str, *, at_once: bo
             failures=Rates(settings.limits.model_copy(update={"storage": None})),
             quotas=UploadQuotas(rates, settings.limits),
             assets_of_jobs=CoalescedReads(
-                partial(run_in_threadpool, _assets_of_jobs, database), keep_seconds=settings.api.read_cache_seconds
+                partial(_assets_of_jobs, database), keep_seconds=settings.api.read_cache_seconds
             ),
         )
         if at_once:
@@ -118,9 +118,12 @@ async def open_services(settings: Settings, prefect_api_url: str, *, at_once: bo
         yield services
 
 
-def _assets_of_jobs(database: Database, job_ids: Sequence[str]) -> dict[str, str]:
-    with database.session() as session:
-        return AssetRepository(session).assets_of_jobs(job_ids)
+async def _assets_of_jobs(database: Database, job_ids: Sequence[str]) -> dict[str, str]:
+    def read() -> dict[str, str]:
+        with database.session() as session:
+            return AssetRepository(session).assets_of_jobs(job_ids)
+
+    return await run_in_threadpool(read)
 
 
 async def _services(request: Request) -> Services:

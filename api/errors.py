@@ -1,14 +1,15 @@
 """Every error as ``application/problem+json`` (RFC 9457): our own tree, field errors, and what the framework raises."""
 
-import http
 import inspect
 import logging
 from collections.abc import Mapping, Sequence
+from http import HTTPStatus
 from typing import Any
 
 import orjson
 from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
+from fastapi.routing import iter_route_contexts
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
@@ -94,12 +95,23 @@ async def _framework_error(request: Request, error: Exception) -> Response:
         answer = error_problem(request, error.error)
         answer.headers["Connection"] = "close"  # the rest of the body is not read
         return answer
-    phrase = http.HTTPStatus(error.status_code).phrase
+    phrase = HTTPStatus(error.status_code).phrase
     code = "REQUEST." + phrase.upper().replace(" ", "_").replace("-", "_")
     detail = error.detail if error.detail != phrase else f"{phrase}: {request.method} {request.url.path}"
-    return _problem(
-        request, status=error.status_code, code=code, title=phrase, detail=detail, headers=error.headers or {}
-    )
+    headers = dict(error.headers or {})
+    if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
+        headers["Allow"] = ", ".join(_allowed(request))
+    return _problem(request, status=error.status_code, code=code, title=phrase, detail=detail, headers=headers)
+
+
+def _allowed(request: Request) -> list[str]:
+    """Return all methods of an address; the router knows only those of the first route that has it."""
+    routes = [
+        (route.path, route.methods or set())
+        for route in iter_route_contexts(request.app.routes)
+        if (pattern := getattr(route, "path_regex", None)) and pattern.match(request.scope["path"])
+    ]
+    return sorted(set().union(*(methods for path, methods in routes if path == routes[0][0])))
 
 
 def _field_error(error: Mapping[str, Any]) -> dict[str, Any]:

@@ -51,10 +51,12 @@ async def arriving(
     if length > max_bytes + FORM_OVERHEAD_BYTES:
         raise too_large(max_bytes)
     subject = subject_of(getattr(request.state, "caller", None), request.scope)
-    async with services.quotas.upload(subject, max(0, length - FORM_OVERHEAD_BYTES)):
-        async with _received(request, services, max_bytes, field) as arrival:
-            await services.quotas.spend(subject, arrival.file.size_bytes)
-            yield arrival
+    async with (
+        services.quotas.upload(subject, max(0, length - FORM_OVERHEAD_BYTES)),
+        _received(request, services, max_bytes, field) as arrival,
+    ):
+        await services.quotas.spend(subject, arrival.file.size_bytes)
+        yield arrival
 
 
 @asynccontextmanager

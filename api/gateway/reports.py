@@ -42,9 +42,10 @@ async def _read_all(client: PrefectClient, owners: Mapping[UUID, UUID]) -> dict[
     while owners:
         rows = await _read_artifacts(client, owners.keys(), offset)
         for row in rows:
-            if row.flow_run_id in owners and row.created and row.updated and isinstance(row.data, int | float):
+            owner = owners.get(row.flow_run_id) if row.flow_run_id else None
+            if owner and row.created and row.updated and isinstance(row.data, int | float):
                 report = StepReport(StepStatus.read(row.description or ""), float(row.data), row.created, row.updated)
-                reports.setdefault(owners[row.flow_run_id], []).append(report)
+                reports.setdefault(owner, []).append(report)
         offset += len(rows)
         if len(rows) < PREFECT_ROWS:
             break

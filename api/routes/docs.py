@@ -5,6 +5,7 @@ from functools import lru_cache
 
 import orjson
 from fastapi import APIRouter, FastAPI, Request
+from fastapi.concurrency import run_in_threadpool
 from starlette.responses import FileResponse, Response
 
 from api.links import BASE, PREFIX
@@ -18,7 +19,7 @@ router = APIRouter(include_in_schema=False)
 @router.get(f"{BASE}/openapi.json")
 async def openapi(request: Request) -> Response:
     """Describe the API (OpenAPI 3.1), as it is addressed by the caller."""
-    content, etag = _described(request.app, PREFIX.get())
+    content, etag = await run_in_threadpool(_described, request.app, PREFIX.get())
     headers = {"ETag": etag, "Cache-Control": "no-cache", "Cross-Origin-Resource-Policy": "cross-origin"}
     if request.headers.get("If-None-Match") == etag:
         return Response(status_code=304, headers=headers)

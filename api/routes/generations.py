@@ -4,12 +4,11 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Query
 from fastapi.concurrency import run_in_threadpool
-from pydantic import AwareDatetime
 
 from api.dependencies import ServicesDependency
 from api.generation_schemas import AdoptRequest, GenerationAnswer, Generations
 from api.generations import adopt, drop, get_generation, list_generations, release
-from api.schemas import Problem
+from api.schemas import MAX_CURSOR_CHARACTERS, Instant, Problem
 from data.domain.generations import GenerationState
 from data.repositories import GenerationFilter
 
@@ -28,8 +27,10 @@ async def all_generations(
     provider: Name = None,
     job_id: Name = None,
     batch_id: Name = None,
-    since: Annotated[AwareDatetime | None, Query(description="Made at that time or later.")] = None,
-    after: Annotated[str | None, Query(max_length=65_536, description="The `next` of the page before.")] = None,
+    since: Annotated[Instant | None, Query(description="Made at that time or later.")] = None,
+    after: Annotated[
+        str | None, Query(max_length=MAX_CURSOR_CHARACTERS, description="The `next` of the page before.")
+    ] = None,
     limit: Annotated[int, Query(ge=1, le=200, description="Most items of one page.")] = 50,
 ) -> Generations:
     """List generations, the latest first, with sums over all that the filters choose."""

@@ -5,14 +5,25 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request
 from fastapi.concurrency import run_in_threadpool
-from pydantic import AwareDatetime
 from starlette.responses import Response
 
 from api.conditional import IfNoneMatch, unless_known
 from api.dependencies import Services, ServicesDependency
 from api.idempotency import Answered, KeyHeader, once
 from api.links import asset_url, job_url, prefect_run_url, watch_url
-from api.schemas import History, Job, JobLinks, JobQuery, JobRequest, LogLevel, LogPage, Page, Problem
+from api.schemas import (
+    MAX_CURSOR_CHARACTERS,
+    History,
+    Instant,
+    Job,
+    JobLinks,
+    JobQuery,
+    JobRequest,
+    LogLevel,
+    LogPage,
+    Page,
+    Problem,
+)
 from api.submission import checked_submission
 from data.domain.jobs import REVIEW_REASON, JobState, PauseMode
 from data.repositories import AssetRepository
@@ -21,7 +32,7 @@ router = APIRouter(prefix="/jobs", tags=["jobs"])
 
 Responses = dict[int | str, dict[str, Any]]
 Limit = Annotated[int, Query(ge=1, le=200, description="Most items of one page.")]
-After = Annotated[str | None, Query(max_length=65_536, description="The `next` of the page before.")]
+After = Annotated[str | None, Query(max_length=MAX_CURSOR_CHARACTERS, description="The `next` of the page before.")]
 NOT_FOUND: Responses = {404: {"model": Problem}}
 ILLEGAL_MOVE: Responses = {
     409: {"model": Problem, "description": "The state of the job does not allow it; `facts.allowed` says what."}
@@ -53,8 +64,8 @@ async def list_jobs(
     services: ServicesDependency,
     state: Annotated[list[JobState] | None, Query(description="Only these; may be given several times.")] = None,
     text: Annotated[str | None, Query(max_length=200, description="Found in title, id, source or metadata.")] = None,
-    created_after: AwareDatetime | None = None,
-    created_before: AwareDatetime | None = None,
+    created_after: Instant | None = None,
+    created_before: Instant | None = None,
     after: After = None,
     limit: Limit = 50,
 ) -> Page[Job]:
