@@ -24,7 +24,7 @@ let isSeeking = false;
 start();
 
 async function start() {
-  const answer = await fetch(`/api/v1/assets/${encodeURIComponent(assetId)}`).catch(() => null);
+  const answer = await fetch(`../api/v1/assets/${encodeURIComponent(assetId)}`).catch(() => null);
   if (!answer) return refuse("The server does not answer.", "Reload the page in a moment.");
   const asset = await answer.json();
   if (!answer.ok) return refuse(answer.status === 404 ? "There is no such video." : asset.title, asset.detail);
