@@ -288,7 +288,7 @@ class LimitSettings(BaseModel):
     auth: Rate = Field("10/minute", description="Sign-ups and log-ins, of an address and of an account name.")
     failures: Rate = Field("30/minute", description="Calls of an address with wrong credentials, in each process.")
     local: Rate = Field("120000/minute", description="Calls of each kind where nobody needs to log in.")
-    upload_bytes_a_day: int = Field(500 * 1024**3, ge=1, description="Bytes that one caller may upload in a day (UTC).")
+    upload_bytes_a_day: int = Field(500 * 1024**3, ge=1, description="Bytes that one caller may upload in 24 hours.")
     uploads_at_once: int = Field(8, ge=1, description="Uploads of one caller at the same time, in each process.")
     window: Literal["fixed", "sliding", "moving"] = Field(
         "sliding", description="How calls are counted; `moving` is exact, and remembers each call."

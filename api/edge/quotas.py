@@ -33,7 +33,7 @@ class UploadQuotas:
         most = self._settings.uploads_at_once
         if self._under_way[subject] >= most:
             raise QuotaSpentError(f"{most} uploads are under way already.", {"limit": most, "retry_after_seconds": 5})
-        standing = await self._rates.standing(GROUP, subject, f"{self._settings.upload_bytes_a_day}/day")
+        standing = await self._rates.left(GROUP, subject, self._settings.upload_bytes_a_day)
         if standing.remaining < max(1, size_bytes):
             raise _spent(standing)
         self._under_way[subject] += 1

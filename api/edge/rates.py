@@ -7,7 +7,7 @@ protect the service, so their store must neither take it down nor leave the door
 import logging
 import math
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from limits import RateLimitItem, parse
@@ -94,7 +94,16 @@ class Rates:
 
     async def spend(self, group: str, subject: str, a_day: int, amount: int) -> Standing:
         """Count an amount against what a caller has a day, as far as there is room for it."""
-        return await self._asked(self._shared_sums, self._own_sums, group, subject, parse(f"{a_day}/day"), amount)
+        item = parse(f"{a_day}/day")
+        # The library counts what it refuses, too: a file too large for today would leave no room for a small one.
+        standing = await self._asked(self._shared_sums, self._own_sums, group, subject, item, 0)
+        if standing.remaining < amount:
+            return replace(standing, is_allowed=False)
+        return await self._asked(self._shared_sums, self._own_sums, group, subject, item, amount)
+
+    async def left(self, group: str, subject: str, a_day: int) -> Standing:
+        """Say how much a caller has left of what it may spend in a day."""
+        return await self._asked(self._shared_sums, self._own_sums, group, subject, parse(f"{a_day}/day"), 0)
 
     async def close(self) -> None:
         """Give connections back."""

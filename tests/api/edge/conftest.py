@@ -43,7 +43,10 @@ def serve(tmp_path: Path) -> Iterator[Serve]:
 
     def started(limits: LimitSettings | None = None, **api: Any) -> str:
         settings = Settings(
-            home=tmp_path, api=ApiSettings(**api), limits=limits or LimitSettings(), _env_file=None  # type: ignore[call-arg]
+            home=tmp_path,
+            api=ApiSettings(**api),
+            limits=limits or LimitSettings(),
+            _env_file=None,  # type: ignore[call-arg]
         )
         migrate(settings.catalogue_url)
         context = serving(settings)
