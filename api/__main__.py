@@ -13,6 +13,8 @@ from api.edge.connections import Connections
 from data.settings import ApiSettings, Settings, get_settings
 
 BACKLOG = 2048
+TALKATIVE = ("httpx", "httpcore", "botocore", "aiobotocore", "urllib3")
+"""They log every call, and at DEBUG its headers: signatures and keys among them."""
 
 
 def main() -> None:
@@ -82,7 +84,8 @@ def listening(settings: ApiSettings) -> Iterator[socket.socket]:
 def set_up_logging(settings: Settings) -> None:
     """Log to the standard error."""
     logging.basicConfig(level=settings.log_level, format="%(asctime)s %(levelname)-7s %(name)s: %(message)s")
-    logging.getLogger("httpx").setLevel(logging.WARNING)  # a line for every call to Prefect says nothing
+    for name in TALKATIVE:
+        logging.getLogger(name).setLevel(logging.WARNING)
 
 
 if __name__ == "__main__":

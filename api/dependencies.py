@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Annotated, Any
 
 from fastapi import Depends, Request
@@ -16,12 +16,12 @@ from api.edge.rates import Rates
 from api.publications import Publications
 from data.database import Database
 from data.repositories import AssetRepository
-from data.search.index import SearchIndex
 from data.settings import Settings
 from data.storage import ObjectStore, open_store
 
 if TYPE_CHECKING:
     from api.gateway import PrefectGateway
+    from data.search.index import SearchIndex
 
 ANONYMOUS = "anonymous"
 """The caller, until authentication is there."""
@@ -62,7 +62,6 @@ class Services:
     database: Database
     store: ObjectStore
     publications: Publications
-    search: SearchIndex
     rates: Rates
     failures: Rates
     """Counts wrong credentials by address, in this process alone: it is asked before each call."""
@@ -74,6 +73,13 @@ class Services:
     def gateway(self) -> "PrefectGateway":
         """The one door to Prefect."""
         return self.door.gateway
+
+    @cached_property
+    def search(self) -> "SearchIndex":
+        """Finds moments; loads numpy when it is first asked."""
+        from data.search.index import SearchIndex
+
+        return SearchIndex(self.database)
 
 
 @asynccontextmanager
@@ -99,19 +105,18 @@ async def open_services(settings: Settings, prefect_api_url: str, *, at_once: bo
         store = open_store(settings.storage_url, **options)
         rates = Rates(settings.limits)
         exits.push_async_callback(rates.close)
+        assets = CoalescedReads(partial(_assets_of_jobs, database), keep_seconds=settings.api.read_cache_seconds)
+        exits.push_async_callback(assets.close)
         services = Services(
             settings=settings,
             door=GatewayDoor(open_it, exits),
             database=database,
             store=store,
             publications=Publications(store, database),
-            search=SearchIndex(database),
             rates=rates,
             failures=Rates(settings.limits.model_copy(update={"storage": None})),
             quotas=UploadQuotas(rates, settings.limits),
-            assets_of_jobs=CoalescedReads(
-                partial(_assets_of_jobs, database), keep_seconds=settings.api.read_cache_seconds
-            ),
+            assets_of_jobs=assets,
         )
         if at_once:
             await services.door.open()

@@ -50,7 +50,7 @@ async def open_gateway(
     Args:
         api_url: Address of the Prefect API; empty takes Prefect's own setting ``PREFECT_API_URL``.
         crash_attempts: How often a run may start before a crash is final.
-        keep_seconds: For how long what Prefect said of jobs is told to others who ask; 0: not.
+        keep_seconds: How old what Prefect said of jobs may be when it is told; 0: it is asked each time.
         timeout_seconds: Longest silence of Prefect before a call fails.
     """
     settings = get_current_settings()
@@ -61,7 +61,11 @@ async def open_gateway(
         httpx_settings={"transport": PromptTransport(retries=1), "timeout": timeout_seconds},
     )
     async with client:
-        yield PrefectGateway(client, crash_attempts, keep_seconds)
+        gateway = PrefectGateway(client, crash_attempts, keep_seconds)
+        try:
+            yield gateway
+        finally:
+            await gateway.close()
 
 
 class PrefectGateway:
@@ -75,6 +79,11 @@ class PrefectGateway:
         self._crash_attempts = crash_attempts
         self._known_jobs = CoalescedReads(self._read_jobs, keep_seconds=keep_seconds)
         self._known_pages = CoalescedReads(self._read_pages, keep_seconds=keep_seconds, most=4)
+
+    async def close(self) -> None:
+        """Stop what is being read."""
+        await self._known_jobs.close()
+        await self._known_pages.close()
 
     async def submit(
         self, parameters: dict[str, Any], *, title: str, priority: Priority, idempotency_key: str | None = None
