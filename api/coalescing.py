@@ -40,7 +40,7 @@ class CoalescedReads(Generic[Key, Value]):
     ) -> None:
         self._read = read
         self._keep_seconds = keep_seconds
-        self._turn_seconds = keep_seconds / 2
+        self._turn_seconds = keep_seconds / 3
         self._most = most
         self._kept: dict[Key, tuple[float, Value | None]] = {}
         self._waiting: dict[Key, asyncio.Future[Value | None]] = {}

@@ -8,6 +8,7 @@ import logging
 import math
 import time
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Any
 
 from limits import RateLimitItem, parse
@@ -86,15 +87,15 @@ class Rates:
             subject: Who calls.
             rate: As the settings have it: `10/minute`.
         """
-        return await self._asked(self._shared, self._own, group, subject, parse(rate), 1)
+        return await self._asked(self._shared, self._own, group, subject, _item(rate), 1)
 
     async def standing(self, group: str, subject: str, rate: str) -> Standing:
         """Say where a caller stands, and count nothing."""
-        return await self._asked(self._shared, self._own, group, subject, parse(rate), 0)
+        return await self._asked(self._shared, self._own, group, subject, _item(rate), 0)
 
     async def spend(self, group: str, subject: str, a_day: int, amount: int) -> Standing:
         """Count an amount against what a caller has a day, as far as there is room for it."""
-        item = parse(f"{a_day}/day")
+        item = _item(f"{a_day}/day")
         # The library counts what it refuses, too: a file too large for today would leave no room for a small one.
         standing = await self._asked(self._shared_sums, self._own_sums, group, subject, item, 0)
         if standing.remaining < amount:
@@ -103,7 +104,7 @@ class Rates:
 
     async def left(self, group: str, subject: str, a_day: int) -> Standing:
         """Say how much a caller has left of what it may spend in a day."""
-        return await self._asked(self._shared_sums, self._own_sums, group, subject, parse(f"{a_day}/day"), 0)
+        return await self._asked(self._shared_sums, self._own_sums, group, subject, _item(f"{a_day}/day"), 0)
 
     async def close(self) -> None:
         """Give connections back."""
@@ -142,6 +143,11 @@ class Rates:
                 reason = type(error.storage_error).__name__
                 logger.warning("The store of limits is away (%s); each process counts for itself.", reason)
         return await _counted(own, group, subject, item, cost)
+
+
+@lru_cache(maxsize=64)
+def _item(rate: str) -> RateLimitItem:
+    return parse(rate)
 
 
 async def _counted(limiter: RateLimiter, group: str, subject: str, item: RateLimitItem, cost: int) -> Standing:
