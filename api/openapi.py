@@ -12,11 +12,14 @@ from typing import Any
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
+from api.batch_schemas import BatchRequest
 from api.errors import MEDIA_TYPE
 from api.links import BASE
 from api.samples import EXAMPLES, sample
 
 Json = dict[str, Any]
+
+READ_BY_ROUTES = (BatchRequest,)
 
 DESCRIPTION = """
 Folders, manifests and prompts into published video: **ingest → transcode → generate → publish**.
@@ -89,12 +92,21 @@ def describe(app: FastAPI) -> Json:
         _complete(path, operation)
     document["tags"] = [{"name": name, "description": text} for name, text in TAGS.items() if name in used]
     schemas = document["components"]["schemas"]
+    _add_schemas(schemas)
     for name in ("HTTPValidationError", "ValidationError"):
         schemas.pop(name, None)
     document["components"]["responses"] = {_name(status): _problem_answer(status) for status in _REASONS}
     document["components"]["headers"] = _HEADERS
     _add_examples(document)
     return document
+
+
+def _add_schemas(schemas: Json) -> None:
+    """Add the bodies that routes read by themselves, because they come in two kinds."""
+    for model in READ_BY_ROUTES:
+        schema = model.model_json_schema(ref_template="#/components/schemas/{model}")
+        for name, inner in {**schema.pop("$defs", {}), model.__name__: schema}.items():
+            schemas.setdefault(name, inner)
 
 
 def operations(document: Json) -> Iterator[tuple[str, Json]]:

@@ -7,7 +7,7 @@ from fastapi.concurrency import run_in_threadpool
 from starlette.responses import Response
 
 from api.batch_files import FILE_KINDS, BatchFile, batch_file
-from api.batch_schemas import BatchAnswer, BatchItemAnswer, BatchMove, BatchRequest, BatchRetry, BatchSummary
+from api.batch_schemas import BatchAnswer, BatchItemAnswer, BatchMove, BatchRetry, BatchSummary
 from api.batch_views import list_batches, list_items, show_batch
 from api.batches import MANIFEST_FIELD, ask, batch_call, new_batch, retried
 from api.conditional import IfNoneMatch, unless_known
@@ -29,20 +29,10 @@ ILLEGAL_MOVE: Responses = {
     409: {"model": Problem, "description": "The state of the batch does not allow it; `facts.allowed` says what."},
 }
 _EXAMPLE = BatchOptions().model_dump_json()
-_MANIFEST = {"type": "string", "description": BatchRequest.model_fields["manifest"].description}
-_JSON = {
-    "type": "object",
-    "required": ["manifest"],
-    "properties": {
-        "manifest": _MANIFEST,
-        "name": {"type": "string"},
-        "options": {"type": "object", "example": BatchOptions().model_dump(mode="json")},
-    },
-}
 _BODY = {
     "required": True,
     "content": {
-        "application/json": {"schema": _JSON},
+        "application/json": {"schema": {"$ref": "#/components/schemas/BatchRequest"}},
         "multipart/form-data": {
             "schema": {
                 "type": "object",

@@ -19,7 +19,12 @@ import sys
 from generated import client, schemas
 
 assert client.get_health().status == "alive"
-job = client.submit_job(data=schemas.JobRequest(source=sys.argv[1], title="by a client"))
+# Its models want every field said, also those with a default.
+body = schemas.JobRequest(
+    source=sys.argv[1], prompt=None, script=None, recipe="default", overrides={}, priority="default",
+    title="by a client", metadata={},
+)
+job = client.submit_job(data=body)
 assert job.title == "by a client", job
 assert client.get_job(job_id=job.id).state == "queued"
 assert job.id in [each.id for each in client.list_jobs(limit=50).items]
