@@ -1,13 +1,21 @@
-"""``python -m api``: serve the API on this machine."""
+"""``python -m api``: serve the API on this machine, with one process or several on one listening socket."""
 
 import logging
 import socket
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import uvicorn
+from uvicorn.supervisors import Multiprocess
 
-from api.app import create_app
-from api.production import UnsafeSettingsError
-from data.settings import get_settings
+from api.edge.connections import Connections
+from api.production import UnsafeSettingsError, check_production
+from data.settings import ApiSettings, Settings, get_settings
+
+BACKLOG = 2048
+TALKATIVE = ("httpx", "httpcore", "botocore", "aiobotocore", "urllib3")
+"""They log every call, and at DEBUG its headers: signatures and keys among them."""
 
 
 def main() -> None:
@@ -17,27 +25,76 @@ def main() -> None:
     refuses more.
     """
     settings = get_settings()
-    logging.basicConfig(level=settings.log_level, format="%(asctime)s %(levelname)-7s %(name)s: %(message)s")
-    logging.getLogger("httpx").setLevel(logging.WARNING)  # a line for every call to Prefect says nothing
+    set_up_logging(settings)
     try:
-        app = create_app(settings)
+        check_production(settings)
     except UnsafeSettingsError as error:
         raise SystemExit(str(error)) from error
-    family = socket.AF_INET6 if ":" in settings.api.host else socket.AF_INET
-    with socket.socket(family, socket.SOCK_STREAM) as listener:
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listener.bind((settings.api.host, settings.api.port))
+    with listening(settings.api) as listener:
         host, port = listener.getsockname()[:2]
         shown = f"[{host}]" if ":" in host else host
-        logging.getLogger("api").info("Dailies API on http://%s:%d/api/v1", shown, port)
-        config = uvicorn.Config(
-            app,
-            proxy_headers=False,  # nobody in front of us may say who is calling
-            server_header=False,
-            log_config=None,
-            timeout_graceful_shutdown=10,
-        )
-        uvicorn.Server(config).run(sockets=[listener])
+        count = settings.api.workers
+        processes = f" with {count} processes" if count > 1 else ""
+        logging.getLogger("api").info("Dailies API on http://%s:%d/api/v1%s", shown, port, processes)
+        if count > 1:
+            if settings.limits.storage is None:
+                logging.getLogger("api").warning(
+                    "Each process counts limits for itself: set DAILIES_LIMITS__STORAGE to a Redis that they share."
+                )
+            Multiprocess(server_config(settings), sockets=[listener]).run()
+            return
+        server = uvicorn.Server(server_config(settings))
+        server.run(sockets=[listener])
+    if not server.started:
+        sys.exit(3)
+
+
+def application() -> object:
+    """Return the application of one of several processes; each is a new interpreter, and sets its log up as well."""
+    from api.app import create_app
+
+    set_up_logging(get_settings())
+    return create_app()
+
+
+def server_config(settings: Settings) -> uvicorn.Config:
+    """Return how uvicorn serves: uvloop, httptools, and nobody believed who is not (``TrustedProxies`` looks to it)."""
+    api = settings.api
+    return uvicorn.Config(
+        "api.__main__:application",
+        factory=True,
+        workers=api.workers,
+        loop="uvloop",
+        http=Connections(api.max_header_bytes, api.max_headers, api.header_seconds),  # type: ignore[arg-type]
+        ws="none",
+        interface="asgi3",
+        lifespan="on",
+        proxy_headers=False,
+        server_header=False,
+        access_log=False,
+        log_config=None,
+        backlog=BACKLOG,
+        timeout_keep_alive=75,  # longer than the 60 s of the usual balancers, which else meet a closed connection
+        timeout_graceful_shutdown=api.stop_seconds,
+    )
+
+
+@contextmanager
+def listening(settings: ApiSettings) -> Iterator[socket.socket]:
+    """Listen where the settings say."""
+    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    with socket.socket(family, socket.SOCK_STREAM) as listener:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind((settings.host, settings.port))
+        listener.set_inheritable(True)
+        yield listener
+
+
+def set_up_logging(settings: Settings) -> None:
+    """Log to the standard error."""
+    logging.basicConfig(level=settings.log_level, format="%(asctime)s %(levelname)-7s %(name)s: %(message)s")
+    for name in TALKATIVE:
+        logging.getLogger(name).setLevel(logging.WARNING)
 
 
 if __name__ == "__main__":

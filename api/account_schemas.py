@@ -3,9 +3,9 @@
 from datetime import datetime
 from typing import Annotated
 
-from pydantic import AfterValidator, AwareDatetime, Field, SecretStr
+from pydantic import AfterValidator, Field, SecretStr
 
-from api.schemas import Answer, Call
+from api.schemas import Answer, Call, Instant
 from data.domain.identity import MAX_NAME_CHARACTERS, MAX_PASSWORD_CHARACTERS, Role, Scope, folded_name
 
 Name = Annotated[
@@ -75,7 +75,7 @@ class ApiKeyCall(Call):
         default=None, description="What it may do; by default all that the caller may."
     )
     role_cap: Role | None = Field(default=None, description="It acts as that role at most.")
-    expires_at: AwareDatetime | None = Field(default=None, description="By default it does not expire.")
+    expires_at: Instant | None = Field(default=None, description="By default it does not expire.")
     user_id: str | None = Field(default=None, description="Whose it is to be, where an admin makes it for another.")
 
 

@@ -2,22 +2,28 @@
 
 import logging
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from typing import Any
+from contextlib import AsyncExitStack, asynccontextmanager
 
-from fastapi import FastAPI
+from fastapi import Depends, FastAPI
+from starlette.middleware import Middleware
 
+from api.access import current_caller
 from api.dependencies import open_services
+from api.edge.bodies import RequestBodies
+from api.edge.cors import cors
+from api.edge.forwarded import TrustedProxies
+from api.edge.hosts import AllowedHosts, allowed_hosts
+from api.edge.limiting import LimitHeaders, limited
 from api.errors import install_error_handlers
 from api.links import BASE
 from api.middleware import RequestContext
 from api.production import check_production
-from api.relay import relaying
 from api.routes import (
     api_keys,
     assets,
     auth,
     batches,
+    docs,
     generations,
     health,
     job_search,
@@ -35,13 +41,30 @@ from api.routes import (
     watch,
     webhooks,
 )
-from api.schemas import Problem
 from data.settings import Settings, get_settings
 
-DENIED: dict[int | str, dict[str, Any]] = {
-    401: {"model": Problem, "description": "Nobody knows who calls."},
-    403: {"model": Problem, "description": "The caller lacks the scope."},
-}
+VERSION = "0.1.0"
+
+# Searches come before the jobs, by whose ids `search` and `metrics` would be taken.
+AREAS = (
+    api_keys,
+    users,
+    uploads,
+    streams,
+    job_search,
+    jobs,
+    logs,
+    batches,
+    schedules,
+    ranking,
+    assets,
+    search,
+    recipes,
+    providers,
+    generations,
+    webhooks,
+)
+"""Calls for which one has to say who one is, and which count against one's limits."""
 
 logger = logging.getLogger(__name__)
 
@@ -50,12 +73,13 @@ NO_LOGIN = (
 )
 
 
-def create_app(settings: Settings | None = None, *, prefect_api_url: str = "") -> FastAPI:
+def create_app(settings: Settings | None = None, *, prefect_api_url: str = "", loads_at_once: bool = True) -> FastAPI:
     """Return the application.
 
     Args:
         settings: By default those of the process.
         prefect_api_url: Address of the Prefect API; empty takes Prefect's own setting ``PREFECT_API_URL``.
+        loads_at_once: Load everything before the first call, and relay webhooks; else what a call needs, when it does.
 
     Raises:
         UnsafeSettingsError: Mode ``production``, and settings that only a laptop may have.
@@ -67,33 +91,52 @@ def create_app(settings: Settings | None = None, *, prefect_api_url: str = "") -
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         if not chosen.is_auth_required:
             logger.warning(NO_LOGIN, chosen.api.host)
-        async with (
-            open_services(chosen, prefect_api_url) as services,
-            relaying(services.gateway, services.database, chosen),
-        ):
+        async with AsyncExitStack() as exits:
+            services = await exits.enter_async_context(open_services(chosen, prefect_api_url, at_once=loads_at_once))
+            if loads_at_once:
+                from api.relay import relaying
+
+                await exits.enter_async_context(relaying(services.gateway, services.database, chosen))
             app.state.services = services
             yield
 
     app = FastAPI(
         title="Dailies",
-        description="Folders, manifests and prompts into published video.",
-        version="0.1.0",
+        version=VERSION,
         lifespan=lifespan,
-        openapi_url=f"{BASE}/openapi.json",
+        middleware=middlewares(chosen),
+        generate_unique_id_function=lambda route: route.name,
         # FastAPI's own pages load scripts from another host, which our content security policy forbids.
+        openapi_url=None,
         docs_url=None,
         redoc_url=None,
         redirect_slashes=False,  # a call has one address; a redirect would lose the body of half the clients
     )
     install_error_handlers(app)
-    app.add_middleware(RequestContext)
     app.include_router(health.router, prefix=BASE)
-    app.include_router(auth.router, prefix=BASE)
-    # Before the jobs, by whose ids `search` and `metrics` would be taken.
-    own = (api_keys, users, uploads, streams, job_search, jobs, logs, batches, schedules, ranking, assets, search)
-    for area in (*own, recipes, providers, generations, webhooks):
-        app.include_router(area.router, prefix=BASE, responses=DENIED)
+    app.include_router(docs.router)
+    app.include_router(auth.router, prefix=BASE, dependencies=[Depends(limited)])
+    for area in AREAS:
+        app.include_router(area.router, prefix=BASE, dependencies=[Depends(current_caller), Depends(limited)])
     app.include_router(media.router)
     app.include_router(watch.router)
     app.mount("/console", watch.console_files)
     return app
+
+
+def middlewares(settings: Settings) -> list[Middleware]:
+    """Return what each request passes through, the outermost first. The order matters."""
+    api = settings.api
+    return [
+        # Who calls, and how the call was addressed: everything behind believes it.
+        Middleware(TrustedProxies, networks=api.trusted_proxies),
+        # Request id, time, security headers, and the answer to what nobody foresaw: on refusals from here on as well.
+        Middleware(RequestContext),
+        # (Logs, audit, metrics and traces belong here: they see every call with its id, also those refused below.)
+        Middleware(AllowedHosts, names=allowed_hosts(api)),
+        # Answers preflights, which no limit counts and nobody has to identify for.
+        *cors(api.cors_origins),
+        Middleware(LimitHeaders),
+        # The last: what reads a body reads it through this.
+        Middleware(RequestBodies, settings=api),
+    ]

@@ -2,6 +2,7 @@
 
 from enum import StrEnum
 from pathlib import PurePosixPath
+from typing import Any
 
 from fastapi.concurrency import run_in_threadpool
 from starlette.responses import Response, StreamingResponse
@@ -35,6 +36,20 @@ _TYPES = {
     ".parquet": "application/vnd.apache.parquet",
     ".html": "text/html; charset=utf-8",
 }
+
+
+def _file_of(*kinds: str) -> dict[int | str, dict[str, Any]]:
+    content = {kind: {"schema": {"type": "string", "format": "binary"}} for kind in kinds}
+    return {200: {"description": "The file.", "content": content}}
+
+
+FILE_KINDS = {
+    "results": _file_of(_TYPES[".csv"], _TYPES[".parquet"]),
+    "rejects": _file_of(_TYPES[".csv"], _TYPES[".jsonl"], _TYPES[".parquet"]),
+    "retry-manifest": _file_of(_TYPES[".csv"], _TYPES[".jsonl"], _TYPES[".parquet"]),
+    "report": _file_of(_TYPES[".html"]),
+}
+"""What the routes answer, by the last part of their addresses."""
 
 
 async def batch_file(batch_id: str, which: BatchFile, services: Services) -> Response:

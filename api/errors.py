@@ -1,14 +1,15 @@
 """Every error as ``application/problem+json`` (RFC 9457): our own tree, field errors, and what the framework raises."""
 
-import http
 import inspect
 import logging
 from collections.abc import Mapping, Sequence
+from http import HTTPStatus
 from typing import Any
 
 import orjson
 from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
+from fastapi.routing import iter_route_contexts
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
@@ -22,12 +23,21 @@ from data.domain.errors import (
     InvalidRequestError,
     ScopeMissingError,
 )
+from data.domain.jobs import one_line
 
 MEDIA_TYPE = "application/problem+json"
 RETRY_AFTER_SECONDS = 5
 """What a 503 tells clients to wait: our dependencies come back within seconds or an operator is needed anyway."""
 
 logger = logging.getLogger(__name__)
+
+
+class RefusedWhileReading(HTTPException):
+    """One of our errors, met while a body was read: of all others FastAPI would make a 400 there."""
+
+    def __init__(self, error: DailiesError) -> None:
+        super().__init__(error.http_status, error.message)
+        self.error = error
 
 
 def install_error_handlers(app: FastAPI) -> None:
@@ -39,7 +49,9 @@ def install_error_handlers(app: FastAPI) -> None:
 
 def error_problem(request: Request, error: DailiesError) -> Response:
     """Return the answer for one of our own errors; where files lie on our machines is for the log alone."""
-    headers = {"Retry-After": str(RETRY_AFTER_SECONDS)} if error.http_status == 503 else _challenge(error)
+    headers = _challenge(error)
+    if error.http_status in (429, 503):
+        headers["Retry-After"] = str(error.facts.get("retry_after_seconds") or RETRY_AFTER_SECONDS)
     return _problem(
         request,
         status=error.http_status,
@@ -84,7 +96,7 @@ def _oauth_members(error: DailiesError) -> dict[str, str]:
 async def _dailies_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, DailiesError)
     if error.http_status >= 500:
-        logger.warning("%s %s: %s", request.method, request.url.path, error)
+        logger.warning("%s %s: %s", request.method, one_line(request.url.path), one_line(str(error)))
     return error_problem(request, error)
 
 
@@ -104,12 +116,27 @@ async def _validation_error(request: Request, error: Exception) -> Response:
 async def _framework_error(request: Request, error: Exception) -> Response:
     """404 and 405 of the router, 400 of a body that is not JSON."""
     assert isinstance(error, HTTPException)
-    phrase = http.HTTPStatus(error.status_code).phrase
+    if isinstance(error, RefusedWhileReading):
+        answer = error_problem(request, error.error)
+        answer.headers["Connection"] = "close"  # the rest of the body is not read
+        return answer
+    phrase = HTTPStatus(error.status_code).phrase
     code = "REQUEST." + phrase.upper().replace(" ", "_").replace("-", "_")
     detail = error.detail if error.detail != phrase else f"{phrase}: {request.method} {request.url.path}"
-    return _problem(
-        request, status=error.status_code, code=code, title=phrase, detail=detail, headers=error.headers or {}
-    )
+    headers = dict(error.headers or {})
+    if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
+        headers["Allow"] = ", ".join(_allowed(request))
+    return _problem(request, status=error.status_code, code=code, title=phrase, detail=detail, headers=headers)
+
+
+def _allowed(request: Request) -> list[str]:
+    """Return all methods of an address; the router knows only those of the first route that has it."""
+    routes = [
+        (route.path, route.methods or set())
+        for route in iter_route_contexts(request.app.routes)
+        if (pattern := getattr(route, "path_regex", None)) and pattern.match(request.scope["path"])
+    ]
+    return sorted(set().union(*(methods for path, methods in routes if path == routes[0][0])))
 
 
 def _field_error(error: Mapping[str, Any]) -> dict[str, Any]:

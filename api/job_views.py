@@ -1,7 +1,5 @@
 """Jobs as the API shows them: what Prefect knows, with what the catalogue knows."""
 
-from fastapi.concurrency import run_in_threadpool
-
 from api.dependencies import Services
 from api.links import asset_url, job_url, prefect_run_url, watch_url
 from api.schemas import Job, JobLinks
@@ -11,8 +9,7 @@ from data.repositories import AssetRepository
 
 async def with_asset(job: Job, services: Services) -> Job:
     """Complete a job with what Prefect does not know."""
-    assets = await run_in_threadpool(assets_of_jobs, [job.id], services)
-    return shown_job(job, assets.get(job.id), services)
+    return shown_job(job, await services.assets_of_jobs.get(job.id), services)
 
 
 def assets_of_jobs(job_ids: list[str], services: Services) -> dict[str, str]:

@@ -1,31 +1,34 @@
 """Addresses inside the API. Relative to the origin, so that they hold behind any proxy."""
 
+from contextvars import ContextVar
 from urllib.parse import quote
 
 BASE = "/api/v1"
 MEDIA = "/media"
 """Playback files lie outside the API's base: ``/media/{asset}/{version}/{path}``. The version in the address makes each
 file immutable, so browsers, proxies and CDNs may keep it for ever, and relative paths inside playlists just work."""
+PREFIX: ContextVar[str] = ContextVar("prefix", default="")
+"""The path below which a trusted proxy shows the API to the caller of this request, and which it takes off."""
 
 
 def job_url(job_id: str) -> str:
     """Return the address of a job."""
-    return f"{BASE}/jobs/{job_id}"
+    return f"{PREFIX.get()}{BASE}/jobs/{job_id}"
 
 
 def batch_url(batch_id: str) -> str:
     """Return the address of a batch."""
-    return f"{BASE}/batches/{batch_id}"
+    return f"{PREFIX.get()}{BASE}/batches/{batch_id}"
 
 
 def schedule_url(name: str) -> str:
     """Return the address of a schedule."""
-    return f"{BASE}/schedules/{quote(name, safe='')}"
+    return f"{PREFIX.get()}{BASE}/schedules/{quote(name, safe='')}"
 
 
 def generation_url(generation_id: str) -> str:
     """Return the address of an entry of the ledger."""
-    return f"{BASE}/generations/{generation_id}"
+    return f"{PREFIX.get()}{BASE}/generations/{generation_id}"
 
 
 def user_url(user_id: str) -> str:
@@ -40,12 +43,12 @@ def webhook_url(endpoint_id: str) -> str:
 
 def asset_url(asset_id: str) -> str:
     """Return the address of an asset's facts."""
-    return f"{BASE}/assets/{asset_id}"
+    return f"{PREFIX.get()}{BASE}/assets/{asset_id}"
 
 
 def watch_url(asset_id: str) -> str:
     """Return the address of an asset's player page."""
-    return f"/watch/{asset_id}"
+    return f"{PREFIX.get()}/watch/{asset_id}"
 
 
 def candidate_url(asset_id: str, *parts: str) -> str:
@@ -60,7 +63,7 @@ def moment_url(asset_id: str, at_seconds: float) -> str:
 
 def media_url(asset_id: str, version: int, path: str) -> str:
     """Return the address of one file of a publication."""
-    return f"{MEDIA}/{asset_id}/{version}/{quote(path)}"
+    return f"{PREFIX.get()}{MEDIA}/{asset_id}/{version}/{quote(path)}"
 
 
 def prefect_run_url(ui_url: str, job_id: str) -> str:

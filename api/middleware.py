@@ -10,6 +10,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api.errors import unexpected_problem
+from data.domain.jobs import one_line
 
 API_CSP = "default-src 'none'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
 """JSON, playlists and segments load nothing themselves."""
@@ -25,8 +26,13 @@ SECURITY_HEADERS = {
     "X-Frame-Options": "DENY",
     "Referrer-Policy": "no-referrer",
     "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Permissions-Policy": "camera=(), geolocation=(), gyroscope=(), microphone=(), payment=(), usb=()",
     "Content-Security-Policy": API_CSP,
 }
+
+STRICT_TRANSPORT = "max-age=31536000"
+"""Only where the caller came by HTTPS; without its sub-domains, which may be others' business."""
 
 _REQUEST_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,127}")
 
@@ -45,6 +51,7 @@ class RequestContext:
             await self._app(scope, receive, send)
             return
         started = time.perf_counter()
+        path = one_line(scope["path"])  # anything may stand in it, line ends as well
         request_id = _request_id(Headers(scope=scope).get("X-Request-ID", ""))
         scope.setdefault("state", {})["request_id"] = request_id
         has_begun = False
@@ -59,14 +66,16 @@ class RequestContext:
                 headers["X-Response-Time-Ms"] = f"{(time.perf_counter() - started) * 1000:.1f}"
                 for name, value in SECURITY_HEADERS.items():
                     headers.setdefault(name, value)
+                if scope.get("scheme") == "https":
+                    headers.setdefault("Strict-Transport-Security", STRICT_TRANSPORT)
             await send(message)
 
         try:
             await self._app(scope, receive, send_with_headers)
         except ClientDisconnect:
-            logger.info("The client went away: %s %s (request %s)", scope["method"], scope["path"], request_id)
+            logger.info("The client went away: %s %s (request %s)", scope["method"], path, request_id)
         except Exception:
-            logger.exception("Unexpected error: %s %s (request %s)", scope["method"], scope["path"], request_id)
+            logger.exception("Unexpected error: %s %s (request %s)", scope["method"], path, request_id)
             if has_begun:
                 raise  # Too late for another answer: the server must cut the connection, lest it be taken as whole.
             await unexpected_problem(Request(scope))(scope, receive, send_with_headers)

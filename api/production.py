@@ -5,7 +5,7 @@ Each check is a function from the settings to what is wrong, as sentences; :data
 
 from collections.abc import Callable, Iterable
 
-from api.gateway.credentials import has_auth_string
+from api.edge.cors import is_open_to_all
 from data.settings import Settings
 
 Check = Callable[[Settings], Iterable[str]]
@@ -43,11 +43,19 @@ def secrets_are_secret(settings: Settings) -> Iterable[str]:
 
 def prefect_is_locked(_: Settings) -> Iterable[str]:
     """Refuse a Prefect API that whoever reaches it can use: it starts any run, and reads every log."""
+    from api.gateway.credentials import has_auth_string  # with Prefect's client: only where it is asked
+
     if not has_auth_string():
         yield "Prefect's API is open: set PREFECT_SERVER_API_AUTH_STRING for its server, PREFECT_API_AUTH_STRING here."
 
 
-CHECKS: tuple[Check, ...] = (people_log_in, secrets_are_secret, prefect_is_locked)
+def sites_are_named(settings: Settings) -> Iterable[str]:
+    """Refuse to let the scripts of every web site call."""
+    if is_open_to_all(settings.api.cors_origins):
+        yield "DAILIES_API__CORS_ORIGINS lets the scripts of any web site call: name the sites."
+
+
+CHECKS: tuple[Check, ...] = (people_log_in, secrets_are_secret, prefect_is_locked, sites_are_named)
 
 
 def check_production(settings: Settings, checks: Iterable[Check] = CHECKS) -> None:

@@ -12,6 +12,7 @@ from fastapi import Request
 from fastapi.concurrency import run_in_threadpool
 
 from api.dependencies import Services
+from api.edge.limiting import subject_of
 from api.multipart import FILE_FIELD, ReceivedFile, receive_file, too_large
 from data.domain.errors import UploadUnsupportedError
 from data.domain.keys import upload_key
@@ -45,10 +46,23 @@ async def arriving(
     Raises:
         InvalidRequestError: The form has no such file, or cannot be read.
         InputTooLargeError: The file is larger than ``max_bytes``.
+        QuotaSpentError: The caller has uploaded enough for today, or too many files at once.
         DiskFullError: No space is left.
     """
-    if int(request.headers.get("Content-Length") or 0) > max_bytes + FORM_OVERHEAD_BYTES:
+    length = int(request.headers.get("Content-Length") or 0)
+    if length > max_bytes + FORM_OVERHEAD_BYTES:
         raise too_large(max_bytes)
+    subject = subject_of(getattr(request.state, "caller", None), request.scope)
+    async with (
+        services.quotas.upload(subject, max(0, length - FORM_OVERHEAD_BYTES)),
+        _received(request, services, max_bytes, field) as arrival,
+    ):
+        await services.quotas.spend(subject, arrival.file.size_bytes)
+        yield arrival
+
+
+@asynccontextmanager
+async def _received(request: Request, services: Services, max_bytes: int, field: str) -> AsyncIterator[Arrival]:
     directory = services.settings.scratch_path / f"upload-{secrets.token_hex(12)}"
     directory.mkdir(parents=True)
     try:

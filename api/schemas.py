@@ -1,11 +1,12 @@
 """The shapes that the REST API takes and answers (OpenAPI is made from them)."""
 
+import math
 from datetime import datetime
 from enum import StrEnum
 from typing import Annotated, Any, Generic, Literal, TypeVar
 
 import orjson
-from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from data.domain.errors import FailureClass
 from data.domain.findings import Decision
@@ -27,16 +28,58 @@ from data.recipes import RecipeOrigin
 Item = TypeVar("Item")
 
 
+def _written_out(moment: object) -> object:
+    if isinstance(moment, str) and "T" not in moment.upper():  # a bare number would be taken for seconds since 1970
+        raise ValueError("not a time as RFC 3339 has it, such as 2026-01-31T22:00:00Z")
+    return moment
+
+
+Instant = Annotated[AwareDatetime, BeforeValidator(_written_out)]
+"""A time with its zone, as RFC 3339 has it."""
+
+MAX_CURSOR_CHARACTERS = 16_384
+"""Longest `after` of a page; a request's line and headers take 32 KiB."""
+
+
 class Answer(BaseModel):
     """Base of everything the API answers; frozen, because answers are built once and never changed."""
 
     model_config = ConfigDict(frozen=True)
 
 
+def refuse_what_cannot_be_kept(body: object) -> None:
+    """Refuse what JSON can say but no database keeps: NUL, halves of characters, endless and enormous numbers.
+
+    Raises:
+        ValueError: There is something of it, somewhere.
+    """
+    waiting = [body]
+    while waiting:
+        match waiting.pop():
+            case dict() as each:
+                waiting += [*each.keys(), *each.values()]
+            case list() | tuple() as each:
+                waiting += each
+            case str() as each if "\0" in each or any("\ud800" <= character <= "\udfff" for character in each):
+                raise ValueError("texts may not hold NUL or halves of characters")
+            case bool():
+                pass
+            case int() as each if not -(2**63) <= each < 2**63:
+                raise ValueError("numbers may not be larger than 64 bits")
+            case float() as each if not math.isfinite(each):
+                raise ValueError("numbers may not be infinite")
+
+
 class Call(BaseModel):
     """Base of every request body; unknown fields are refused so that a typing slip does not pass silently."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _can_be_kept(cls, body: object) -> object:
+        refuse_what_cannot_be_kept(body)
+        return body
 
 
 class Priority(StrEnum):
@@ -159,8 +202,8 @@ class JobQuery(Answer):
     recipe: str | None = None
     owner: str | None = None
     failures: frozenset[FailureClass] = frozenset()
-    created_after: AwareDatetime | None = None
-    created_before: AwareDatetime | None = None
+    created_after: Instant | None = None
+    created_before: Instant | None = None
 
 
 class Spread(Answer):
@@ -216,8 +259,8 @@ class LogQuery(Answer):
     text: str | None = None
     level: int = 0
     job_id: str | None = None
-    since: AwareDatetime | None = None
-    until: AwareDatetime | None = None
+    since: Instant | None = None
+    until: Instant | None = None
 
 
 class Page(Answer, Generic[Item]):

@@ -1,6 +1,7 @@
 """Serves files of a version: one byte range at a time, only what its manifest lists."""
 
 import hashlib
+from typing import Any
 
 from fastapi import Request
 from fastapi.concurrency import run_in_threadpool
@@ -11,6 +12,16 @@ from api.streaming import from_thread
 from data.domain.errors import NotFoundError
 from data.domain.publications import PublicationManifest
 from data.storage import ObjectStore, content_type_of
+
+BINARY: dict[str, Any] = {"*/*": {"schema": {"type": "string", "format": "binary"}}}
+FILE_ANSWERS: dict[int | str, dict[str, Any]] = {
+    200: {"description": "The whole file.", "content": BINARY},
+    206: {"description": "The part of the file that `Range` names.", "content": BINARY},
+    304: {"description": "It is the file that `If-None-Match` names."},
+    412: {"description": "It is not the file that `If-Match` names."},
+    416: {"description": "The file has no such part."},
+}
+"""What a route that serves a file can answer."""
 
 
 async def serve_file(

@@ -4,9 +4,9 @@ from collections.abc import Collection
 from datetime import datetime
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, AwareDatetime, Field, SecretStr
+from pydantic import AfterValidator, Field, SecretStr
 
-from api.schemas import Answer, Call, JobRequest
+from api.schemas import Answer, Call, Instant, JobRequest
 from data.domain.webhooks import (
     CHOICES,
     DEFAULT_EVENTS,
@@ -104,7 +104,7 @@ class RotateRequest(Call):
 class ReplayRequest(Call):
     """What to send again."""
 
-    since: AwareDatetime = Field(description="What was to be told from then on, and was not taken.")
+    since: Instant = Field(description="What was to be told from then on, and was not taken.")
 
 
 class EndpointAnswer(Answer):

@@ -10,7 +10,6 @@ from pydantic import SecretStr
 
 from api.cursors import CreatedPosition, decode_row, encode_row
 from api.dependencies import Services
-from api.relay.collecting import told_of
 from api.schemas import Page
 from api.webhook_schemas import (
     DeliveryAnswer,
@@ -101,6 +100,8 @@ async def tell_before_deletion(services: Services, job_id: str) -> None:
     Raises:
         NotFoundError: No such job.
     """
+    from api.relay.collecting import told_of  # with Prefect's client, which is there by now
+
     story = await services.gateway.story(job_id)
     if story is not None:
         await run_in_threadpool(_record, services, told_of(story, services.settings.api.public_url))

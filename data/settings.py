@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, Self, TypedDict
 
 from platformdirs import user_cache_path
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
+from pydantic import BaseModel, ConfigDict, Field, IPvAnyNetwork, SecretStr, model_validator
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
@@ -271,6 +271,8 @@ class ApiSettings(BaseModel):
         "127.0.0.1", description="Address to bind; other than loopback only where `DAILIES_AUTH__REQUIRED` holds."
     )
     port: int = Field(8000, ge=0, le=65535, description="Port to bind; 0 takes a free one.")
+    workers: int = Field(1, ge=1, le=64, description="Processes that serve the API, on one listening socket.")
+    stop_seconds: int = Field(10, ge=0, description="How long answers under way may still take when the API stops.")
     max_upload_bytes: int = Field(10 * 1024**3, ge=1, description="Largest upload.")
     stream_clients: int = Field(500, ge=0, description="Most streams (SSE) that a process of the API serves at once.")
     stream_poll_seconds: float = Field(
@@ -283,6 +285,30 @@ class ApiSettings(BaseModel):
     )
     presigned_seconds: int = Field(
         3600, ge=60, le=604_800, description="How long the addresses hold that we presign, for playback and uploads."
+    )
+    max_body_bytes: int = Field(1024**2, ge=1024, description="Largest body of a call that is no upload.")
+    max_header_bytes: int = Field(32 * 1024, ge=1024, description="Most bytes of a request's line and headers.")
+    max_headers: int = Field(100, ge=10, description="Most headers of a request.")
+    header_seconds: float = Field(10, gt=0, description="By then a request's headers have to be there.")
+    body_idle_seconds: float = Field(20, gt=0, description="Longest silence of a client in the middle of a body.")
+    min_body_bytes_per_second: int = Field(
+        1024, ge=0, description="A body that arrives slower, after 10 s of waiting, is given up; 0: never."
+    )
+    read_cache_seconds: float = Field(
+        1.0, ge=0, le=10, description="How old the state of a job may be when it is told; 0: it is read each time."
+    )
+    allowed_hosts: list[str] = Field(
+        default_factory=list,
+        description='Names by which the API may be called, as JSON (`["dailies.example", "*.example"]`). Empty: any; '
+        "while it listens on the loopback only, the names of this machine and that of `PUBLIC_URL`.",
+    )
+    trusted_proxies: list[IPvAnyNetwork] = Field(
+        default_factory=list,
+        description='Networks of the proxies in front, as JSON (`["10.0.0.0/8"]`): only they may say who calls.',
+    )
+    cors_origins: list[str] = Field(
+        default_factory=list,
+        description='Web sites whose scripts may call the API, as JSON (`["https://app.example"]`, `["*"]`: any).',
     )
     prefect_ui_url: str = Field("http://127.0.0.1:4200", description="Where people open the Prefect UI (links).")
     public_url: str = Field(
@@ -315,6 +341,28 @@ class AuthSettings(BaseModel):
         if any(len(secret.get_secret_value()) < MIN_SECRET_CHARACTERS for secret in self.secrets):
             raise ValueError(f"each of `secrets` needs {MIN_SECRET_CHARACTERS} characters or more")
         return self
+
+
+Rate = Annotated[str, Field(pattern=r"^[1-9]\d{0,8}/(second|minute|hour|day)$")]
+
+
+class LimitSettings(BaseModel):
+    """How much one caller may ask of the API: by API key, user or, where neither is known, address."""
+
+    reads: Rate = Field("1200/minute", description="Calls that only read.")
+    writes: Rate = Field("300/minute", description="Calls that change something.")
+    uploads: Rate = Field("120/minute", description="Uploads.")
+    auth: Rate = Field("10/minute", description="Sign-ups and log-ins, of an address and of an account name.")
+    failures: Rate = Field("30/minute", description="Calls of an address with wrong credentials, in each process.")
+    local: Rate = Field("120000/minute", description="Calls of each kind where nobody needs to log in.")
+    upload_bytes_a_day: int = Field(500 * 1024**3, ge=1, description="Bytes that one caller may upload in 24 hours.")
+    uploads_at_once: int = Field(8, ge=1, description="Uploads of one caller at the same time, in each process.")
+    window: Literal["fixed", "sliding", "moving"] = Field(
+        "sliding", description="How calls are counted; `moving` is exact, and remembers each call."
+    )
+    storage: SecretStr | None = Field(
+        None, description="`redis://…`, where all processes count together; empty: each for itself."
+    )
 
 
 class Settings(BaseSettings):
@@ -350,6 +398,7 @@ class Settings(BaseSettings):
     webhooks: WebhookSettings = WebhookSettings()
     api: ApiSettings = ApiSettings()
     auth: AuthSettings = AuthSettings()
+    limits: LimitSettings = LimitSettings()
 
     @model_validator(mode="after")
     def _others_log_in(self) -> Self:

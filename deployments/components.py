@@ -55,11 +55,10 @@ def worker(pool: str, addresses: Addresses, environment: Mapping[str, str]) -> C
 
 def api(addresses: Addresses, environment: Mapping[str, str]) -> Command:
     """Return the REST API."""
-    argv = ("-m", "uvicorn", "--factory", "api.app:create_app", "--host", LOOPBACK, "--port", str(addresses.api_port))
     return Command(
         name="api",
-        argv=(sys.executable, *argv, "--no-access-log"),
-        environment=environment,
+        argv=(sys.executable, "-m", "api"),
+        environment={**environment, "DAILIES_API__HOST": LOOPBACK, "DAILIES_API__PORT": str(addresses.api_port)},
         directory=PROJECT,
         ready=lambda _started_at: _answers(f"{addresses.api_url}/api/v1/health"),
     )

@@ -24,7 +24,7 @@ let isSeeking = false;
 start();
 
 async function start() {
-  const answer = await fetch(`/media/${encodeURIComponent(assetId)}`).catch(() => null);
+  const answer = await fetch(`../media/${encodeURIComponent(assetId)}`).catch(() => null);
   if (!answer) return refuse("The server does not answer.", "Reload the page in a moment.");
   const asset = await answer.json();
   if (answer.status === 404) return refuse("There is no such video.", "It plays here as soon as it is published.");

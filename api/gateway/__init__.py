@@ -19,13 +19,13 @@ from api.gateway.changes import changed_stories, read_stories
 from api.gateway.checks import check_providers
 from api.gateway.feeds import ensure_feed
 from api.gateway.jobs import job_of, run_view, transitions
-from api.gateway.listing import count_runs, find_runs
+from api.gateway.known_jobs import KnownJobs
+from api.gateway.listing import count_runs
 from api.gateway.log_search import search_logs, searched_runs
 from api.gateway.logs import read_log_page
 from api.gateway.metrics import read_metrics
 from api.gateway.moves import cancel_run, change_run, delete_run, retry_run, submit_run
 from api.gateway.pauses import pause_run, resume_run
-from api.gateway.reports import read_owners, read_reports
 from api.gateway.runs import read_run, read_states
 from api.gateway.schedules import BatchSchedules
 from api.gateway.translation import PromptTransport, translated
@@ -46,13 +46,14 @@ DEFAULT_API_URL = "http://127.0.0.1:4200/api"
 
 @asynccontextmanager
 async def open_gateway(
-    api_url: str = "", *, crash_attempts: int, timeout_seconds: float = 15.0
+    api_url: str = "", *, crash_attempts: int, keep_seconds: float = 0.0, timeout_seconds: float = 15.0
 ) -> AsyncIterator["PrefectGateway"]:
     """Open the gateway for the life of the application; connects only when first used.
 
     Args:
         api_url: Address of the Prefect API; empty takes Prefect's own setting ``PREFECT_API_URL``.
         crash_attempts: How often a run may start before a crash is final.
+        keep_seconds: How old what Prefect said of jobs may be when it is told; 0: it is asked each time.
         timeout_seconds: Longest silence of Prefect before a call fails.
     """
     settings = get_current_settings()
@@ -63,7 +64,11 @@ async def open_gateway(
         httpx_settings={"transport": PromptTransport(retries=1), "timeout": timeout_seconds},
     )
     async with client:
-        yield PrefectGateway(client, crash_attempts)
+        known = KnownJobs(client, crash_attempts, keep_seconds)
+        try:
+            yield PrefectGateway(client, crash_attempts, known)
+        finally:
+            await known.close()
 
 
 class PrefectGateway:
@@ -72,14 +77,17 @@ class PrefectGateway:
     Every method raises OrchestratorUnavailableError when Prefect is away.
     """
 
-    def __init__(self, client: PrefectClient, crash_attempts: int, caller: Caller = LOCAL_CALLER) -> None:
+    def __init__(
+        self, client: PrefectClient, crash_attempts: int, known: KnownJobs, caller: Caller = LOCAL_CALLER
+    ) -> None:
         self._client = client
         self._crash_attempts = crash_attempts
+        self._known = known
         self._caller = caller
 
     def seen_by(self, caller: Caller) -> "PrefectGateway":
         """Return the gateway as a caller sees it: others' jobs are not there, and what it submits is its own."""
-        return PrefectGateway(self._client, self._crash_attempts, caller)
+        return PrefectGateway(self._client, self._crash_attempts, self._known, caller)
 
     async def submit(
         self,
@@ -121,9 +129,11 @@ class PrefectGateway:
         """Return a job.
 
         Raises:
-            NotFoundError: No run has that id, or it is not a job.
+            NotFoundError: No run has that id, or it is not a job, or not the caller's.
         """
-        [job] = await self._jobs([await self._run(job_id)])
+        job = await self._known.get(job_id)
+        if not self._caller.owns(job.owner):
+            raise NotFoundError(f"There is no job {job_id}.")
         return job
 
     async def find(self, query: JobQuery, *, after: str | None, limit: int) -> Page[Job]:
@@ -135,10 +145,7 @@ class PrefectGateway:
             InvalidRequestError: ``after`` is no cursor.
         """
         position = JobPosition.decode(after) if after else None
-        runs, last = await find_runs(
-            self._client, query, position, limit, self._crash_attempts, self._caller.only_owner
-        )
-        return Page(items=await self._jobs(runs), next=last.encode() if last else None)
+        return await self._known.page(query, position, limit, self._caller.only_owner)
 
     async def count(self, states: Iterable[JobState]) -> dict[str, int]:
         """Return how many jobs Prefect holds in each of the states; crashed counts as failed, pausing as paused."""
@@ -167,7 +174,7 @@ class PrefectGateway:
             IllegalMoveError: The job has begun, so that its title is no more to be changed.
         """
         await change_run(self._client, await self._run(job_id), title, metadata, self._crash_attempts)
-        return await self.get(job_id)
+        return await self._moved(job_id)
 
     async def history(self, job_id: str) -> tuple[Transition, ...]:
         """Return the states that a job went through, oldest first.
@@ -219,7 +226,7 @@ class PrefectGateway:
         """
         await self._check_owner(job_id)
         await cancel_run(self._client, job_id, self._crash_attempts)
-        return await self.get(job_id)
+        return await self._moved(job_id)
 
     async def retry(self, job_id: str) -> Job:
         """Queue an ended job again under its id; steps that finished are not done again, their results are kept.
@@ -230,7 +237,7 @@ class PrefectGateway:
         """
         await self._check_owner(job_id)
         await retry_run(self._client, job_id, self._crash_attempts)
-        return await self.get(job_id)
+        return await self._moved(job_id)
 
     async def pause(self, job_id: str, mode: PauseMode) -> Job:
         """Stop a job for a while: at once where nothing runs yet, else through ``pausing``. It has no time limit.
@@ -241,7 +248,7 @@ class PrefectGateway:
         """
         await self._check_owner(job_id)
         await pause_run(self._client, job_id, mode, self._crash_attempts)
-        return await self.get(job_id)
+        return await self._moved(job_id)
 
     async def resume(self, job_id: str) -> Job:
         """Queue a paused job again; steps that finished are not done again.
@@ -252,7 +259,7 @@ class PrefectGateway:
         """
         await self._check_owner(job_id)
         await resume_run(self._client, job_id, self._crash_attempts)
-        return await self.get(job_id)
+        return await self._moved(job_id)
 
     async def delete(self, job_id: str) -> None:
         """Remove an ended job, its children and their logs from Prefect; what it published stays.
@@ -263,6 +270,7 @@ class PrefectGateway:
         """
         await self._check_owner(job_id)
         await delete_run(self._client, job_id, self._crash_attempts)
+        self._known.forget(job_id)
 
     async def ensure_feed(self, batch: Batch) -> None:
         """Have a run of ``process-batch/on-demand`` work on a batch, unless it needs none or one does already.
@@ -322,6 +330,7 @@ class PrefectGateway:
         if not self._caller.sees_all:
             await self._run(job_id)
 
-    async def _jobs(self, runs: list[FlowRun]) -> tuple[Job, ...]:
-        reports = await read_reports(self._client, await read_owners(self._client, runs))
-        return tuple(job_of(run, reports.get(run.id, ()), self._crash_attempts) for run in runs)
+    async def _moved(self, job_id: str) -> Job:
+        """Return a job that was just asked to move on, as it is now."""
+        self._known.forget(job_id)
+        return await self.get(job_id)

@@ -1,6 +1,7 @@
 """Reading progress: what the steps of jobs, and of the children that jobs hand work to, last said of themselves."""
 
-from collections.abc import Collection
+import asyncio
+from collections.abc import Collection, Mapping, Sequence
 from uuid import UUID
 
 from prefect.client.orchestration import PrefectClient
@@ -21,38 +22,48 @@ from api.progress import StepReport
 from data.domain.steps import StepStatus
 
 
-async def read_owners(client: PrefectClient, runs: list[FlowRun]) -> dict[UUID, UUID]:
+async def read_owners(client: PrefectClient, runs: Sequence[FlowRun]) -> dict[UUID, UUID]:
     """Return the job of each run that may report: those of the jobs that have begun, and their children."""
-    return await _owners(client, [run.id for run in runs if has_begun(run)])
+    job_ids = [run.id for run in runs if has_begun(run)]
+    return {job_id: job_id for job_id in job_ids} | await _owners(client, job_ids)
 
 
-async def read_reports(client: PrefectClient, owners: dict[UUID, UUID]) -> dict[UUID, list[StepReport]]:
-    """Read what the steps of jobs and of their children reported, by job.
+async def read_reports(client: PrefectClient, job_ids: Sequence[UUID]) -> dict[UUID, list[StepReport]]:
+    """Read what the steps of the jobs and of their children reported, by job."""
+    if not job_ids:
+        return {}
+    # Most jobs have no children at the moment: their own reports need not wait for that to be known.
+    own, owners = await asyncio.gather(
+        read_reports_of(client, {job_id: job_id for job_id in job_ids}), _owners(client, job_ids)
+    )
+    reports = dict(own)
+    for job_id, more in (await read_reports_of(client, owners)).items():
+        reports[job_id] = [*reports.get(job_id, []), *more]
+    return reports
 
-    Args:
-        client: Prefect's.
-        owners: The job of each run (:func:`read_owners`).
-    """
+
+async def read_reports_of(client: PrefectClient, owners: Mapping[UUID, UUID]) -> dict[UUID, list[StepReport]]:
+    """Read what runs reported, by the jobs that own them (:func:`read_owners`)."""
     reports: dict[UUID, list[StepReport]] = {}
     offset = 0
     while owners:
         rows = await _read_artifacts(client, owners.keys(), offset)
         for row in rows:
-            if row.flow_run_id in owners and row.created and row.updated and isinstance(row.data, int | float):
+            owner = owners.get(row.flow_run_id) if row.flow_run_id else None
+            if owner and row.created and row.updated and isinstance(row.data, int | float):
                 report = StepReport(StepStatus.read(row.description or ""), float(row.data), row.created, row.updated)
-                reports.setdefault(owners[row.flow_run_id], []).append(report)
+                reports.setdefault(owner, []).append(report)
         offset += len(rows)
         if len(rows) < PREFECT_ROWS:
             break
     return reports
 
 
-async def _owners(client: PrefectClient, job_ids: list[UUID]) -> dict[UUID, UUID]:
-    """Return the job of each run that may report: the jobs themselves and their children."""
+async def _owners(client: PrefectClient, job_ids: Sequence[UUID]) -> dict[UUID, UUID]:
+    """Return the job of each run that jobs have started."""
     children = await read_children(client, job_ids)
     parents = await _parents(client, [c.parent_task_run_id for c in children if c.parent_task_run_id])
-    owners = {job_id: job_id for job_id in job_ids}
-    return owners | {c.id: parents[c.parent_task_run_id] for c in children if c.parent_task_run_id in parents}
+    return {c.id: parents[c.parent_task_run_id] for c in children if c.parent_task_run_id in parents}
 
 
 async def _parents(client: PrefectClient, task_run_ids: list[UUID]) -> dict[UUID, UUID]:

@@ -8,6 +8,7 @@ from uuid import UUID
 from prefect.client.orchestration import PrefectClient
 from prefect.client.schemas.filters import (
     FlowRunFilter,
+    FlowRunFilterId,
     FlowRunFilterParentFlowRunId,
     FlowRunFilterParentTaskRunId,
     FlowRunFilterState,
@@ -50,20 +51,36 @@ def due(run: FlowRun) -> datetime:
     return run.expected_start_time or run.created or datetime.min.replace(tzinfo=UTC)
 
 
+def run_id_of(job_id: str) -> UUID:
+    """Return the id of a job's run.
+
+    Raises:
+        NotFoundError: No job can have that id.
+    """
+    try:
+        return UUID(job_id)
+    except ValueError as error:
+        raise NotFoundError(f"There is no job {job_id}.") from error
+
+
 async def read_run(client: PrefectClient, job_id: str) -> FlowRun:
     """Return the run of a job.
 
     Raises:
         NotFoundError: No run has that id, or it is not a job.
     """
-    try:
-        with translated(f"There is no job {job_id}."):
-            run = await client.read_flow_run(UUID(job_id))
-    except ValueError as error:
-        raise NotFoundError(f"There is no job {job_id}.") from error
+    with translated(f"There is no job {job_id}."):
+        run = await client.read_flow_run(run_id_of(job_id))
     if JOB_TAG not in run.tags or run.parent_task_run_id is not None:
         raise NotFoundError(f"There is no job {job_id}.")
     return run
+
+
+async def read_runs(client: PrefectClient, run_ids: Collection[UUID]) -> list[FlowRun]:
+    """Return those of the runs that are there, and are jobs; at most :data:`PREFECT_ROWS`."""
+    wanted = job_filter(()).model_copy(update={"id": FlowRunFilterId(any_=list(run_ids))})
+    with translated():
+        return await client.read_flow_runs(flow_run_filter=wanted, limit=PREFECT_ROWS)
 
 
 async def read_states(client: PrefectClient, run_id: UUID) -> list[State[Any]]:

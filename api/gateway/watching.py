@@ -22,7 +22,7 @@ from prefect.client.schemas.sorting import LogSort
 
 from api.gateway.jobs import job_of, transitions
 from api.gateway.logs import log_line
-from api.gateway.reports import read_owners, read_reports
+from api.gateway.reports import read_owners, read_reports_of
 from api.gateway.runs import PREFECT_ROWS, read_run, read_states
 from api.gateway.translation import translated
 from api.schemas import Job, LogLine, Transition
@@ -65,7 +65,7 @@ class JobWatch:
             with translated():
                 runs += await self._client.read_flow_runs(flow_run_filter=part, limit=PREFECT_ROWS)
         owners = await read_owners(self._client, runs)
-        reports = await read_reports(self._client, owners)
+        reports = await read_reports_of(self._client, owners)
         return {
             str(run.id): Look(
                 job=job_of(run, reports.get(run.id, ()), self._crash_attempts),

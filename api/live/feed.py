@@ -11,14 +11,17 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
 
 import anyio
 
-from api.gateway.watching import JobWatch, Look
 from api.live.place import Place
 from api.live.story import KEPT_LINES, Event, Listener, Story
 from data.domain.errors import DailiesError, NotFoundError, StreamsBusyError
 from data.domain.identity import Caller
+
+if TYPE_CHECKING:
+    from api.gateway.watching import JobWatch, Look
 
 LATE = timedelta(seconds=15)
 """How late a line may reach Prefect: processes send theirs every two seconds."""
@@ -53,7 +56,7 @@ class JobFeed:
     """Tells listeners what happens to jobs. Lives as long as the application, on its event loop."""
 
     def __init__(
-        self, watch: JobWatch, *, most_listeners: int, poll_seconds: float, kept_seconds: float = KEPT_SECONDS
+        self, watch: "JobWatch", *, most_listeners: int, poll_seconds: float, kept_seconds: float = KEPT_SECONDS
     ) -> None:
         self._watch = watch
         self._most_listeners = most_listeners
@@ -186,7 +189,7 @@ async def _either(changed: asyncio.Event, stopping: anyio.Event | None) -> None:
             each.cancel()
 
 
-def _take(channel: Channel, look: Look | None) -> bool:
+def _take(channel: Channel, look: "Look | None") -> bool:
     """Take a look at a job into its story; say whether anything changed."""
     story = channel.story
     before = (story.look.job, story.is_over, story.is_gone)

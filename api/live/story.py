@@ -5,16 +5,18 @@ from collections import deque
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 from uuid import UUID
 
 import orjson
 
 from api.cursors import LogPosition, encode_log_positions
-from api.gateway.watching import Line, Look
 from api.live.place import Place
 from api.schemas import Job, Transition
 from data.domain.jobs import TERMINAL_STATES
+
+if TYPE_CHECKING:
+    from api.gateway.watching import Line, Look
 
 KEPT_LINES = 1_000
 """Lines of a job's log that are held in memory for its listeners; earlier ones are at Prefect."""
@@ -36,13 +38,13 @@ class Event:
 class Story:
     """What is known of a job. Lives as long as somebody listens; grows in one place, is read by many."""
 
-    look: Look
+    look: "Look"
     moves: tuple[Transition, ...] = ()
     is_over: bool = False
     """The job has ended, and nothing more will be logged."""
     is_gone: bool = False
     """The job was deleted."""
-    lines: deque[Line] = field(default_factory=deque)
+    lines: deque["Line"] = field(default_factory=deque)
     first: int = 0
     """The number of the first line that is held."""
     cut_at: datetime | None = None
@@ -59,7 +61,7 @@ class Story:
         """Whether the job has ended; lines may still be on their way."""
         return self.job.state in TERMINAL_STATES
 
-    def add(self, lines: Iterable[Line]) -> bool:
+    def add(self, lines: Iterable["Line"]) -> bool:
         """Take lines in the order in which they came to be known; say whether there was a new one."""
         new = [line for line in lines if line.id not in self._known]
         for line in new:
@@ -119,7 +121,7 @@ class Listener:
     def _new_moves(self) -> list[Transition]:
         return [move for move in self._story.moves if not self._place.has_heard(move)]
 
-    def _new_lines(self) -> list[Line]:
+    def _new_lines(self) -> list["Line"]:
         story, start = self._story, self._next
         self._next = story.first + len(story.lines)
         fresh = []
@@ -138,7 +140,7 @@ class Listener:
         self._place = replace(self._place, moved_at=move.at, state=shown.state.value, has_ended=False)
         return Event("state", {"job_id": job.id, **shown.model_dump(mode="json")}, self._place)
 
-    def _line(self, line: Line) -> Event:
+    def _line(self, line: "Line") -> Event:
         old = self._place.lines.get(line.run_id)
         if old is None or line.at > old.at:
             position = LogPosition(line.at, (line.id,))

@@ -14,7 +14,7 @@ from api.deletion import delete_asset, delete_source
 from api.dependencies import Services, ServicesDependency
 from api.playback import CACHE_NOTHING
 from api.schemas import Page, Problem
-from api.serving import serve_file
+from api.serving import FILE_ANSWERS, serve_file
 from data.domain.errors import InvalidRequestError, NotFoundError
 from data.domain.findings import Decision
 from data.domain.identity import LOCAL_USER, Scope
@@ -29,8 +29,12 @@ NOT_NOW: dict[int | str, dict[str, Any]] = {
     409: {"model": Problem, "description": "It was decided otherwise, or is not what was looked at."}
 }
 
+PICTURE: dict[int | str, dict[str, Any]] = {
+    200: {"content": {"image/jpeg": {"schema": {"type": "string", "format": "binary"}}}}
+}
 
-@router.get("", dependencies=[allow(Scope.READ)])
+
+@router.get("", dependencies=[allow(Scope.READ)], operation_id="list_assets")
 async def all_assets(
     services: ServicesDependency,
     waiting: Annotated[
@@ -100,7 +104,7 @@ async def retract_asset(asset_id: str, call: RetractCall, services: ServicesDepe
     "/{asset_id}/candidate/files/{path:path}",
     dependencies=[allow(Scope.READ)],
     response_class=Response,
-    responses=NOT_FOUND,
+    responses={**NOT_FOUND, **FILE_ANSWERS},
 )
 async def candidate_file(asset_id: str, path: str, request: Request, services: ServicesDependency) -> Response:
     """Serve one file of the version that waits, for a look at it; nobody on the way may keep it."""
@@ -112,7 +116,7 @@ async def candidate_file(asset_id: str, path: str, request: Request, services: S
     "/{asset_id}/candidate/frames/{number}",
     dependencies=[allow(Scope.READ)],
     response_class=Response,
-    responses=NOT_FOUND,
+    responses={**NOT_FOUND, **PICTURE},
 )
 async def candidate_frame(asset_id: str, number: int, services: ServicesDependency) -> Response:
     """Show one of the frames for which a version waits."""

@@ -9,6 +9,7 @@ from api.account_schemas import CallerAnswer, SignUpCall, TokenAnswer, UserAnswe
 from api.accounts import create_user, log_out_everywhere
 from api.authentication import Tokens
 from api.dependencies import PublicServices, Services, ServicesDependency
+from api.edge.limiting import limit_account
 from api.schemas import Problem
 from data.domain.errors import GrantRefusedError, SignUpClosedError
 from data.domain.identity import MAX_PASSWORD_CHARACTERS, Role, Scope
@@ -55,6 +56,8 @@ async def issue_token(
     """
     request.state.login = username  # for limits by name, and for the audit
     response.headers["Cache-Control"] = "no-store"
+    if username:
+        await limit_account(services, username)
     tokens = await _tokens(services, grant_type, username, password, refresh_token, _scopes(scope))
     return TokenAnswer(
         access_token=tokens.access_token,

@@ -7,8 +7,8 @@ from fastapi.concurrency import run_in_threadpool
 from starlette.responses import Response
 
 from api.access import allow
-from api.batch_files import BatchFile, batch_file
-from api.batch_schemas import BatchAnswer, BatchItemAnswer, BatchMove, BatchRequest, BatchRetry, BatchSummary
+from api.batch_files import FILE_KINDS, BatchFile, batch_file
+from api.batch_schemas import BatchAnswer, BatchItemAnswer, BatchMove, BatchRetry, BatchSummary
 from api.batch_views import list_batches, list_items, show_batch
 from api.batches import MANIFEST_FIELD, ask, batch_call, new_batch, retried
 from api.conditional import BATCH_DECIDED_BY, BATCH_MATCHES, IfNoneMatch, unless_known
@@ -31,20 +31,10 @@ ILLEGAL_MOVE: Responses = {
     409: {"model": Problem, "description": "The state of the batch does not allow it; `facts.allowed` says what."},
 }
 _EXAMPLE = BatchOptions().model_dump_json()
-_MANIFEST = {"type": "string", "description": BatchRequest.model_fields["manifest"].description}
-_JSON = {
-    "type": "object",
-    "required": ["manifest"],
-    "properties": {
-        "manifest": _MANIFEST,
-        "name": {"type": "string"},
-        "options": {"type": "object", "example": BatchOptions().model_dump(mode="json")},
-    },
-}
 _BODY = {
     "required": True,
     "content": {
-        "application/json": {"schema": _JSON},
+        "application/json": {"schema": {"$ref": "#/components/schemas/BatchRequest"}},
         "multipart/form-data": {
             "schema": {
                 "type": "object",
@@ -93,7 +83,7 @@ async def plan_batch(request: Request, services: ServicesDependency, idempotency
     return await _submitted(request, services, idempotency_key, is_dry_run=True)
 
 
-@router.get("", dependencies=[allow(Scope.READ)])
+@router.get("", dependencies=[allow(Scope.READ)], operation_id="list_batches")
 async def all_batches(
     services: ServicesDependency,
     state: Annotated[list[BatchState] | None, Query(description="Only these; may be given several times.")] = None,
@@ -110,7 +100,7 @@ async def get_batch(batch_id: str, services: ServicesDependency, if_none_match: 
     return unless_known(await run_in_threadpool(show_batch, batch_id, services), if_none_match, BATCH_DECIDED_BY)
 
 
-@router.get("/{batch_id}/items", dependencies=[allow(Scope.READ)], responses=NOT_FOUND)
+@router.get("/{batch_id}/items", dependencies=[allow(Scope.READ)], operation_id="list_batch_items", responses=NOT_FOUND)
 async def batch_items(
     batch_id: str,
     services: ServicesDependency,
@@ -122,7 +112,12 @@ async def batch_items(
     return await run_in_threadpool(list_items, batch_id, services, state or (), after, limit)
 
 
-@router.get("/{batch_id}/results", dependencies=[allow(Scope.READ)], response_class=Response, responses=NOT_FOUND)
+@router.get(
+    "/{batch_id}/results",
+    dependencies=[allow(Scope.READ)],
+    response_class=Response,
+    responses={**NOT_FOUND, **FILE_KINDS["results"]},
+)
 async def batch_results(
     batch_id: str,
     services: ServicesDependency,
@@ -132,21 +127,34 @@ async def batch_results(
     return await batch_file(batch_id, BatchFile.RESULTS_CSV if format == "csv" else BatchFile.RESULTS_PARQUET, services)
 
 
-@router.get("/{batch_id}/rejects", dependencies=[allow(Scope.READ)], response_class=Response, responses=NOT_FOUND)
+@router.get(
+    "/{batch_id}/rejects",
+    dependencies=[allow(Scope.READ)],
+    response_class=Response,
+    responses={**NOT_FOUND, **FILE_KINDS["rejects"]},
+)
 async def batch_rejects(batch_id: str, services: ServicesDependency) -> Response:
     """Download the rows that were refused, in the manifest's own columns and with what is wrong with each."""
     return await batch_file(batch_id, BatchFile.REJECTS, services)
 
 
 @router.get(
-    "/{batch_id}/retry-manifest", dependencies=[allow(Scope.READ)], response_class=Response, responses=NOT_FOUND
+    "/{batch_id}/retry-manifest",
+    dependencies=[allow(Scope.READ)],
+    response_class=Response,
+    responses={**NOT_FOUND, **FILE_KINDS["retry-manifest"]},
 )
 async def batch_retry_manifest(batch_id: str, services: ServicesDependency) -> Response:
     """Download the rows that failed or were cancelled, as a manifest that can be handed in."""
     return await batch_file(batch_id, BatchFile.RETRY, services)
 
 
-@router.get("/{batch_id}/report", dependencies=[allow(Scope.READ)], response_class=Response, responses=NOT_FOUND)
+@router.get(
+    "/{batch_id}/report",
+    dependencies=[allow(Scope.READ)],
+    response_class=Response,
+    responses={**NOT_FOUND, **FILE_KINDS["report"]},
+)
 async def batch_report(batch_id: str, services: ServicesDependency) -> Response:
     """Open the morning report: one page that needs nothing else. There once the batch has ended."""
     return await batch_file(batch_id, BatchFile.REPORT, services)

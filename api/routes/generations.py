@@ -4,13 +4,12 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Query
 from fastapi.concurrency import run_in_threadpool
-from pydantic import AwareDatetime
 
 from api.access import allow
 from api.dependencies import ServicesDependency
 from api.generation_schemas import AdoptRequest, GenerationAnswer, Generations
 from api.generations import adopt, drop, get_generation, list_generations, release
-from api.schemas import Problem
+from api.schemas import MAX_CURSOR_CHARACTERS, Instant, Problem
 from data.domain.generations import GenerationState
 from data.domain.identity import Scope
 from data.repositories import GenerationFilter
@@ -23,15 +22,17 @@ NOT_FOUND: Responses = {404: {"model": Problem}}
 ILLEGAL_MOVE: Responses = {**NOT_FOUND, 409: {"model": Problem, "description": "It is not held."}}
 
 
-@router.get("", dependencies=[allow(Scope.ADMIN)])
+@router.get("", dependencies=[allow(Scope.ADMIN)], operation_id="list_generations")
 async def all_generations(
     services: ServicesDependency,
     state: Annotated[list[GenerationState] | None, Query(description="Only these; may be given several times.")] = None,
     provider: Name = None,
     job_id: Name = None,
     batch_id: Name = None,
-    since: Annotated[AwareDatetime | None, Query(description="Made at that time or later.")] = None,
-    after: Annotated[str | None, Query(max_length=65_536, description="The `next` of the page before.")] = None,
+    since: Annotated[Instant | None, Query(description="Made at that time or later.")] = None,
+    after: Annotated[
+        str | None, Query(max_length=MAX_CURSOR_CHARACTERS, description="The `next` of the page before.")
+    ] = None,
     limit: Annotated[int, Query(ge=1, le=200, description="Most items of one page.")] = 50,
 ) -> Generations:
     """List generations, the latest first, with sums over all that the filters choose."""
@@ -39,7 +40,7 @@ async def all_generations(
     return await run_in_threadpool(list_generations, services, chosen, after, limit)
 
 
-@router.get("/{generation_id}", dependencies=[allow(Scope.ADMIN)], responses=NOT_FOUND)
+@router.get("/{generation_id}", dependencies=[allow(Scope.ADMIN)], operation_id="get_generation", responses=NOT_FOUND)
 async def one_generation(generation_id: str, services: ServicesDependency) -> GenerationAnswer:
     """Show a generation."""
     return await run_in_threadpool(get_generation, services, generation_id)

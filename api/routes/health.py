@@ -20,13 +20,13 @@ CHECK_SECONDS = 5.0
 """After this a dependency counts as away: whoever asks for readiness wants an answer, not a wait."""
 
 
-@router.get("/health")
+@router.get("/health", operation_id="get_health")
 async def health() -> Alive:
     """Say that the process answers. Asks nothing else, so it is right for liveness probes."""
     return Alive()
 
 
-@router.get("/health/ready", responses={503: {"model": Readiness}})
+@router.get("/health/ready", operation_id="get_readiness", responses={503: {"model": Readiness}})
 async def ready(services: PublicServices, response: Response) -> Readiness:
     """Look at every dependency, with its latency.
 

@@ -5,7 +5,6 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query
 from fastapi.concurrency import run_in_threadpool
-from pydantic import AwareDatetime
 from starlette.responses import Response
 
 from api.access import allow
@@ -14,7 +13,7 @@ from api.conditional import JOB_DECIDED_BY, JOB_MATCHES, etag_of
 from api.dependencies import ServicesDependency
 from api.job_views import assets_of_jobs, shown_job, with_asset
 from api.routes.jobs import ILLEGAL_MOVE, NOT_FOUND, After, Limit
-from api.schemas import Job, JobArtifacts, JobMetrics, JobPatch, JobQuery, Page
+from api.schemas import Instant, Job, JobArtifacts, JobMetrics, JobPatch, JobQuery, Page
 from data.domain.errors import FailureClass
 from data.domain.identity import Scope
 from data.domain.jobs import JobState
@@ -30,8 +29,8 @@ async def search_jobs(
     recipe: Annotated[str | None, Query(max_length=64)] = None,
     state: Annotated[list[JobState] | None, Query(description="Only these; may be given several times.")] = None,
     failure: Annotated[list[FailureClass] | None, Query(description="Only what failed by these.")] = None,
-    created_after: AwareDatetime | None = None,
-    created_before: AwareDatetime | None = None,
+    created_after: Instant | None = None,
+    created_before: Instant | None = None,
     after: After = None,
     limit: Limit = 50,
 ) -> Page[Job]:

@@ -5,7 +5,6 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request
 from fastapi.concurrency import run_in_threadpool
-from pydantic import AwareDatetime
 from starlette.responses import Response
 
 from api.access import CallerDependency, allow
@@ -14,7 +13,7 @@ from api.dependencies import ServicesDependency
 from api.idempotency import Answered, KeyHeader, once
 from api.job_views import assets_of_jobs, shown_job, with_asset
 from api.links import job_url
-from api.schemas import History, Job, JobQuery, LogLevel, LogPage, Page, Problem
+from api.schemas import MAX_CURSOR_CHARACTERS, History, Instant, Job, JobQuery, LogLevel, LogPage, Page, Problem
 from api.submission import checked_submission
 from api.webhook_schemas import JobSubmission
 from api.webhooks import endpoints_of_job, tell_before_deletion
@@ -25,7 +24,7 @@ router = APIRouter(prefix="/jobs", tags=["jobs"])
 
 Responses = dict[int | str, dict[str, Any]]
 Limit = Annotated[int, Query(ge=1, le=200, description="Most items of one page.")]
-After = Annotated[str | None, Query(max_length=65_536, description="The `next` of the page before.")]
+After = Annotated[str | None, Query(max_length=MAX_CURSOR_CHARACTERS, description="The `next` of the page before.")]
 NOT_FOUND: Responses = {404: {"model": Problem}}
 ILLEGAL_MOVE: Responses = {
     409: {"model": Problem, "description": "The state of the job does not allow it; `facts.allowed` says what."},
@@ -74,8 +73,8 @@ async def list_jobs(
     services: ServicesDependency,
     state: Annotated[list[JobState] | None, Query(description="Only these; may be given several times.")] = None,
     text: Annotated[str | None, Query(max_length=200, description="Found in title, id, source or metadata.")] = None,
-    created_after: AwareDatetime | None = None,
-    created_before: AwareDatetime | None = None,
+    created_after: Instant | None = None,
+    created_before: Instant | None = None,
     after: After = None,
     limit: Limit = 50,
 ) -> Page[Job]:

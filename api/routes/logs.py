@@ -4,12 +4,11 @@ import logging
 from typing import Annotated
 
 from fastapi import APIRouter, Query
-from pydantic import AwareDatetime
 
 from api.access import allow
 from api.dependencies import ServicesDependency
 from api.routes.jobs import NOT_FOUND, After, Limit
-from api.schemas import LogLevel, LogLine, LogQuery, Page
+from api.schemas import Instant, LogLevel, LogLine, LogQuery, Page
 from data.domain.identity import Scope
 
 router = APIRouter(prefix="/logs", tags=["logs"])
@@ -21,8 +20,8 @@ async def search_logs(
     text: Annotated[str | None, Query(max_length=190, description="Found in the line, whatever its case.")] = None,
     level: Annotated[LogLevel, Query(description="This level and above.")] = LogLevel.DEBUG,
     job: Annotated[str | None, Query(max_length=100, description="Only the log of this job.")] = None,
-    since: AwareDatetime | None = None,
-    until: AwareDatetime | None = None,
+    since: Instant | None = None,
+    until: Instant | None = None,
     after: After = None,
     limit: Limit = 100,
 ) -> Page[LogLine]:

@@ -1,5 +1,7 @@
 """Playback files of publications, as browsers and CDNs want them: ranges, validators, immutable."""
 
+from typing import Any
+
 from fastapi import APIRouter, Request
 from fastapi.concurrency import run_in_threadpool
 from starlette.responses import RedirectResponse, Response
@@ -9,22 +11,24 @@ from api.asset_views import show_public
 from api.dependencies import PublicServices
 from api.links import MEDIA
 from api.schemas import Problem
-from api.serving import serve_file
+from api.serving import FILE_ANSWERS, serve_file
 
 _FOLLOWED = (".m3u8", ".mpd", ".vtt")
 """Files whose relative addresses lead to others: their own must stay ours."""
 
 router = APIRouter(prefix=MEDIA, tags=["media"])
 
+NOT_FOUND: dict[int | str, dict[str, Any]] = {404: {"model": Problem}}
 
-@router.get("/{asset_id}", responses={404: {"model": Problem}})
+
+@router.get("/{asset_id}", responses=NOT_FOUND)
 async def public_video(asset_id: str, services: PublicServices, response: Response) -> PublicVideo:
     """Show what is public of a video, to everybody: what the player page plays."""
     response.headers["Cache-Control"] = "no-cache"
     return await run_in_threadpool(show_public, asset_id, services)
 
 
-@router.get("/{asset_id}/{version}/{path:path}", response_class=Response)
+@router.get("/{asset_id}/{version}/{path:path}", response_class=Response, responses={**NOT_FOUND, **FILE_ANSWERS})
 @router.head("/{asset_id}/{version}/{path:path}", response_class=Response, include_in_schema=False)
 async def media_file(asset_id: str, version: int, path: str, request: Request, services: PublicServices) -> Response:
     """Serve one file of a publication, whole or a byte range of it. Only files that its manifest lists are there."""
@@ -36,4 +40,6 @@ async def media_file(asset_id: str, version: int, path: str, request: Request, s
         if address is not None:  # a player may come back to the same redirect while what it leads to holds
             kept = f"private, max-age={services.settings.api.presigned_seconds // 2}"
             return RedirectResponse(address, 307, {"Cache-Control": kept})
-    return await serve_file(services.store, manifest, path, request)
+    answer = await serve_file(services.store, manifest, path, request)
+    answer.headers["Cross-Origin-Resource-Policy"] = "cross-origin"  # what is public may play on other sites' pages
+    return answer

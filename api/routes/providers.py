@@ -18,7 +18,7 @@ router = APIRouter(prefix="/providers", tags=["providers"])
 NOT_FOUND: dict[int | str, dict[str, Any]] = {404: {"model": Problem}}
 
 
-@router.get("/status", dependencies=[allow(Scope.ADMIN)])
+@router.get("/status", dependencies=[allow(Scope.ADMIN)], operation_id="get_provider_statuses")
 async def status(services: ServicesDependency) -> Providers:
     """Show how the providers are, by the calls of all processes: health, circuit breaker, response times, cost."""
     return await run_in_threadpool(provider_statuses, services)
@@ -27,6 +27,7 @@ async def status(services: ServicesDependency) -> Providers:
 @router.post(
     "/test",
     dependencies=[allow(Scope.ADMIN)],
+    operation_id="test_providers",
     responses={**NOT_FOUND, 503: {"model": Problem}, 504: {"model": Problem}},
 )
 async def check_now(services: ServicesDependency, body: ProviderTestRequest | None = None) -> ProviderTests:
@@ -37,7 +38,7 @@ async def check_now(services: ServicesDependency, body: ProviderTestRequest | No
     return ProviderTests(run_id=run_id, items=await run_in_threadpool(results_of_tests, services, names, began))
 
 
-@router.post("/{name}/reset", dependencies=[allow(Scope.ADMIN)], responses=NOT_FOUND)
+@router.post("/{name}/reset", dependencies=[allow(Scope.ADMIN)], operation_id="reset_provider", responses=NOT_FOUND)
 async def reset(name: str, services: ServicesDependency) -> ProviderStatus:
     """Forget a provider's failures, and let requests through to it again."""
     return await run_in_threadpool(reset_provider, services, name)

@@ -14,7 +14,7 @@ from data.recipes import FoundRecipe, find_recipe, list_recipes
 router = APIRouter(prefix="/recipes", tags=["recipes"])
 
 
-@router.get("", dependencies=[allow(Scope.READ)])
+@router.get("", dependencies=[allow(Scope.READ)], operation_id="list_recipes")
 async def all_recipes(services: ServicesDependency) -> Recipes:
     """List the recipes by name: those that ship with Dailies, and those of the operator's own folder, which win."""
     recipes = await run_in_threadpool(list_recipes, services.settings.recipe_folder)
@@ -27,7 +27,12 @@ async def all_recipes(services: ServicesDependency) -> Recipes:
     )
 
 
-@router.get("/{name}", dependencies=[allow(Scope.READ)], responses={404: {"model": Problem}, 422: {"model": Problem}})
+@router.get(
+    "/{name}",
+    dependencies=[allow(Scope.READ)],
+    operation_id="get_recipe",
+    responses={404: {"model": Problem}, 422: {"model": Problem}},
+)
 async def one_recipe(name: str, services: ServicesDependency) -> RecipeAnswer:
     """Read a recipe as it takes effect: with everything that it inherits, and every default."""
     try:

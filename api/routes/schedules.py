@@ -1,16 +1,18 @@
 """Schedules: batches that are made by the clock. They are Prefect's own, and can be changed in its UI as well."""
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from fastapi import APIRouter, Response
 
 from api.access import allow
 from api.dependencies import Services, ServicesDependency
-from api.gateway.schedules import BatchSchedules
 from api.links import schedule_url
 from api.schedule_schemas import Schedule, ScheduleChange, ScheduleRequest, Schedules
 from api.schemas import Problem
 from data.domain.identity import Scope
+
+if TYPE_CHECKING:
+    from api.gateway.schedules import BatchSchedules
 
 router = APIRouter(prefix="/schedules", tags=["schedules"])
 
@@ -18,7 +20,7 @@ NOT_FOUND: dict[int | str, dict[str, Any]] = {404: {"model": Problem}}
 REFUSED: dict[int | str, dict[str, Any]] = {409: {"model": Problem}, 422: {"model": Problem}}
 
 
-@router.get("", dependencies=[allow(Scope.READ)])
+@router.get("", dependencies=[allow(Scope.READ)], operation_id="list_schedules")
 async def all_schedules(services: ServicesDependency) -> Schedules:
     """List the schedules, with the next times at which each makes a batch."""
     return Schedules(items=await _schedules(services).all())
@@ -32,7 +34,7 @@ async def add_schedule(body: ScheduleRequest, services: ServicesDependency, resp
     return schedule
 
 
-@router.get("/{name}", dependencies=[allow(Scope.READ)], responses=NOT_FOUND)
+@router.get("/{name}", dependencies=[allow(Scope.READ)], operation_id="get_schedule", responses=NOT_FOUND)
 async def one_schedule(name: str, services: ServicesDependency) -> Schedule:
     """Show a schedule."""
     return await _schedules(services).get(name)
@@ -50,5 +52,5 @@ async def remove_schedule(name: str, services: ServicesDependency) -> None:
     await _schedules(services).remove(name)
 
 
-def _schedules(services: Services) -> BatchSchedules:
+def _schedules(services: Services) -> "BatchSchedules":
     return services.gateway.schedules(services.settings.api.prefect_ui_url)

@@ -17,7 +17,7 @@ router = APIRouter(prefix="/search", tags=["search"])
 MAX_QUERY_CHARACTERS = 300
 
 
-@router.get("", dependencies=[allow(Scope.READ)])
+@router.get("", dependencies=[allow(Scope.READ)], operation_id="search_moments")
 async def search(
     services: ServicesDependency,
     q: Annotated[str, Query(min_length=1, max_length=MAX_QUERY_CHARACTERS, description="Words, or a sentence.")],

@@ -11,7 +11,7 @@ from api.middleware import PAGE_CSP
 
 CONSOLE = Path(__file__).parent.parent / "console"
 
-PUBLIC_FILES = frozenset({"watch.js", "watch.css", "mark.svg"})
+PUBLIC_FILES = frozenset({"watch.js", "watch.css", "docs.js", "docs.css", "mark.svg"})
 
 
 class ConsoleFiles(StaticFiles):

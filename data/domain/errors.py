@@ -47,7 +47,9 @@
         │   └── TokenInvalidError · TokenExpiredError · TokenRevokedError
         ├── SignUpClosedError
         ├── GrantRefusedError     a login that is not to be (OAuth2 says why in a word of its own)
-        └── ScopeMissingError     the caller is known, and may not do that
+        ├── ScopeMissingError     the caller is known, and may not do that
+        ├── HostNotAllowedError · EncodedBodyError · RequestTooSlowError
+        └── RateLimitedError · QuotaSpentError
 
 Every argument goes to ``super().__init__`` so that an error survives pickling between processes.
 """
@@ -655,6 +657,40 @@ class UploadPartsUnavailableError(RequestError):
 
     code = "REQUEST.UPLOAD.NO_PARTS"
     http_status = 409
+
+
+class HostNotAllowedError(RequestError):
+    """The call names a host under which the API does not answer."""
+
+    code = "REQUEST.HOST"
+    http_status = 421
+
+
+class EncodedBodyError(RequestError):
+    """The body is compressed; bodies are taken as they are."""
+
+    code = "REQUEST.BODY.ENCODED"
+    http_status = 415
+
+
+class RequestTooSlowError(RequestError):
+    """The body of the call did not arrive in time."""
+
+    code = "REQUEST.BODY.TOO_SLOW"
+    http_status = 408
+
+
+class RateLimitedError(RequestError):
+    """The caller asks more often than is allowed; ``facts["retry_after_seconds"]`` says when to try again."""
+
+    code = "REQUEST.RATE_LIMITED"
+    http_status = 429
+
+
+class QuotaSpentError(RateLimitedError):
+    """The caller has uploaded as much as is allowed in a day, or uploads too many files at once."""
+
+    code = "REQUEST.QUOTA_SPENT"
 
 
 class IdempotencyMismatchError(RequestError):

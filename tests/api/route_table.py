@@ -31,6 +31,7 @@ MANIFEST = {"files": {"manifest": ("night.csv", b"custom_id,source\nfirst,/media
 
 TABLE: dict[tuple[str, str], Row] = {
     ("GET", f"{BASE}/openapi.json"): Row("anyone"),
+    ("GET", "/docs"): Row("anyone"),
     ("GET", f"{BASE}/health"): Row("anyone"),
     ("GET", f"{BASE}/health/ready"): Row("anyone"),
     ("GET", "/media/{asset_id}"): Row("anyone"),

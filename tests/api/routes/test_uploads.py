@@ -82,7 +82,7 @@ def test_an_upload_that_says_it_is_too_large_is_refused_before_it_is_sent(api_ur
     address = httpx.URL(api_url)
     with socket.create_connection((address.host, address.port or 80), timeout=20) as connection:
         connection.sendall(
-            f"POST {UPLOADS} HTTP/1.1\r\nHost: x\r\nContent-Length: {MAX_UPLOAD_BYTES * 2}\r\n"
+            f"POST {UPLOADS} HTTP/1.1\r\nHost: localhost\r\nContent-Length: {MAX_UPLOAD_BYTES * 2}\r\n"
             "Content-Type: multipart/form-data; boundary=x\r\n\r\n".encode()
         )
         answer = connection.recv(65536).decode()
@@ -110,7 +110,7 @@ def test_a_sender_who_leaves_in_the_middle_leaves_nothing(api_url: str, settings
     address = httpx.URL(api_url)
     with socket.create_connection((address.host, address.port or 80), timeout=20) as connection:
         connection.sendall(
-            f"POST {UPLOADS} HTTP/1.1\r\nHost: x\r\nContent-Length: 5000000\r\n"
+            f"POST {UPLOADS} HTTP/1.1\r\nHost: localhost\r\nContent-Length: 5000000\r\n"
             "Content-Type: multipart/form-data; boundary=XX\r\n\r\n"
             '--XX\r\nContent-Disposition: form-data; name="file"; filename="a.mp4"\r\n\r\n'.encode()
             + bytes(2_000_000)

@@ -1,0 +1,138 @@
+"""Reads that many ask for at the same time: who comes together shares one call, and what it found holds for a while.
+
+A hundred clients that poll a hundred jobs would be a hundred questions to Prefect each time; so they are one. While
+there is a crowd, what it asks for is read again before it grows too old, so that hardly anybody waits for Prefect.
+"""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Generic, TypeVar
+
+Key = TypeVar("Key")
+Value = TypeVar("Value")
+
+MOST_READS = 2
+"""Reads under way at a time; who comes meanwhile goes with the next one."""
+PRUNE_ABOVE = 512
+"""With more entries than this, those that have grown old are dropped."""
+CROWD = 8
+"""So many questions within one turn are a crowd."""
+TURNS_WANTED = 6
+"""A key that nobody has asked for in so many turns is not read again by itself."""
+
+
+class CoalescedReads(Generic[Key, Value]):
+    """Reads by key, in batches. Lives as long as the application, in one event loop.
+
+    Args:
+        read: Reads some keys at once; leaves out those that there are none of.
+        keep_seconds: How old a value may be when it is told; 0 shares nothing but the calls.
+        most: Keys of one read.
+    """
+
+    def __init__(
+        self,
+        read: Callable[[Sequence[Key]], Awaitable[Mapping[Key, Value]]],
+        *,
+        keep_seconds: float,
+        most: int = 100,
+    ) -> None:
+        self._read = read
+        self._keep_seconds = keep_seconds
+        self._turn_seconds = keep_seconds / 3
+        self._most = most
+        self._kept: dict[Key, tuple[float, Value | None]] = {}
+        self._waiting: dict[Key, asyncio.Future[Value | None]] = {}
+        self._under_way: dict[Key, asyncio.Future[Value | None]] = {}
+        self._readers: set[asyncio.Task[None]] = set()
+        self._wanted: dict[Key, float] = {}
+        self._questions = 0
+        self._turn: asyncio.TimerHandle | None = None
+
+    async def get(self, key: Key) -> Value | None:
+        """Return the value of a key, ``None`` if there is none. Raises what the read raises."""
+        if not self._keep_seconds:
+            return await asyncio.shield(self._enlisted(key))
+        now = time.monotonic()
+        self._wanted[key] = now
+        self._questions += 1
+        if self._turn is None:
+            self._turn = asyncio.get_running_loop().call_later(self._turn_seconds, self._next_turn)
+        if (kept := self._kept.get(key)) is not None and now - kept[0] < self._keep_seconds:
+            return kept[1]
+        # One who leaves takes nothing from the others.
+        return await asyncio.shield(self._under_way.get(key) or self._enlisted(key))
+
+    def forget(self, key: Key) -> None:
+        """Let the next one who asks learn it anew: the caller has just changed it."""
+        self._kept.pop(key, None)
+        self._under_way.pop(key, None)
+
+    async def close(self) -> None:
+        """Stop reading."""
+        if self._turn is not None:
+            self._turn.cancel()
+        for reader in self._readers:
+            reader.cancel()
+        await asyncio.gather(*self._readers, return_exceptions=True)
+
+    def _next_turn(self) -> None:
+        """Read again what a crowd asks for; without one, what grows old is read when somebody asks."""
+        now = time.monotonic()
+        is_crowd, self._questions, self._turn = self._questions >= CROWD, 0, None
+        last = now - TURNS_WANTED * self._turn_seconds
+        self._wanted = {key: asked for key, asked in self._wanted.items() if asked > last}
+        if not is_crowd:
+            return
+        self._turn = asyncio.get_running_loop().call_later(self._turn_seconds, self._next_turn)
+        for key in self._wanted:
+            if key not in self._under_way:
+                self._enlisted(key)
+
+    def _enlisted(self, key: Key) -> "asyncio.Future[Value | None]":
+        future = self._waiting.get(key)
+        if future is None:
+            future = self._waiting[key] = asyncio.get_running_loop().create_future()
+            if len(self._readers) < MOST_READS:
+                reader = asyncio.create_task(self._read_all())
+                self._readers.add(reader)
+                reader.add_done_callback(self._readers.discard)
+        return future
+
+    async def _read_all(self) -> None:
+        while self._waiting:
+            keys = list(self._waiting)[: self._most]
+            futures = {key: self._waiting.pop(key) for key in keys}
+            self._under_way |= futures
+            began = time.monotonic()
+            reading = asyncio.ensure_future(self._read(keys))
+            try:
+                await asyncio.wait([reading])
+            finally:
+                reading.cancel()  # only where this task itself is cancelled does it still run
+                self._settle(futures, reading, began)
+
+    def _settle(
+        self,
+        futures: dict[Key, "asyncio.Future[Value | None]"],
+        reading: "asyncio.Future[Mapping[Key, Value]]",
+        began: float,
+    ) -> None:
+        if len(self._kept) > PRUNE_ABOVE:
+            old = time.monotonic() - self._keep_seconds
+            self._kept = {key: kept for key, kept in self._kept.items() if kept[0] > old}
+        for key, future in futures.items():
+            is_current = self._under_way.get(key) is future
+            if is_current:
+                del self._under_way[key]
+            if not reading.done() or reading.cancelled():
+                future.cancel()
+            elif (error := reading.exception()) is not None:
+                future.set_exception(error)
+                future.exception()  # nobody may be waiting any more
+            else:
+                value = reading.result().get(key)
+                future.set_result(value)
+                if is_current and self._keep_seconds:
+                    self._kept[key] = (began, value)

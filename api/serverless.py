@@ -1,0 +1,59 @@
+"""The API as an AWS Lambda function (Mangum), behind API Gateway or a load balancer: ``api.serverless.handler``.
+
+For the calls that submit, read and control; runs need workers elsewhere, and a Lambda function sends nothing after its
+answer. The application starts once a container, not once a call as Mangum does it by itself, and loads what a call
+needs when it needs it: probes and refusals never load Prefect's client.
+"""
+
+import asyncio
+from typing import Any
+
+from fastapi import FastAPI
+from mangum import Mangum
+
+from api.app import create_app
+from data.settings import Settings, get_settings
+
+
+class Handler:
+    """Answers events. Lives as long as the container, with one event loop and one application."""
+
+    def __init__(self, settings: Settings | None = None, *, prefect_api_url: str = "") -> None:
+        self._loop = asyncio.new_event_loop()
+        asyncio.set_event_loop(self._loop)  # Mangum looks for it there
+        self._app: FastAPI = create_app(
+            reachable(settings or get_settings()), prefect_api_url=prefect_api_url, loads_at_once=False
+        )
+        self._lifespan = self._app.router.lifespan_context(self._app)
+        self._loop.run_until_complete(self._lifespan.__aenter__())
+        self._mangum = Mangum(self._app, lifespan="off")
+
+    def __call__(self, event: dict[str, Any], context: Any) -> dict[str, Any]:
+        """Answer one event of API Gateway, a load balancer or CloudFront."""
+        asyncio.set_event_loop(self._loop)
+        return self._mangum(event, context)
+
+    def close(self) -> None:
+        """Give everything back; a container that is frozen for good never gets here."""
+        self._loop.run_until_complete(self._lifespan.__aexit__(None, None, None))
+        self._loop.run_until_complete(self._loop.shutdown_default_executor())
+        self._loop.close()
+        asyncio.set_event_loop(None)
+
+
+def reachable(settings: Settings) -> Settings:
+    """Return the settings with any host's name taken, where none are listed: only AWS itself can call a function."""
+    if settings.api.allowed_hosts:
+        return settings
+    return settings.model_copy(update={"api": settings.api.model_copy(update={"allowed_hosts": ["*"]})})
+
+
+_handler: Handler | None = None
+
+
+def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
+    """Answer one event; the container's first starts the application."""
+    global _handler
+    if _handler is None:
+        _handler = Handler()
+    return _handler(event, context)

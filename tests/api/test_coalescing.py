@@ -1,0 +1,139 @@
+import asyncio
+from collections.abc import Sequence
+
+from api import coalescing
+from api.coalescing import CoalescedReads
+
+
+class Source:
+    """Counts the reads, and answers when it is let go."""
+
+    def __init__(self) -> None:
+        self.reads: list[list[int]] = []
+        self.value = 0
+        self.go = asyncio.Event()
+        self.go.set()
+
+    async def read(self, keys: Sequence[int]) -> dict[int, int]:
+        self.reads.append(list(keys))
+        seen = self.value
+        await self.go.wait()
+        return {key: seen + key for key in keys if key < 900}
+
+
+def test_those_who_ask_together_share_one_read() -> None:
+    async def story() -> None:
+        source = Source()
+        reads = CoalescedReads(source.read, keep_seconds=0)
+
+        assert await asyncio.gather(*(reads.get(key) for key in (1, 2, 1, 999, 2))) == [1, 2, 1, None, 2]
+        assert source.reads == [[1, 2, 999]]
+
+    asyncio.run(story())
+
+
+def test_without_keeping_who_comes_later_learns_what_is_new() -> None:
+    async def story() -> None:
+        source = Source()
+        source.go.clear()
+        reads = CoalescedReads(source.read, keep_seconds=0)
+        first = asyncio.create_task(reads.get(1))
+        await asyncio.sleep(0.01)
+        source.value = 100
+        second = asyncio.create_task(reads.get(1))
+        await asyncio.sleep(0.01)
+        source.go.set()
+
+        assert (await first, await second) == (1, 101)
+
+    asyncio.run(story())
+
+
+def test_a_value_is_told_again_until_it_is_too_old_or_forgotten() -> None:
+    async def story() -> None:
+        source = Source()
+        reads = CoalescedReads(source.read, keep_seconds=0.2)
+        assert await reads.get(1) == 1
+        source.value = 100
+        assert await reads.get(1) == 1
+        reads.forget(1)
+        assert await reads.get(1) == 101
+        source.value = 200
+        await asyncio.sleep(0.25)
+        assert await reads.get(1) == 201
+        await reads.close()
+
+    asyncio.run(story())
+
+
+def test_what_was_forgotten_while_it_was_read_is_not_kept() -> None:
+    async def story() -> None:
+        source = Source()
+        source.go.clear()
+        reads = CoalescedReads(source.read, keep_seconds=10)
+        first = asyncio.create_task(reads.get(1))
+        await asyncio.sleep(0.01)
+        source.value = 100
+        reads.forget(1)
+        second = asyncio.create_task(reads.get(1))
+        await asyncio.sleep(0.01)
+        source.go.set()
+
+        assert (await first, await second, await reads.get(1)) == (1, 101, 101)
+        await reads.close()
+
+    asyncio.run(story())
+
+
+def test_everybody_who_waits_hears_of_a_failure_and_the_next_one_tries_again() -> None:
+    async def story() -> None:
+        fails = [True]
+
+        async def read(keys: Sequence[int]) -> dict[int, int]:
+            if fails.pop():
+                raise ConnectionError("away")
+            return {key: key for key in keys}
+
+        fails.insert(0, False)
+        reads = CoalescedReads(read, keep_seconds=10)
+        answers = await asyncio.gather(reads.get(1), reads.get(2), return_exceptions=True)
+
+        assert [type(answer) for answer in answers] == [ConnectionError, ConnectionError]
+        assert await reads.get(1) == 1
+        await reads.close()
+
+    asyncio.run(story())
+
+
+def test_one_who_leaves_takes_nothing_from_the_others() -> None:
+    async def story() -> None:
+        source = Source()
+        source.go.clear()
+        reads = CoalescedReads(source.read, keep_seconds=0)
+        leaver, stayer = asyncio.create_task(reads.get(1)), asyncio.create_task(reads.get(1))
+        await asyncio.sleep(0.01)
+        leaver.cancel()
+        source.go.set()
+
+        assert await stayer == 1
+
+    asyncio.run(story())
+
+
+def test_a_crowd_does_not_wait_and_is_not_read_for_once_it_is_gone() -> None:
+    async def story() -> None:
+        source = Source()
+        reads = CoalescedReads(source.read, keep_seconds=0.2)
+        for turn in range(40):
+            source.value = turn
+            await asyncio.gather(*(reads.get(key) for key in range(coalescing.CROWD)))
+            await asyncio.sleep(0.01)
+        assert len(source.reads) < 20
+        await asyncio.sleep(0.5)
+        count = len(source.reads)
+        await asyncio.sleep(0.5)
+
+        assert len(source.reads) == count
+        await reads.close()
+
+    asyncio.run(story())

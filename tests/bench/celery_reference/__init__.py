@@ -1,0 +1,1 @@
+"""The service that `tests.bench.service` compares the API with."""

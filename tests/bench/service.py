@@ -1,0 +1,179 @@
+"""Reads of a job's status: this API over Prefect against FastAPI + Celery + Redis, in turns on one machine.
+
+``python -m tests.bench.service``: a Prefect server with Postgres, the API, a Redis and the reference run side by side;
+clients that keep their connections poll a set of running jobs, each as fast as it is answered, and as people poll.
+"""
+
+import argparse
+import asyncio
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+from prefect.client.orchestration import SyncPrefectClient
+from prefect.client.schemas.objects import State, StateType
+
+from deployments.environment import isolated
+from deployments.ports import free_ports
+from deployments.stack import API, BOOTSTRAP, POSTGRES, SERVER, Stack
+from tests.fakes.processes import wait_until
+from tests.fakes.redis_server import redis_server
+
+JOBS = 40
+
+
+@dataclass(frozen=True)
+class Side:
+    """One of the two services."""
+
+    name: str
+    url: str
+    jobs: Sequence[str]
+
+
+@dataclass(frozen=True)
+class Round:
+    """What one round of one side came to."""
+
+    reads_per_second: float
+    p50_ms: float
+    p95_ms: float
+    errors: int
+
+
+async def poll(side: Side, clients: int, seconds: float, pause_seconds: float) -> Round:
+    """Let so many clients read statuses for a while."""
+    times: list[float] = []
+    errors = 0
+    ends = time.perf_counter() + seconds
+    limits = httpx.Limits(max_connections=clients, max_keepalive_connections=clients)
+
+    async def one(number: int, client: httpx.AsyncClient) -> None:
+        nonlocal errors
+        await asyncio.sleep(pause_seconds * number / clients)
+        turn = number
+        while time.perf_counter() < ends:
+            began = time.perf_counter()
+            answer = await client.get(f"/api/v1/jobs/{side.jobs[turn % len(side.jobs)]}")
+            times.append((time.perf_counter() - began) * 1000)
+            errors += answer.status_code != 200
+            turn += 1
+            await asyncio.sleep(pause_seconds)
+
+    async with httpx.AsyncClient(base_url=side.url, limits=limits, timeout=60) as client:
+        await asyncio.gather(*(one(number, client) for number in range(clients)))
+    cuts = statistics.quantiles(times, n=20)
+    return Round(len(times) / seconds, statistics.median(times), cuts[-1], errors)
+
+
+@contextmanager
+def ours(home: Path, workers: int) -> Iterator[Side]:
+    """Run the API over Prefect, with jobs that are under way."""
+    environment = {
+        **isolated(),
+        "DAILIES_API__WORKERS": str(workers),
+        "DAILIES_INGEST__ALLOWED_ROOTS": f'["{home.parent}"]',
+    }
+    parts = (POSTGRES, SERVER, BOOTSTRAP, API)
+    with (
+        Stack(home, components=parts, environment=environment) as stack,
+        SyncPrefectClient(stack.prefect_api_url) as prefect,
+    ):
+        jobs = [_job(stack.api_url, home.parent / "a.mp4") for _ in range(JOBS)]
+        for job in jobs:
+            for kind in (StateType.PENDING, StateType.RUNNING):
+                prefect.request("POST", f"/flow_runs/{job}/set_state", json=_state(kind))
+            report = {"type": "progress", "data": 42, "description": "transcode", "flow_run_id": job}
+            prefect.request("POST", "/artifacts/", json=report)
+        yield Side("Dailies", stack.api_url, jobs)
+
+
+@contextmanager
+def reference(home: Path, workers: int) -> Iterator[Side]:
+    """Run FastAPI + Celery + Redis, with tasks that are under way."""
+    [port] = free_ports(1)
+    with ExitStack() as running:
+        url = running.enter_context(redis_server(home))
+        command = [sys.executable, "-m", "uvicorn", "tests.bench.celery_reference.app:app", "--port", str(port)]
+        command += ["--no-access-log", "--log-level", "warning", "--workers", str(workers)]
+        process = subprocess.Popen(command, env={**os.environ, "REFERENCE_REDIS": url})
+        try:
+            address = f"http://127.0.0.1:{port}"
+            wait_until(lambda: _answers(f"{address}/openapi.json"), 60, "the reference to start")
+            yield Side("FastAPI + Celery + Redis", address, [_job(address, home / "a.mp4") for _ in range(JOBS)])
+        finally:
+            process.terminate()
+            process.wait(20)
+
+
+def _state(kind: StateType) -> dict[str, object]:
+    return {"state": State(type=kind).model_dump(mode="json", include={"type", "name"}), "force": True}
+
+
+def _job(url: str, source: Path) -> str:
+    answer = httpx.post(f"{url}/api/v1/jobs", json={"source": str(source), "metadata": {"a": 1}}, timeout=60)
+    answer.raise_for_status()
+    return str(answer.json()["id"])
+
+
+def _answers(url: str) -> bool:
+    try:
+        return httpx.get(url, timeout=5).is_success
+    except httpx.TransportError:
+        return False
+
+
+def compare(sides: Sequence[Side], rounds: int, clients: int, seconds: float, pause_seconds: float) -> float:
+    """Print what each side's rounds came to, and return the median of the ratios of p50 (ours to the reference's)."""
+    found: dict[str, list[Round]] = {side.name: [] for side in sides}
+    for number in range(rounds + 1):
+        for side in sides if number % 2 else reversed(sides):
+            result = asyncio.run(poll(side, clients, seconds if number else 1.0, pause_seconds))
+            if number:
+                found[side.name].append(result)
+    for name, runs in found.items():
+        print(
+            f"  {name:26} {statistics.median(run.reads_per_second for run in runs):7.0f} reads/s   "
+            f"p50 {statistics.median(run.p50_ms for run in runs):6.1f} ms   "
+            f"p95 {statistics.median(run.p95_ms for run in runs):6.1f} ms   errors {sum(run.errors for run in runs)}"
+        )
+    pairs = list(zip(*found.values(), strict=True))
+    for label, pick in (("p50", lambda run: run.p50_ms), ("p95", lambda run: run.p95_ms)):
+        print(f"  ratio of {label}: {statistics.median(pick(mine) / pick(other) for mine, other in pairs):.2f}")
+    return statistics.median(mine.p50_ms / other.p50_ms for mine, other in pairs)
+
+
+def main() -> None:
+    """Run the comparison."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--seconds", type=float, default=5.0, help="of one round")
+    parser.add_argument("--clients", type=int, default=100)
+    parser.add_argument("--pause", type=float, default=1.0, help="seconds between the polls of one client")
+    parser.add_argument("--workers", type=int, default=1, help="processes of each service")
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory(prefix="dailies-bench-") as folder, ExitStack() as running:
+        home = Path(folder)
+        home.chmod(0o711)
+        (home / "a.mp4").write_bytes(b"")
+        (home / "stack").mkdir(mode=0o711)
+        sides = [
+            running.enter_context(ours(home / "stack", options.workers)),
+            running.enter_context(reference(home, options.workers)),
+        ]
+        print(f"{options.clients} clients, each a poll every {options.pause:g} s")
+        compare(sides, options.rounds, options.clients, options.seconds, options.pause)
+        print("8 clients, each as fast as it is answered")
+        compare(sides, options.rounds, 8, options.seconds, 0.0)
+
+
+if __name__ == "__main__":
+    main()
