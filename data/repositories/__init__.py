@@ -1,6 +1,7 @@
 """The catalogue's contents as domain values. A repository lives within one unit of work and never commits it."""
 
 from data.repositories.assets import AssetEntry, AssetMeasures, AssetPage, AssetRepository
+from data.repositories.audit import AuditFilter, AuditRepository
 from data.repositories.batch_items import BatchItemRepository, ItemRun, StateTally
 from data.repositories.batch_story import BatchStoryRepository
 from data.repositories.batches import BatchRepository
@@ -29,6 +30,8 @@ __all__ = [
     "AssetMeasures",
     "AssetPage",
     "AssetRepository",
+    "AuditFilter",
+    "AuditRepository",
     "BatchItemRepository",
     "BatchRepository",
     "BatchStoryRepository",
