@@ -7,6 +7,7 @@ The modules here are plain functions over Prefect's client; :class:`PrefectGatew
 
 from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager
+from datetime import datetime
 from typing import Any
 
 from prefect.client.orchestration import PrefectClient
@@ -24,6 +25,7 @@ from api.gateway.pauses import pause_run, resume_run
 from api.gateway.reports import read_reports
 from api.gateway.runs import read_run, read_states
 from api.gateway.schedules import BatchSchedules
+from api.gateway.transitions import TransitionReader
 from api.gateway.translation import PromptTransport, translated
 from api.gateway.workers import count_live_workers, is_paused
 from api.schemas import Job, JobQuery, LogPage, Page, Priority, Transition
@@ -204,6 +206,14 @@ class PrefectGateway:
             ui_url: Where people open the Prefect UI.
         """
         return BatchSchedules(self._client, ui_url)
+
+    def transition_reader(self, since: datetime) -> TransitionReader:
+        """Return a reader of what runs go through.
+
+        Args:
+            since: Runs that ended before it are not looked at.
+        """
+        return TransitionReader(self._client, since, self._crash_attempts)
 
     async def ping(self) -> None:
         """Ask Prefect for a sign of life.

@@ -9,6 +9,7 @@ from prefect.client.schemas.objects import TERMINAL_STATES, FlowRun
 from api.gateway.translation import translated
 from data.domain.batches import Batch
 from data.domain.feeds import PROCESS_BATCH, feed_key, feed_tags, needs_feed
+from data.telemetry.tracing import trace_labels
 
 
 async def ensure_feed(client: PrefectClient, batch: Batch) -> None:
@@ -34,6 +35,7 @@ async def ensure_feed(client: PrefectClient, batch: Batch) -> None:
             name=batch.name,
             tags=tags,
             idempotency_key=feed_key(batch.id, len(tagged)),
+            labels=trace_labels(),
         )
 
 

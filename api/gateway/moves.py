@@ -14,6 +14,7 @@ from api.gateway.translation import translated
 from api.schemas import Priority
 from data.domain.errors import IllegalMoveError
 from data.domain.jobs import JOB_TAG, JobMove
+from data.telemetry.tracing import trace_labels
 
 PROCESS_ASSET = "process-asset/on-demand"
 _CANCELLED = "Cancelled by request."
@@ -38,6 +39,7 @@ async def submit_run(
             tags=[JOB_TAG],
             work_queue_name=priority.value,
             idempotency_key=idempotency_key,
+            labels=trace_labels(),
         )
 
 

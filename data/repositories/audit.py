@@ -84,8 +84,10 @@ class AuditRepository:
         return ChainHead() if row is None else ChainHead(sequence=row.pruned, hash=row.pruned_hash)
 
     def prune(self, through: ChainHead) -> None:
-        """Delete the entries up to one; the archive has them."""
+        """Delete the entries up to one; the archive has them. Nothing happens when another process was faster."""
         self._locked_head()
+        if through.sequence <= self.pruned().sequence:
+            return
         values = {"pruned": through.sequence, "pruned_hash": through.hash}
         self._session.execute(update(AuditHeadRow).where(AuditHeadRow.id == _ONLY).values(**values))
         self._session.execute(delete(AuditRow).where(AuditRow.sequence <= through.sequence))
@@ -109,14 +111,6 @@ class AuditRepository:
         """Return the time of the latest entry of a kind."""
         return self._session.scalar(select(func.max(AuditRow.at)).where(AuditRow.kind == kind.value))
 
-    def last_states(self, jobs: Iterable[str]) -> dict[str, str]:
-        """Return the state that the chain last saw each of the jobs in."""
-        found: dict[str, str] = {}
-        for chunk in in_chunks(set(jobs)):
-            query = select(AuditRow.job, AuditRow.to_state).where(AuditRow.job.in_(chunk)).order_by(AuditRow.sequence)
-            transitions = query.where(AuditRow.kind == AuditKind.TRANSITION.value)
-            found |= {job: state for job, state in self._session.execute(transitions) if job and state}
-        return found
 
     def _locked_head(self) -> ChainHead:
         empty = {"sequence": 0, "hash": GENESIS, "pruned": 0, "pruned_hash": GENESIS}
