@@ -10,13 +10,16 @@ from api.dependencies import open_services
 from api.errors import install_error_handlers
 from api.links import BASE
 from api.middleware import RequestContext
+from api.observing import Observation, open_telemetry
 from api.routes import (
     assets,
+    audit,
     batches,
     generations,
     health,
     jobs,
     media,
+    metrics,
     providers,
     recipes,
     schedules,
@@ -25,6 +28,8 @@ from api.routes import (
     watch,
 )
 from data.settings import Settings, get_settings
+from data.telemetry.logs import configure_logs
+from data.telemetry.tracing import export_traces
 
 logger = logging.getLogger(__name__)
 
@@ -42,13 +47,17 @@ def create_app(settings: Settings | None = None, *, prefect_api_url: str = "") -
         prefect_api_url: Address of the Prefect API; empty takes Prefect's own setting ``PREFECT_API_URL``.
     """
     chosen = settings or get_settings()
+    configure_logs(chosen.log_format, chosen.log_level)
+    if chosen.tracing.endpoint:
+        export_traces(chosen.tracing.endpoint, "dailies-api")
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         logger.warning(NO_AUTHENTICATION, chosen.api.host)
         async with open_services(chosen, prefect_api_url) as services:
             app.state.services = services
-            yield
+            async with open_telemetry(services) as app.state.telemetry:
+                yield
 
     app = FastAPI(
         title="Dailies",
@@ -62,8 +71,22 @@ def create_app(settings: Settings | None = None, *, prefect_api_url: str = "") -
         redirect_slashes=False,  # a call has one address; a redirect would lose the body of half the clients
     )
     install_error_handlers(app)
+    app.add_middleware(Observation)
     app.add_middleware(RequestContext)
-    for area in (health, uploads, jobs, batches, schedules, assets, search, recipes, providers, generations):
+    for area in (
+        health,
+        uploads,
+        jobs,
+        batches,
+        schedules,
+        assets,
+        search,
+        recipes,
+        providers,
+        generations,
+        audit,
+        metrics,
+    ):
         app.include_router(area.router, prefix=BASE)
     app.include_router(media.router)
     app.include_router(watch.router)

@@ -8,7 +8,7 @@ the same state id.
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Sequence
-from contextlib import ExitStack, asynccontextmanager
+from contextlib import AbstractContextManager, ExitStack, asynccontextmanager
 from datetime import datetime, timedelta
 from typing import Protocol
 
@@ -82,5 +82,9 @@ class Collector:
     @asynccontextmanager
     async def _turn(self) -> AsyncIterator[None]:
         with ExitStack() as stack:
-            held = await run_in_threadpool(stack.enter_context, named_lock(self._database, _LOCK, 0))
-            yield held
+            await run_in_threadpool(_enter, stack, named_lock(self._database, _LOCK, 0))
+            yield
+
+
+def _enter(stack: ExitStack, lock: AbstractContextManager[None]) -> None:
+    stack.enter_context(lock)

@@ -47,8 +47,8 @@ class AuditTrail:
         self._store = store
         self._key = key
 
-    def append(self, entries: list[AuditEntry]) -> int:
-        """Put entries at the end of the chain; return how many were new.
+    def append(self, entries: list[AuditEntry]) -> tuple[ChainedEntry, ...]:
+        """Put entries at the end of the chain; return those that were new.
 
         Raises:
             CatalogueUnavailableError: The catalogue did not answer: nothing was written.
@@ -187,7 +187,7 @@ class Spool:
             return 0
         with file_lock(self._lock, SPOOL_LOCK_SECONDS):
             entries = list(self._waiting())
-            moved = trail.append(entries)
+            moved = len(trail.append(entries))
             self._path.unlink(missing_ok=True)
         return moved
 

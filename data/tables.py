@@ -471,3 +471,12 @@ class AuditHeadRow(Base):
     hash: Mapped[str]
     pruned: Mapped[int] = mapped_column(BigInteger)
     pruned_hash: Mapped[str]
+
+
+class StepHitRow(Base):
+    """How often the result of a step was there already, so that nothing had to be done."""
+
+    __tablename__ = "step_hits"
+
+    step: Mapped[str] = mapped_column(primary_key=True)
+    hits: Mapped[int] = mapped_column(BigInteger)

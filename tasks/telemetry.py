@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
+from data.domain.assets import Asset
 from data.settings import Settings
 from data.telemetry.logs import tell_facts
 from data.telemetry.tracing import TRACE_LABEL, export_traces, span, trace_id_of
@@ -32,7 +33,7 @@ def run_facts() -> Mapping[str, str]:
     if task:
         asset = task.parameters.get("asset")
         facts |= {"step": task.task_run.name} if task.task_run.name else {}
-        facts |= {"asset_id": str(asset.id)} if hasattr(asset, "id") else {}
+        facts |= {"asset_id": asset.id} if isinstance(asset, Asset) else {}
     return facts
 
 

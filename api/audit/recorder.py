@@ -7,36 +7,21 @@ while a write is under way goes into the next one together, so that many request
 
 import asyncio
 import logging
-import time
-from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
-from datetime import timedelta
 
 from fastapi.concurrency import run_in_threadpool
 
+from api.metrics.counters import AUDITED
 from data.auditing import AuditTrail, Spool
 from data.domain.audit import AuditEntry
 from data.domain.errors import DailiesError
-from data.tables import utc_now
 
 FLUSH_SECONDS = 0.2
 MOST_WAITING = 10_000
 """Beyond that also reads wait until they are written."""
 MOST_AT_ONCE = 500
-HEAD_SECONDS = 60.0
-PRUNE_SECONDS = 3600.0
 
 logger = logging.getLogger(__name__)
-
-
-@dataclass
-class RecorderTally:
-    """What the recorder did, for the metrics."""
-
-    written: int = 0
-    spooled: int = 0
-    lost: int = 0
 
 
 class AuditRecorder:
@@ -45,19 +30,13 @@ class AuditRecorder:
     Args:
         trail: The audit.
         spool: Where entries wait while the catalogue is away.
-        keep_days: After so many days entries go into the archive; 0 keeps them in the catalogue.
     """
 
-    def __init__(self, trail: AuditTrail, spool: Spool, keep_days: int = 0) -> None:
-        self.tally = RecorderTally()
+    def __init__(self, trail: AuditTrail, spool: Spool) -> None:
         self._trail = trail
         self._spool = spool
-        self._keep_days = keep_days
         self._waiting: list[tuple[AuditEntry, asyncio.Future[None] | None]] = []
         self._wanted = asyncio.Event()
-        self._head_at = 0.0
-        self._prune_at = time.monotonic()
-        self._has_grown = True
 
     async def record(self, entry: AuditEntry, *, durable: bool) -> None:
         """Take an entry.
@@ -82,7 +61,6 @@ class AuditRecorder:
                     await asyncio.wait_for(self._wanted.wait(), FLUSH_SECONDS)
                 self._wanted.clear()
                 await self._flush()
-                await self._tend()
         finally:
             await self._flush()
 
@@ -101,8 +79,9 @@ class AuditRecorder:
 
     def _write(self, entries: list[AuditEntry]) -> None:
         try:
-            self.tally.written += self._spool.drain(self._trail) + self._trail.append(entries)
-            self._has_grown = True
+            self._spool.drain(self._trail)
+            self._trail.append(entries)
+            AUDITED.labels("written").inc(len(entries))
         except (DailiesError, TimeoutError) as error:
             logger.warning("The catalogue takes no audit; %d entries wait on the disk: %s", len(entries), error)
             self._put_aside(entries)
@@ -110,25 +89,9 @@ class AuditRecorder:
     def _put_aside(self, entries: list[AuditEntry]) -> None:
         try:
             self._spool.add(entries)
-            self.tally.spooled += len(entries)
+            AUDITED.labels("spooled").inc(len(entries))
         except (OSError, TimeoutError):
             # What was asked for is done already: the log is the last place left to say so.
-            self.tally.lost += len(entries)
+            AUDITED.labels("lost").inc(len(entries))
             for entry in entries:
                 logger.exception("Not in the audit: %s", entry.model_dump_json(exclude_none=True))
-
-    async def _tend(self) -> None:
-        """Keep the chain's head in the store, and move what is past its time into the archive."""
-        now = time.monotonic()
-        if self._has_grown and now - self._head_at > HEAD_SECONDS:
-            self._head_at, self._has_grown = now, False
-            await self._quietly(self._trail.keep_head)
-        if self._keep_days and now - self._prune_at > PRUNE_SECONDS:
-            self._prune_at = now
-            await self._quietly(lambda: self._trail.prune(utc_now() - timedelta(days=self._keep_days)))
-
-    async def _quietly(self, duty: Callable[[], object]) -> None:
-        try:
-            await run_in_threadpool(duty)
-        except DailiesError as error:
-            logger.warning("The audit's upkeep is done later: %s", error)

@@ -17,6 +17,7 @@ from prefect.settings import get_current_settings
 from api.cursors import JobPosition
 from api.gateway.checks import check_providers
 from api.gateway.feeds import ensure_feed
+from api.gateway.figures import RunFigures, read_run_figures
 from api.gateway.jobs import job_of, run_view, transitions
 from api.gateway.listing import count_runs, find_runs
 from api.gateway.logs import read_log_page
@@ -214,6 +215,10 @@ class PrefectGateway:
             since: Runs that ended before it are not looked at.
         """
         return TransitionReader(self._client, since, self._crash_attempts)
+
+    async def figures(self, now: datetime) -> RunFigures:
+        """Return figures over all runs and workers."""
+        return await read_run_figures(self._client, now)
 
     async def ping(self) -> None:
         """Ask Prefect for a sign of life.

@@ -137,4 +137,3 @@ class TransitionReader:
             found += rows
             if len(rows) < PREFECT_ROWS:
                 return found
-

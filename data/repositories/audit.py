@@ -60,8 +60,8 @@ class AuditRepository:
     def __init__(self, session: Session) -> None:
         self._session = session
 
-    def append(self, entries: Iterable[AuditEntry]) -> int:
-        """Put entries at the end of the chain, in their order, but those that it has already; return how many."""
+    def append(self, entries: Iterable[AuditEntry]) -> tuple[ChainedEntry, ...]:
+        """Put entries at the end of the chain, in their order, but those that it has already; return the new ones."""
         head = self._locked_head()
         chained: list[ChainedEntry] = []
         for entry in self._unknown(entries):
@@ -71,7 +71,7 @@ class AuditRepository:
             self._session.execute(insert(AuditRow), [_values(each) for each in chained])
             values = {"sequence": head.sequence, "hash": head.hash}
             self._session.execute(update(AuditHeadRow).where(AuditHeadRow.id == _ONLY).values(**values))
-        return len(chained)
+        return tuple(chained)
 
     def head(self) -> ChainHead:
         """Return how far the chain goes, by its own count."""
@@ -110,7 +110,6 @@ class AuditRepository:
     def latest(self, kind: AuditKind) -> datetime | None:
         """Return the time of the latest entry of a kind."""
         return self._session.scalar(select(func.max(AuditRow.at)).where(AuditRow.kind == kind.value))
-
 
     def _locked_head(self) -> ChainHead:
         empty = {"sequence": 0, "hash": GENESIS, "pruned": 0, "pruned_hash": GENESIS}

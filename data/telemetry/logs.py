@@ -21,7 +21,7 @@ LogFormat = Literal["console", "json"]
 _QUIET = ("httpx", "httpcore", "opentelemetry.exporter")
 """A line for every call to Prefect says nothing."""
 _OF_PREFECT = {"flow_run_id": "job_id", "task_run_name": "step"}
-_DROPPED = ("flow_run_name", "task_run_id", "flow_name", "task_name", "color_message", "taskName")
+_DROPPED = ("flow_run_name", "task_run_id", "flow_name", "task_name", "color_message", "message", "taskName")
 
 _facts: list[Callable[[], Mapping[str, str]]] = []
 
@@ -36,7 +36,9 @@ def configure_logs(log_format: LogFormat, level: str) -> None:
     handler = logging.StreamHandler()
     handler.setFormatter(formatter(log_format))
     root = logging.getLogger()
-    root.handlers[:] = [handler]
+    # What others put there for purposes of their own (a test's capture) stays.
+    root.handlers[:] = [each for each in root.handlers if type(each) is not logging.StreamHandler]
+    root.addHandler(handler)
     root.setLevel(level)
     for name in _QUIET:
         logging.getLogger(name).setLevel(logging.WARNING)

@@ -85,7 +85,7 @@ def current_traceparent() -> str | None:
     return carrier.get(_HEADER)
 
 
-def trace_labels() -> dict[str, str]:
+def trace_labels() -> dict[str, bool | int | float | str]:
     """Return the labels of a run that is made here: it belongs to what is under way."""
     traceparent = current_traceparent()
     return {TRACE_LABEL: traceparent} if traceparent else {}

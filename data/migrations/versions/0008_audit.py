@@ -1,4 +1,4 @@
-"""The audit: a chain of entries that the database itself refuses to change."""
+"""The audit: a chain of entries that the database itself refuses to change; how often steps find work done."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -79,11 +79,18 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_audit_head")),
     )
     op.bulk_insert(head, [{"id": 1, "sequence": 0, "hash": GENESIS, "pruned": 0, "pruned_hash": GENESIS}])
+    op.create_table(
+        "step_hits",
+        sa.Column("step", sa.String(), nullable=False),
+        sa.Column("hits", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("step", name=op.f("pk_step_hits")),
+    )
     for statement in POSTGRES if op.get_bind().dialect.name == "postgresql" else SQLITE:
         op.execute(sa.text(statement))
 
 
 def downgrade() -> None:
+    op.drop_table("step_hits")
     op.drop_table("audit")
     op.drop_table("audit_head")
     if op.get_bind().dialect.name == "postgresql":

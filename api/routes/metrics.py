@@ -1,0 +1,51 @@
+"""Metrics for Prometheus."""
+
+import hmac
+import ipaddress
+
+from fastapi import APIRouter, Request
+from pydantic import SecretStr
+from starlette.exceptions import HTTPException
+from starlette.responses import Response
+
+from api.access import current_caller
+from api.dependencies import ServicesDependency
+from api.metrics.exposition import CONTENT_TYPE_LATEST
+from api.observing import TelemetryDependency
+from data.domain.identity import Scope
+
+router = APIRouter(tags=["service"])
+
+_FORWARDED = ("forwarded", "x-forwarded-for", "x-real-ip")
+
+
+@router.get(
+    "/metrics",
+    response_class=Response,
+    responses={200: {"content": {"text/plain": {}}, "description": "Prometheus's text format."}},
+)
+async def metrics(request: Request, services: ServicesDependency, telemetry: TelemetryDependency) -> Response:
+    """Show the metrics: to administrators, to who has the token of the settings, and to this machine itself."""
+    if not _is_prometheus(request, services.settings.metrics.token):
+        caller = await current_caller(request)
+        if not caller.may(Scope.ADMIN):
+            raise HTTPException(403, "Only administrators see the metrics.")
+    return Response(
+        await telemetry.exposition.text(), media_type=CONTENT_TYPE_LATEST, headers={"Cache-Control": "no-store"}
+    )
+
+
+def _is_prometheus(request: Request, token: SecretStr | None) -> bool:
+    """Say whether who asks needs not be anybody: it has the token, or is on this machine where there is none."""
+    if token is not None:
+        offered = request.headers.get("Authorization", "").encode()
+        return hmac.compare_digest(offered, f"Bearer {token.get_secret_value()}".encode())
+    is_forwarded = any(name in request.headers for name in _FORWARDED)
+    return not is_forwarded and request.client is not None and _is_loopback(request.client.host)
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
