@@ -7,13 +7,13 @@ import uvicorn
 
 from api.app import create_app
 from data.settings import get_settings
+from data.telemetry.logs import configure_logs
 
 
 def main() -> None:
     """Serve until a signal ends it. Other hosts than the loopback are refused by the settings themselves."""
     settings = get_settings()
-    logging.basicConfig(level=settings.log_level, format="%(asctime)s %(levelname)-7s %(name)s: %(message)s")
-    logging.getLogger("httpx").setLevel(logging.WARNING)  # a line for every call to Prefect says nothing
+    configure_logs(settings.log_format, settings.log_level)
     family = socket.AF_INET6 if ":" in settings.api.host else socket.AF_INET
     with socket.socket(family, socket.SOCK_STREAM) as listener:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -26,6 +26,7 @@ def main() -> None:
             proxy_headers=False,  # nobody in front of us may say who is calling
             server_header=False,
             log_config=None,
+            access_log=False,  # ours has more to say
             timeout_graceful_shutdown=10,
         )
         uvicorn.Server(config).run(sockets=[listener])

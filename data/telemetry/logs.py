@@ -23,6 +23,9 @@ _QUIET = ("httpx", "httpcore", "opentelemetry.exporter")
 _OF_PREFECT = {"flow_run_id": "job_id", "task_run_name": "step"}
 _DROPPED = ("flow_run_name", "task_run_id", "flow_name", "task_name", "color_message", "message", "taskName")
 
+_LINE_ENDS = {number: f"\\u{number:04x}" for number in (0x7F, 0x85, 0x2028, 0x2029)}
+"""JSON lets them stand in texts; many a reader of lines does not."""
+
 _facts: list[Callable[[], Mapping[str, str]]] = []
 
 
@@ -113,7 +116,8 @@ def _one_line(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDi
 def _as_json(_logger: WrappedLogger, _method: str, event: EventDict) -> str:
     ordered = {name: event.pop(name) for name in ("at", "level", "logger", "event") if name in event}
     # Broken characters of file names are no reason to lose a line.
-    return orjson.dumps(_whole({**ordered, **event}), default=str, option=orjson.OPT_NON_STR_KEYS).decode()
+    line = orjson.dumps(_whole({**ordered, **event}), default=str, option=orjson.OPT_NON_STR_KEYS).decode()
+    return line.translate(_LINE_ENDS)
 
 
 def _whole(value: Any) -> Any:
