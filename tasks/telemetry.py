@@ -48,5 +48,6 @@ def run_traceparent() -> str | None:
 
 @contextmanager
 def _tool_span(tool: str) -> Iterator[None]:
-    with span(tool, {"process.executable.name": tool}, parent=run_traceparent()):
+    name = tool.partition("-")[0]  # packaged builds have platform and version in their names
+    with span(name, {"process.executable.name": tool}, parent=run_traceparent()):
         yield

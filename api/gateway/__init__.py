@@ -15,6 +15,7 @@ from prefect.client.schemas.objects import FlowRun
 from prefect.settings import get_current_settings
 
 from api.cursors import JobPosition
+from api.gateway.canary import Canary, look_at_canary
 from api.gateway.checks import check_providers
 from api.gateway.feeds import ensure_feed
 from api.gateway.figures import RunFigures, read_run_figures
@@ -219,6 +220,14 @@ class PrefectGateway:
     async def figures(self, now: datetime) -> RunFigures:
         """Return figures over all runs and workers."""
         return await read_run_figures(self._client, now)
+
+    async def canary(self, now: datetime) -> Canary:
+        """Return how it is with scheduled runs.
+
+        Raises:
+            OrchestratorUnavailableError: Prefect is away, or its deployments were never made.
+        """
+        return await look_at_canary(self._client, now)
 
     async def ping(self) -> None:
         """Ask Prefect for a sign of life.

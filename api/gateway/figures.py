@@ -20,6 +20,7 @@ from prefect.client.schemas.filters import (
 from prefect.client.schemas.objects import StateType
 from prefect.client.schemas.sorting import FlowRunSort
 
+from api.gateway.canary import is_registered, look_at_canary
 from api.gateway.listing import count_runs
 from api.gateway.runs import due, state_filter
 from api.gateway.translation import translated
@@ -43,6 +44,8 @@ class RunFigures:
     late: int
     oldest_seconds: float
     """How long the oldest run that is due has waited."""
+    canary_seconds: float | None
+    """Since a scheduled run last started; ``None`` where there is no schedule."""
 
 
 async def read_run_figures(client: PrefectClient, now: datetime) -> RunFigures:
@@ -55,13 +58,14 @@ async def read_run_figures(client: PrefectClient, now: datetime) -> RunFigures:
     late = FlowRunFilter(state=FlowRunFilterState(name=FlowRunFilterStateName(any_=["Late"])))
     running = FlowRunFilter(state=state_filter((StateType.RUNNING,)))
     lanes = [(pool, queue) for pool in WORK_POOLS for queue in QUEUES]
-    jobs, depths, busy, workers, late_runs, oldest = await asyncio.gather(
+    jobs, depths, busy, workers, late_runs, oldest, canary = await asyncio.gather(
         count_runs(client, JobState),
         asyncio.gather(*(_count(client, is_due, pool, queue) for pool, queue in lanes)),
         asyncio.gather(*(_count(client, running, pool) for pool in WORK_POOLS)),
         asyncio.gather(*(count_live_workers(client, pool) for pool in WORK_POOLS)),
         _count(client, late),
         _oldest(client, is_due, now),
+        _canary(client, now),
     )
     return RunFigures(
         jobs=jobs,
@@ -69,8 +73,15 @@ async def read_run_figures(client: PrefectClient, now: datetime) -> RunFigures:
         running=dict(zip(WORK_POOLS, busy, strict=True)),
         workers=dict(zip(WORK_POOLS, workers, strict=True)),
         late=late_runs,
-        oldest_seconds=oldest / timedelta(seconds=1),
+        oldest_seconds=oldest.total_seconds(),
+        canary_seconds=canary,
     )
+
+
+async def _canary(client: PrefectClient, now: datetime) -> float | None:
+    if not await is_registered(client):
+        return None
+    return (await look_at_canary(client, now)).age.total_seconds()
 
 
 async def _count(client: PrefectClient, wanted: FlowRunFilter, pool: str = "", queue: str = "") -> int:

@@ -40,6 +40,9 @@ def run_families(runs: RunFigures) -> Iterator[Metric]:
     yield GaugeMetricFamily("dailies_runs_late", "Runs that Prefect calls late.", runs.late)
     help_text = "How long the oldest run that is due has waited."
     yield GaugeMetricFamily("dailies_queue_oldest_seconds", help_text, runs.oldest_seconds)
+    if runs.canary_seconds is not None:
+        help_text = "Time since a scheduled run last started."
+        yield GaugeMetricFamily("dailies_canary_age_seconds", help_text, runs.canary_seconds)
 
 
 def catalogue_families(figures: Figures, currency: str) -> Iterator[Metric]:
