@@ -21,9 +21,6 @@ from data.domain.errors import DailiesError
 from data.named_locks import named_lock
 from data.tables import utc_now
 
-POLL_SECONDS = 2.0
-RETRY_SECONDS = 5.0
-"""How soon to look again whether one's turn has come, or what was away is back."""
 FIRST_LOOK_BACK = timedelta(days=1)
 """How far to look back where a sink knows nothing yet."""
 _LOCK = "run-transitions"
@@ -48,12 +45,24 @@ class Collector:
         gateway: The door to Prefect.
         database: Its processes take turns by it.
         sinks: Called in a thread; a DailiesError of one has everything told again later.
+        poll_seconds: Between two looks.
+        retry_seconds: How soon to look again whether one's turn has come, or what was away is back.
     """
 
-    def __init__(self, gateway: PrefectGateway, database: Database, sinks: Sequence[Sink]) -> None:
+    def __init__(
+        self,
+        gateway: PrefectGateway,
+        database: Database,
+        sinks: Sequence[Sink],
+        *,
+        poll_seconds: float = 2.0,
+        retry_seconds: float = 5.0,
+    ) -> None:
         self._gateway = gateway
         self._database = database
         self._sinks = sinks
+        self._poll_seconds = poll_seconds
+        self._retry_seconds = retry_seconds
 
     async def run(self) -> None:
         """Collect until cancelled."""
@@ -65,7 +74,7 @@ class Collector:
                 logger.debug("Another process collects the transitions of runs.")
             except DailiesError as error:
                 logger.warning("Transitions of runs are collected later: %s", error)
-            await asyncio.sleep(RETRY_SECONDS)
+            await asyncio.sleep(self._retry_seconds)
 
     async def _collect(self) -> None:
         known = [await run_in_threadpool(sink.since) for sink in self._sinks]
@@ -77,7 +86,7 @@ class Collector:
                 for sink in self._sinks:
                     await run_in_threadpool(sink.take, moves.transitions)
             reader.taken(moves)
-            await asyncio.sleep(POLL_SECONDS)
+            await asyncio.sleep(self._poll_seconds)
 
     @asynccontextmanager
     async def _turn(self) -> AsyncIterator[None]:

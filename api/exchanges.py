@@ -13,6 +13,8 @@ from data.domain.identity import Caller
 NO_ROUTE = "(none)"
 """In place of a template, where no route fits: paths that strangers try must not become values of labels."""
 
+SUBJECTS = frozenset({"job_id", "asset_id", "batch_id"})
+
 
 @dataclass(frozen=True, kw_only=True)
 class Exchange:
@@ -35,6 +37,8 @@ class Exchange:
     trace_id: str | None
     scope: str | None
     """The scope that the call needed, where the route has said so."""
+    subjects: Mapping[str, str]
+    """Ids of job, asset and batch that the path names."""
 
 
 def exchange_of(
@@ -66,6 +70,7 @@ def exchange_of(
         request_id=state.get("request_id"),
         trace_id=trace_id,
         scope=str(needed) if needed else None,
+        subjects={name: str(value) for name, value in scope.get("path_params", {}).items() if name in SUBJECTS},
     )
 
 

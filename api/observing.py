@@ -15,7 +15,7 @@ from typing import Annotated
 from fastapi import Depends, Request
 from fastapi.concurrency import run_in_threadpool
 from opentelemetry.trace import Span
-from starlette.datastructures import Headers
+from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -104,6 +104,7 @@ class Observation:
             if message["type"] == "http.response.start":
                 headers = Headers(raw=message.get("headers", []))
                 await tell(message["status"], headers.get("Location"))
+                MutableHeaders(scope=message)["X-Trace-ID"] = scope["state"]["trace_id"]
             await send(message)
 
         try:
@@ -136,6 +137,7 @@ def _finish(exchange: Exchange, span: Span, seconds: float) -> None:
         }
     )
     facts = {
+        **exchange.subjects,
         "method": exchange.method,
         "path": exchange.path,
         "route": exchange.route,

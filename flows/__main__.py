@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from cyclopts import App
 
-from flows.cli import assets, batches, generations, jobs, providers, recipes, schedules
+from flows.cli import assets, audit, batches, generations, jobs, providers, recipes, schedules
 from flows.cli.client import ApiError
 from flows.cli.output import complain
 
@@ -21,6 +21,7 @@ app.command(recipes.app)
 app.command(assets.app)
 app.command(providers.app)
 app.command(generations.app)
+app.command(audit.app)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

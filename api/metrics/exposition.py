@@ -130,10 +130,10 @@ class _Fixed(Collector):
 def _written(families: Iterable[Metric]) -> bytes:
     asked = CollectorRegistry()
     asked.register(_Fixed(families))
-    return generate_latest(_counted()) + generate_latest(asked)
+    return generate_latest(counted()) + generate_latest(asked)
 
 
-def _counted() -> CollectorRegistry:
+def counted() -> CollectorRegistry:
     """Return what the processes count: this one alone, or all that share a directory."""
     folder = shared_folder()
     if folder is None:
