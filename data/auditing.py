@@ -22,12 +22,13 @@ from data.domain.errors import ObjectMissingError
 from data.locks import file_lock
 from data.repositories import AuditFilter, AuditRepository
 from data.repositories.audit import ROWS_AT_ONCE
-from data.storage import ObjectStore
+from data.storage import ObjectStore, StoredObject
 from data.tables import utc_now
 
 HEADS = "audit/heads"
 ANCHORS = "audit/anchors"
 ARCHIVE = "audit/archive"
+RECENT_HEADS = 72
 ARCHIVE_ROWS = 100_000
 """Entries of one file of the archive, at most."""
 SPOOL_LOCK_SECONDS = 10.0
@@ -46,6 +47,7 @@ class AuditTrail:
         self._database = database
         self._store = store
         self._key = key
+        self._last_kept: KeptHead | None = None
 
     def append(self, entries: list[AuditEntry]) -> tuple[ChainedEntry, ...]:
         """Put entries at the end of the chain; return those that were new.
@@ -67,13 +69,27 @@ class AuditTrail:
                 return
             last = entries[-1].sequence
 
-    def keep_head(self) -> KeptHead:
-        """Put the chain's head, as it is now, into the store; the one of an hour replaces its predecessors."""
+    def keep_head(self) -> Fault | None:
+        """Put the chain's head, as it is now, into the store; the one of an hour replaces its predecessors.
+
+        Returns:
+            What is wrong, when the chain disagrees with the latest head that was kept: then that one stays.
+        """
+        now = utc_now()
+        name = f"{HEADS}/{now:%Y-%m-%dT%H}.json"
+        known = max(self._latest_heads(name), key=lambda kept: kept.sequence, default=None)
         with self._database.session() as session:
-            head = AuditRepository(session).head()
-        kept = KeptHead.of(head, utc_now(), self._key)
-        self._store.put_bytes(kept.model_dump_json().encode(), f"{HEADS}/{kept.at:%Y-%m-%dT%H}.json")
-        return kept
+            repository = AuditRepository(session)
+            head, start = repository.head(), repository.pruned()
+            there = repository.following(known.sequence - 1, limit=1) if known and known.sequence else ()
+        if known is not None and known.sequence > start.sequence:
+            if not there or there[0].sequence != known.sequence or head.sequence < known.sequence:
+                return Fault(sequence=known.sequence, problem="removed: a kept head knows it")
+            if there[0].hash != known.hash:
+                return Fault(sequence=known.sequence, problem="reckoned anew: a kept head has another hash")
+        self._last_kept = KeptHead.of(head, now, self._key)
+        self._store.put_bytes(self._last_kept.model_dump_json().encode(), name)
+        return None
 
     def verify(self) -> Verification:
         """Check the whole chain in the catalogue, against itself and against the heads in the store.
@@ -146,8 +162,21 @@ class AuditTrail:
                 last = entries[-1].sequence
         return found
 
+    def _latest_heads(self, name: str) -> list[KeptHead]:
+        """Return the heads that are the latest, as far as this process knows, and the one of this hour."""
+        if self._last_kept is None:
+            return list(self._heads(HEADS))
+        stored = self._store.stat(name)
+        return [self._last_kept, *(self._read_heads([stored]) if stored else ())]
+
     def _heads(self, prefix: str) -> Iterator[KeptHead]:
-        for stored in self._store.list(prefix):
+        """Give the heads below a prefix: of the last days all, of the time before one a day."""
+        found = sorted(self._store.list(prefix), key=lambda stored: stored.key)
+        old = (each for each in found[:-RECENT_HEADS] if prefix != HEADS or each.key.endswith("T23.json"))
+        return self._read_heads([*old, *found[-RECENT_HEADS:]])
+
+    def _read_heads(self, found: list[StoredObject]) -> Iterator[KeptHead]:
+        for stored in found:
             with suppress(ObjectMissingError):
                 try:
                     yield KeptHead.model_validate_json(self._store.get_bytes(stored.key))

@@ -7,9 +7,8 @@ while a write is under way goes into the next one together, so that many request
 
 import asyncio
 import logging
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-
-from fastapi.concurrency import run_in_threadpool
 
 from api.metrics.counters import AUDITED
 from data.auditing import AuditTrail, Spool
@@ -37,6 +36,8 @@ class AuditRecorder:
         self._spool = spool
         self._waiting: list[tuple[AuditEntry, asyncio.Future[None] | None]] = []
         self._wanted = asyncio.Event()
+        # Not of the threads that requests share: they may all be waiting for this one.
+        self._writer = ThreadPoolExecutor(1, "audit")
 
     async def record(self, entry: AuditEntry, *, durable: bool) -> None:
         """Take an entry.
@@ -63,6 +64,7 @@ class AuditRecorder:
                 await self._flush()
         finally:
             await self._flush()
+            self._writer.shutdown()
 
     @property
     def backlog(self) -> int:
@@ -72,7 +74,8 @@ class AuditRecorder:
     async def _flush(self) -> None:
         while self._waiting:
             taken, self._waiting = self._waiting[:MOST_AT_ONCE], self._waiting[MOST_AT_ONCE:]
-            await asyncio.shield(run_in_threadpool(self._write, [entry for entry, _ in taken]))
+            entries = [entry for entry, _ in taken]
+            await asyncio.shield(asyncio.get_running_loop().run_in_executor(self._writer, self._write, entries))
             for _, written in taken:
                 if written is not None and not written.done():
                     written.set_result(None)

@@ -57,7 +57,8 @@ async def look_at_canary(client: PrefectClient, now: datetime) -> Canary:
             limit=1,
         )
     if not runs or runs[0].start_time is None:
-        return Canary(False, now - (deployment.created or now), timedelta())
+        made = deployment.created or now
+        return Canary(False, timedelta(seconds=now.timestamp() - made.timestamp()), timedelta())
     started = runs[0].start_time
     return Canary(True, now - started, max(timedelta(), started - due(runs[0])))
 

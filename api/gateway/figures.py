@@ -58,14 +58,13 @@ async def read_run_figures(client: PrefectClient, now: datetime) -> RunFigures:
     late = FlowRunFilter(state=FlowRunFilterState(name=FlowRunFilterStateName(any_=["Late"])))
     running = FlowRunFilter(state=state_filter((StateType.RUNNING,)))
     lanes = [(pool, queue) for pool in WORK_POOLS for queue in QUEUES]
-    jobs, depths, busy, workers, late_runs, oldest, canary = await asyncio.gather(
+    jobs, depths, busy, workers, late_runs, oldest = await asyncio.gather(
         count_runs(client, JobState),
         asyncio.gather(*(_count(client, is_due, pool, queue) for pool, queue in lanes)),
         asyncio.gather(*(_count(client, running, pool) for pool in WORK_POOLS)),
         asyncio.gather(*(count_live_workers(client, pool) for pool in WORK_POOLS)),
         _count(client, late),
         _oldest(client, is_due, now),
-        _canary(client, now),
     )
     return RunFigures(
         jobs=jobs,
@@ -74,7 +73,7 @@ async def read_run_figures(client: PrefectClient, now: datetime) -> RunFigures:
         workers=dict(zip(WORK_POOLS, workers, strict=True)),
         late=late_runs,
         oldest_seconds=oldest.total_seconds(),
-        canary_seconds=canary,
+        canary_seconds=await _canary(client, now),
     )
 
 

@@ -155,6 +155,23 @@ def test_an_end_cut_off_with_its_count_is_found_by_the_kept_head(
     assert (fault.sequence, fault.problem.split(":")[0]) == (4, "removed")
 
 
+def test_a_kept_head_is_never_replaced_by_one_that_disagrees(
+    trail: AuditTrail, tamper: Callable[..., None], database: Database, store: ObjectStore
+) -> None:
+    trail.append(entries(5))
+    assert trail.keep_head() is None
+    with database.session() as session:
+        third = AuditRepository(session).following(2, limit=1)[0]
+    tamper("DELETE FROM audit WHERE sequence > 3", f"UPDATE audit_head SET sequence = 3, hash = '{third.hash}'")
+
+    faults = [trail.keep_head(), AuditTrail(database, store, b"key").keep_head()]
+    trail.append(entries(4, start=10))
+    faults.append(trail.keep_head())
+
+    assert [fault and fault.sequence for fault in faults] == [5, 5, 5]
+    assert not trail.verify().ok
+
+
 def test_a_forged_head_is_found(trail: AuditTrail, database: Database, store: ObjectStore) -> None:
     trail.append(entries(5))
     AuditTrail(database, store, b"another key").keep_head()
