@@ -13,9 +13,11 @@ from datetime import datetime, timedelta
 from typing import Protocol
 
 from fastapi.concurrency import run_in_threadpool
+from sqlalchemy.exc import SQLAlchemyError
 
 from api.gateway import PrefectGateway
 from api.gateway.transitions import RunTransition
+from api.metrics.counters import COLLECTED_AT
 from data.database import Database
 from data.domain.errors import DailiesError
 from data.named_locks import named_lock
@@ -72,7 +74,7 @@ class Collector:
                     await self._collect()
             except TimeoutError:
                 logger.debug("Another process collects the transitions of runs.")
-            except DailiesError as error:
+            except (DailiesError, SQLAlchemyError) as error:  # before the first migration there are no tables
                 logger.warning("Transitions of runs are collected later: %s", error)
             await asyncio.sleep(self._retry_seconds)
 
@@ -86,6 +88,7 @@ class Collector:
                 for sink in self._sinks:
                     await run_in_threadpool(sink.take, moves.transitions)
             reader.taken(moves)
+            COLLECTED_AT.set_to_current_time()
             await asyncio.sleep(self._poll_seconds)
 
     @asynccontextmanager

@@ -37,6 +37,7 @@ from data.telemetry.tracing import current_trace_id, request_span
 CLIENT_WENT = 499
 """In place of a status, when the client went away before there was an answer."""
 
+logger = logging.getLogger(__name__)
 access_log = logging.getLogger("api.access")
 
 
@@ -59,6 +60,8 @@ async def open_telemetry(services: Services) -> AsyncIterator[Telemetry]:
     collector = Collector(services.gateway, database, (AuditSink(trail, database),))
     upkeep = AuditUpkeep(trail, database, settings.audit.archive_days)
     tasks = [asyncio.create_task(each.run()) for each in (recorder, collector, upkeep)]
+    for task in tasks:
+        task.add_done_callback(_tell_of_end)
     try:
         yield Telemetry(trail, recorder, Exposition(services))
     finally:
@@ -67,6 +70,11 @@ async def open_telemetry(services: Services) -> AsyncIterator[Telemetry]:
             with suppress(asyncio.CancelledError):
                 await task
         await run_in_threadpool(_leave_metrics)
+
+
+def _tell_of_end(task: asyncio.Task[None]) -> None:
+    if not task.cancelled() and (error := task.exception()) is not None:
+        logger.critical("A part of the service has ended that should not: %r", error, exc_info=error)
 
 
 class Observation:

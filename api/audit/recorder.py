@@ -10,6 +10,8 @@ import logging
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 
+from sqlalchemy.exc import SQLAlchemyError
+
 from api.metrics.counters import AUDITED
 from data.auditing import AuditTrail, Spool
 from data.domain.audit import AuditEntry
@@ -36,6 +38,7 @@ class AuditRecorder:
         self._spool = spool
         self._waiting: list[tuple[AuditEntry, asyncio.Future[None] | None]] = []
         self._wanted = asyncio.Event()
+        self._is_over = False
         # Not of the threads that requests share: they may all be waiting for this one.
         self._writer = ThreadPoolExecutor(1, "audit")
 
@@ -46,6 +49,9 @@ class AuditRecorder:
             entry: What happened.
             durable: Return only when it is written down.
         """
+        if self._is_over:
+            await run_in_threadpool(self._write, [entry])
+            return
         if not durable and len(self._waiting) < MOST_WAITING:
             self._waiting.append((entry, None))
             return
@@ -63,6 +69,7 @@ class AuditRecorder:
                 self._wanted.clear()
                 await self._flush()
         finally:
+            self._is_over = True  # who comes now writes for itself: nobody waits for ever
             await self._flush()
             self._writer.shutdown()
 
@@ -75,17 +82,19 @@ class AuditRecorder:
         while self._waiting:
             taken, self._waiting = self._waiting[:MOST_AT_ONCE], self._waiting[MOST_AT_ONCE:]
             entries = [entry for entry, _ in taken]
-            await asyncio.shield(asyncio.get_running_loop().run_in_executor(self._writer, self._write, entries))
-            for _, written in taken:
-                if written is not None and not written.done():
-                    written.set_result(None)
+            try:
+                await asyncio.shield(asyncio.get_running_loop().run_in_executor(self._writer, self._write, entries))
+            finally:
+                for _, written in taken:
+                    if written is not None and not written.done():
+                        written.set_result(None)
 
     def _write(self, entries: list[AuditEntry]) -> None:
         try:
             self._spool.drain(self._trail)
             self._trail.append(entries)
             AUDITED.labels("written").inc(len(entries))
-        except (DailiesError, TimeoutError) as error:
+        except (DailiesError, SQLAlchemyError, OSError) as error:  # before the first migration there are no tables
             logger.warning("The catalogue takes no audit; %d entries wait on the disk: %s", len(entries), error)
             self._put_aside(entries)
 
@@ -93,7 +102,7 @@ class AuditRecorder:
         try:
             self._spool.add(entries)
             AUDITED.labels("spooled").inc(len(entries))
-        except (OSError, TimeoutError):
+        except OSError:
             # What was asked for is done already: the log is the last place left to say so.
             AUDITED.labels("lost").inc(len(entries))
             for entry in entries:

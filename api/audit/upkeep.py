@@ -6,6 +6,7 @@ import time
 from datetime import timedelta
 
 from fastapi.concurrency import run_in_threadpool
+from sqlalchemy.exc import SQLAlchemyError
 
 from api.metrics.counters import CHAIN_OK
 from data.auditing import AuditTrail
@@ -56,7 +57,7 @@ class AuditUpkeep:
                         self._due[duty] = time.monotonic() + duty()
         except TimeoutError:
             logger.debug("Another process tends the audit.")
-        except DailiesError as error:
+        except (DailiesError, SQLAlchemyError) as error:  # before the first migration there are no tables
             logger.warning("The audit's upkeep is done later: %s", error)
 
     def _keep_head(self) -> float:

@@ -15,6 +15,9 @@ DURATIONS = Histogram(
 IN_FLIGHT = Gauge("dailies_http_requests_in_flight", "Requests under way.", multiprocess_mode="livesum")
 
 TRANSITIONS = Counter("dailies_run_transitions_total", "Transitions of runs.", ["kind", "state", "reason"])
+COLLECTED_AT = Gauge(
+    "dailies_transitions_collected_timestamp_seconds", "When runs were last looked at.", multiprocess_mode="max"
+)
 AUDITED = Counter("dailies_audit_entries_total", "Entries handed to the audit.", ["outcome"])
 CHAIN_OK = Gauge(
     "dailies_audit_chain_ok", "Whether the last check found the audit whole.", multiprocess_mode="mostrecent"

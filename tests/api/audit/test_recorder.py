@@ -79,3 +79,22 @@ def test_while_the_catalogue_is_away_a_write_is_on_the_disk_and_comes_into_the_c
     asyncio.run(while_recording(AuditRecorder(trail, spool), entry(2), durable=True))
 
     assert ids(trail) == {"1", "2"}
+
+
+def test_before_the_first_migration_a_write_is_on_the_disk(tmp_path: Path) -> None:
+    early = AuditTrail(Database(f"sqlite:///{tmp_path / 'empty.db'}"), open_store(f"file://{tmp_path}/s"))
+
+    asyncio.run(while_recording(AuditRecorder(early, Spool(tmp_path / "spool")), entry(1), durable=True))
+
+    assert len((tmp_path / "spool").read_bytes().splitlines()) == 1
+
+
+def test_who_comes_after_the_end_writes_for_itself(trail: AuditTrail, tmp_path: Path) -> None:
+    async def work() -> None:
+        recorder = AuditRecorder(trail, Spool(tmp_path / "spool"))
+        await while_recording(recorder, entry(1), durable=True)
+        await recorder.record(entry(2), durable=False)
+
+    asyncio.run(work())
+
+    assert ids(trail) == {"1", "2"}
