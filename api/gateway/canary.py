@@ -60,7 +60,8 @@ async def look_at_canary(client: PrefectClient, now: datetime) -> Canary:
         made = deployment.created or now
         return Canary(False, timedelta(seconds=now.timestamp() - made.timestamp()), timedelta())
     started = runs[0].start_time
-    return Canary(True, now - started, max(timedelta(), started - due(runs[0])))
+    age = timedelta(seconds=now.timestamp() - started.timestamp())  # Prefect's times are pendulum's
+    return Canary(True, age, timedelta(seconds=max(0.0, started.timestamp() - due(runs[0]).timestamp())))
 
 
 async def is_registered(client: PrefectClient) -> bool:
