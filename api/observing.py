@@ -8,7 +8,7 @@ import logging
 import os
 import time
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Annotated
 
@@ -65,10 +65,10 @@ async def open_telemetry(services: Services) -> AsyncIterator[Telemetry]:
     try:
         yield Telemetry(trail, recorder, Exposition(services))
     finally:
+        trail.close()
         for task in reversed(tasks):  # the recorder last: it writes what is left
             task.cancel()
-            with suppress(asyncio.CancelledError):
-                await task
+            await asyncio.gather(task, return_exceptions=True)
         await run_in_threadpool(_leave_metrics)
 
 

@@ -18,7 +18,7 @@ from pydantic import ValidationError
 
 from data.database import Database
 from data.domain.audit import AuditEntry, ChainCheck, ChainedEntry, ChainHead, Fault, KeptHead, Verification
-from data.domain.errors import ObjectMissingError
+from data.domain.errors import CancelledByRequestError, ObjectMissingError
 from data.locks import file_lock
 from data.repositories import AuditFilter, AuditRepository
 from data.repositories.audit import ROWS_AT_ONCE
@@ -48,6 +48,11 @@ class AuditTrail:
         self._store = store
         self._key = key
         self._last_kept: KeptHead | None = None
+        self._is_closing = False
+
+    def close(self) -> None:
+        """Have a check that is under way give up, since the process ends; entries are taken as before."""
+        self._is_closing = True
 
     def append(self, entries: list[AuditEntry]) -> tuple[ChainedEntry, ...]:
         """Put entries at the end of the chain; return those that were new.
@@ -97,6 +102,7 @@ class AuditTrail:
         Raises:
             CatalogueUnavailableError: The catalogue did not answer.
             StoreUnavailableError: The store did not answer.
+            CancelledByRequestError: The process ends.
         """
         heads = list(self._heads(HEADS))  # before the chain: what is written meanwhile makes it longer, never shorter
         anchors = list(self._heads(ANCHORS))
@@ -140,6 +146,8 @@ class AuditTrail:
 
     def _follow(self, check: ChainCheck, told: ChainHead) -> None:
         while check.fault is None and check.head.sequence < told.sequence:
+            if self._is_closing:
+                raise CancelledByRequestError("The service ends: the check was given up.")
             with self._database.session() as session:
                 entries = AuditRepository(session).following(check.head.sequence)
             if not entries or not check.follow(each for each in entries if each.sequence <= told.sequence):

@@ -14,7 +14,7 @@ from sqlalchemy.exc import DBAPIError, IntegrityError
 from data.auditing import ANCHORS, ARCHIVE, HEADS, AuditTrail, Spool
 from data.database import Database
 from data.domain.audit import AuditEntry, AuditKind
-from data.domain.errors import CatalogueUnavailableError
+from data.domain.errors import CancelledByRequestError, CatalogueUnavailableError
 from data.repositories import AuditFilter, AuditRepository
 from data.storage import ObjectStore, open_store
 from tests.fakes.processes import free_ports
@@ -170,6 +170,16 @@ def test_a_kept_head_is_never_replaced_by_one_that_disagrees(
 
     assert [fault and fault.sequence for fault in faults] == [5, 5, 5]
     assert not trail.verify().ok
+
+
+def test_a_process_that_ends_does_not_wait_for_a_check(trail: AuditTrail) -> None:
+    trail.append(entries(3))
+    trail.close()
+
+    with pytest.raises(CancelledByRequestError):
+        trail.verify()
+
+    assert len(trail.append(entries(1, start=3))) == 1
 
 
 def test_a_forged_head_is_found(trail: AuditTrail, database: Database, store: ObjectStore) -> None:
