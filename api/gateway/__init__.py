@@ -19,7 +19,8 @@ from api.gateway.canary import Canary, look_at_canary
 from api.gateway.checks import check_providers
 from api.gateway.feeds import ensure_feed
 from api.gateway.figures import RunFigures, read_run_figures
-from api.gateway.jobs import job_of, run_view, transitions
+from api.gateway.jobs import job_of, run_view
+from api.gateway.jobs import transitions as transitions_of  # `transitions` is a module here
 from api.gateway.listing import count_runs, find_runs
 from api.gateway.logs import read_log_page
 from api.gateway.moves import cancel_run, delete_run, retry_run, submit_run
@@ -122,7 +123,7 @@ class PrefectGateway:
             NotFoundError: No such job.
         """
         run = await read_run(self._client, job_id)
-        return transitions(run, await read_states(self._client, run.id), self._crash_attempts)
+        return transitions_of(run, await read_states(self._client, run.id), self._crash_attempts)
 
     async def logs(self, job_id: str, *, level: int, after: str | None, limit: int) -> LogPage:
         """Return log lines of a job and of its children, merged by time, oldest first.
