@@ -129,4 +129,8 @@ def test_the_description_of_the_api_names_every_call_of_the_contract(api: httpx.
         "/media/{asset_id}/{version}/{path}",
         "/api/v1/health",
         "/api/v1/health/ready",
+        "/api/v1/audit",
+        "/api/v1/audit/verify",
+        "/api/v1/audit/export",
+        "/api/v1/metrics",
     } == set(paths)
