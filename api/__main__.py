@@ -10,8 +10,10 @@ import uvicorn
 from uvicorn.supervisors import Multiprocess
 
 from api.edge.connections import Connections
+from api.metrics.sharing import share_metrics
 from api.production import UnsafeSettingsError, check_production
 from data.settings import ApiSettings, Settings, get_settings
+from data.telemetry.logs import configure_logs
 
 BACKLOG = 2048
 TALKATIVE = ("httpx", "httpcore", "botocore", "aiobotocore", "urllib3")
@@ -41,6 +43,7 @@ def main() -> None:
                 logging.getLogger("api").warning(
                     "Each process counts limits for itself: set DAILIES_LIMITS__STORAGE to a Redis that they share."
                 )
+            share_metrics(settings.home_path)
             Multiprocess(server_config(settings), sockets=[listener]).run()
             return
         server = uvicorn.Server(server_config(settings))
@@ -92,7 +95,7 @@ def listening(settings: ApiSettings) -> Iterator[socket.socket]:
 
 def set_up_logging(settings: Settings) -> None:
     """Log to the standard error."""
-    logging.basicConfig(level=settings.log_level, format="%(asctime)s %(levelname)-7s %(name)s: %(message)s")
+    configure_logs(settings.log_format, settings.log_level)
     for name in TALKATIVE:
         logging.getLogger(name).setLevel(logging.WARNING)
 

@@ -46,12 +46,14 @@ CallerDependency = Annotated[Caller, Depends(current_caller)]
 
 
 async def _require(
+    request: Request,
     needed: SecurityScopes,
     caller: CallerDependency,
     # Read by `current_caller`; here for the OpenAPI document, which shows them with the scopes of the route.
     _bearer: Annotated[str | None, Security(_BEARER)],
     _key: Annotated[str | None, Security(_API_KEY)],
 ) -> None:
+    request.state.needed_scope = " ".join(needed.scopes) or None
     missing = [scope for scope in needed.scopes if not caller.may(Scope(scope))]
     if caller is ANONYMOUS_CALLER:
         raise AuthenticationRequiredError("Say who you are: with a bearer token, or an API key in X-API-Key.")

@@ -17,10 +17,12 @@ from api.edge.limiting import LimitHeaders, limited
 from api.errors import install_error_handlers
 from api.links import BASE
 from api.middleware import RequestContext
+from api.observing import Observation, open_telemetry
 from api.production import check_production
 from api.routes import (
     api_keys,
     assets,
+    audit,
     auth,
     batches,
     docs,
@@ -30,6 +32,7 @@ from api.routes import (
     jobs,
     logs,
     media,
+    metrics,
     providers,
     ranking,
     recipes,
@@ -42,6 +45,8 @@ from api.routes import (
     webhooks,
 )
 from data.settings import Settings, get_settings
+from data.telemetry.logs import configure_logs
+from data.telemetry.tracing import export_traces
 
 VERSION = "0.1.0"
 
@@ -63,6 +68,7 @@ AREAS = (
     providers,
     generations,
     webhooks,
+    audit,
 )
 """Calls for which one has to say who one is, and which count against one's limits."""
 
@@ -86,6 +92,9 @@ def create_app(settings: Settings | None = None, *, prefect_api_url: str = "", l
     """
     chosen = settings or get_settings()
     check_production(chosen)
+    configure_logs(chosen.log_format, chosen.log_level)
+    if chosen.tracing.endpoint:
+        export_traces(chosen.tracing.endpoint, "dailies-api")
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
@@ -98,6 +107,8 @@ def create_app(settings: Settings | None = None, *, prefect_api_url: str = "", l
 
                 await exits.enter_async_context(relaying(services.gateway, services.database, chosen))
             app.state.services = services
+            telemetry = open_telemetry(services, collects=loads_at_once)
+            app.state.telemetry = await exits.enter_async_context(telemetry)
             yield
 
     app = FastAPI(
@@ -114,6 +125,7 @@ def create_app(settings: Settings | None = None, *, prefect_api_url: str = "", l
     )
     install_error_handlers(app)
     app.include_router(health.router, prefix=BASE)
+    app.include_router(metrics.router, prefix=BASE)
     app.include_router(docs.router)
     app.include_router(auth.router, prefix=BASE, dependencies=[Depends(limited)])
     for area in AREAS:
@@ -132,7 +144,8 @@ def middlewares(settings: Settings) -> list[Middleware]:
         Middleware(TrustedProxies, networks=api.trusted_proxies),
         # Request id, time, security headers, and the answer to what nobody foresaw: on refusals from here on as well.
         Middleware(RequestContext),
-        # (Logs, audit, metrics and traces belong here: they see every call with its id, also those refused below.)
+        # Logs, audit, metrics and traces: they see every call with its id, also those that are refused below.
+        Middleware(Observation),
         Middleware(AllowedHosts, names=allowed_hosts(api)),
         # Answers preflights, which no limit counts and nobody has to identify for.
         *cors(api.cors_origins),

@@ -264,6 +264,33 @@ class WebhookSettings(BaseModel):
     )
 
 
+class TracingSettings(BaseModel):
+    """Traces."""
+
+    endpoint: str = Field(
+        "", description="Address of an OpenTelemetry collector (OTLP over HTTP, `http://127.0.0.1:4318`); empty: none."
+    )
+
+
+class AuditSettings(BaseModel):
+    """The audit."""
+
+    key: SecretStr | None = Field(
+        None, description="Signs the heads of the chain that are kept in the object store; any long text."
+    )
+    archive_days: int = Field(
+        0, ge=0, description="After so many days entries go from the catalogue into the archive; 0: never."
+    )
+
+
+class MetricsSettings(BaseModel):
+    """Metrics."""
+
+    token: SecretStr | None = Field(
+        None, description="Bearer token of Prometheus for `/metrics`; empty: administrators, and this machine itself."
+    )
+
+
 class ApiSettings(BaseModel):
     """The REST API."""
 
@@ -384,6 +411,7 @@ class Settings(BaseSettings):
     api_url: str = Field("http://127.0.0.1:8000", description="Where the command line finds the REST API.")
     api_key: SecretStr | None = Field(None, description="API key that the command line calls with.")
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", description="Our own log level.")
+    log_format: Literal["console", "json"] = Field("console", description="Log lines for people, or as JSON.")
     storage: StorageSettings = StorageSettings()
     catalogue: CatalogueSettings = CatalogueSettings()
     ingest: IngestSettings = IngestSettings()
@@ -399,6 +427,9 @@ class Settings(BaseSettings):
     api: ApiSettings = ApiSettings()
     auth: AuthSettings = AuthSettings()
     limits: LimitSettings = LimitSettings()
+    audit: AuditSettings = AuditSettings()
+    metrics: MetricsSettings = MetricsSettings()
+    tracing: TracingSettings = TracingSettings()
 
     @model_validator(mode="after")
     def _others_log_in(self) -> Self:

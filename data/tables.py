@@ -613,3 +613,58 @@ class WebhookCursorRow(Base):
 
     name: Mapped[str] = mapped_column(primary_key=True)
     value: Mapped[str]
+
+
+class AuditRow(Base):
+    """One entry of the audit. Triggers of the database refuse to change it, or to delete what is not in the archive."""
+
+    __tablename__ = "audit"
+    __table_args__ = (
+        Index(None, "user", "sequence"),
+        Index(None, "job", "sequence"),
+        Index(None, "resource", "sequence"),
+        Index(None, "kind", "at"),
+    )
+
+    sequence: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
+    id: Mapped[str] = mapped_column(unique=True)
+    kind: Mapped[str]
+    at: Mapped[datetime] = mapped_column(index=True)
+    user: Mapped[str | None]
+    key: Mapped[str | None]
+    address: Mapped[str | None]
+    scope: Mapped[str | None]
+    method: Mapped[str | None]
+    route: Mapped[str | None]
+    resource: Mapped[str | None]
+    status: Mapped[int | None]
+    request_id: Mapped[str | None]
+    trace_id: Mapped[str | None]
+    duration_ms: Mapped[int | None]
+    job: Mapped[str | None]
+    from_state: Mapped[str | None]
+    to_state: Mapped[str | None]
+    reason: Mapped[str | None]
+    previous: Mapped[str]
+    hash: Mapped[str]
+
+
+class AuditHeadRow(Base):
+    """How far the audit goes. There is one row; who holds its lock is the one who may write."""
+
+    __tablename__ = "audit_head"
+
+    id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    sequence: Mapped[int] = mapped_column(BigInteger)
+    hash: Mapped[str]
+    pruned: Mapped[int] = mapped_column(BigInteger)
+    pruned_hash: Mapped[str]
+
+
+class StepHitRow(Base):
+    """How often the result of a step was there already, so that nothing had to be done."""
+
+    __tablename__ = "step_hits"
+
+    step: Mapped[str] = mapped_column(primary_key=True)
+    hits: Mapped[int] = mapped_column(BigInteger)

@@ -115,6 +115,7 @@ def child_environment(
         "PREFECT_API_DATABASE_CONNECTION_URL": addresses.prefect_database_url,
         **result_storage(addresses.storage_url),
         **_result_keys({**inherited, **overrides}),
+        **_telemetry({**inherited, **overrides}),
         "DAILIES_HOME": str(home),
         "DAILIES_CATALOGUE__URL": addresses.catalogue_url,
         "DAILIES_STORAGE__URL": addresses.storage_url,
@@ -135,6 +136,16 @@ def _result_keys(environment: Mapping[str, str]) -> dict[str, str]:
         "DAILIES_STORAGE__SECRET_KEY": "AWS_SECRET_ACCESS_KEY",
     }
     return {theirs: environment[ours] for ours, theirs in names.items() if environment.get(ours)}
+
+
+def _telemetry(environment: Mapping[str, str]) -> dict[str, str]:
+    """Return what Prefect needs to know of traces and logs: its spans cost a request a run, and only we switch them."""
+    has_traces = bool(environment.get("DAILIES_TRACING__ENDPOINT"))
+    is_json = environment.get("DAILIES_LOG_FORMAT", "").lower() == "json"
+    return {
+        "PREFECT_CLOUD_ENABLE_ORCHESTRATION_TELEMETRY": str(has_traces).lower(),
+        **({"PREFECT_LOGGING_HANDLERS_CONSOLE_CLASS": "data.telemetry.logs.JsonConsole"} if is_json else {}),
+    }
 
 
 def result_storage(storage_url: str) -> dict[str, str]:

@@ -8,6 +8,7 @@ from cyclopts import App
 from data.domain.errors import DailiesError
 from flows.cli import (
     assets,
+    audit,
     batches,
     generations,
     jobs,
@@ -41,6 +42,7 @@ app.command(uploads.app)
 app.command(users.app)
 app.command(keys.app)
 app.command(webhooks.app)
+app.command(audit.app)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -42,7 +42,9 @@ def measured(step: CostStep, variant: str = "") -> Iterator[Measurement]:
     clock = time.monotonic if step.on_gpu_pool else processor_seconds
     measurement, began = Measurement(), clock()
     yield measurement
-    if measurement.asset is not None:
+    if measurement.asset is None:
+        _note_hit(step)
+    else:
         _record(_cost(step, variant, measurement.asset, clock() - began, measurement.bytes_out))
 
 
@@ -72,3 +74,11 @@ def _record(cost: StepCost) -> None:
             StepCostRepository(session).record(cost)
     except CatalogueUnavailableError as error:
         logger.warning("What %s took was not noted: %s", cost.step, error)
+
+
+def _note_hit(step: CostStep) -> None:
+    try:
+        with open_database(get_settings().catalogue_url).session() as session:
+            StepCostRepository(session).note_hit(step)
+    except CatalogueUnavailableError as error:
+        logger.warning("That nothing had to be done for %s was not noted: %s", step, error)

@@ -15,10 +15,13 @@ from prefect.client.schemas.objects import FlowRun
 from prefect.settings import get_current_settings
 
 from api.cursors import JobPosition
+from api.gateway.canary import Canary, look_at_canary
 from api.gateway.changes import changed_stories, read_stories
 from api.gateway.checks import check_providers
 from api.gateway.feeds import ensure_feed
-from api.gateway.jobs import job_of, run_view, transitions
+from api.gateway.figures import RunFigures, read_run_figures
+from api.gateway.jobs import job_of, run_view
+from api.gateway.jobs import transitions as transitions_of  # `transitions` is a module here
 from api.gateway.known_jobs import KnownJobs
 from api.gateway.listing import count_runs
 from api.gateway.log_search import search_logs, searched_runs
@@ -28,6 +31,7 @@ from api.gateway.moves import cancel_run, change_run, delete_run, retry_run, sub
 from api.gateway.pauses import pause_run, resume_run
 from api.gateway.runs import read_run, read_states
 from api.gateway.schedules import BatchSchedules
+from api.gateway.transitions import TransitionReader
 from api.gateway.translation import PromptTransport, translated
 from api.gateway.watching import JobWatch
 from api.gateway.workers import count_live_workers, is_paused
@@ -183,7 +187,7 @@ class PrefectGateway:
             NotFoundError: No such job.
         """
         run = await self._run(job_id)
-        return transitions(run, await read_states(self._client, run.id), self._crash_attempts)
+        return transitions_of(run, await read_states(self._client, run.id), self._crash_attempts)
 
     def changes(
         self, since: datetime, seen: Mapping[str, str], *, is_thorough: bool
@@ -300,6 +304,26 @@ class PrefectGateway:
             ui_url: Where people open the Prefect UI.
         """
         return BatchSchedules(self._client, ui_url)
+
+    def transition_reader(self, since: datetime) -> TransitionReader:
+        """Return a reader of what runs go through.
+
+        Args:
+            since: Runs that ended before it are not looked at.
+        """
+        return TransitionReader(self._client, since, self._crash_attempts)
+
+    async def figures(self, now: datetime) -> RunFigures:
+        """Return figures over all runs and workers."""
+        return await read_run_figures(self._client, now)
+
+    async def canary(self, now: datetime) -> Canary:
+        """Return how it is with scheduled runs.
+
+        Raises:
+            OrchestratorUnavailableError: Prefect is away, or its deployments were never made.
+        """
+        return await look_at_canary(self._client, now)
 
     async def ping(self) -> None:
         """Ask Prefect for a sign of life.

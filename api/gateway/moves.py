@@ -16,6 +16,7 @@ from api.schemas import Priority
 from data.domain.errors import IllegalMoveError
 from data.domain.identity import owner_tag
 from data.domain.jobs import JOB_TAG, JobMove, JobState, retries_tag
+from data.telemetry.tracing import trace_labels
 
 PROCESS_ASSET = "process-asset/on-demand"
 _CANCELLED = "Cancelled by request."
@@ -48,6 +49,7 @@ async def submit_run(
             tags=[JOB_TAG, owner_tag(owner), *([] if max_retries is None else [retries_tag(max_retries)]), *tags],
             work_queue_name=priority.value,
             idempotency_key=idempotency_key,
+            labels=trace_labels(),
         )
 
 

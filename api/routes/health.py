@@ -13,6 +13,7 @@ from api.privacy import without_local_paths
 from api.schemas import Alive, Dependency, Readiness
 from data.domain.errors import DailiesError, OrchestratorUnavailableError
 from data.domain.jobs import TERMINAL_STATES, WORK_POOLS, JobState
+from data.tables import utc_now
 
 router = APIRouter(tags=["service"])
 
@@ -30,8 +31,8 @@ async def health() -> Alive:
 async def ready(services: PublicServices, response: Response) -> Readiness:
     """Look at every dependency, with its latency.
 
-    `ready`: all is well. `degraded` (200): work is taken but something is missing, such as a worker. `unavailable`
-    (503): Prefect, the catalogue or the object store does not answer.
+    `ready`: all is well. `degraded` (200): work is taken but something is missing, such as a worker, or scheduled runs
+    do not start (`canary`). `unavailable` (503): Prefect, the catalogue or the object store does not answer.
     """
 
     async def prefect() -> str:
@@ -48,6 +49,7 @@ async def ready(services: PublicServices, response: Response) -> Readiness:
 
     checks = [_check("prefect", True, prefect), _check("catalogue", True, catalogue), _check("store", True, store)]
     checks += [_check(f"workers:{pool}", False, partial(_workers, services, pool)) for pool in WORK_POOLS]
+    checks.append(_check("canary", False, partial(_canary, services)))
     dependencies = tuple(await asyncio.gather(*checks))
     is_available = all(each.ok for each in dependencies if each.needed)
     response.status_code = 200 if is_available else 503
@@ -66,6 +68,17 @@ async def _workers(services: Services, pool: str) -> str:
             f"The work pool {pool} is paused: its {count} live workers take no new runs."
         )
     return f"{count} live"
+
+
+async def _canary(services: Services) -> str:
+    """Say when a scheduled run last really started."""
+    canary = await services.gateway.canary(utc_now())
+    age = round(canary.age.total_seconds())
+    if not canary.is_alive:
+        raise OrchestratorUnavailableError(f"No scheduled run has started for {age} s.")
+    if not canary.has_started:
+        return "none is due yet"
+    return f"started {age} s ago, {canary.delay.total_seconds():.1f} s after its time"
 
 
 async def _check(name: str, needed: bool, look: Callable[[], Awaitable[str]]) -> Dependency:

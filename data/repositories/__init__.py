@@ -2,6 +2,7 @@
 
 from data.repositories.api_keys import ApiKeyRepository
 from data.repositories.assets import AssetEntry, AssetMeasures, AssetPage, AssetRepository
+from data.repositories.audit import AuditFilter, AuditRepository
 from data.repositories.batch_items import BatchItemRepository, ItemRun, StateTally
 from data.repositories.batch_story import BatchStoryRepository
 from data.repositories.batch_tidings import BatchTidingsRepository
@@ -37,6 +38,8 @@ __all__ = [
     "AssetMeasures",
     "AssetPage",
     "AssetRepository",
+    "AuditFilter",
+    "AuditRepository",
     "BatchItemRepository",
     "BatchRepository",
     "BatchStoryRepository",

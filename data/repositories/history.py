@@ -5,11 +5,11 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Select, func, select, tuple_
+from sqlalchemy import Select, func, select, tuple_, update
 from sqlalchemy.orm import Session
 
-from data.repositories.statements import in_chunks, storable, upsert
-from data.tables import FulfilmentRow, PublicationRow, SourceVersionRow, StepCostRow, utc_now
+from data.repositories.statements import in_chunks, insert_once, storable, upsert
+from data.tables import FulfilmentRow, PublicationRow, SourceVersionRow, StepCostRow, StepHitRow, utc_now
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +122,11 @@ class StepCostRepository:
         """Note what a step took."""
         values: Mapping[str, Any] = {name: getattr(cost, name) for name in StepCost.__slots__}
         self._session.add(StepCostRow(**values, recorded_at=utc_now()))
+
+    def note_hit(self, step: str) -> None:
+        """Note that the result of a step was there already."""
+        insert_once(self._session, StepHitRow, {"step": step, "hits": 0})
+        self._session.execute(update(StepHitRow).where(StepHitRow.step == step).values(hits=StepHitRow.hits + 1))
 
     def recent(self, step: str, variant: str, limit: int = 200) -> tuple[StepCost, ...]:
         """Return the latest costs of a step with the same options."""

@@ -15,7 +15,7 @@ import signal
 import subprocess
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Self
@@ -32,7 +32,7 @@ from tasks.media.child import Child, signals_held
 from tasks.media.progress import Progress, ProgressReader
 from tasks.media.tools import Toolset
 
-__all__ = ["Limits", "Outcome", "Progress", "run_ffmpeg", "run_tool"]
+__all__ = ["Limits", "Outcome", "Progress", "observe_tools", "run_ffmpeg", "run_tool"]
 
 _TAIL_BYTES = 4096
 _REASON_BYTES = 65536
@@ -75,6 +75,19 @@ class Outcome:
 
 
 _DEFAULT_LIMITS = Limits()
+
+Observer = Callable[[str], AbstractContextManager[None]]
+_observer: Observer = lambda _tool: nullcontext()  # noqa: E731
+
+
+def observe_tools(observer: Observer) -> None:
+    """Have every run of a tool, from now on, happen inside a context.
+
+    Args:
+        observer: Takes the tool's name.
+    """
+    global _observer
+    _observer = observer
 
 
 def run_tool(
@@ -198,6 +211,12 @@ class _Run:
         cwd: Path | None,
         run_id: str,
         stdin: int = subprocess.DEVNULL,
+    ) -> Outcome:
+        with _observer(self._name):
+            return self._supervised(stdout, stderr, cwd, run_id, stdin)
+
+    def _supervised(
+        self, stdout: int | IO[bytes], stderr: IO[bytes], cwd: Path | None, run_id: str, stdin: int
     ) -> Outcome:
         started = time.monotonic()
         child: Child | None = None

@@ -32,6 +32,10 @@ MANIFEST = {"files": {"manifest": ("night.csv", b"custom_id,source\nfirst,/media
 TABLE: dict[tuple[str, str], Row] = {
     ("GET", f"{BASE}/openapi.json"): Row("anyone"),
     ("GET", "/docs"): Row("anyone"),
+    ("GET", f"{BASE}/metrics"): Row("anyone"),  # this machine
+    ("GET", f"{BASE}/audit"): Row(ADMIN),
+    ("GET", f"{BASE}/audit/verify"): Row(ADMIN),
+    ("GET", f"{BASE}/audit/export"): Row(ADMIN),
     ("GET", f"{BASE}/health"): Row("anyone"),
     ("GET", f"{BASE}/health/ready"): Row("anyone"),
     ("GET", "/media/{asset_id}"): Row("anyone"),

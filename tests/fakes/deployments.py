@@ -18,6 +18,7 @@ _DEPLOYMENTS = (
     ("settle-generations", "on-demand", "control", []),
     ("process-batch", "on-demand", "control", ["dailies-batch"]),
     ("process-batch", "nightly", "control", ["dailies-batch"]),
+    ("maintenance", "every-minute", "control", []),
 )
 
 

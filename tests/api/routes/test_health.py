@@ -1,4 +1,6 @@
+import re
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -19,7 +21,7 @@ def test_without_workers_the_service_is_degraded_and_says_which_are_missing(api:
 
     found = {each["name"]: each for each in answer.json()["dependencies"]}
     assert (answer.status_code, answer.json()["status"]) == (200, "degraded")
-    assert {name for name, each in found.items() if each["ok"]} == {"prefect", "catalogue", "store"}
+    assert {name for name, each in found.items() if each["ok"]} == {"prefect", "catalogue", "store", "canary"}
     assert "gpu" in found["workers:gpu"]["detail"]
     assert all(each["latency_ms"] > 0 for each in found.values())
 
@@ -36,6 +38,23 @@ def test_with_a_live_worker_in_each_pool_the_service_is_ready(api: httpx.Client,
 
     assert ready["status"] == "ready"
     assert set(ready["jobs"]) == {"queued", "running", "paused", "cancelling"}
+
+
+def test_the_canary_is_the_last_scheduled_run_that_really_started(api: httpx.Client, prefect: Prefect) -> None:
+    def canary() -> dict[str, Any]:
+        return next(each for each in api.get(READY).json()["dependencies"] if each["name"] == "canary")
+
+    upkeep = prefect.client.read_deployment_by_name("maintenance/every-minute").id
+    run = prefect.client.create_flow_run_from_deployment(upkeep)
+    before = canary()
+    prefect.start(str(run.id))
+    after = canary()
+    prefect.client.delete_flow_run(run.id)
+
+    assert (before["ok"], before["detail"]) == (True, "none is due yet")
+    assert after["ok"]
+    assert re.fullmatch(r"started \d+ s ago, [\d.]+ s after its time", after["detail"])
+    assert not after["needed"]
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,1 @@
+"""The audit as the API writes and shows it."""

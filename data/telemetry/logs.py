@@ -1,0 +1,133 @@
+"""Log lines of every process alike: for people, or as JSON, each with what it belongs to.
+
+The standard library's logging stays the door (uvicorn, Prefect, SQLAlchemy and we write to it); structlog makes the
+lines. What a line belongs to — request, trace, job, asset — comes from where it is written: :func:`bound` says so for
+a block, and :func:`tell_facts` lets a package say what it knows by itself (the run that is under way).
+"""
+
+import logging
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import IO, Any, Literal
+
+import orjson
+import structlog
+from structlog.typing import EventDict, WrappedLogger
+
+from data.telemetry.tracing import current_trace_id
+
+LogFormat = Literal["console", "json"]
+_QUIET = ("httpx", "httpcore", "opentelemetry.exporter")
+"""A line for every call to Prefect says nothing."""
+_OF_PREFECT = {"flow_run_id": "job_id", "task_run_name": "step"}
+_DROPPED = ("flow_run_name", "task_run_id", "flow_name", "task_name", "color_message", "message", "taskName")
+
+_LINE_ENDS = {number: f"\\u{number:04x}" for number in (0x7F, 0x85, 0x2028, 0x2029)}
+"""JSON lets them stand in texts; many a reader of lines does not."""
+
+_facts: list[Callable[[], Mapping[str, str]]] = []
+
+
+def configure_logs(log_format: LogFormat, level: str) -> None:
+    """Have this process write its log to standard error.
+
+    Args:
+        log_format: ``json`` for machines, ``console`` for people.
+        level: Of our own lines and of others'.
+    """
+    handler = logging.StreamHandler()
+    handler.setFormatter(formatter(log_format))
+    root = logging.getLogger()
+    # What others put there for purposes of their own (a test's capture) stays.
+    root.handlers[:] = [each for each in root.handlers if type(each) is not logging.StreamHandler]
+    root.addHandler(handler)
+    root.setLevel(level)
+    for name in _QUIET:
+        logging.getLogger(name).setLevel(logging.WARNING)
+    for name in ("uvicorn", "uvicorn.error", "uvicorn.access"):
+        logging.getLogger(name).handlers.clear()
+        logging.getLogger(name).propagate = True
+
+
+def formatter(log_format: LogFormat) -> logging.Formatter:
+    """Return what makes lines of records."""
+    shared: list[Any] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.stdlib.add_logger_name,
+        structlog.stdlib.add_log_level,
+        structlog.stdlib.ExtraAdder(),
+        structlog.processors.TimeStamper(fmt="iso", utc=True, key="at"),
+        _add_facts,
+    ]
+    end = _JSON if log_format == "json" else _PEOPLE
+    return structlog.stdlib.ProcessorFormatter(
+        foreign_pre_chain=shared, processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *end]
+    )
+
+
+class JsonConsole(logging.StreamHandler[IO[str]]):
+    """Prefect's console, as JSON: ``PREFECT_LOGGING_HANDLERS_CONSOLE_CLASS`` names it. Takes what Prefect's takes."""
+
+    def __init__(self, stream: IO[str] | None = None, **_of_prefect: object) -> None:
+        super().__init__(stream or sys.stderr)
+        self.setFormatter(formatter("json"))
+
+    def setFormatter(self, fmt: logging.Formatter | None) -> None:  # noqa: N802
+        """Keep our own: Prefect's configuration names its formatter for every handler."""
+        if isinstance(fmt, structlog.stdlib.ProcessorFormatter):
+            super().setFormatter(fmt)
+
+
+@contextmanager
+def bound(**facts: str | None) -> Iterator[None]:
+    """Have every line that is written while the block runs, in this thread or task, carry facts."""
+    with structlog.contextvars.bound_contextvars(**{name: value for name, value in facts.items() if value}):
+        yield
+
+
+def tell_facts(source: Callable[[], Mapping[str, str]]) -> None:
+    """Have every line ask a function what it belongs to; what is bound or said in the line itself wins."""
+    if source not in _facts:
+        _facts.append(source)
+
+
+def _add_facts(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
+    for theirs, ours in _OF_PREFECT.items():
+        if value := event.pop(theirs, None):
+            event.setdefault(ours, str(value))
+    for name in _DROPPED:
+        event.pop(name, None)
+    for source in _facts:
+        for name, value in source().items():
+            event.setdefault(name, value)
+    if trace_id := current_trace_id():
+        event.setdefault("trace_id", trace_id)
+    return event
+
+
+def _one_line(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
+    """Let nobody end a line and begin another by what they put into it."""
+    text = str(event.get("event", ""))
+    event["event"] = "".join(each if each.isprintable() or each == "\t" else repr(each)[1:-1] for each in text)
+    return event
+
+
+def _as_json(_logger: WrappedLogger, _method: str, event: EventDict) -> str:
+    ordered = {name: event.pop(name) for name in ("at", "level", "logger", "event") if name in event}
+    # Broken characters of file names are no reason to lose a line.
+    line = orjson.dumps(_whole({**ordered, **event}), default=str, option=orjson.OPT_NON_STR_KEYS).decode()
+    return line.translate(_LINE_ENDS)
+
+
+def _whole(value: Any) -> Any:
+    if isinstance(value, str):
+        return value.encode("utf-8", "backslashreplace").decode()
+    return {key: _whole(each) for key, each in value.items()} if isinstance(value, dict) else value
+
+
+_JSON: list[Any] = [structlog.processors.format_exc_info, _as_json]
+_PEOPLE: list[Any] = [
+    _one_line,
+    structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty(), timestamp_key="at", pad_event_to=0),
+]

@@ -1,0 +1,79 @@
+"""Log lines: one each, whatever is put into them, with what they belong to."""
+
+import io
+import json
+import logging
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from data.telemetry.logs import JsonConsole, LogFormat, bound, formatter
+from data.telemetry.tracing import request_span
+
+
+@pytest.fixture
+def stream() -> io.StringIO:
+    return io.StringIO()
+
+
+@pytest.fixture
+def logger(stream: io.StringIO) -> Iterator[logging.Logger]:
+    logger = logging.getLogger("tests.logs")
+    handler = JsonConsole(stream)
+    logger.addHandler(handler)
+    logger.setLevel(logging.INFO)
+    yield logger
+    logger.removeHandler(handler)
+
+
+def lines(stream: io.StringIO) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in stream.getvalue().splitlines()]
+
+
+def test_a_line_says_what_it_belongs_to(logger: logging.Logger, stream: io.StringIO) -> None:
+    with request_span("GET", {}), bound(request_id="r-1", job_id=None):
+        logger.info("It is %s.", "done", extra={"asset_id": "a-1"})
+
+    [line] = lines(stream)
+    assert (line["event"], line["level"], line["logger"]) == ("It is done.", "info", "tests.logs")
+    assert (line["request_id"], line["asset_id"]) == ("r-1", "a-1")
+    assert len(line["trace_id"]) == 32
+    assert line["at"].endswith("Z")
+    assert "job_id" not in line
+
+
+def test_what_prefect_calls_a_flow_run_is_our_job(logger: logging.Logger, stream: io.StringIO) -> None:
+    logger.info("x", extra={"flow_run_id": "j-1", "task_run_name": "transcode", "task_run_id": "t", "flow_name": "p"})
+
+    [line] = lines(stream)
+    assert (line["job_id"], line["step"]) == ("j-1", "transcode")
+    assert "flow_run_id" not in line
+
+
+@pytest.mark.parametrize("nasty", ["a\r\nERROR forged", "a\u2028b", "\x1b[31mred", "broken \udcff name", "nul\0"])
+def test_nobody_forges_a_line(nasty: str, logger: logging.Logger, stream: io.StringIO) -> None:
+    logger.info("name: %s", nasty)
+
+    assert stream.getvalue().count("\n") == 1
+    assert len(lines(stream)) == 1
+
+
+@pytest.mark.parametrize("log_format", ["console", "json"])
+def test_a_line_for_people_cannot_be_forged_either(log_format: LogFormat) -> None:
+    record = logging.LogRecord("x", logging.INFO, "x.py", 1, "name: %s", ("a\r\nb\x1b[2J",), None)
+
+    text = formatter(log_format).format(record)
+
+    assert "\n" not in text
+    assert "\x1b[2J" not in text
+
+
+def test_an_error_is_in_its_line(logger: logging.Logger, stream: io.StringIO) -> None:
+    try:
+        raise ValueError("broken")
+    except ValueError:
+        logger.exception("It failed.")
+
+    [line] = lines(stream)
+    assert "ValueError: broken" in line["exception"]
