@@ -51,7 +51,16 @@ def test_what_prefect_calls_a_flow_run_is_our_job(logger: logging.Logger, stream
     assert "flow_run_id" not in line
 
 
-@pytest.mark.parametrize("nasty", ["a\r\nERROR forged", "a\u2028b", "\x1b[31mred", "broken \udcff name", "nul\0"])
+@pytest.mark.parametrize(
+    "nasty",
+    [
+        pytest.param("a\r\nERROR forged", id="a new line"),
+        pytest.param("a\u2028b", id="a line separator"),
+        pytest.param("\x1b[31mred", id="a colour"),
+        pytest.param("broken \udcff name", id="no text"),  # as an id, it would end the test's own process
+        pytest.param("nul\0", id="nul"),
+    ],
+)
 def test_nobody_forges_a_line(nasty: str, logger: logging.Logger, stream: io.StringIO) -> None:
     logger.info("name: %s", nasty)
 
