@@ -64,7 +64,7 @@ def check_match(shown: BaseModel, if_match: str | None, decided_by: Collection[s
 
 async def _job_matches(job_id: str, services: ServicesDependency, if_match: IfMatch = None) -> None:
     if if_match:
-        check_match(await services.gateway.get(job_id), if_match, JOB_DECIDED_BY)
+        check_match(await services.gateway.get(job_id, anew=True), if_match, JOB_DECIDED_BY)
 
 
 async def _batch_matches(batch_id: str, services: ServicesDependency, if_match: IfMatch = None) -> None:
