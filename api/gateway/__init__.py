@@ -22,6 +22,7 @@ from api.gateway.feeds import ensure_feed
 from api.gateway.figures import RunFigures, read_run_figures
 from api.gateway.jobs import has_begun, job_of
 from api.gateway.jobs import transitions as transitions_of  # `transitions` is a module here
+from api.gateway.known_deployments import KnownDeployments
 from api.gateway.known_jobs import KnownJobs
 from api.gateway.listing import count_runs
 from api.gateway.log_search import search_logs, searched_runs
@@ -70,7 +71,7 @@ async def open_gateway(
     async with client:
         known = KnownJobs(client, crash_attempts, keep_seconds)
         try:
-            yield PrefectGateway(client, crash_attempts, known)
+            yield PrefectGateway(client, crash_attempts, known, KnownDeployments(client))
         finally:
             await known.close()
 
@@ -82,16 +83,22 @@ class PrefectGateway:
     """
 
     def __init__(
-        self, client: PrefectClient, crash_attempts: int, known: KnownJobs, caller: Caller = LOCAL_CALLER
+        self,
+        client: PrefectClient,
+        crash_attempts: int,
+        known: KnownJobs,
+        deployments: KnownDeployments,
+        caller: Caller = LOCAL_CALLER,
     ) -> None:
         self._client = client
         self._crash_attempts = crash_attempts
         self._known = known
+        self._deployments = deployments
         self._caller = caller
 
     def seen_by(self, caller: Caller) -> "PrefectGateway":
         """Return the gateway as a caller sees it: others' jobs are not there, and what it submits is its own."""
-        return PrefectGateway(self._client, self._crash_attempts, self._known, caller)
+        return PrefectGateway(self._client, self._crash_attempts, self._known, self._deployments, caller)
 
     async def submit(
         self,
@@ -118,7 +125,7 @@ class PrefectGateway:
             InvalidRequestError: Prefect does not take the parameters.
         """
         run = await submit_run(
-            self._client,
+            self._deployments,
             parameters,
             name=title,
             priority=priority,
