@@ -174,7 +174,8 @@ def compare(sides: Sequence[Side], rounds: int, clients: int, seconds: float, pa
             f"  {name:26} {statistics.median(run.reads_per_second for run in runs):7.0f} reads/s   "
             f"p50 {statistics.median(run.p50_ms for run in runs):6.1f} ms   "
             f"p95 {statistics.median(run.p95_ms for run in runs):6.1f} ms   "
-            f"CPU {statistics.median(run.cpu_ms for run in runs):5.2f} ms a read   errors {sum(run.errors for run in runs)}"
+            f"CPU {statistics.median(run.cpu_ms for run in runs):5.2f} ms a read   "
+            f"errors {sum(run.errors for run in runs)}"
         )
     pairs = list(zip(*found.values(), strict=True))
     for label, pick in (
