@@ -50,14 +50,15 @@ from data.telemetry.tracing import export_traces
 
 VERSION = "0.1.0"
 
-# Searches come before the jobs, by whose ids `search` and `metrics` would be taken.
+# Routes are tried one after the other, so what is asked for most comes first; but searches before the jobs, by whose
+# ids `search` and `metrics` would be taken.
 AREAS = (
-    api_keys,
-    users,
-    uploads,
     streams,
     job_search,
     jobs,
+    uploads,
+    api_keys,
+    users,
     logs,
     batches,
     schedules,
@@ -124,12 +125,12 @@ def create_app(settings: Settings | None = None, *, prefect_api_url: str = "", l
         redirect_slashes=False,  # a call has one address; a redirect would lose the body of half the clients
     )
     install_error_handlers(app)
+    for area in AREAS:
+        app.include_router(area.router, prefix=BASE, dependencies=[Depends(current_caller), Depends(limited)])
+    app.include_router(auth.router, prefix=BASE, dependencies=[Depends(limited)])
     app.include_router(health.router, prefix=BASE)
     app.include_router(metrics.router, prefix=BASE)
     app.include_router(docs.router)
-    app.include_router(auth.router, prefix=BASE, dependencies=[Depends(limited)])
-    for area in AREAS:
-        app.include_router(area.router, prefix=BASE, dependencies=[Depends(current_caller), Depends(limited)])
     app.include_router(media.router)
     app.include_router(watch.router)
     app.mount("/console", watch.console_files)

@@ -1,10 +1,12 @@
 """Reads that many ask for at the same time: who comes together shares one call, and what it found holds for a while.
 
 A hundred clients that poll a hundred jobs would be a hundred questions to Prefect each time; so they are one. While
-there is a crowd, what it asks for is read again before it grows too old, so that hardly anybody waits for Prefect.
+there is a crowd, what it asks for is read again before it grows too old; and while that takes its time, the crowd is
+told what was known, for as long again: nobody in it waits for Prefect. Who asks alone always learns what is new enough.
 """
 
 import asyncio
+import math
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Generic, TypeVar
@@ -18,8 +20,10 @@ PRUNE_ABOVE = 512
 """With more entries than this, those that have grown old are dropped."""
 CROWD = 8
 """So many questions within one turn are a crowd."""
-TURNS_WANTED = 6
+TURNS_WANTED = 4
 """A key that nobody has asked for in so many turns is not read again by itself."""
+SETTLED_TIMES = 5
+"""So much longer a value holds that no longer changes by itself."""
 
 
 class CoalescedReads(Generic[Key, Value]):
@@ -29,6 +33,7 @@ class CoalescedReads(Generic[Key, Value]):
         read: Reads some keys at once; leaves out those that there are none of.
         keep_seconds: How old a value may be when it is told; 0 shares nothing but the calls.
         most: Keys of one read.
+        is_settled: Says of a value that it no longer changes by itself.
     """
 
     def __init__(
@@ -37,17 +42,20 @@ class CoalescedReads(Generic[Key, Value]):
         *,
         keep_seconds: float,
         most: int = 100,
+        is_settled: Callable[[Value], bool] = lambda _value: False,
     ) -> None:
         self._read = read
         self._keep_seconds = keep_seconds
-        self._turn_seconds = keep_seconds / 3
+        self._turn_seconds = keep_seconds / 2
         self._most = most
+        self._is_settled = is_settled
         self._kept: dict[Key, tuple[float, Value | None]] = {}
         self._waiting: dict[Key, asyncio.Future[Value | None]] = {}
         self._under_way: dict[Key, asyncio.Future[Value | None]] = {}
         self._readers: set[asyncio.Task[None]] = set()
         self._wanted: dict[Key, float] = {}
         self._questions = 0
+        self._is_crowd = False
         self._turn: asyncio.TimerHandle | None = None
 
     async def get(self, key: Key) -> Value | None:
@@ -59,13 +67,22 @@ class CoalescedReads(Generic[Key, Value]):
         self._questions += 1
         if self._turn is None:
             self._turn = asyncio.get_running_loop().call_later(self._turn_seconds, self._next_turn)
-        if (kept := self._kept.get(key)) is not None and now - kept[0] < self._keep_seconds:
-            return kept[1]
-        # One who leaves takes nothing from the others.
-        return await asyncio.shield(self._under_way.get(key) or self._enlisted(key))
+        left = self._seconds_left(key, now)
+        if left > 0:
+            return self._kept[key][1]
+        reading = self._under_way.get(key) or self._enlisted(key)
+        if self._is_crowd and left > -self._keep_seconds:
+            return self._kept[key][1]
+        return await asyncio.shield(reading)  # one who leaves takes nothing from the others
+
+    def learn(self, key: Key, value: Value) -> None:
+        """Take a value that the caller has just been told by the source itself."""
+        self.forget(key)
+        if self._keep_seconds:
+            self._kept[key] = (time.monotonic(), value)
 
     def forget(self, key: Key) -> None:
-        """Let the next one who asks learn it anew: the caller has just changed it."""
+        """Let the next one who asks learn it anew: the caller has just changed it, or must know how it is now."""
         self._kept.pop(key, None)
         self._under_way.pop(key, None)
 
@@ -80,15 +97,23 @@ class CoalescedReads(Generic[Key, Value]):
     def _next_turn(self) -> None:
         """Read again what a crowd asks for; without one, what grows old is read when somebody asks."""
         now = time.monotonic()
-        is_crowd, self._questions, self._turn = self._questions >= CROWD, 0, None
+        self._is_crowd, self._questions, self._turn = self._questions >= CROWD, 0, None
         last = now - TURNS_WANTED * self._turn_seconds
         self._wanted = {key: asked for key, asked in self._wanted.items() if asked > last}
-        if not is_crowd:
+        if not self._is_crowd:
             return
         self._turn = asyncio.get_running_loop().call_later(self._turn_seconds, self._next_turn)
         for key in self._wanted:
-            if key not in self._under_way:
+            if key not in self._under_way and self._seconds_left(key, now) < self._turn_seconds:
                 self._enlisted(key)
+
+    def _seconds_left(self, key: Key, now: float) -> float:
+        """Return how long a value may still be told as it is; infinitely less than nothing where there is none."""
+        if (kept := self._kept.get(key)) is None:
+            return -math.inf
+        read_at, value = kept
+        is_settled = value is not None and self._is_settled(value)
+        return read_at + self._keep_seconds * (SETTLED_TIMES if is_settled else 1) - now
 
     def _enlisted(self, key: Key) -> "asyncio.Future[Value | None]":
         future = self._waiting.get(key)
@@ -120,8 +145,10 @@ class CoalescedReads(Generic[Key, Value]):
         began: float,
     ) -> None:
         if len(self._kept) > PRUNE_ABOVE:
-            old = time.monotonic() - self._keep_seconds
-            self._kept = {key: kept for key, kept in self._kept.items() if kept[0] > old}
+            now = time.monotonic()
+            self._kept = {
+                key: kept for key, kept in self._kept.items() if self._seconds_left(key, now) > -self._keep_seconds
+            }
         for key, future in futures.items():
             is_current = self._under_way.get(key) is future
             if is_current:

@@ -7,6 +7,7 @@ between any read and the change that follows it, and is no reason to refuse that
 
 import hashlib
 from collections.abc import Collection
+from dataclasses import dataclass
 from typing import Annotated
 
 import orjson
@@ -29,24 +30,33 @@ JOB_DECIDED_BY = frozenset({"state", "attempt", "title", "metadata", "priority"}
 BATCH_DECIDED_BY = frozenset({"state", "reason"})
 
 
-def etag_of(shown: BaseModel, decided_by: Collection[str]) -> str:
-    """Return the ``ETag`` of an answer.
+@dataclass(frozen=True)
+class Told:
+    """An answer as it is sent."""
+
+    body: bytes
+    """JSON."""
+    etag: str
+
+
+def told(shown: BaseModel, decided_by: Collection[str]) -> Told:
+    """Return an answer as it is sent.
 
     Args:
         shown: The answer.
-        decided_by: Its fields of which the first half is made.
+        decided_by: Its fields of which the first half of the ``ETag`` is made.
     """
     document = shown.model_dump(mode="json")
-    return f'"{_digest({name: document[name] for name in sorted(decided_by)})}-{_digest(document)}"'
+    etag = f'"{_digest({name: document[name] for name in sorted(decided_by)})}-{_digest(document)}"'
+    return Told(orjson.dumps(document), etag)
 
 
-def unless_known(shown: BaseModel, if_none_match: str | None, decided_by: Collection[str]) -> Response:
-    """Return what is shown with its ``ETag``, or 304 if the caller has it already."""
-    etag = etag_of(shown, decided_by)
-    headers = {"ETag": etag, "Cache-Control": "no-cache"}
-    if if_none_match and etag in [each.strip().removeprefix("W/") for each in if_none_match.split(",")]:
+def unless_known(answer: Told, if_none_match: str | None) -> Response:
+    """Return an answer with its ``ETag``, or 304 if the caller has it already."""
+    headers = {"ETag": answer.etag, "Cache-Control": "no-cache"}
+    if if_none_match and answer.etag in [each.strip().removeprefix("W/") for each in if_none_match.split(",")]:
         return Response(status_code=304, headers=headers)
-    return Response(orjson.dumps(shown.model_dump(mode="json")), headers=headers, media_type="application/json")
+    return Response(answer.body, headers=headers, media_type="application/json")
 
 
 def check_match(shown: BaseModel, if_match: str | None, decided_by: Collection[str]) -> None:
@@ -57,14 +67,14 @@ def check_match(shown: BaseModel, if_match: str | None, decided_by: Collection[s
     """
     if not if_match or if_match.strip() == "*":
         return
-    current = etag_of(shown, decided_by)
+    current = told(shown, decided_by).etag
     if _first_half(current) not in [_first_half(each.strip()) for each in if_match.split(",")]:
         raise PreconditionFailedError("It is not as you have seen it any more: read it again.", {"etag": current})
 
 
 async def _job_matches(job_id: str, services: ServicesDependency, if_match: IfMatch = None) -> None:
     if if_match:
-        check_match(await services.gateway.get(job_id), if_match, JOB_DECIDED_BY)
+        check_match(await services.gateway.get(job_id, anew=True), if_match, JOB_DECIDED_BY)
 
 
 async def _batch_matches(batch_id: str, services: ServicesDependency, if_match: IfMatch = None) -> None:

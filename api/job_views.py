@@ -4,18 +4,11 @@ from api.dependencies import Services
 from api.links import asset_url, job_url, prefect_run_url, watch_url
 from api.schemas import Job, JobLinks
 from data.domain.jobs import REVIEW_REASON, JobState
-from data.repositories import AssetRepository
 
 
 async def with_asset(job: Job, services: Services) -> Job:
     """Complete a job with what Prefect does not know."""
     return shown_job(job, await services.assets_of_jobs.get(job.id), services)
-
-
-def assets_of_jobs(job_ids: list[str], services: Services) -> dict[str, str]:
-    """Return the asset of each of some jobs, where it is known."""
-    with services.database.session() as session:
-        return AssetRepository(session).assets_of_jobs(job_ids)
 
 
 def shown_job(job: Job, asset_id: str | None, services: Services) -> Job:

@@ -31,6 +31,8 @@ SECURITY_HEADERS = {
     "Content-Security-Policy": API_CSP,
 }
 
+_SECURITY_HEADERS = tuple((name.lower().encode(), value.encode()) for name, value in SECURITY_HEADERS.items())
+
 STRICT_TRANSPORT = "max-age=31536000"
 """Only where the caller came by HTTPS; without its sub-domains, which may be others' business."""
 
@@ -64,8 +66,8 @@ class RequestContext:
                 headers["X-Request-ID"] = request_id
                 # Time to the first byte: a stream's end is the client's business.
                 headers["X-Response-Time-Ms"] = f"{(time.perf_counter() - started) * 1000:.1f}"
-                for name, value in SECURITY_HEADERS.items():
-                    headers.setdefault(name, value)
+                present = {name for name, _ in headers.raw}
+                headers.raw.extend(pair for pair in _SECURITY_HEADERS if pair[0] not in present)
                 if scope.get("scheme") == "https":
                     headers.setdefault("Strict-Transport-Security", STRICT_TRANSPORT)
             await send(message)

@@ -78,6 +78,8 @@ def endpoints_of_job(
     Raises:
         InvalidRequestError: An address is not one that is delivered to, or there is no such endpoint.
     """
+    if not asked:
+        return ()
     wanted = [_named(each) for each in asked]
     made = [
         _of_job(each, number, services, caller, key) for number, each in enumerate(wanted) if not isinstance(each, str)

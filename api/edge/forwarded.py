@@ -18,6 +18,7 @@ hearsay. A caller who is no trusted proxy has these headers taken off, so that n
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
 
 from starlette.datastructures import Headers
@@ -51,6 +52,7 @@ _PAIR = re.compile(r'\s*([A-Za-z]+)\s*=\s*("(?:[^"\\]|\\.)*"|[^\s";,]*)\s*')
 _HOST = re.compile(r"(?:[A-Za-z0-9](?:[A-Za-z0-9._-]{0,251})|\[[0-9A-Fa-f:.]{2,45}\])(?::\d{1,5})?")
 _PREFIX = re.compile(r"(?:/[A-Za-z0-9._~-]+){1,8}")
 _MAX_HOPS = 50
+_MAX_ADDRESS = 128
 
 
 @dataclass(frozen=True)
@@ -137,6 +139,11 @@ def is_trusted(address: Address, networks: Iterable[Network]) -> bool:
 
 def address_of(text: str) -> Address | None:
     """Read an address as proxies write it: plain, in brackets, with a port, with a zone; ``None`` if it is none."""
+    return _read_address(text) if len(text) <= _MAX_ADDRESS else None
+
+
+@lru_cache(maxsize=4096)  # each call is asked about several times, and few addresses make most of them
+def _read_address(text: str) -> Address | None:
     plain = text.strip().strip('"')
     if plain.startswith("["):
         plain = plain[1:].partition("]")[0]

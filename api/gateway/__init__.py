@@ -20,8 +20,9 @@ from api.gateway.changes import changed_stories, read_stories
 from api.gateway.checks import check_providers
 from api.gateway.feeds import ensure_feed
 from api.gateway.figures import RunFigures, read_run_figures
-from api.gateway.jobs import job_of, run_view
+from api.gateway.jobs import has_begun, job_of
 from api.gateway.jobs import transitions as transitions_of  # `transitions` is a module here
+from api.gateway.known_deployments import KnownDeployments
 from api.gateway.known_jobs import KnownJobs
 from api.gateway.listing import count_runs
 from api.gateway.log_search import search_logs, searched_runs
@@ -29,7 +30,7 @@ from api.gateway.logs import read_log_page
 from api.gateway.metrics import read_metrics
 from api.gateway.moves import cancel_run, change_run, delete_run, retry_run, submit_run
 from api.gateway.pauses import pause_run, resume_run
-from api.gateway.runs import read_run, read_states
+from api.gateway.runs import read_run, read_states, run_id_of
 from api.gateway.schedules import BatchSchedules
 from api.gateway.transitions import TransitionReader
 from api.gateway.translation import PromptTransport, translated
@@ -70,7 +71,7 @@ async def open_gateway(
     async with client:
         known = KnownJobs(client, crash_attempts, keep_seconds)
         try:
-            yield PrefectGateway(client, crash_attempts, known)
+            yield PrefectGateway(client, crash_attempts, known, KnownDeployments(client))
         finally:
             await known.close()
 
@@ -82,16 +83,22 @@ class PrefectGateway:
     """
 
     def __init__(
-        self, client: PrefectClient, crash_attempts: int, known: KnownJobs, caller: Caller = LOCAL_CALLER
+        self,
+        client: PrefectClient,
+        crash_attempts: int,
+        known: KnownJobs,
+        deployments: KnownDeployments,
+        caller: Caller = LOCAL_CALLER,
     ) -> None:
         self._client = client
         self._crash_attempts = crash_attempts
         self._known = known
+        self._deployments = deployments
         self._caller = caller
 
     def seen_by(self, caller: Caller) -> "PrefectGateway":
         """Return the gateway as a caller sees it: others' jobs are not there, and what it submits is its own."""
-        return PrefectGateway(self._client, self._crash_attempts, self._known, caller)
+        return PrefectGateway(self._client, self._crash_attempts, self._known, self._deployments, caller)
 
     async def submit(
         self,
@@ -118,7 +125,7 @@ class PrefectGateway:
             InvalidRequestError: Prefect does not take the parameters.
         """
         run = await submit_run(
-            self._client,
+            self._deployments,
             parameters,
             name=title,
             priority=priority,
@@ -127,14 +134,23 @@ class PrefectGateway:
             tags=tags,
             max_retries=max_retries,
         )
-        return job_of(run, (), self._crash_attempts)
+        job = job_of(run, (), self._crash_attempts)
+        if not has_begun(run):  # the same key again may return one that has, and that has reported
+            self._known.learn(job)
+        return job
 
-    async def get(self, job_id: str) -> Job:
+    async def get(self, job_id: str, *, anew: bool = False) -> Job:
         """Return a job.
+
+        Args:
+            job_id: Which one.
+            anew: As Prefect says that it is now, for whoever decides by it; else as it was a moment ago.
 
         Raises:
             NotFoundError: No run has that id, or it is not a job, or not the caller's.
         """
+        if anew:
+            self._known.forget(job_id)
         job = await self._known.get(job_id)
         if not self._caller.owns(job.owner):
             raise NotFoundError(f"There is no job {job_id}.")
@@ -217,9 +233,11 @@ class PrefectGateway:
             NotFoundError: No such job.
             InvalidRequestError: ``after`` is no cursor.
         """
-        run = await self._run(job_id)
-        has_ended = run_view(run, self._crash_attempts).state in TERMINAL_STATES
-        return await read_log_page(self._client, run.id, level=level, after=after, limit=limit, has_ended=has_ended)
+        job = await self.get(job_id)
+        has_ended = job.state in TERMINAL_STATES
+        return await read_log_page(
+            self._client, run_id_of(job_id), level=level, after=after, limit=limit, has_ended=has_ended
+        )
 
     async def cancel(self, job_id: str) -> Job:
         """Stop a job and its children: at once where nothing runs yet, else through ``cancelling``.
@@ -356,5 +374,4 @@ class PrefectGateway:
 
     async def _moved(self, job_id: str) -> Job:
         """Return a job that was just asked to move on, as it is now."""
-        self._known.forget(job_id)
-        return await self.get(job_id)
+        return await self.get(job_id, anew=True)

@@ -33,8 +33,13 @@ async def read_log_page(
         InvalidRequestError: ``after`` is no cursor.
     """
     positions = decode_log_positions(after) if after else {}
-    ids = [run_id, *(child.id for child in await read_descendants(client, run_id))]
-    per_run = await asyncio.gather(*(_read_lines(client, each, level, positions.get(each), limit) for each in ids))
+
+    async def lines_of(each: UUID) -> list[Log]:
+        return await _read_lines(client, each, level, positions.get(each), limit)
+
+    # Most jobs have no children: their own lines need not wait for that to be known.
+    own, children = await asyncio.gather(lines_of(run_id), read_descendants(client, run_id))
+    per_run = [own, *await asyncio.gather(*(lines_of(child.id) for child in children))]
     lines = sorted(chain.from_iterable(per_run), key=lambda line: (line.timestamp, str(line.id)))
     taken = lines[:limit]
     is_complete = has_ended and len(lines) <= limit

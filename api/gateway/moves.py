@@ -10,6 +10,7 @@ from prefect.client.schemas.responses import OrchestrationResult, SetStateStatus
 from prefect.states import AwaitingRetry, Cancelled, Cancelling
 
 from api.gateway.jobs import has_begun, moves_of, run_view
+from api.gateway.known_deployments import KnownDeployments
 from api.gateway.runs import read_descendants, read_run, read_states
 from api.gateway.translation import translated
 from api.schemas import Priority
@@ -23,7 +24,7 @@ _CANCELLED = "Cancelled by request."
 
 
 async def submit_run(
-    client: PrefectClient,
+    deployments: KnownDeployments,
     parameters: dict[str, Any],
     *,
     name: str,
@@ -39,18 +40,15 @@ async def submit_run(
         OrchestratorUnavailableError: Prefect is away, or its deployments were never made.
         InvalidRequestError: Prefect does not take the parameters.
     """
-    with translated(f"The deployment {PROCESS_ASSET} does not exist yet: run the bootstrap.", missing=True):
-        deployment = await client.read_deployment_by_name(PROCESS_ASSET)
-    with translated():
-        return await client.create_flow_run_from_deployment(
-            deployment.id,
-            parameters=parameters,
-            name=name,
-            tags=[JOB_TAG, owner_tag(owner), *([] if max_retries is None else [retries_tag(max_retries)]), *tags],
-            work_queue_name=priority.value,
-            idempotency_key=idempotency_key,
-            labels=trace_labels(),
-        )
+    return await deployments.create_run(
+        PROCESS_ASSET,
+        parameters=parameters,
+        name=name,
+        tags=[JOB_TAG, owner_tag(owner), *([] if max_retries is None else [retries_tag(max_retries)]), *tags],
+        work_queue_name=priority.value,
+        idempotency_key=idempotency_key,
+        labels=trace_labels(),
+    )
 
 
 async def cancel_run(client: PrefectClient, job_id: str, crash_attempts: int) -> None:

@@ -11,7 +11,7 @@ from api.batch_files import FILE_KINDS, BatchFile, batch_file
 from api.batch_schemas import BatchAnswer, BatchItemAnswer, BatchMove, BatchRetry, BatchSummary
 from api.batch_views import list_batches, list_items, show_batch
 from api.batches import MANIFEST_FIELD, ask, batch_call, new_batch, retried
-from api.conditional import BATCH_DECIDED_BY, BATCH_MATCHES, IfNoneMatch, unless_known
+from api.conditional import BATCH_DECIDED_BY, BATCH_MATCHES, IfNoneMatch, told, unless_known
 from api.dependencies import Services, ServicesDependency
 from api.idempotency import Answered, KeyHeader, once
 from api.links import batch_url
@@ -97,7 +97,8 @@ async def all_batches(
 @router.get("/{batch_id}", dependencies=[allow(Scope.READ)], response_model=BatchAnswer, responses=NOT_FOUND)
 async def get_batch(batch_id: str, services: ServicesDependency, if_none_match: IfNoneMatch = None) -> Response:
     """Show a batch: how many rows are where, when it will be done, what it costs. Poll with `If-None-Match`."""
-    return unless_known(await run_in_threadpool(show_batch, batch_id, services), if_none_match, BATCH_DECIDED_BY)
+    shown = await run_in_threadpool(show_batch, batch_id, services)
+    return unless_known(told(shown, BATCH_DECIDED_BY), if_none_match)
 
 
 @router.get("/{batch_id}/items", dependencies=[allow(Scope.READ)], operation_id="list_batch_items", responses=NOT_FOUND)

@@ -9,9 +9,10 @@ from starlette.responses import Response
 
 from api.access import allow
 from api.asset_views import job_artifacts
-from api.conditional import JOB_DECIDED_BY, JOB_MATCHES, etag_of
+from api.conditional import JOB_DECIDED_BY, JOB_MATCHES, told
 from api.dependencies import ServicesDependency
-from api.job_views import assets_of_jobs, shown_job, with_asset
+from api.job_answers import page_answer
+from api.job_views import with_asset
 from api.routes.jobs import ILLEGAL_MOVE, NOT_FOUND, After, Limit
 from api.schemas import Instant, Job, JobArtifacts, JobMetrics, JobPatch, JobQuery, Page
 from data.domain.errors import FailureClass
@@ -21,7 +22,7 @@ from data.domain.jobs import JobState
 router = APIRouter(prefix="/jobs", tags=["jobs"])
 
 
-@router.get("/search", dependencies=[allow(Scope.READ)])
+@router.get("/search", dependencies=[allow(Scope.READ)], response_model=Page[Job])
 async def search_jobs(
     services: ServicesDependency,
     text: Annotated[str | None, Query(max_length=200, description="Found in title, id, source or metadata.")] = None,
@@ -33,7 +34,7 @@ async def search_jobs(
     created_before: Instant | None = None,
     after: After = None,
     limit: Limit = 50,
-) -> Page[Job]:
+) -> Response:
     """Find jobs, the latest first. All that is given has to hold. A page may be short: go by `next`.
 
     The order never changes for a job, so that pages stay whole while others arrive and move on.
@@ -47,9 +48,7 @@ async def search_jobs(
         created_after=created_after,
         created_before=created_before,
     )
-    page = await services.gateway.find(query, after=after, limit=limit)
-    assets = await run_in_threadpool(assets_of_jobs, [job.id for job in page.items], services)
-    return Page[Job](items=tuple(shown_job(job, assets.get(job.id), services) for job in page.items), next=page.next)
+    return await page_answer(await services.gateway.find(query, after=after, limit=limit), services)
 
 
 @router.get("/metrics", dependencies=[allow(Scope.READ)])
@@ -66,7 +65,7 @@ async def change_job(job_id: str, body: JobPatch, services: ServicesDependency, 
     """Change the title of a job that has not begun, or the metadata of any."""
     job = await services.gateway.change(job_id, title=body.title, metadata=body.metadata)
     shown = await with_asset(job, services)
-    response.headers["ETag"] = etag_of(shown, JOB_DECIDED_BY)
+    response.headers["ETag"] = told(shown, JOB_DECIDED_BY).etag
     return shown
 
 

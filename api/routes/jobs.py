@@ -8,10 +8,11 @@ from fastapi.concurrency import run_in_threadpool
 from starlette.responses import Response
 
 from api.access import CallerDependency, allow
-from api.conditional import JOB_DECIDED_BY, JOB_MATCHES, IfNoneMatch, unless_known
+from api.conditional import JOB_MATCHES, IfNoneMatch, unless_known
 from api.dependencies import ServicesDependency
 from api.idempotency import Answered, KeyHeader, once
-from api.job_views import assets_of_jobs, shown_job, with_asset
+from api.job_answers import job_answer, page_answer
+from api.job_views import shown_job, with_asset
 from api.links import job_url
 from api.schemas import MAX_CURSOR_CHARACTERS, History, Instant, Job, JobQuery, LogLevel, LogPage, Page, Problem
 from api.submission import checked_submission
@@ -68,7 +69,7 @@ async def submit_job(
     return await once(services, request, idempotency_key, body.model_dump(mode="json"), submit)
 
 
-@router.get("", dependencies=[allow(Scope.READ)])
+@router.get("", dependencies=[allow(Scope.READ)], response_model=Page[Job])
 async def list_jobs(
     services: ServicesDependency,
     state: Annotated[list[JobState] | None, Query(description="Only these; may be given several times.")] = None,
@@ -77,22 +78,18 @@ async def list_jobs(
     created_before: Instant | None = None,
     after: After = None,
     limit: Limit = 50,
-) -> Page[Job]:
+) -> Response:
     """List jobs, the latest first. A page of a text search may be short although more follows: go by `next`."""
     query = JobQuery(
         states=frozenset(state or ()), text=text, created_after=created_after, created_before=created_before
     )
-    page = await services.gateway.find(query, after=after, limit=limit)
-    assets = await run_in_threadpool(assets_of_jobs, [job.id for job in page.items], services)
-    items = tuple(shown_job(job, assets.get(job.id), services) for job in page.items)
-    return Page[Job](items=items, next=page.next)
+    return await page_answer(await services.gateway.find(query, after=after, limit=limit), services)
 
 
 @router.get("/{job_id}", dependencies=[allow(Scope.READ)], response_model=Job, responses=NOT_FOUND)
 async def get_job(job_id: str, services: ServicesDependency, if_none_match: IfNoneMatch = None) -> Response:
     """Show a job. The `ETag` changes when anything about it does: poll with `If-None-Match`."""
-    shown = await with_asset(await services.gateway.get(job_id), services)
-    return unless_known(shown, if_none_match, JOB_DECIDED_BY)
+    return unless_known(await job_answer(await services.gateway.get(job_id), services), if_none_match)
 
 
 @router.get("/{job_id}/logs", dependencies=[allow(Scope.READ)], responses=NOT_FOUND)

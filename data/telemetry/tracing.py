@@ -8,7 +8,6 @@ forks, and where there is no endpoint the SDK costs nothing.
 """
 
 import os
-import random
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -106,14 +105,15 @@ def _trace_id(place: SpanContext) -> str | None:
 
 
 def _context(traceparent: str) -> Context:
-    carrier = {_HEADER: traceparent} if len(traceparent) <= _MOST_CHARACTERS else {}
-    return _W3C.extract(carrier, Context())
+    if not traceparent or len(traceparent) > _MOST_CHARACTERS:
+        return Context()
+    return _W3C.extract({_HEADER: traceparent}, Context())
 
 
 def _new_place() -> SpanContext:
-    # Not secret: as the SDK makes them.
-    numbers = random.Random(os.urandom(16))  # noqa: S311
-    return SpanContext(numbers.getrandbits(128), numbers.getrandbits(64), False, TraceFlags(TraceFlags.SAMPLED))
+    numbers = os.urandom(24)
+    trace_id, span_id = int.from_bytes(numbers[:16]), int.from_bytes(numbers[16:])
+    return SpanContext(trace_id, span_id, False, TraceFlags(TraceFlags.SAMPLED))
 
 
 class _LazyProvider(TracerProvider):

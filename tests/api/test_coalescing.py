@@ -137,3 +137,79 @@ def test_a_crowd_does_not_wait_and_is_not_read_for_once_it_is_gone() -> None:
         await reads.close()
 
     asyncio.run(story())
+
+
+def test_a_crowd_is_told_what_was_known_while_it_is_read_again() -> None:
+    async def story() -> None:
+        source = Source()
+        reads = CoalescedReads(source.read, keep_seconds=1)
+        clock = asyncio.get_running_loop().time
+
+        async def ask(seconds: float) -> list[int | None]:
+            told: list[int | None] = []
+            until = clock() + seconds
+            while clock() < until:
+                told += await asyncio.gather(*(reads.get(1) for _ in range(coalescing.CROWD)))
+                await asyncio.sleep(0.02)
+            return told
+
+        await ask(0.8)  # by now they are known as a crowd
+        source.go.clear()
+        source.value = 100
+        asyncio.get_running_loop().call_later(5, source.go.set)  # a machine that stands still must not hang the test
+        told = await ask(1.2)
+        assert set(told) == {1}
+        source.go.set()
+        await asyncio.sleep(0.1)
+        await ask(0.7)
+
+        assert await reads.get(1) == 101
+        await reads.close()
+
+    asyncio.run(story())
+
+
+def test_who_asks_alone_waits_for_what_is_new() -> None:
+    async def story() -> None:
+        source = Source()
+        reads = CoalescedReads(source.read, keep_seconds=0.1)
+        for turn in range(3):
+            source.value = turn * 100
+
+            assert await reads.get(1) == turn * 100 + 1
+            await asyncio.sleep(0.12)
+        await reads.close()
+
+    asyncio.run(story())
+
+
+def test_what_no_longer_changes_is_told_for_longer_but_not_after_it_was_forgotten() -> None:
+    async def story() -> None:
+        source = Source()
+        reads = CoalescedReads(source.read, keep_seconds=0.1, is_settled=lambda value: value == 1)
+        assert (await reads.get(1), await reads.get(2)) == (1, 2)
+        await asyncio.sleep(0.15)
+        source.value = 100
+        assert (await reads.get(1), await reads.get(2)) == (1, 102)
+        reads.forget(1)
+
+        assert await reads.get(1) == 101
+        await reads.close()
+
+    asyncio.run(story())
+
+
+def test_what_the_caller_has_learnt_is_not_read_and_what_was_being_read_does_not_replace_it() -> None:
+    async def story() -> None:
+        source = Source()
+        source.go.clear()
+        reads = CoalescedReads(source.read, keep_seconds=10)
+        first = asyncio.create_task(reads.get(1))
+        await asyncio.sleep(0.01)
+        reads.learn(1, 7)
+        source.go.set()
+
+        assert (await first, await reads.get(1)) == (1, 7)
+        await reads.close()
+
+    asyncio.run(story())
