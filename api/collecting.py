@@ -7,8 +7,7 @@ the same state id.
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Sequence
-from contextlib import AbstractContextManager, ExitStack, asynccontextmanager
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Protocol
 
@@ -18,9 +17,9 @@ from sqlalchemy.exc import SQLAlchemyError
 from api.gateway import PrefectGateway
 from api.gateway.transitions import RunTransition
 from api.metrics.counters import COLLECTED_AT
+from api.turns import in_turn
 from data.database import Database
 from data.domain.errors import DailiesError
-from data.named_locks import named_lock
 from data.tables import utc_now
 
 FIRST_LOOK_BACK = timedelta(days=1)
@@ -70,8 +69,7 @@ class Collector:
         """Collect until cancelled."""
         while True:
             try:
-                async with self._turn():
-                    await self._collect()
+                await in_turn(self._database, _LOCK, self._collect)
             except TimeoutError:
                 logger.debug("Another process collects the transitions of runs.")
             except (DailiesError, SQLAlchemyError) as error:  # before the first migration there are no tables
@@ -90,13 +88,3 @@ class Collector:
             reader.taken(moves)
             COLLECTED_AT.set_to_current_time()
             await asyncio.sleep(self._poll_seconds)
-
-    @asynccontextmanager
-    async def _turn(self) -> AsyncIterator[None]:
-        with ExitStack() as stack:
-            await run_in_threadpool(_enter, stack, named_lock(self._database, _LOCK, 0))
-            yield
-
-
-def _enter(stack: ExitStack, lock: AbstractContextManager[None]) -> None:
-    stack.enter_context(lock)

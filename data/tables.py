@@ -557,6 +557,7 @@ class WebhookEventRow(Base):
     owner: Mapped[str]
     occurred_at: Mapped[datetime]
     data: Mapped[JsonObject]
+    traceparent: Mapped[str | None]
     recorded_at: Mapped[datetime] = mapped_column(index=True)
 
 

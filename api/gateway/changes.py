@@ -25,6 +25,7 @@ from api.gateway.translation import translated
 from data.domain.identity import owner_of
 from data.domain.jobs import ITEM_TAG, webhooks_of
 from data.domain.tidings import JobMoment, JobStory
+from data.telemetry.tracing import TRACE_LABEL
 
 _UNDER_WAY = (StateType.PENDING, StateType.RUNNING, StateType.PAUSED, StateType.CANCELLING)
 _ENDED = (StateType.COMPLETED, StateType.FAILED, StateType.CANCELLED, StateType.CRASHED)
@@ -131,5 +132,6 @@ def _story(run: FlowRun, states: list[State[Any]], crash_attempts: int) -> JobSt
         title=parameters.get("title") or run.name,
         metadata=parameters.get("metadata") or {},
         endpoints=webhooks_of(run.tags),
+        traceparent=str(run.labels.get(TRACE_LABEL) or "") or None,
         moments=tuple(moments),
     )

@@ -54,6 +54,8 @@ class JobStory(DomainModel):
     metadata: dict[str, Any]
     endpoints: tuple[str, ...]
     """Webhook endpoints that came with it."""
+    traceparent: str | None = None
+    """Of the request that made it."""
     moments: tuple[JobMoment, ...]
 
 
@@ -123,6 +125,7 @@ def job_events(story: JobStory, links: Mapping[str, str]) -> tuple[Event, ...]:
                 occurred_at=moment.at,
                 data=data,
                 endpoints=story.endpoints,
+                traceparent=story.traceparent,
             )
         )
     return tuple(events)

@@ -149,6 +149,8 @@ class Event(DomainModel):
     data: dict[str, Any]
     endpoints: tuple[str, ...] = ()
     """Endpoints that are told because the job itself names them."""
+    traceparent: str | None = None
+    """What it is a part of (W3C Trace Context): the request that made the job."""
 
     @property
     def body(self) -> dict[str, Any]:
@@ -204,6 +206,7 @@ class DueDelivery(DomainModel):
     subject: str
     event_id: str
     body: dict[str, Any]
+    traceparent: str | None = None
     endpoint: Endpoint
 
 
