@@ -277,8 +277,8 @@ class AuditSettings(BaseModel):
 
     key: SecretStr | None = Field(
         None,
-        description="Signs the heads of the chain that are kept in the object store: 32 or more random characters, which "
-        "mode `production` asks for.",
+        description="Signs the heads of the chain that are kept in the object store: 32 or more random characters, "
+        "which mode `production` asks for.",
     )
     archive_days: int = Field(
         0, ge=0, description="After so many days entries go from the catalogue into the archive; 0: never."

@@ -239,6 +239,7 @@ class BatchRow(Base):
     ended_at: Mapped[datetime | None]
     spent: Mapped[float] = mapped_column(Float(53))
     outputs: Mapped[JsonObject]
+    webhooks: Mapped[list[str]] = mapped_column(Document, server_default="[]")
 
 
 class BatchMoveRow(Base):
