@@ -32,7 +32,7 @@ async def delete_source(asset_id: str, services: Services) -> None:
         IllegalMoveError: A job works on it, nothing is public of it yet, or the same content is another's, too.
     """
     asset = await _unused(asset_id, services)
-    if services.caller.only_owner and await run_in_threadpool(_has_other_owners, asset_id, services):
+    if services.caller.only_owner is not None and await run_in_threadpool(_has_other_owners, asset_id, services):
         message = "Others handed in the same content: its source is theirs, too. `DELETE` the asset to give up yours."
         raise IllegalMoveError(message, {"asset_id": asset_id, "allowed": []})
     if await run_in_threadpool(services.publications.current, asset_id) is None:

@@ -20,6 +20,7 @@ from api.gateway.changes import changed_stories, read_stories
 from api.gateway.checks import check_providers
 from api.gateway.feeds import ensure_feed
 from api.gateway.figures import RunFigures, read_run_figures
+from api.gateway.histories import Histories
 from api.gateway.jobs import job_of, run_view
 from api.gateway.jobs import transitions as transitions_of  # `transitions` is a module here
 from api.gateway.known_jobs import KnownJobs
@@ -88,6 +89,7 @@ class PrefectGateway:
         self._crash_attempts = crash_attempts
         self._known = known
         self._caller = caller
+        self._histories = Histories(client)
 
     def seen_by(self, caller: Caller) -> "PrefectGateway":
         """Return the gateway as a caller sees it: others' jobs are not there, and what it submits is its own."""
@@ -199,7 +201,14 @@ class PrefectGateway:
             seen: The id of the last state seen, by job.
             is_thorough: Look at all that changed since, not only until what was seen already is met.
         """
-        return changed_stories(self._client, since, seen, is_thorough=is_thorough, crash_attempts=self._crash_attempts)
+        return changed_stories(
+            self._client,
+            self._histories,
+            since,
+            seen,
+            is_thorough=is_thorough,
+            crash_attempts=self._crash_attempts,
+        )
 
     async def story(self, job_id: str) -> JobStory | None:
         """Return a job with its whole history; ``None`` where it has none.
@@ -208,7 +217,7 @@ class PrefectGateway:
             NotFoundError: No such job.
         """
         run = await read_run(self._client, job_id)
-        return next(iter(await read_stories(self._client, [run], self._crash_attempts)), None)
+        return next(iter(await read_stories(self._histories, [run], self._crash_attempts)), None)
 
     async def logs(self, job_id: str, *, level: int, after: str | None, limit: int) -> LogPage:
         """Return log lines of a job and of its children, merged by time, oldest first.
@@ -311,7 +320,7 @@ class PrefectGateway:
         Args:
             since: Runs that ended before it are not looked at.
         """
-        return TransitionReader(self._client, since, self._crash_attempts)
+        return TransitionReader(self._client, self._histories, since, self._crash_attempts)
 
     async def figures(self, now: datetime) -> RunFigures:
         """Return figures over all runs and workers."""
