@@ -6,6 +6,7 @@ from typing import Any, Literal
 from pydantic import Field
 
 from api.schemas import Answer, Call
+from api.webhook_schemas import BatchWebhooks
 from data.domain.batches import BatchOptions, BatchPlan, BatchReason, BatchState, ItemState
 from data.domain.jobs import MAX_TITLE_CHARACTERS
 from data.domain.retries import RetryFilter
@@ -26,6 +27,7 @@ class BatchRequest(Call):
     )
     name: str = Field(default="", max_length=MAX_TITLE_CHARACTERS, description="For people; the manifest's by default.")
     options: BatchOptions = BatchOptions()
+    webhooks: BatchWebhooks = ()
 
 
 class BatchRetry(Call):
@@ -107,6 +109,7 @@ class BatchAnswer(BatchSummary):
     options: BatchOptions
     retry_of: str | None = Field(default=None, description="The batch whose rows it tries again.")
     retry_filter: RetryFilter | None = None
+    webhooks: tuple[str, ...] = Field(default=(), description="Ids of the webhook endpoints that came with it.")
 
 
 class ItemLinks(Answer):

@@ -42,6 +42,7 @@ def show_batch(batch_id: str, services: Services) -> BatchAnswer:
         options=batch.options,
         retry_of=batch.retry_of,
         retry_filter=batch.retry_filter,
+        webhooks=batch.webhooks,
     )
 
 

@@ -12,13 +12,15 @@ from uuid import UUID, uuid4, uuid5
 from fastapi import Request
 from fastapi.concurrency import run_in_threadpool
 from fastapi.exceptions import RequestValidationError
-from pydantic import ValidationError
+from pydantic import TypeAdapter, ValidationError
 from sqlalchemy.orm import Session
 
 from api.batch_schemas import BatchMove, BatchRequest
 from api.dependencies import Services
 from api.receiving import arriving, keep_upload
 from api.submission import upload_name
+from api.webhook_schemas import BatchWebhook, BatchWebhooks
+from api.webhooks import endpoints_of_job
 from data.domain.batches import Batch, BatchOptions, BatchReason, BatchState, BatchWish, ItemState
 from data.domain.errors import (
     IllegalMoveError,
@@ -64,21 +66,23 @@ async def batch_call(request: Request, services: Services) -> AsyncIterator[Batc
     most = services.settings.batch.max_manifest_bytes
     async with arriving(request, services, max_bytes=most, field=MANIFEST_FIELD) as arrival:
         fields = arrival.file.fields
-        if unknown := fields.keys() - {"name", "options"}:
+        if unknown := fields.keys() - {"name", "options", "webhooks"}:
             raise InvalidRequestError(
                 f"The form has fields that mean nothing: {', '.join(sorted(unknown))}.", {"fields": sorted(unknown)}
             )
         options = _parsed(BatchOptions, fields.get("options") or "{}", "options")
+        webhooks = _parsed(BatchWebhooks, fields.get("webhooks") or "[]", "webhooks")
         name = fields.get("name") or arrival.file.name
         fingerprint = {
             "sha256": arrival.file.sha256,
             "name": fields.get("name", ""),
             "options": options.model_dump(mode="json"),
+            "webhooks": [each if isinstance(each, str) else each.model_dump(mode="json") for each in webhooks],
         }
 
         def keep() -> BatchRequest:
             manifest = f"{UPLOAD_SCHEME}{keep_upload(services, arrival)}"
-            return BatchRequest(manifest=manifest, name=name[:200], options=options)
+            return BatchRequest(manifest=manifest, name=name[:200], options=options, webhooks=webhooks)
 
         yield BatchCall(fingerprint, keep)
 
@@ -90,12 +94,15 @@ async def new_batch(call: BatchCall, services: Services, key: str | None, *, is_
         RecipeUnknownError: No recipe has the name that the options give.
         SourceForbiddenError: The manifest lies where none may come from.
         SourceNotFoundError: There is no such upload.
-        InvalidRequestError: The manifest is of no kind that is taken.
+        InvalidRequestError: The manifest is of no kind that is taken, or somebody cannot be told.
     """
     asked = await run_in_threadpool(call.request)
     name = await run_in_threadpool(_checked_name, asked, services)
     options = asked.options.model_copy(update={"dry_run": True}) if is_dry_run else asked.options
-    batch = _received(key, name=name, manifest_uri=asked.manifest, options=options, owner=services.caller.id)
+    told = await run_in_threadpool(endpoints_of_job, services, services.caller, asked.webhooks, key, BatchWebhook)
+    batch = _received(
+        key, name=name, manifest_uri=asked.manifest, options=options, owner=services.caller.id, webhooks=told
+    )
     return await _taken_in(batch, services)
 
 
@@ -116,6 +123,7 @@ async def retried(batch_id: str, rows: RetryFilter, name: str, services: Service
         retry_of=parent.id,
         retry_filter=rows,
         owner=parent.owner,  # whose uploads its rows may name
+        webhooks=parent.webhooks,
     )
     return await _taken_in(batch, services)
 
@@ -237,9 +245,9 @@ def _illegal(batch: Batch, move: str) -> IllegalMoveError:
     )
 
 
-def _parsed(model: type[Any], content: str | bytes, *place: str) -> Any:
+def _parsed(shape: Any, content: str | bytes, *place: str) -> Any:
     try:
-        return model.model_validate_json(content or b"{}")
+        return TypeAdapter(shape).validate_json(content or b"{}")
     except ValidationError as error:
         raise RequestValidationError(
             [{**each, "loc": ("body", *place, *each["loc"])} for each in error.errors()]

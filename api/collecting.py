@@ -3,12 +3,17 @@
 Of all processes that serve the API one collects. It tells every sink everything since the time that the sink names,
 also what happened while nobody collected; what it tells twice (after a crash, or because it looks back a little) has
 the same state id.
+
+The relay of webhooks reads Prefect's states by itself (``api.relay.collecting``), on purpose. It asks for jobs alone
+and tells whole stories in their order, only while somebody listens, only since then, and maybe in a process of its own;
+here every run is of interest, packs of batches too, once and for ever. What both would read, the histories of jobs, is
+read once (``api.gateway.histories``); while nothing moves, this one asks Prefect two questions in ten seconds, that one
+three in five.
 """
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Sequence
-from contextlib import AbstractContextManager, ExitStack, asynccontextmanager
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Protocol
 
@@ -18,11 +23,13 @@ from sqlalchemy.exc import SQLAlchemyError
 from api.gateway import PrefectGateway
 from api.gateway.transitions import RunTransition
 from api.metrics.counters import COLLECTED_AT
+from api.turns import in_turn
 from data.database import Database
 from data.domain.errors import DailiesError
-from data.named_locks import named_lock
 from data.tables import utc_now
 
+IDLE_FACTOR = 5
+"""While nothing moves, the pause between two looks grows to so many times what it is."""
 FIRST_LOOK_BACK = timedelta(days=1)
 """How far to look back where a sink knows nothing yet."""
 _LOCK = "run-transitions"
@@ -47,7 +54,7 @@ class Collector:
         gateway: The door to Prefect.
         database: Its processes take turns by it.
         sinks: Called in a thread; a DailiesError of one has everything told again later.
-        poll_seconds: Between two looks.
+        poll_seconds: Between two looks, while something moves.
         retry_seconds: How soon to look again whether one's turn has come, or what was away is back.
     """
 
@@ -70,8 +77,7 @@ class Collector:
         """Collect until cancelled."""
         while True:
             try:
-                async with self._turn():
-                    await self._collect()
+                await in_turn(self._database, _LOCK, self._collect)
             except TimeoutError:
                 logger.debug("Another process collects the transitions of runs.")
             except (DailiesError, SQLAlchemyError) as error:  # before the first migration there are no tables
@@ -82,6 +88,7 @@ class Collector:
         known = [await run_in_threadpool(sink.since) for sink in self._sinks]
         since = min(each or utc_now() - FIRST_LOOK_BACK for each in known)
         reader = self._gateway.transition_reader(since)
+        pause = self._poll_seconds
         while True:
             moves = await reader.read(utc_now())
             if moves.transitions:
@@ -89,14 +96,5 @@ class Collector:
                     await run_in_threadpool(sink.take, moves.transitions)
             reader.taken(moves)
             COLLECTED_AT.set_to_current_time()
-            await asyncio.sleep(self._poll_seconds)
-
-    @asynccontextmanager
-    async def _turn(self) -> AsyncIterator[None]:
-        with ExitStack() as stack:
-            await run_in_threadpool(_enter, stack, named_lock(self._database, _LOCK, 0))
-            yield
-
-
-def _enter(stack: ExitStack, lock: AbstractContextManager[None]) -> None:
-    stack.enter_context(lock)
+            pause = self._poll_seconds if moves.transitions else min(pause * 1.5, self._poll_seconds * IDLE_FACTOR)
+            await asyncio.sleep(pause)

@@ -29,13 +29,21 @@ async def delete_source(asset_id: str, services: Services) -> None:
 
     Raises:
         NotFoundError: There is no such asset.
-        IllegalMoveError: A job works on it, or nothing is public of it yet.
+        IllegalMoveError: A job works on it, nothing is public of it yet, or the same content is another's, too.
     """
     asset = await _unused(asset_id, services)
+    if services.caller.only_owner is not None and await run_in_threadpool(_has_other_owners, asset_id, services):
+        message = "Others handed in the same content: its source is theirs, too. `DELETE` the asset to give up yours."
+        raise IllegalMoveError(message, {"asset_id": asset_id, "allowed": []})
     if await run_in_threadpool(services.publications.current, asset_id) is None:
         message = "Nothing is public of the asset: its source is all that there is."
         raise IllegalMoveError(message, {"asset_id": asset_id, "allowed": []})
     await run_in_threadpool(services.store.delete, asset.source_key)
+
+
+def _has_other_owners(asset_id: str, services: Services) -> bool:
+    with services.database.session() as session:
+        return AssetRepository(session).has_owner_besides(asset_id, services.caller.id)
 
 
 async def _unused(asset_id: str, services: Services) -> Asset:

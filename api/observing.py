@@ -46,6 +46,8 @@ class Telemetry:
     trail: AuditTrail
     recorder: AuditRecorder
     exposition: Exposition
+    works_on: bool = True
+    """Whether what is begun goes on after an answer was sent; a Lambda function stands still then."""
 
 
 @asynccontextmanager
@@ -71,7 +73,7 @@ async def open_telemetry(services: Services, *, collects: bool = True) -> AsyncI
     for task in tasks:
         task.add_done_callback(_tell_of_end)
     try:
-        yield Telemetry(trail, recorder, Exposition(services))
+        yield Telemetry(trail, recorder, Exposition(services), works_on=collects)
     finally:
         trail.close()
         for task in reversed(tasks):  # the recorder last: it writes what is left
@@ -138,7 +140,8 @@ class Observation:
 async def _record(scope: Scope, exchange: Exchange) -> None:
     telemetry: Telemetry | None = getattr(scope["app"].state, "telemetry", None) if "app" in scope else None
     if telemetry is not None and is_sensitive(exchange):
-        await telemetry.recorder.record(entry_of(exchange), durable=is_write(exchange))
+        durable = is_write(exchange) or not telemetry.works_on
+        await telemetry.recorder.record(entry_of(exchange), durable=durable)
 
 
 def _finish(exchange: Exchange, span: Span, seconds: float) -> None:

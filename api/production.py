@@ -11,6 +11,7 @@ from data.settings import Settings
 Check = Callable[[Settings], Iterable[str]]
 
 _FEWEST_DIFFERENT_CHARACTERS = 10
+_FEWEST_CHARACTERS_OF_A_KEY = 32
 _DEFAULTS = ("secret", "change", "default", "example", "password", "replace")
 
 
@@ -36,9 +37,18 @@ def secrets_are_secret(settings: Settings) -> Iterable[str]:
             "`python -c 'import secrets; print(secrets.token_urlsafe(48))'` makes one."
         )
     for number, secret in enumerate((each.get_secret_value() for each in settings.auth.secrets), 1):
-        is_known = any(word in secret.casefold() for word in _DEFAULTS)
-        if is_known or len(set(secret)) < _FEWEST_DIFFERENT_CHARACTERS:
+        if not _is_random(secret):
             yield f"Secret {number} of DAILIES_AUTH__SECRETS is no random text."
+
+
+def audit_is_signed(settings: Settings) -> Iterable[str]:
+    """Refuse an audit that whoever may write into the catalogue could replace, with all its hashes."""
+    key = settings.audit.key.get_secret_value() if settings.audit.key else ""
+    if len(key) < _FEWEST_CHARACTERS_OF_A_KEY or not _is_random(key):
+        yield (
+            f"DAILIES_AUDIT__KEY is no random text of {_FEWEST_CHARACTERS_OF_A_KEY} characters or more: nothing would "
+            "prove that the audit is the one that was written."
+        )
 
 
 def prefect_is_locked(_: Settings) -> Iterable[str]:
@@ -55,7 +65,12 @@ def sites_are_named(settings: Settings) -> Iterable[str]:
         yield "DAILIES_API__CORS_ORIGINS lets the scripts of any web site call: name the sites."
 
 
-CHECKS: tuple[Check, ...] = (people_log_in, secrets_are_secret, prefect_is_locked, sites_are_named)
+def _is_random(secret: str) -> bool:
+    is_known = any(word in secret.casefold() for word in _DEFAULTS)
+    return not is_known and len(set(secret)) >= _FEWEST_DIFFERENT_CHARACTERS
+
+
+CHECKS: tuple[Check, ...] = (people_log_in, secrets_are_secret, audit_is_signed, prefect_is_locked, sites_are_named)
 
 
 def check_production(settings: Settings, checks: Iterable[Check] = CHECKS) -> None:

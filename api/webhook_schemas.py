@@ -8,6 +8,7 @@ from pydantic import AfterValidator, Field, SecretStr
 
 from api.schemas import Answer, Call, Instant, JobRequest
 from data.domain.webhooks import (
+    BATCH_EVENTS,
     CHOICES,
     DEFAULT_EVENTS,
     JOB_EVENTS,
@@ -28,6 +29,10 @@ def _known_events(chosen: tuple[str, ...]) -> tuple[str, ...]:
 
 def _job_events(chosen: tuple[str, ...]) -> tuple[str, ...]:
     return _refuse_unknown(chosen, {each for each in CHOICES if each.startswith("job.")})
+
+
+def _batch_events(chosen: tuple[str, ...]) -> tuple[str, ...]:
+    return _refuse_unknown(chosen, {each for each in CHOICES if each.startswith(("batch.", "item."))})
 
 
 def _refuse_unknown(chosen: tuple[str, ...], known: Collection[str]) -> tuple[str, ...]:
@@ -61,6 +66,29 @@ class JobWebhook(Call):
     url: Url
     secret: Secret | None = None
     events: Annotated[tuple[str, ...], AfterValidator(_job_events), Field(min_length=1)] = JOB_EVENTS
+
+
+class BatchWebhook(Call):
+    """Somebody who is told of one batch only."""
+
+    url: Url
+    secret: Secret | None = None
+    events: Annotated[
+        tuple[str, ...],
+        AfterValidator(_batch_events),
+        Field(min_length=1, description="Of the batch by default; of its rows (`item.*`) on request."),
+    ] = BATCH_EVENTS
+
+
+BatchWebhooks = Annotated[
+    tuple[str | BatchWebhook, ...],
+    Field(
+        max_length=MAX_ENDPOINTS_OF_A_JOB,
+        description="Who is told of this batch: ids of webhooks, addresses, or addresses with a secret to sign with. "
+        "The batch's own `webhooks` names those that were made.",
+        examples=[["https://receiver.example/hooks/dailies"]],
+    ),
+]
 
 
 class JobSubmission(JobRequest):

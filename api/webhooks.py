@@ -12,6 +12,7 @@ from api.cursors import CreatedPosition, decode_row, encode_row
 from api.dependencies import Services
 from api.schemas import Page
 from api.webhook_schemas import (
+    BatchWebhook,
     DeliveryAnswer,
     DeliveryDetail,
     EndpointAnswer,
@@ -24,9 +25,16 @@ from api.webhook_schemas import (
     SecretAnswer,
 )
 from data.addresses import checked_address
-from data.domain.errors import AddressForbiddenError, IllegalMoveError, InvalidRequestError, NotFoundError
+from data.domain.errors import (
+    AddressForbiddenError,
+    IllegalMoveError,
+    InvalidRequestError,
+    NotFoundError,
+    TooManyWebhooksError,
+)
 from data.domain.identity import Caller
 from data.domain.webhooks import (
+    MAX_ENDPOINTS_OF_AN_OWNER,
     Delivery,
     DisabledReason,
     Endpoint,
@@ -38,19 +46,30 @@ from data.domain.webhooks import (
 from data.repositories import DeliveryFilter, EndpointFilter, WebhookEndpointRepository, WebhookOutbox
 
 _PREFIX = "whk_"
+_OWN = uuid.UUID("3d0c1c6a-7c55-4a0e-8a52-6f5f0a1c9e27")
+"""The name space of ids of endpoints whose call has an idempotency key."""
 _OF_JOBS = uuid.UUID("b1a6d3f0-8f0a-4f43-9a53-1f7a2f0b6c55")
-"""The name space of ids of endpoints that come with a job whose call has an idempotency key."""
+"""The name space of ids of endpoints that come with a job or batch whose call has an idempotency key."""
 
 
-def create_endpoint(services: Services, caller: Caller, asked: EndpointRequest) -> EndpointCreated:
+def create_endpoint(
+    services: Services, caller: Caller, asked: EndpointRequest, key: str | None = None
+) -> EndpointCreated:
     """Make an endpoint that is told of all that becomes of the caller's jobs and batches.
+
+    Args:
+        services: The doors.
+        caller: Who asks for it.
+        asked: What for.
+        key: The same call again, after this process died in the middle of the first, makes the same endpoint.
 
     Raises:
         InvalidRequestError: Its address is not one that is delivered to.
+        TooManyWebhooksError: The caller has as many as there may be.
     """
     now = datetime.now(UTC)
     endpoint = Endpoint(
-        id=f"{_PREFIX}{uuid.uuid4().hex}",
+        id=f"{_PREFIX}{(uuid.uuid5(_OWN, key) if key else uuid.uuid4()).hex}",
         owner=caller.id,
         url=_checked(asked.url, services),
         description=asked.description,
@@ -60,27 +79,39 @@ def create_endpoint(services: Services, caller: Caller, asked: EndpointRequest) 
         listening_since=now,
     )
     with services.database.session() as session:
-        WebhookEndpointRepository(session).add(endpoint)
+        endpoints = WebhookEndpointRepository(session)
+        endpoints.add(endpoint)
+        if endpoints.count_of(caller.id) > MAX_ENDPOINTS_OF_AN_OWNER:  # rolls back what was added
+            raise TooManyWebhooksError(
+                f"There may be {MAX_ENDPOINTS_OF_AN_OWNER} webhooks of a user: delete one that is not needed.",
+                {"most": MAX_ENDPOINTS_OF_AN_OWNER},
+            )
+        endpoint = endpoints.get(endpoint.id)
     return EndpointCreated(**_shown(endpoint).model_dump(), secret=endpoint.secret.get_secret_value())
 
 
 def endpoints_of_job(
-    services: Services, caller: Caller, asked: Sequence[str | JobWebhook], key: str | None
+    services: Services,
+    caller: Caller,
+    asked: Sequence[str | JobWebhook] | Sequence[str | BatchWebhook],
+    key: str | None,
+    kind: type[JobWebhook] | type[BatchWebhook] = JobWebhook,
 ) -> tuple[str, ...]:
-    """Return the ids of who is told of a job; addresses become endpoints, before there is a run that names them.
+    """Return the ids of who is told of a job or batch; addresses become endpoints, before anything names them.
 
     Args:
         services: The doors.
-        caller: Who hands the job in.
+        caller: Who hands it in.
         asked: Ids of endpoints, addresses, or addresses with a secret.
         key: The idempotency key handed on to Prefect: the same call again makes the same endpoints.
+        kind: What a bare address stands for.
 
     Raises:
         InvalidRequestError: An address is not one that is delivered to, or there is no such endpoint.
     """
     if not asked:
         return ()
-    wanted = [_named(each) for each in asked]
+    wanted = [_named(each, kind) for each in asked]
     made = [
         _of_job(each, number, services, caller, key) for number, each in enumerate(wanted) if not isinstance(each, str)
     ]
@@ -284,11 +315,15 @@ def _record(services: Services, events: Sequence[Event]) -> None:
         WebhookOutbox(session).record(events)
 
 
-def _named(asked: str | JobWebhook) -> str | JobWebhook:
-    return asked if isinstance(asked, JobWebhook) or asked.startswith(_PREFIX) else JobWebhook(url=asked)
+def _named(
+    asked: str | JobWebhook | BatchWebhook, kind: type[JobWebhook] | type[BatchWebhook]
+) -> str | JobWebhook | BatchWebhook:
+    return kind(url=asked) if isinstance(asked, str) and not asked.startswith(_PREFIX) else asked
 
 
-def _of_job(asked: JobWebhook, number: int, services: Services, caller: Caller, key: str | None) -> Endpoint:
+def _of_job(
+    asked: JobWebhook | BatchWebhook, number: int, services: Services, caller: Caller, key: str | None
+) -> Endpoint:
     now = datetime.now(UTC)
     identity = uuid.uuid5(_OF_JOBS, f"{key}/{number}") if key else uuid.uuid4()
     return Endpoint(

@@ -8,6 +8,7 @@ A pooler between us and Postgres has to keep sessions apart (PgBouncer: ``pool_m
 
 import contextlib
 import hashlib
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -24,12 +25,19 @@ _FIRST_POLL_SECONDS = 0.02
 _LONGEST_POLL_SECONDS = 1.0
 
 
-class _Lock(Protocol):
+class NamedLock(Protocol):
+    """A lock that is held; lives as long as the block of :func:`named_lock`."""
+
+    def is_held(self) -> bool:
+        """Ask whether it still is: a connection may end, and another process be given the lock, unnoticed by us."""
+
+
+class _Lock(NamedLock, Protocol):
     def release(self) -> None: ...
 
 
 @contextmanager
-def named_lock(database: Database, name: str, timeout_seconds: float) -> Iterator[None]:
+def named_lock(database: Database, name: str, timeout_seconds: float) -> Iterator[NamedLock]:
     """Hold the lock of a name while the block runs.
 
     Args:
@@ -49,7 +57,7 @@ def named_lock(database: Database, name: str, timeout_seconds: float) -> Iterato
         time.sleep(nap)
         nap = min(nap * 2, _LONGEST_POLL_SECONDS)
     try:
-        yield
+        yield lock
     finally:
         lock.release()
 
@@ -65,25 +73,41 @@ def _try(database: Database, name: str) -> _Lock | None:
 class _AdvisoryLock:
     """An advisory lock of Postgres, with the connection that holds it."""
 
-    def __init__(self, connection: Connection, number: int) -> None:
+    def __init__(self, connection: Connection, number: int, session: int) -> None:
         self._connection = connection
         self._number = number
+        self._session = session
+        """The process of the server that holds it for us."""
+        self._using = threading.Lock()
 
     @classmethod
     def take(cls, database: Database, number: int) -> "_AdvisoryLock | None":
         with typed_errors():
             connection = database.engine.connect().execution_options(isolation_level="AUTOCOMMIT")
             try:
-                statement = text("SELECT pg_try_advisory_lock(:number)")
-                if connection.scalar(statement, {"number": number}):
-                    return cls(connection, number)
+                statement = text("SELECT pg_try_advisory_lock(:number), pg_backend_pid()")
+                is_taken, session = connection.execute(statement, {"number": number}).one()
+                if is_taken:
+                    return cls(connection, number, session)
             except BaseException:
                 connection.invalidate()  # it may have been given the lock
                 raise
             connection.close()
             return None
 
+    def is_held(self) -> bool:
+        # As long as the session lives it is. SQLAlchemy opens another where the connection was lost.
+        try:
+            with self._using:
+                return bool(self._connection.scalar(text("SELECT pg_backend_pid()")) == self._session)
+        except SQLAlchemyError:
+            return False
+
     def release(self) -> None:
+        with self._using:
+            self._release()
+
+    def _release(self) -> None:
         # A connection that is gone has released it already; one in an unknown state is closed, which releases it too.
         try:
             self._connection.execute(text("SELECT pg_advisory_unlock(:number)"), {"number": self._number})
@@ -114,6 +138,9 @@ class _FileLock:
             lock.release()
             return None
         return cls(path, lock)
+
+    def is_held(self) -> bool:
+        return self._lock.is_of(self._path)
 
     def release(self) -> None:
         with contextlib.suppress(FileNotFoundError):

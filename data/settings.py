@@ -276,7 +276,9 @@ class AuditSettings(BaseModel):
     """The audit."""
 
     key: SecretStr | None = Field(
-        None, description="Signs the heads of the chain that are kept in the object store; any long text."
+        None,
+        description="Signs the heads of the chain that are kept in the object store: 32 or more random characters, "
+        "which mode `production` asks for.",
     )
     archive_days: int = Field(
         0, ge=0, description="After so many days entries go from the catalogue into the archive; 0: never."

@@ -239,6 +239,7 @@ class BatchRow(Base):
     ended_at: Mapped[datetime | None]
     spent: Mapped[float] = mapped_column(Float(53))
     outputs: Mapped[JsonObject]
+    webhooks: Mapped[list[str]] = mapped_column(Document, server_default="[]")
 
 
 class BatchMoveRow(Base):
@@ -557,6 +558,7 @@ class WebhookEventRow(Base):
     owner: Mapped[str]
     occurred_at: Mapped[datetime]
     data: Mapped[JsonObject]
+    traceparent: Mapped[str | None]
     recorded_at: Mapped[datetime] = mapped_column(index=True)
 
 

@@ -7,6 +7,7 @@ The modules here are plain functions over Prefect's client; :class:`PrefectGatew
 
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
+from copy import copy
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -20,6 +21,7 @@ from api.gateway.changes import changed_stories, read_stories
 from api.gateway.checks import check_providers
 from api.gateway.feeds import ensure_feed
 from api.gateway.figures import RunFigures, read_run_figures
+from api.gateway.histories import Histories
 from api.gateway.jobs import has_begun, job_of
 from api.gateway.jobs import transitions as transitions_of  # `transitions` is a module here
 from api.gateway.known_deployments import KnownDeployments
@@ -71,7 +73,7 @@ async def open_gateway(
     async with client:
         known = KnownJobs(client, crash_attempts, keep_seconds)
         try:
-            yield PrefectGateway(client, crash_attempts, known, KnownDeployments(client))
+            yield PrefectGateway(client, crash_attempts, known, KnownDeployments(client), Histories(client))
         finally:
             await known.close()
 
@@ -88,17 +90,21 @@ class PrefectGateway:
         crash_attempts: int,
         known: KnownJobs,
         deployments: KnownDeployments,
+        histories: Histories,
         caller: Caller = LOCAL_CALLER,
     ) -> None:
         self._client = client
         self._crash_attempts = crash_attempts
         self._known = known
         self._deployments = deployments
+        self._histories = histories
         self._caller = caller
 
     def seen_by(self, caller: Caller) -> "PrefectGateway":
         """Return the gateway as a caller sees it: others' jobs are not there, and what it submits is its own."""
-        return PrefectGateway(self._client, self._crash_attempts, self._known, self._deployments, caller)
+        seen = copy(self)
+        seen._caller = caller
+        return seen
 
     async def submit(
         self,
@@ -215,7 +221,14 @@ class PrefectGateway:
             seen: The id of the last state seen, by job.
             is_thorough: Look at all that changed since, not only until what was seen already is met.
         """
-        return changed_stories(self._client, since, seen, is_thorough=is_thorough, crash_attempts=self._crash_attempts)
+        return changed_stories(
+            self._client,
+            self._histories,
+            since,
+            seen,
+            is_thorough=is_thorough,
+            crash_attempts=self._crash_attempts,
+        )
 
     async def story(self, job_id: str) -> JobStory | None:
         """Return a job with its whole history; ``None`` where it has none.
@@ -224,7 +237,7 @@ class PrefectGateway:
             NotFoundError: No such job.
         """
         run = await read_run(self._client, job_id)
-        return next(iter(await read_stories(self._client, [run], self._crash_attempts)), None)
+        return next(iter(await read_stories(self._histories, [run], self._crash_attempts)), None)
 
     async def logs(self, job_id: str, *, level: int, after: str | None, limit: int) -> LogPage:
         """Return log lines of a job and of its children, merged by time, oldest first.
@@ -329,7 +342,7 @@ class PrefectGateway:
         Args:
             since: Runs that ended before it are not looked at.
         """
-        return TransitionReader(self._client, since, self._crash_attempts)
+        return TransitionReader(self._client, self._histories, since, self._crash_attempts)
 
     async def figures(self, now: datetime) -> RunFigures:
         """Return figures over all runs and workers."""

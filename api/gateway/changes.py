@@ -6,7 +6,7 @@ due, which is then later). A run is looked at closer when its state is another t
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Collection, Iterable, Mapping
+from collections.abc import AsyncIterator, Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -19,12 +19,14 @@ from prefect.client.schemas.filters import (
 from prefect.client.schemas.objects import FlowRun, State, StateType
 from prefect.client.schemas.sorting import FlowRunSort
 
+from api.gateway.histories import Histories
 from api.gateway.jobs import transitions
-from api.gateway.runs import PREFECT_ROWS, job_filter, read_states
+from api.gateway.runs import PREFECT_ROWS, job_filter
 from api.gateway.translation import translated
 from data.domain.identity import owner_of
 from data.domain.jobs import ITEM_TAG, webhooks_of
 from data.domain.tidings import JobMoment, JobStory
+from data.telemetry.tracing import TRACE_LABEL
 
 _UNDER_WAY = (StateType.PENDING, StateType.RUNNING, StateType.PAUSED, StateType.CANCELLING)
 _ENDED = (StateType.COMPLETED, StateType.FAILED, StateType.CANCELLED, StateType.CRASHED)
@@ -34,12 +36,19 @@ _CHUNK = 64
 
 
 async def changed_stories(
-    client: PrefectClient, since: datetime, seen: Mapping[str, str], *, is_thorough: bool, crash_attempts: int
+    client: PrefectClient,
+    histories: Histories,
+    since: datetime,
+    seen: Mapping[str, str],
+    *,
+    is_thorough: bool,
+    crash_attempts: int,
 ) -> AsyncIterator[tuple[JobStory, ...]]:
     """Read the whole histories of the jobs whose state is another than it was.
 
     Args:
         client: Prefect's.
+        histories: What the other reader of histories has read already.
         since: What ended or was scheduled before is not looked for.
         seen: The id of the last state seen, by job.
         is_thorough: Look at all that changed since, not only until what was seen already is met.
@@ -54,16 +63,16 @@ async def changed_stories(
             changed[str(run.id)] = run
     runs = list(changed.values())
     for start in range(0, len(runs), _CHUNK):
-        yield await read_stories(client, runs[start : start + _CHUNK], crash_attempts)
+        yield await read_stories(histories, runs[start : start + _CHUNK], crash_attempts)
 
 
-async def read_stories(client: PrefectClient, runs: Iterable[FlowRun], crash_attempts: int) -> tuple[JobStory, ...]:
+async def read_stories(histories: Histories, runs: Iterable[FlowRun], crash_attempts: int) -> tuple[JobStory, ...]:
     """Read the histories of runs; those of runs that were deleted meanwhile are empty, and left out."""
     gate = asyncio.Semaphore(_AT_ONCE)
 
     async def read(run: FlowRun) -> JobStory:
         async with gate:
-            return _story(run, await read_states(client, run.id), crash_attempts)
+            return _story(run, await histories.read(run), crash_attempts)
 
     stories = await asyncio.gather(*map(read, runs))
     return tuple(story for story in stories if story.moments)
@@ -109,7 +118,7 @@ async def _pages(
         rows = PREFECT_ROWS
 
 
-def _story(run: FlowRun, states: list[State[Any]], crash_attempts: int) -> JobStory:
+def _story(run: FlowRun, states: Sequence[State[Any]], crash_attempts: int) -> JobStory:
     starts = 0
     moments = []
     for state, shown in zip(states, transitions(run, states, crash_attempts), strict=True):
@@ -131,5 +140,6 @@ def _story(run: FlowRun, states: list[State[Any]], crash_attempts: int) -> JobSt
         title=parameters.get("title") or run.name,
         metadata=parameters.get("metadata") or {},
         endpoints=webhooks_of(run.tags),
+        traceparent=str(run.labels.get(TRACE_LABEL) or "") or None,
         moments=tuple(moments),
     )

@@ -17,8 +17,9 @@ from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterEndTime, 
 from prefect.client.schemas.objects import TERMINAL_STATES, FlowRun, StateType
 from prefect.client.schemas.sorting import FlowRunSort
 
+from api.gateway.histories import Histories
 from api.gateway.jobs import transitions
-from api.gateway.runs import PREFECT_ROWS, read_states, state_filter
+from api.gateway.runs import PREFECT_ROWS, state_filter
 from api.gateway.translation import translated
 from data.domain.errors import NotFoundError
 from data.domain.jobs import BATCH_TAG, ITEM_TAG, JOB_TAG, JobState
@@ -64,12 +65,14 @@ class TransitionReader:
 
     Args:
         client: Prefect's.
+        histories: What the other reader of histories has read already.
         since: Runs that ended before it are not looked at.
         crash_attempts: How often a run may start before a crash is final.
     """
 
-    def __init__(self, client: PrefectClient, since: datetime, crash_attempts: int) -> None:
+    def __init__(self, client: PrefectClient, histories: Histories, since: datetime, crash_attempts: int) -> None:
         self._client = client
+        self._histories = histories
         self._since = since
         self._crash_attempts = crash_attempts
         self._seen: dict[UUID, UUID] = {}
@@ -105,7 +108,7 @@ class TransitionReader:
         """Return the states of a run that came after the last one seen."""
         async with gate:
             try:
-                states = await read_states(self._client, run.id)
+                states = await self._histories.read(run)
             except NotFoundError:  # somebody deleted it just now
                 return []
         ids = [state.id for state in states]

@@ -25,12 +25,6 @@ CHAIN_OK = Gauge(
 
 DELIVERIES = Counter("dailies_webhook_deliveries_total", "Attempts to deliver to webhooks.", ["outcome"])
 DELIVERY_SECONDS = Histogram("dailies_webhook_delivery_seconds", "Time that receivers of webhooks took to answer.")
-BACKLOG = Gauge(
-    "dailies_webhook_backlog", "Deliveries to webhooks that are due or wait.", multiprocess_mode="mostrecent"
-)
-BACKLOG_SECONDS = Gauge(
-    "dailies_webhook_backlog_oldest_seconds", "Age of the oldest of them.", multiprocess_mode="mostrecent"
-)
 
 
 def count_request(method: str, route: str, status: int, seconds: float) -> None:
@@ -44,15 +38,10 @@ def count_delivery(outcome: str, seconds: float | None = None) -> None:
     """Count an attempt to deliver to a webhook.
 
     Args:
-        outcome: ``delivered``, ``failed``, ``refused`` or ``disabled``.
-        seconds: How long the receiver took, if it was asked.
+        outcome: ``delivered``; ``refused`` for any other answer, but ``disabled`` for the one that it is gone;
+            ``failed`` without an answer.
+        seconds: How long the receiver took, if it answered.
     """
     DELIVERIES.labels(outcome).inc()
     if seconds is not None:
         DELIVERY_SECONDS.observe(seconds)
-
-
-def show_backlog(count: int, oldest_seconds: float) -> None:
-    """Show how many deliveries to webhooks wait, and for how long the oldest does."""
-    BACKLOG.set(count)
-    BACKLOG_SECONDS.set(oldest_seconds)

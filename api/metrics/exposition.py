@@ -26,10 +26,11 @@ from api.metrics.families import (
     provider_families,
     run_families,
     up_family,
+    webhook_families,
 )
 from api.metrics.sharing import is_alive, leave, shared_folder
 from data.domain.errors import DailiesError
-from data.repositories import ProviderHealthRepository
+from data.repositories import ProviderHealthRepository, WebhookOutbox
 from data.repositories.figures import read_figures
 from data.tables import utc_now
 
@@ -96,8 +97,9 @@ class Exposition:
     def _catalogue(self) -> Families:
         with self._services.database.session() as session:
             figures, providers = read_figures(session), ProviderHealthRepository(session).all()
+            backlog = WebhookOutbox(session).backlog(utc_now())
         currency = self._services.settings.batch.currency
-        return (*catalogue_families(figures, currency), *provider_families(providers))
+        return (*catalogue_families(figures, currency), *provider_families(providers), *webhook_families(backlog))
 
     async def _of_store(self) -> Families:
         await run_in_threadpool(self._services.store.stat, "readiness")

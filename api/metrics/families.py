@@ -8,6 +8,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 
 from api.gateway.figures import RunFigures
 from data.domain.ledger import BreakerState, ProviderHealth
+from data.repositories import Backlog
 from data.repositories.figures import Figures
 
 
@@ -60,6 +61,14 @@ def catalogue_families(figures: Figures, currency: str) -> Iterator[Metric]:
         cost.add_metric([provider, currency], spent)
     yield cost
     yield from _step_families(figures)
+
+
+def webhook_families(backlog: Backlog) -> Iterator[Metric]:
+    """Give what should have been delivered by now: also while nobody delivers, which only the catalogue can tell."""
+    help_text = "Deliveries to webhooks whose time has come."
+    yield GaugeMetricFamily("dailies_webhook_backlog", help_text, backlog.count)
+    help_text = "How long the oldest of them is overdue."
+    yield GaugeMetricFamily("dailies_webhook_backlog_oldest_seconds", help_text, backlog.oldest_seconds)
 
 
 def provider_families(providers: Mapping[str, ProviderHealth]) -> Iterator[Metric]:

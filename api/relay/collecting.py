@@ -1,4 +1,7 @@
-"""The collector: reads what became of jobs and batches, and records it in the outbox."""
+"""The collector: reads what became of jobs and batches, and records it in the outbox.
+
+Why it is not one with the reader of the audit: see ``api.collecting``.
+"""
 
 import asyncio
 import logging

@@ -9,6 +9,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
+from api.metrics.counters import count_delivery
 from api.relay.sending import GONE, SLOW_DOWN, Answer, Sender
 from data.database import Database
 from data.domain.errors import NotFoundError
@@ -156,6 +157,8 @@ class Courier:
         for endpoint_id in await asyncio.to_thread(self._settle, [task.result() for task in ended]):
             self._waiting.pop(endpoint_id, None)  # it is off, or resting: what waits for it is no longer due
         for task in ended:
+            answer = task.result().answer
+            count_delivery(outcome_of(answer), None if answer.status is None else answer.seconds)
             due = self._under_way.pop(task)
             self._may_have_more |= due.endpoint.id not in self._waiting
 
@@ -225,6 +228,15 @@ def settlement(due: DueDelivery, answer: Answer, schedule: list[float], jitter: 
     return Settlement(
         due.position, attempt, DeliveryState.PENDING, now + max(delay, answer.retry_after or timedelta(0))
     )
+
+
+def outcome_of(answer: Answer) -> str:
+    """Return what a try came to, as it is counted."""
+    if answer.is_taken:
+        return "delivered"
+    if answer.status == GONE:
+        return "disabled"
+    return "failed" if answer.status is None else "refused"
 
 
 def resting_until(answers: list[Answer], now: datetime) -> datetime | None:

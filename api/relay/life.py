@@ -3,15 +3,15 @@
 import asyncio
 import logging
 from collections.abc import AsyncIterator
-from contextlib import ExitStack, asynccontextmanager
+from contextlib import asynccontextmanager
 
 from api.gateway import PrefectGateway
 from api.relay.collecting import Collector
 from api.relay.delivering import Courier
 from api.relay.sending import open_sender
+from api.turns import in_turn
 from data.database import Database
 from data.domain.errors import CatalogueUnavailableError
-from data.named_locks import named_lock
 from data.settings import Settings
 
 LOCK = "webhook-relay"
@@ -38,7 +38,7 @@ async def relaying(gateway: PrefectGateway, database: Database, settings: Settin
 async def run_relay(gateway: PrefectGateway, database: Database, settings: Settings) -> None:
     """Relay whenever nobody else does, until cancelled; whatever ends it otherwise is logged, and it begins anew."""
     while True:
-        shift = asyncio.create_task(_shift(gateway, database, settings))
+        shift = asyncio.create_task(in_turn(database, LOCK, lambda: _shift(gateway, database, settings)))
         try:
             await asyncio.wait([shift])
         finally:
@@ -53,14 +53,9 @@ async def run_relay(gateway: PrefectGateway, database: Database, settings: Setti
 
 
 async def _shift(gateway: PrefectGateway, database: Database, settings: Settings) -> None:
-    """Relay until something is wrong.
-
-    Raises:
-        TimeoutError: Another process does.
-    """
+    """Relay until something is wrong."""
     chosen, news = settings.webhooks, asyncio.Event()
     async with (
-        _only_one(database),
         open_sender(
             allow_private_hosts=chosen.allow_private_hosts,
             timeout_seconds=chosen.timeout_seconds,
@@ -83,15 +78,3 @@ async def _shift(gateway: PrefectGateway, database: Database, settings: Settings
 def _is_about_the_catalogue(error: BaseException | None) -> bool:
     """Whether the catalogue, and nothing else, ended the tasks of a shift."""
     return isinstance(error, BaseExceptionGroup) and error.split(CatalogueUnavailableError)[1] is None
-
-
-@asynccontextmanager
-async def _only_one(database: Database) -> AsyncIterator[None]:
-    stack = ExitStack()
-    taking = asyncio.ensure_future(asyncio.to_thread(stack.enter_context, named_lock(database, LOCK, 0)))
-    try:
-        await asyncio.shield(taking)
-        yield
-    finally:
-        await asyncio.wait([taking])  # a thread cannot be cancelled: it may still be given the lock
-        await asyncio.to_thread(stack.close)

@@ -10,11 +10,13 @@ from email.utils import parsedate_to_datetime
 
 import httpx
 import orjson
+from opentelemetry.trace import SpanKind, Status, StatusCode
 from standardwebhooks import Webhook
 
 from data.addresses import UNFIT, UNREACHABLE, AsyncGuardedTransport
 from data.domain.errors import AddressForbiddenError, AddressUnknownError
 from data.domain.webhooks import DueDelivery
+from data.telemetry.tracing import current_traceparent, span
 
 GONE = 410
 SLOW_DOWN = frozenset({429, 503})
@@ -54,7 +56,21 @@ class Sender:
         self._timeout_seconds = timeout_seconds
 
     async def send(self, due: DueDelivery) -> Answer:
-        """Make one try; what goes wrong with it is an answer, too."""
+        """Make one try, in the trace that the event is a part of; what goes wrong with it is an answer, too."""
+        facts = {
+            "dailies.webhook.endpoint": due.endpoint.id,
+            "dailies.webhook.event": due.event_id,
+            "dailies.webhook.type": str(due.body.get("type", "")),
+        }
+        with span("webhook", facts, parent=due.traceparent, kind=SpanKind.CLIENT) as tried:
+            answer = await self._answer(due)
+            if answer.status is not None:
+                tried.set_attribute("http.response.status_code", answer.status)
+            if not answer.is_taken:
+                tried.set_status(Status(StatusCode.ERROR, answer.error))
+        return answer
+
+    async def _answer(self, due: DueDelivery) -> Answer:
         at, began = datetime.now(UTC), time.monotonic()
         try:
             async with asyncio.timeout(self._timeout_seconds):
@@ -71,6 +87,8 @@ class Sender:
     async def _post(self, due: DueDelivery, at: datetime) -> tuple[int, str, timedelta | None]:
         body = orjson.dumps(due.body, option=orjson.OPT_SORT_KEYS)
         headers = signed_headers(due, body.decode(), at)
+        if traceparent := current_traceparent():
+            headers["traceparent"] = traceparent
         async with self._client.stream("POST", due.endpoint.url, content=body, headers=headers) as response:
             said = b""
             async for piece in response.aiter_raw():

@@ -47,6 +47,7 @@ _BODY = {
                         "description": "As JSON.",
                         "example": BatchOptions().model_dump_json(),
                     },
+                    "webhooks": {"type": "string", "description": "A list, as JSON.", "example": "[]"},
                 },
             }
         },

@@ -5,12 +5,14 @@ Secrets are shown when they are made, and to those who may write by a call of it
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Query, Response
+from fastapi import APIRouter, Query, Request
 from fastapi.concurrency import run_in_threadpool
+from starlette.responses import Response
 
 from api import webhooks
 from api.access import CallerDependency, allow
 from api.dependencies import ServicesDependency
+from api.idempotency import Answered, KeyHeader, once
 from api.links import webhook_url
 from api.schemas import Page, Problem
 from api.webhook_schemas import (
@@ -39,14 +41,31 @@ NOT_FOUND: Responses = {404: {"model": Problem}}
 IS_OFF: Responses = {**NOT_FOUND, 409: {"model": Problem, "description": "The webhook is switched off."}}
 
 
-@router.post("", dependencies=[allow(Scope.WRITE)], status_code=201)
+@router.post(
+    "",
+    dependencies=[allow(Scope.WRITE)],
+    status_code=201,
+    response_model=EndpointCreated,
+    responses={422: {"model": Problem}, 409: {"model": Problem, "description": "You have as many as there may be."}},
+)
 async def create_webhook(
-    body: EndpointRequest, services: ServicesDependency, caller: CallerDependency, response: Response
-) -> EndpointCreated:
-    """Have an address told what becomes of all your jobs and batches. The answer holds the secret to verify with."""
-    created = await run_in_threadpool(webhooks.create_endpoint, services, caller, body)
-    response.headers["Location"] = webhook_url(created.id)
-    return created
+    body: EndpointRequest,
+    request: Request,
+    services: ServicesDependency,
+    caller: CallerDependency,
+    idempotency_key: KeyHeader = None,
+) -> Response:
+    """Have an address told what becomes of all your jobs and batches. The answer holds the secret to verify with.
+
+    With an `Idempotency-Key` the same call can be sent again safely: it gets the first call's answer.
+    """
+    secret = {"secret": body.secret.get_secret_value()} if body.secret else {}
+
+    async def create(key: str | None) -> Answered:
+        created = await run_in_threadpool(webhooks.create_endpoint, services, caller, body, key)
+        return Answered(201, created.model_dump(mode="json"), webhook_url(created.id))
+
+    return await once(services, request, idempotency_key, {**body.model_dump(mode="json"), **secret}, create)
 
 
 @router.get("", dependencies=[allow(Scope.READ)])

@@ -249,6 +249,8 @@ class Batch(DomainModel):
     """Which of them."""
     owner: str = LOCAL_USER
     """Id of the user whose it is."""
+    webhooks: tuple[str, ...] = ()
+    """Ids of the webhook endpoints that are told of it because it names them."""
     created_at: datetime
     started_at: datetime | None = None
     ended_at: datetime | None = None

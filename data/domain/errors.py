@@ -39,7 +39,7 @@
     ├── CancelledByRequestError   CANCELLED
     └── RequestError              DATA        an API call that cannot be carried out
         ├── NotFoundError · IllegalMoveError · InvalidRequestError
-        ├── IdempotencyMismatchError · IdempotencyInFlightError · NameTakenError
+        ├── IdempotencyMismatchError · IdempotencyInFlightError · NameTakenError · TooManyWebhooksError
         ├── StreamsBusyError · PreconditionFailedError
         ├── UploadUnsupportedError · UploadIncompleteError · UploadPartsUnavailableError
         ├── AuthenticationError   nobody knows who is calling
@@ -557,6 +557,13 @@ class NameTakenError(RequestError):
     """There is something of that name already."""
 
     code = "REQUEST.NAME_TAKEN"
+    http_status = 409
+
+
+class TooManyWebhooksError(RequestError):
+    """The caller has as many webhooks as there may be; ``facts["most"]`` says how many that are."""
+
+    code = "REQUEST.TOO_MANY_WEBHOOKS"
     http_status = 409
 
 

@@ -54,6 +54,8 @@ class JobStory(DomainModel):
     metadata: dict[str, Any]
     endpoints: tuple[str, ...]
     """Webhook endpoints that came with it."""
+    traceparent: str | None = None
+    """Of the request that made it."""
     moments: tuple[JobMoment, ...]
 
 
@@ -69,6 +71,8 @@ class BatchMove(DomainModel):
     previous: BatchState | None
     sequence: int
     moved_at: datetime
+    endpoints: tuple[str, ...] = ()
+    """Webhook endpoints that came with the batch."""
 
 
 class ItemEnd(DomainModel):
@@ -84,6 +88,7 @@ class ItemEnd(DomainModel):
     attempt: int
     asset_id: str | None
     ended_at: datetime
+    endpoints: tuple[str, ...] = ()
 
 
 def job_events(story: JobStory, links: Mapping[str, str]) -> tuple[Event, ...]:
@@ -123,6 +128,7 @@ def job_events(story: JobStory, links: Mapping[str, str]) -> tuple[Event, ...]:
                 occurred_at=moment.at,
                 data=data,
                 endpoints=story.endpoints,
+                traceparent=story.traceparent,
             )
         )
     return tuple(events)
@@ -145,7 +151,15 @@ def batch_event(move: BatchMove, links: Mapping[str, str]) -> Event | None:
         "links": dict(links),
     }
     identity = event_id("batch", move.batch_id, move.id)
-    return Event(id=identity, type=kind, subject=move.batch_id, owner=move.owner, occurred_at=move.moved_at, data=data)
+    return Event(
+        id=identity,
+        type=kind,
+        subject=move.batch_id,
+        owner=move.owner,
+        occurred_at=move.moved_at,
+        data=data,
+        endpoints=move.endpoints,
+    )
 
 
 def item_event(item: ItemEnd, links: Mapping[str, str]) -> Event:
@@ -168,6 +182,7 @@ def item_event(item: ItemEnd, links: Mapping[str, str]) -> Event:
         owner=item.owner,
         occurred_at=item.ended_at,
         data=data,
+        endpoints=item.endpoints,
     )
 
 

@@ -26,6 +26,9 @@ _SECRET_BYTES = 32
 _EVENTS = uuid.UUID("0d7a1a3c-5f0b-4c8e-8b43-9f6f2f7c2b11")
 """The name space of the ids of events."""
 MAX_ENDPOINTS_OF_A_JOB = 10
+"""Or of a batch."""
+MAX_ENDPOINTS_OF_AN_OWNER = 100
+"""Of those that are told of everything."""
 MAX_URL_CHARACTERS = 2048
 
 
@@ -60,6 +63,8 @@ GROUPS = ("job.*", "batch.*", "item.*", "endpoint.*")
 DEFAULT_EVENTS = ("job.*", "batch.*", "endpoint.*")
 """What an endpoint is told that asks for nothing in particular: not every row of every batch."""
 JOB_EVENTS = ("job.*",)
+BATCH_EVENTS = ("batch.*",)
+"""What they are told who came with a batch and ask for nothing in particular: not every row."""
 CHOICES = frozenset({*GROUPS, *(each.value for each in EventType)})
 
 
@@ -110,7 +115,7 @@ class Endpoint(DomainModel):
     previous_secret_until: datetime | None = None
     """So long both sign."""
     is_for_one_job: bool = False
-    """It came with a job and is told of that one only."""
+    """It came with a job or batch and is told of that one only."""
     created_at: datetime
     listening_since: datetime
     """When it was made, or last switched on: what happened before is not told."""
@@ -148,7 +153,9 @@ class Event(DomainModel):
     occurred_at: datetime
     data: dict[str, Any]
     endpoints: tuple[str, ...] = ()
-    """Endpoints that are told because the job itself names them."""
+    """Endpoints that are told because the job or batch itself names them."""
+    traceparent: str | None = None
+    """What it is a part of (W3C Trace Context): the request that made the job."""
 
     @property
     def body(self) -> dict[str, Any]:
@@ -204,6 +211,7 @@ class DueDelivery(DomainModel):
     subject: str
     event_id: str
     body: dict[str, Any]
+    traceparent: str | None = None
     endpoint: Endpoint
 
 

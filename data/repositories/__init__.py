@@ -28,7 +28,7 @@ from data.repositories.uploads import Upload, UploadRepository, UploadState
 from data.repositories.users import UserRepository
 from data.repositories.votes import Rank, Ranked, VoteRepository
 from data.repositories.watched_files import WatchedFileRepository
-from data.repositories.webhook_deliveries import DeliveryFilter, Settlement, WebhookOutbox
+from data.repositories.webhook_deliveries import Backlog, DeliveryFilter, Settlement, WebhookOutbox
 from data.repositories.webhook_endpoints import EndpointFilter, WebhookEndpointRepository
 
 __all__ = [
@@ -40,6 +40,7 @@ __all__ = [
     "AssetRepository",
     "AuditFilter",
     "AuditRepository",
+    "Backlog",
     "BatchItemRepository",
     "BatchRepository",
     "BatchStoryRepository",

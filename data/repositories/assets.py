@@ -172,7 +172,12 @@ class AssetRepository:
         self._session.execute(
             delete(AssetOwnerRow).where(AssetOwnerRow.asset_id == asset_id, AssetOwnerRow.owner == owner)
         )
-        return self._session.scalar(select(AssetOwnerRow.owner).where(AssetOwnerRow.asset_id == asset_id)) is not None
+        return self.has_owner_besides(asset_id, owner)
+
+    def has_owner_besides(self, asset_id: str, owner: str) -> bool:
+        """Say whether an asset is somebody else's, too."""
+        others = select(AssetOwnerRow.owner).where(AssetOwnerRow.asset_id == asset_id, AssetOwnerRow.owner != owner)
+        return self._session.scalar(others.limit(1)) is not None
 
     def forget(self, asset_id: str) -> None:
         """Remove the record of an asset, and of all that was made of it."""

@@ -27,7 +27,7 @@ class BatchTidingsRepository:
         previous = select(earlier.state).where(*of_same).order_by(earlier.id.desc()).limit(1).scalar_subquery()
         before = select(func.count()).select_from(earlier).where(*of_same).scalar_subquery()
         query = (
-            select(row, BatchRow.name, BatchRow.owner, previous, before)
+            select(row, BatchRow, previous, before)
             .join(BatchRow, BatchRow.id == row.batch_id)
             .where(row.id > number)
             .order_by(row.id)
@@ -37,15 +37,16 @@ class BatchTidingsRepository:
             BatchMove(
                 id=move.id,
                 batch_id=move.batch_id,
-                name=name,
-                owner=owner,
+                name=batch.name,
+                owner=batch.owner,
                 state=BatchState(move.state),
                 reason=move.reason,
                 previous=BatchState(was) if was else None,
                 sequence=count + 1,
                 moved_at=move.moved_at,
+                endpoints=tuple(batch.webhooks),
             )
-            for move, name, owner, was, count in self._session.execute(query).tuples()
+            for move, batch, was, count in self._session.execute(query).tuples()
         )
 
     def items_ended_after(self, after: tuple[datetime, str, int], limit: int) -> tuple[ItemEnd, ...]:
@@ -58,7 +59,7 @@ class BatchTidingsRepository:
         row, at = BatchItemRow, after[0]
         is_of_now = BatchRow.state.not_in([each.value for each in ENDED_BATCHES]) | (BatchRow.ended_at >= at)
         query = (
-            select(row, BatchRow.owner)
+            select(row, BatchRow.owner, BatchRow.webhooks)
             .join(BatchRow, BatchRow.id == row.batch_id)
             .where(
                 is_of_now,
@@ -80,6 +81,7 @@ class BatchTidingsRepository:
                 attempt=item.attempt,
                 asset_id=item.asset_id,
                 ended_at=item.ended_at or at,
+                endpoints=tuple(webhooks),
             )
-            for item, owner in self._session.execute(query).tuples()
+            for item, owner, webhooks in self._session.execute(query).tuples()
         )

@@ -62,6 +62,15 @@ class Settlement:
     """When to try again, if it is still pending."""
 
 
+@dataclass(frozen=True)
+class Backlog:
+    """Deliveries whose time has come."""
+
+    count: int
+    oldest_seconds: float
+    """For how long the one that should have been sent first has waited."""
+
+
 class WebhookOutbox:
     """Events and deliveries within one unit of work."""
 
@@ -148,10 +157,23 @@ class WebhookOutbox:
                 subject=delivery.subject,
                 event_id=event.id,
                 body=_event(event).body,
+                traceparent=event.traceparent,
                 endpoint=endpoints[delivery.endpoint_id],
             )
             for delivery, event in found
         )
+
+    def backlog(self, now: datetime) -> Backlog:
+        """Return what should have been sent by now; nothing is due to endpoints that are off, or rest."""
+        row, endpoint = WebhookDeliveryRow, WebhookEndpointRow
+        query = (
+            select(func.count(), func.min(row.next_at))
+            .join(endpoint, endpoint.id == row.endpoint_id)
+            .where(row.state == _PENDING, row.next_at <= now, endpoint.disabled_at.is_(None))
+            .where(or_(endpoint.resting_until.is_(None), endpoint.resting_until <= now))
+        )
+        count, oldest = self._session.execute(query).one()
+        return Backlog(count=count, oldest_seconds=(now - oldest).total_seconds() if oldest else 0.0)
 
     def settle(self, settlements: Sequence[Settlement]) -> None:
         """Note what tries came to. What was taken counts as taken, even if its endpoint was switched off meanwhile."""
@@ -273,6 +295,7 @@ class WebhookOutbox:
                 "owner": event.owner,
                 "occurred_at": event.occurred_at,
                 "data": event.data,
+                "traceparent": event.traceparent,
                 "recorded_at": utc_now(),
             }
             for event in events
@@ -376,4 +399,5 @@ def _event(row: WebhookEventRow) -> Event:
         owner=row.owner,
         occurred_at=row.occurred_at,
         data=row.data,
+        traceparent=row.traceparent,
     )

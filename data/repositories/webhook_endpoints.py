@@ -79,6 +79,12 @@ class WebhookEndpointRepository:
             found += map(_endpoint, self._session.scalars(select(row).where(*is_on).order_by(row.created_at, row.id)))
         return tuple(found)
 
+    def count_of(self, owner: str) -> int:
+        """Return how many endpoints somebody has that are told of everything, switched on or off."""
+        row = WebhookEndpointRow
+        counted = select(func.count()).select_from(row).where(row.owner == owner, row.is_for_one_job.is_(False))
+        return self._session.scalar(counted) or 0
+
     def listening_since(self) -> datetime | None:
         """Return since when anybody wants to be told of anything; ``None`` when nobody does."""
         row = WebhookEndpointRow
@@ -87,9 +93,7 @@ class WebhookEndpointRepository:
     def wants_items(self) -> bool:
         """Say whether anybody is told of single rows of batches."""
         row = WebhookEndpointRow
-        chosen = self._session.scalars(
-            select(row.events).where(row.disabled_at.is_(None), row.is_for_one_job.is_(False))
-        )
+        chosen = self._session.scalars(select(row.events).where(row.disabled_at.is_(None)).distinct())
         return any(each.startswith("item.") for events in chosen for each in events)
 
     def change(self, endpoint_id: str, **values: Any) -> Endpoint:

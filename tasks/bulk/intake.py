@@ -27,6 +27,7 @@ from data.manifests import (
     copy_rows,
     open_manifest,
 )
+from data.manifests.raw import CHUNK_ROWS, RawChunk
 from data.repositories import BatchItemRepository, BatchRepository, ItemPlanRepository
 from data.repositories.statements import storable
 from data.storage import ObjectStore
@@ -167,8 +168,16 @@ class Intake:
                 rejects.write(chunk)
                 taken.count(chunk)
                 if self._get(batch.id).wish is BatchWish.CANCEL:
+                    self._take_unchecked(batch, manifest, taken)
                     break
         return taken
+
+    def _take_unchecked(self, batch: Batch, manifest: Manifest, taken: "_Taken") -> None:
+        """Take the rest of the rows as cancelled ones: nobody waits for their check, and the accounts have them all."""
+        for chunk in manifest.chunks(CHUNK_ROWS):
+            with self.database.session() as session:
+                rest = _cancelled_items(chunk, batch, taken.rows + 1)
+                taken.rows += BatchItemRepository(session).add(batch.id, rest)
 
     @contextmanager
     def _rejects_file(self, batch: Batch, manifest: Manifest, suffix: str) -> Iterator[RejectsFile]:
@@ -287,6 +296,19 @@ def _rejected_items(chunk: CheckedChunk, batch: Batch) -> Iterator[dict[str, Any
             "failure_class": FailureClass.DATA.value,
             "code": code,
             "message": storable(message)[:_MOST_MESSAGE_CHARACTERS],
+            "ended_at": utc_now(),
+        }
+
+
+def _cancelled_items(chunk: RawChunk, batch: Batch, first_row: int) -> Iterator[dict[str, Any]]:
+    """Give the rows of a chunk from one on as cancelled items; nothing of them was looked at."""
+    for row in range(max(chunk.first_row, first_row), chunk.first_row + chunk.size):
+        yield {
+            "row": row,
+            "custom_id": f"row-{row}~{batch.id}",
+            "recipe": batch.options.recipe,
+            "state": ItemState.CANCELLED.value,
+            "reason": BatchReason.REQUEST.value,
             "ended_at": utc_now(),
         }
 

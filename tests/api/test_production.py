@@ -9,14 +9,15 @@ from pydantic import SecretStr
 
 from api.app import create_app
 from api.production import UnsafeSettingsError, check_production
-from data.settings import AuthSettings, Settings
+from data.settings import AuditSettings, AuthSettings, Settings
 
 GOOD = secrets.token_urlsafe(48)
 
 
-def settings(mode: str = "production", **auth: Any) -> Settings:
+def settings(mode: str = "production", audit_key: str = GOOD, **auth: Any) -> Settings:
     given = {"secrets": [SecretStr(GOOD)], **auth}
-    return Settings(mode=mode, auth=AuthSettings(**given), _env_file=None)  # type: ignore[arg-type]
+    audit = AuditSettings(key=SecretStr(audit_key) if audit_key else None)
+    return Settings(mode=mode, auth=AuthSettings(**given), audit=audit, _env_file=None)  # type: ignore[arg-type]
 
 
 def refusals(found: Settings, prefect_password: str | None = "admin:a password") -> tuple[str, ...]:
@@ -47,6 +48,13 @@ def test_production_needs_secrets_that_nobody_can_guess(weak: list[str]) -> None
 
     assert "DAILIES_AUTH__SECRETS" in refusal
     assert not any(each in refusal for each in weak)
+
+
+@pytest.mark.parametrize("weak", ["", "short", "a" * 40, "change-me-please-0123456789-abcdefghij"])
+def test_production_signs_the_audit(weak: str) -> None:
+    [refusal] = refusals(settings(audit_key=weak))
+
+    assert "DAILIES_AUDIT__KEY" in refusal
 
 
 def test_production_refuses_an_open_prefect() -> None:

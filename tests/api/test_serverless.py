@@ -11,7 +11,8 @@ import orjson
 import pytest
 
 from api.serverless import Handler
-from data.database import migrate
+from data.database import Database, migrate
+from data.repositories import AuditFilter, AuditRepository
 from data.settings import Settings
 from deployments.stack import Stack
 
@@ -75,6 +76,19 @@ def test_the_application_starts_once_for_many_events(handler: Handler) -> None:
         assert handler(http_event("GET", "/api/v1/recipes"), None)["statusCode"] == 200
 
     assert handler._app.state.services is first
+
+
+def test_the_audit_has_each_call_before_its_answer(handler: Handler, tmp_path: Path) -> None:
+    handler(http_event("POST", "/api/v1/jobs", {"source": ""}), None)
+    handler(http_event("GET", "/api/v1/jobs", authorization="Bearer nobody"), None)
+
+    database = Database(Settings(home=tmp_path, _env_file=None).catalogue_url)
+    with database.session() as session:
+        found = [
+            (each.entry.method, each.entry.status) for each in AuditRepository(session).page(AuditFilter(), limit=10)
+        ]
+    database.close()
+    assert found == [("GET", 401), ("POST", 422)]
 
 
 def test_a_probe_does_not_load_the_client_of_prefect(tmp_path: Path) -> None:

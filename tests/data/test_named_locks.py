@@ -5,9 +5,11 @@ import time
 from pathlib import Path
 
 import pytest
+from sqlalchemy import text
 
 from data.database import Database
 from data.named_locks import named_lock
+from tests.fakes.postgres_server import PostgresServer
 
 
 def test_one_at_a_time_holds_a_lock_and_others_are_free(database: Database) -> None:
@@ -65,3 +67,36 @@ def test_a_catalogue_in_sqlite_keeps_no_lock_files(tmp_path: Path) -> None:
 
     assert list((tmp_path / "catalogue.db.locks").iterdir()) == []
     database.close()
+
+
+def test_who_holds_a_lock_can_tell(database: Database) -> None:
+    with named_lock(database, "a", 5) as lock:
+        assert lock.is_held()
+
+
+def test_who_lost_a_lock_with_its_connection_notices_and_another_gets_it(postgres: PostgresServer) -> None:
+    database = Database(postgres.create_database())
+    with named_lock(database, "a", 5) as lock:
+        end_holders_of_locks(database)
+
+        assert not lock.is_held()
+        assert not lock.is_held(), "a new connection does not bring it back"
+        with named_lock(database, "a", 5) as another:
+            assert another.is_held()
+    database.close()
+
+
+def test_who_lost_a_lock_with_its_file_notices(tmp_path: Path) -> None:
+    database = Database(f"sqlite:///{tmp_path / 'catalogue.db'}")
+    with named_lock(database, "a", 5) as lock:
+        [path] = (tmp_path / "catalogue.db.locks").iterdir()
+        path.unlink()
+
+        assert not lock.is_held()
+    database.close()
+
+
+def end_holders_of_locks(database: Database) -> None:
+    with database.session() as session:
+        holders = "SELECT pg_terminate_backend(pid, 5000) FROM pg_locks WHERE locktype = 'advisory'"
+        assert session.scalar(text(holders)) is True

@@ -8,12 +8,14 @@ from typing import Any
 
 import pytest
 
+from data.domain.webhooks import new_secret
 from deployments.environment import isolated
 from deployments.stack import Stack
 from tasks.media.tools import find_tools
 from tests.conftest import WaitUntil
 from tests.fakes.job_client import JobClient
 from tests.fakes.trace_collector import TraceCollector, trace_collector
+from tests.fakes.webhook_receiver import Receiver, receiving
 
 pytestmark = pytest.mark.slow
 
@@ -34,20 +36,28 @@ def observed(state_home: Callable[[str], Path], collector: TraceCollector) -> It
         **isolated(),
         "DAILIES_TRACING__ENDPOINT": collector.endpoint,
         "DAILIES_LOG_FORMAT": "json",
+        "DAILIES_WEBHOOKS__ALLOW_PRIVATE_HOSTS": "true",
     }
     with Stack(home, environment=environment) as stack:
         yield stack
 
 
 @pytest.fixture(scope="module")
-def job(observed: Stack) -> Iterator[dict[str, Any]]:
+def receiver() -> Iterator[Receiver]:
+    with receiving(new_secret()) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def job(observed: Stack, receiver: Receiver) -> Iterator[dict[str, Any]]:
     source = observed.home / "inbox" / "bars.mp4"
     command = [str(find_tools().ffmpeg), "-v", "error", "-f", "lavfi", "-i", "testsrc=size=320x180:rate=12"]
     command += ["-f", "lavfi", "-i", "sine=frequency=330", "-t", "3", "-c:v", "libx264", "-preset", "ultrafast"]
     subprocess.run([*command, "-pix_fmt", "yuv420p", "-c:a", "aac", str(source)], check=True)
     jobs = JobClient(observed.api_url)
     jobs.http.headers["traceparent"] = f"00-{TRACE}-b7ad6b7169203331-01"
-    yield jobs.succeed(str(source), recipe="quick")
+    webhook = {"url": receiver.url, "secret": receiver.secret}
+    yield jobs.succeed(str(source), recipe="quick", webhooks=[webhook])
     jobs.close()
 
 
@@ -68,6 +78,21 @@ def test_from_request_to_ffmpeg_the_spans_are_one_tree(
     # All that the run did; the API's other spans are of the caller, who looks at the job in the same trace.
     of_run = [span for span in collector.trace(TRACE) if span.service == "dailies-flows"]
     assert {collector.path(span)[0] for span in of_run} == {"POST /api/v1/jobs"}
+
+
+def test_webhooks_are_of_the_same_tree_and_take_it_on_to_who_is_told(
+    job: dict[str, Any], receiver: Receiver, collector: TraceCollector, wait_until: WaitUntil
+) -> None:
+    def paths() -> list[list[str]]:
+        return [collector.path(span) for span in collector.trace(TRACE) if span.name == "webhook"]
+
+    wait_until(lambda: any(hook.type == "job.succeeded" for hook in receiver.of(job["id"])), 30, "the last event")
+    wait_until(lambda: len(paths()) >= len(receiver.of(job["id"])), 30, "the spans of all deliveries")
+
+    assert {path[0] for path in paths()} == {"POST /api/v1/jobs"}
+    sent = [hook.traceparent.split("-") for hook in receiver.of(job["id"])]
+    assert {trace for _, trace, _, _ in sent} == {TRACE}
+    assert {span for _, _, span, _ in sent} <= {span.span_id for span in collector.spans if span.name == "webhook"}
 
 
 def lines(stack: Stack, name: str) -> list[dict[str, Any]]:

@@ -22,6 +22,7 @@ class Hook:
     path: str
     signatures: int
     body: dict[str, Any]
+    traceparent: str = ""
 
     @property
     def type(self) -> str:
@@ -103,7 +104,8 @@ def _handler(receiver: Receiver) -> type[BaseHTTPRequestHandler]:
             body = self.rfile.read(int(self.headers["Content-Length"]))
             Webhook(receiver.secret).verify(body, dict(self.headers.items()))
             signatures = len(self.headers["webhook-signature"].split(" "))
-            hook = Hook(self.headers["webhook-id"], self.path, signatures, json.loads(body))
+            traceparent = self.headers.get("traceparent", "")
+            hook = Hook(self.headers["webhook-id"], self.path, signatures, json.loads(body), traceparent)
             self.send_response(receiver.receive(hook))
             for name, value in receiver.answer_headers.items():
                 self.send_header(name, value)

@@ -98,6 +98,29 @@ def test_rows_of_a_batch_are_told_to_who_asks_also_when_all_end_at_once(
     assert told(database, "b1:7") == ["item.cancelled"]
 
 
+def test_a_batch_is_told_to_those_who_came_with_it_and_rows_only_on_request(
+    database: Database, prefect_server: Stack
+) -> None:
+    with database.session() as session:
+        for name, events in (("of_batch", ("batch.*",)), ("of_rows", ("item.*",)), ("of_another", ("batch.*",))):
+            of_one = {"id": f"whk_{name}", "is_for_one_job": True, "events": events}
+            WebhookEndpointRepository(session).add(endpoint_at("https://x.example", new_secret(), **of_one))
+    new_batch(database, webhooks=("whk_of_batch", "whk_of_rows"))
+    move(database, BatchState.RUNNING)
+    with database.session() as session:
+        BatchItemRepository(session).add("b1", [{"row": 1, "custom_id": "c1", "recipe": "quick"}])
+        BatchItemRepository(session).cancel_pending("b1", "request")
+
+    collect(database, prefect_server)
+
+    with database.session() as session:
+        found = WebhookOutbox(session).page(DeliveryFilter(), limit=50)
+    assert sorted((each.endpoint_id, each.type.value) for _, each in found) == [
+        ("whk_of_batch", "batch.started"),
+        ("whk_of_rows", "item.cancelled"),
+    ]
+
+
 def test_a_relay_that_was_away_catches_up_with_all_that_happened(
     database: Database, prefect_server: Stack, prefect: Prefect
 ) -> None:
@@ -152,7 +175,7 @@ def run(prefect: Prefect, *tags: str) -> str:
     return str(made.id)
 
 
-def new_batch(database: Database) -> None:
+def new_batch(database: Database, webhooks: tuple[str, ...] = ()) -> None:
     batch = Batch(
         id="b1",
         name="n",
@@ -160,6 +183,7 @@ def new_batch(database: Database) -> None:
         state=BatchState.PLANNED,
         created_at=datetime.now(UTC),
         options=BatchOptions(),
+        webhooks=webhooks,
     )
     with database.session() as session:
         BatchRepository(session).create(batch)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from api.relay.delivering import Courier, resting_until, settlement
+from api.relay.delivering import Courier, outcome_of, resting_until, settlement
 from api.relay.sending import Answer, open_sender
 from data.database import Database, migrate
 from data.domain.webhooks import DeliveryState, DisabledReason, DueDelivery, EventType, new_secret
@@ -61,6 +61,13 @@ def test_one_that_says_it_is_busy_gets_a_rest() -> None:
     assert resting_until([answer(500)], NOW) is None
     assert resting_until([answer(503)], NOW) == NOW + timedelta(seconds=60)
     assert resting_until([answer(429, timedelta(seconds=7)), answer(500)], NOW) == NOW + timedelta(seconds=7)
+
+
+@pytest.mark.parametrize(
+    ("status", "outcome"), [(204, "delivered"), (302, "refused"), (500, "refused"), (410, "disabled"), (None, "failed")]
+)
+def test_tries_are_counted_by_what_they_came_to(status: int | None, outcome: str) -> None:
+    assert outcome_of(answer(status)) == outcome
 
 
 @pytest.fixture

@@ -41,6 +41,21 @@ def test_only_success_counts(status: int, is_taken: bool) -> None:
     assert len(receiver.hooks) + len(receiver.refused) == 1, "a redirect is not followed"
 
 
+def test_the_trace_of_the_request_goes_on_to_who_is_told() -> None:
+    parent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+
+    async def once(traceparent: str | None) -> None:
+        async with open_sender(allow_private_hosts=True, timeout_seconds=5, max_concurrency=2) as sender:
+            due = delivery(endpoint_at(receiver.url, receiver.secret))
+            await sender.send(due.model_copy(update={"traceparent": traceparent}))
+
+    with receiving(new_secret()) as receiver:
+        asyncio.run(once(parent))
+        asyncio.run(once(None))
+
+    assert [hook.traceparent for hook in receiver.hooks] == [parent, ""]
+
+
 def test_a_private_address_is_never_sent_to() -> None:
     with receiving(new_secret()) as receiver:
         for url in (receiver.url, receiver.url.replace("http", "https"), "https://localhost:1/", "https://2130706433/"):

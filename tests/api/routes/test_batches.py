@@ -1,6 +1,8 @@
+import json
 import uuid
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -9,7 +11,7 @@ from prefect.client.schemas.objects import State, StateType
 
 from data.database import Database
 from data.domain.batches import Batch, BatchOptions, BatchReason, BatchState, BatchWish, ItemState
-from data.repositories import BatchItemRepository, BatchRepository
+from data.repositories import BatchItemRepository, BatchRepository, WebhookEndpointRepository
 from data.storage import ObjectStore
 from tests.api.conftest import Prefect
 
@@ -44,6 +46,43 @@ def stored(database: Database) -> Stored:
 
 def hand_in(api: httpx.Client, manifest: bytes = MANIFEST, headers: dict[str, str] | None = None, **fields: str) -> Any:
     return api.post(BATCHES, files={"manifest": ("night.csv", manifest)}, data=fields, headers=headers)
+
+
+HOOK = "https://receiver.example/batch"
+
+
+def test_a_batch_brings_who_is_told_of_it_in_json_and_in_a_form(
+    api: httpx.Client, media_folder: Path, database: Database
+) -> None:
+    (media_folder / "told.csv").write_bytes(MANIFEST)
+    rows_too = {"url": HOOK, "events": ["batch.*", "item.failed"]}
+    body = {"manifest": str(media_folder / "told.csv"), "webhooks": [HOOK, rows_too]}
+
+    first, again = (api.post(BATCHES, json=body, headers={"Idempotency-Key": "told"}).json() for _ in range(2))
+    of_form = hand_in(api, webhooks=json.dumps([rows_too, first["webhooks"][0]])).json()
+
+    assert first["webhooks"] == again["webhooks"]
+    assert len(first["webhooks"]) == len(of_form["webhooks"]) == 2
+    with database.session() as session:
+        made = WebhookEndpointRepository(session).of_ids([*first["webhooks"], *of_form["webhooks"]])
+    assert [made[each].events for each in first["webhooks"]] == [("batch.*",), ("batch.*", "item.failed")]
+    assert all(each.is_for_one_job for each in made.values())
+    assert first["webhooks"][0] in of_form["webhooks"]
+
+
+@pytest.mark.parametrize(
+    "webhooks", [["https://10.0.0.1/"], ["whk_unknown"], [HOOK] * 11, [{"url": HOOK, "events": ["job.*"]}]]
+)
+def test_a_batch_with_a_receiver_that_cannot_be_told_is_refused(
+    api: httpx.Client, media_folder: Path, webhooks: list[Any]
+) -> None:
+    (media_folder / "untold.csv").write_bytes(MANIFEST)
+    body = {"manifest": str(media_folder / "untold.csv"), "webhooks": webhooks}
+
+    refused = [api.post(BATCHES, json=body), hand_in(api, webhooks=json.dumps(webhooks))]
+
+    assert [each.status_code for each in refused] == [422, 422]
+    assert "webhooks" in refused[1].text or "url" in refused[1].text
 
 
 def test_a_manifest_in_a_form_becomes_a_batch_with_a_run_that_feeds_it(api: httpx.Client, prefect: Prefect) -> None:

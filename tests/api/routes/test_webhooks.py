@@ -6,7 +6,11 @@ from typing import Any
 import httpx
 import pytest
 
-from data.domain.webhooks import is_secret, new_secret
+from data.database import Database
+from data.domain.identity import LOCAL_USER
+from data.domain.webhooks import MAX_ENDPOINTS_OF_AN_OWNER, is_secret, new_secret
+from data.repositories import WebhookEndpointRepository
+from tests.fakes.webhooks import endpoint_at
 
 WEBHOOKS = "/api/v1/webhooks"
 URL = "https://receiver.example/hook"
@@ -120,6 +124,33 @@ def test_the_same_call_again_makes_no_second_receiver(api: httpx.Client, media_f
 
     assert first["webhooks"] == second["webhooks"]
     assert [each["id"] for each in listed if each["id"] in first["webhooks"]] == first["webhooks"]
+
+
+def test_the_same_call_again_makes_no_second_endpoint(api: httpx.Client) -> None:
+    key = {"Idempotency-Key": "an-endpoint"}
+    first, again = (api.post(WEBHOOKS, json={"url": URL}, headers=key) for _ in range(2))
+    other = api.post(WEBHOOKS, json={"url": URL, "secret": new_secret()}, headers=key)
+    api.delete(first.headers["Location"])
+
+    assert first.json() == again.json()
+    assert (first.status_code, again.status_code, again.headers["Location"]) == (201, 201, first.headers["Location"])
+    assert other.json()["code"] == "REQUEST.IDEMPOTENCY.MISMATCH"
+
+
+def test_nobody_has_more_of_them_than_there_may_be(api: httpx.Client, database: Database) -> None:
+    with database.session() as session:
+        known = WebhookEndpointRepository(session).count_of(LOCAL_USER)
+        for number in range(MAX_ENDPOINTS_OF_AN_OWNER - known):
+            WebhookEndpointRepository(session).add(endpoint_at(URL, new_secret(), id=f"whk_many{number}"))
+
+    refused = api.post(WEBHOOKS, json={"url": URL})
+    with database.session() as session:
+        count = WebhookEndpointRepository(session).count_of(LOCAL_USER)
+        for number in range(MAX_ENDPOINTS_OF_AN_OWNER - known):
+            WebhookEndpointRepository(session).delete(f"whk_many{number}")
+
+    assert (refused.status_code, refused.json()["code"]) == (409, "REQUEST.TOO_MANY_WEBHOOKS")
+    assert refused.json()["facts"]["most"] == count == MAX_ENDPOINTS_OF_AN_OWNER
 
 
 def test_a_test_waits_in_the_list_of_deliveries(api: httpx.Client, endpoint: dict[str, Any]) -> None:

@@ -186,3 +186,28 @@ def test_a_cursor_moves(database: Database) -> None:
         outbox.move_cursor("jobs", "2")
 
         assert (outbox.cursor("jobs"), outbox.cursor("other")) == ("2", None)
+
+
+def test_the_backlog_is_what_should_have_been_sent_by_now(database: Database, listening: str) -> None:
+    with database.session() as session:
+        outbox = WebhookOutbox(session)
+        nothing = outbox.backlog(datetime.now(UTC))
+        outbox.record([event_of("a", 1), event_of("a", 2), event_of("b", 1)])
+    settle(database, due(database)[-1], DeliveryState.PENDING, datetime.now(UTC) + LATER * 2)
+    with database.session() as session:
+        overdue = WebhookOutbox(session).backlog(datetime.now(UTC) + LATER)
+        WebhookEndpointRepository(session).disable("whk_1", DisabledReason.REQUEST)
+        of_nobody = WebhookOutbox(session).backlog(datetime.now(UTC) + LATER)
+
+    assert (nothing.count, nothing.oldest_seconds) == (0, 0)
+    assert overdue.count == 2
+    assert 3500 < overdue.oldest_seconds < 3700
+    assert of_nobody.count == 0
+
+
+def test_the_trace_of_an_event_comes_with_its_delivery(database: Database, listening: str) -> None:
+    parent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+    with database.session() as session:
+        WebhookOutbox(session).record([event_of("a", traceparent=parent), event_of("b")])
+
+    assert [each.traceparent for each in due(database)] == [parent, None]

@@ -127,7 +127,9 @@ def test_a_batch_that_got_further_is_left_alone(house: BatchHouse) -> None:
     assert len(house.items()) == 3
 
 
-def test_a_cancelled_batch_is_not_read_to_its_end(house: BatchHouse) -> None:
+def test_a_batch_that_is_cancelled_while_it_is_read_accounts_for_all_its_rows_and_checks_no_more(
+    house: BatchHouse,
+) -> None:
     house.intake.register("b1", _listing(house), "", BatchOptions(), _copy)
     with house.database.session() as session:
         BatchRepository(session).set_wish("b1", BatchWish.CANCEL)
@@ -135,7 +137,10 @@ def test_a_cancelled_batch_is_not_read_to_its_end(house: BatchHouse) -> None:
     batch = house.intake.validate("b1", house.rules)
 
     assert batch.wish is BatchWish.CANCEL
-    assert batch.rows == len(house.items()) < 25_000
+    counts = house.counts()
+    assert batch.rows == counts.rows == 25_000
+    assert 0 < counts.pending < 25_000, "what was checked already, which its feed cancels"
+    assert counts.cancelled == 25_000 - counts.pending
 
 
 def _listing(house: BatchHouse) -> str:
