@@ -18,6 +18,7 @@ from prefect.client.schemas.objects import FlowRun, State, StateType
 from pydantic import SecretStr
 
 from api.app import create_app
+from api.edge.connections import Connections
 from data.database import Database, migrate
 from data.domain.identity import Role
 from data.domain.jobs import RESTS_LABEL
@@ -153,7 +154,8 @@ def serve_api() -> Iterator[ServeApi]:
     def serve(settings: Settings, prefect_api_url: str) -> str:
         listener = socket.create_server(("127.0.0.1", 0))
         app = create_app(settings, prefect_api_url=prefect_api_url)
-        server = uvicorn.Server(uvicorn.Config(app, log_level="warning", proxy_headers=False))
+        connections: Any = Connections.of(settings.api)
+        server = uvicorn.Server(uvicorn.Config(app, log_level="warning", proxy_headers=False, http=connections))
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
         thread.start()
         running.append((server, thread))
