@@ -11,7 +11,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -237,12 +237,15 @@ def test_after_a_change_of_secrets_it_takes_older_tokens_and_stops_in_time_with_
     [port] = free_ports(1)
     again = Site(site.home, f"http://127.0.0.1:{port}", {**site.environment, "DAILIES_API__PORT": str(port)})
     older = json.loads(site.environment["DAILIES_AUTH__SECRETS"])
-    with again.serving(DAILIES_AUTH__SECRETS=json.dumps([secrets.token_urlsafe(48), *older])) as process:
+    with (
+        again.serving(DAILIES_AUTH__SECRETS=json.dumps([secrets.token_urlsafe(48), *older])) as process,
+        ExitStack() as closing,
+    ):
         wait_until(again.is_up, 90, "the API to start")
         assert again.call("GET", f"{BASE}/auth/me", admin).json()["name"] == "ada"
         job = again.call("POST", f"{BASE}/jobs", admin, json={"prompt": "a rabbit"}).json()
         stream = Listening(again, f"{BASE}/jobs/{job['id']}/stream", admin)
-        upload = begin_upload(again, admin)
+        closing.enter_context(begin_upload(again, admin))
         wait_until(lambda: stream.has("event: state"), 20, "the stream to begin")
         family = psutil.Process(process.pid).children(recursive=True)
         assert len(family) >= 2
@@ -250,10 +253,10 @@ def test_after_a_change_of_secrets_it_takes_older_tokens_and_stops_in_time_with_
         process.terminate()
 
         assert process.wait(STOP_SECONDS + 15) in (0, -signal.SIGTERM)
-        assert not [each for each in family if each.is_running() and each.status() != psutil.STATUS_ZOMBIE]
+        _, left = psutil.wait_procs(family, 10)  # Python's own tracker of resources ends just after its parent
+        assert not left
         stream.thread.join(10)
         assert stream.has("event: reconnect")
-        upload.close()
 
 
 class Listening:
