@@ -68,7 +68,7 @@ def server_config(settings: Settings) -> uvicorn.Config:
         factory=True,
         workers=api.workers,
         loop="uvloop",
-        http=Connections(api.max_header_bytes, api.max_headers, api.header_seconds),  # type: ignore[arg-type]
+        http=Connections.of(api),  # type: ignore[arg-type]
         ws="none",
         interface="asgi3",
         lifespan="on",

@@ -1,11 +1,11 @@
 """The shapes of users, API keys and tokens."""
 
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, SecretStr
 
-from api.schemas import Answer, Call, Instant
+from api.schemas import Answer, Call, Instant, Problem
 from data.domain.identity import MAX_NAME_CHARACTERS, MAX_PASSWORD_CHARACTERS, Role, Scope, folded_name
 
 Name = Annotated[
@@ -37,6 +37,13 @@ class UserChange(Call):
     password: Password | None = Field(default=None, description="A new one ends their logins.")
 
 
+class PasswordChange(Call):
+    """Give oneself another password."""
+
+    old_password: Password
+    new_password: Password
+
+
 class UserAnswer(Answer):
     """A user."""
 
@@ -65,6 +72,13 @@ class TokenAnswer(Answer):
     expires_in: int = Field(description="Seconds until the access token expires.")
     refresh_token: str = Field(description="Good for one use, which gives the next.")
     scope: str
+
+
+class GrantProblem(Problem):
+    """A refusal of a token, with what OAuth2 clients look for in it (RFC 6749 §5.2)."""
+
+    error: Literal["invalid_request", "invalid_grant", "invalid_scope", "unsupported_grant_type"]
+    error_description: str
 
 
 class ApiKeyCall(Call):

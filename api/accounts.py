@@ -8,7 +8,8 @@ from fastapi.concurrency import run_in_threadpool
 from pydantic import SecretStr
 from sqlalchemy.orm import Session
 
-from api.account_schemas import ApiKeyAnswer, ApiKeyCall, NewApiKeyAnswer, UserAnswer, UserChange
+from api.account_schemas import ApiKeyAnswer, ApiKeyCall, NewApiKeyAnswer, PasswordChange, UserAnswer, UserChange
+from api.authentication import Tokens
 from api.cursors import CreatedPosition
 from api.dependencies import Services
 from api.schemas import Page
@@ -84,6 +85,23 @@ async def log_out_everywhere(services: Services) -> None:
         return
     await _in_catalogue(services, lambda session: UserRepository(session).log_out(services.caller.id, "everywhere"))
     services.authenticator.forget()
+
+
+async def change_password(services: Services, change: PasswordChange) -> Tokens:
+    """Give the caller another password: all their logins end, and a new one begins that may do as much.
+
+    Raises:
+        ScopeMissingError: An API key cannot.
+        InvalidRequestError: The old password is not right, or the new one too short; the local user has none.
+    """
+    caller = services.caller
+    if caller.key_id is not None:  # else whoever has found a key could take the account
+        raise ScopeMissingError("An API key cannot change a password: log in.", {"scope": ""})
+    if caller.id == LOCAL_USER:
+        raise InvalidRequestError("The local user has no password.", {"field": "old_password"})
+    password_hash = await _hashed(services, change.new_password)
+    await services.authenticator.change_password(caller.id, change.old_password.get_secret_value(), password_hash)
+    return await services.authenticator.log_in(caller.name, change.new_password.get_secret_value(), caller.scopes)
 
 
 async def create_key(services: Services, call: ApiKeyCall) -> NewApiKeyAnswer:

@@ -23,6 +23,7 @@ from data.database import Database
 from data.domain.errors import (
     CredentialsInvalidError,
     GrantRefusedError,
+    InvalidRequestError,
     TokenExpiredError,
     TokenInvalidError,
     TokenRevokedError,
@@ -123,6 +124,27 @@ class Authenticator:
 
         family = await self._in_catalogue(begun)
         return self._tokens(user, family, allowed, refresh)
+
+    async def change_password(self, user_id: str, old_password: str, new_hash: str) -> None:
+        """Give a user another password, if they know the one they have; it ends all their logins.
+
+        Raises:
+            InvalidRequestError: That is not the password.
+            NotFoundError: There is no such user.
+        """
+        wrong = InvalidRequestError("That is not your password.", {"field": "old_password"})
+        old_hash = await self._in_catalogue(lambda session: UserRepository(session).password_hash(user_id))
+        if not (await self.hashing(check_password, old_password, old_hash)).is_right:
+            raise wrong
+
+        def changed(session: Session) -> None:
+            users = UserRepository(session)
+            if users.password_hash(user_id) != old_hash:  # changed while we compared: the old one was right
+                raise wrong
+            users.set_password(user_id, new_hash)
+
+        await self._in_catalogue(changed)
+        self.forget()
 
     async def refresh(self, token: str, scopes: frozenset[Scope] | None = None) -> Tokens:
         """Go on with a login: the refresh token is used up, and the next one given.

@@ -28,6 +28,7 @@ from api.metrics.counters import IN_FLIGHT, count_request
 from api.metrics.exposition import Exposition
 from api.metrics.sharing import leave, shared_folder
 from data.auditing import AuditTrail, Spool
+from data.domain.jobs import one_line
 from data.tables import utc_now
 from data.telemetry.logs import bound
 from data.telemetry.tracing import current_trace_id, request_span
@@ -166,7 +167,7 @@ def _finish(exchange: Exchange, span: Span, seconds: float) -> None:
         "user": exchange.caller.id if exchange.caller else None,
         "trace_id": exchange.trace_id,
     }
-    access_log.info("%s %s %d", exchange.method, exchange.path, exchange.status, extra=facts)
+    access_log.info("%s %s %d", exchange.method, one_line(exchange.path), exchange.status, extra=facts)
 
 
 def _leave_metrics() -> None:

@@ -65,12 +65,15 @@ _REASONS = {
     421: "The API does not answer by the host's name that the call gives.",
     422: "A field or a parameter has a value that is not taken; `errors` list them.",
     429: "Too many calls of this kind; `Retry-After` says when to try again.",
+    431: "The address and the headers are longer than is taken, or too many. The connection ends with it.",
     500: "Something went wrong on our side; the log has it under `request_id`.",
     502: "A provider is at fault.",
     503: "Something that the service stands on is away for the moment; `Retry-After`.",
     504: "It was not done in time.",
 }
-_ALWAYS = (405, 421, 500)
+_ALWAYS = (405, 421, 431, 500)
+_WITHOUT_BODY = (431,)
+"""The connection answers it, before anything of ours is reached."""
 _WITH_BODY = (400, 408, 413, 415, 422)
 _LIMITED = (401, 403, 429, 503)
 _UNLIMITED = (f"{BASE}/health", "/media/")
@@ -128,8 +131,9 @@ def _complete(path: str, operation: Json) -> None:
     for status, answer in answers.items():
         if _is_problem(answer):
             reason = answer.get("description", "")
+            schema = answer["content"]["application/json"]["schema"]
             is_own = reason not in ("", _phrase(status), "Additional Response", "Validation Error")
-            answers[status] = _problem_answer(int(status), reason) if is_own else _reference(int(status))
+            answers[status] = _problem_answer(int(status), reason, schema) if is_own else _reference(int(status))
         elif status in ("201", "202"):
             answer.setdefault("headers", {})["Location"] = {"$ref": "#/components/headers/Location"}
     parameters = operation.get("parameters", [])
@@ -140,6 +144,8 @@ def _complete(path: str, operation: Json) -> None:
     if any(each["in"] == "header" and each["name"].lower() == "if-none-match" for each in parameters):
         answers.setdefault("304", {"description": "It has not changed.", "headers": {"ETag": _ETAG}})
         answers["200"].setdefault("headers", {})["ETag"] = _ETAG
+    if any(each["in"] == "header" and each["name"].lower() == "if-match" for each in parameters):
+        answers.setdefault("412", _reference(412))
     operation["responses"] = dict(sorted(answers.items()))
 
 
@@ -155,7 +161,7 @@ def _implied(path: str, operation: Json) -> Iterator[int]:
 
 def _is_problem(answer: Json) -> bool:
     schema = answer.get("content", {}).get("application/json", {}).get("schema", {})
-    return str(schema.get("$ref", "")).endswith(("/Problem", "/HTTPValidationError"))
+    return str(schema.get("$ref", "")).endswith(("Problem", "/HTTPValidationError"))
 
 
 def _is_explained(answer: Json | None) -> bool:
@@ -174,9 +180,10 @@ def _reference(status: int) -> Json:
     return {"$ref": f"#/components/responses/{_name(status)}"}
 
 
-def _problem_answer(status: int, reason: str = "") -> Json:
-    content = {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}
-    answer: Json = {"description": reason or _REASONS.get(status, _phrase(str(status))), "content": content}
+def _problem_answer(status: int, reason: str = "", schema: Json | None = None) -> Json:
+    answer: Json = {"description": reason or _REASONS.get(status, _phrase(str(status)))}
+    if status not in _WITHOUT_BODY:
+        answer["content"] = {MEDIA_TYPE: {"schema": schema or {"$ref": "#/components/schemas/Problem"}}}
     if status in (429, 503):
         answer["headers"] = {"Retry-After": {"$ref": "#/components/headers/Retry-After"}}
     return answer
@@ -200,4 +207,5 @@ def _add_examples(document: Json) -> None:
                 if kind == "application/json" and "example" not in media and "examples" not in media:
                     media["example"] = sample(media.get("schema", {}), schemas)
     for answer in document["components"]["responses"].values():
-        answer["content"][MEDIA_TYPE]["example"] = EXAMPLES["Problem"]
+        if "content" in answer:
+            answer["content"][MEDIA_TYPE]["example"] = EXAMPLES["Problem"]

@@ -8,7 +8,7 @@ _JOB_ID = "0198c7a2-4f0e-7c7b-9d59-1f6a3f1b2c3d"
 _TIMES = {"date-time": "2026-01-31T22:00:00Z", "date": "2026-01-31", "uuid": _JOB_ID, "uri": "https://media.example/a"}
 
 EXAMPLES: dict[str, Any] = {
-    "JobRequest": {
+    "JobSubmission": {
         "source": "upload:5f1d7a84c03b9e26a1d4f807",
         "recipe": "default",
         "overrides": {"captions.language": "en"},

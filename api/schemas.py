@@ -29,7 +29,8 @@ Item = TypeVar("Item")
 
 
 def _written_out(moment: object) -> object:
-    if isinstance(moment, str) and "T" not in moment.upper():  # a bare number would be taken for seconds since 1970
+    is_written = isinstance(moment, str) and "T" in moment.upper()
+    if not is_written and not isinstance(moment, datetime):  # a bare number would be taken for seconds since 1970
         raise ValueError("not a time as RFC 3339 has it, such as 2026-01-31T22:00:00Z")
     return moment
 

@@ -20,8 +20,6 @@ from data.settings import ApiSettings
 UPLOADS = f"{BASE}/uploads"
 FORMS = frozenset({UPLOADS, f"{BASE}/batches", f"{BASE}/batches/plan"})
 """Where a form may carry a file; the routes have limits of their own for it."""
-GRACE_SECONDS = 10.0
-"""Nobody is called slow before so much waiting."""
 
 
 @dataclass(frozen=True)
@@ -30,15 +28,17 @@ class Patience:
 
     idle_seconds: float
     min_bytes_per_second: int
+    grace_seconds: float
+    """Nobody is called slow before so much waiting."""
 
 
 class RequestBodies:
     """Refuses bodies that are too long (413), compressed (415: bombs are) or too slow (408)."""
 
-    def __init__(self, app: ASGIApp, settings: ApiSettings) -> None:
+    def __init__(self, app: ASGIApp, settings: ApiSettings, *, grace_seconds: float = 10.0) -> None:
         self._app = app
         self._max_bytes = settings.max_body_bytes
-        self._patience = Patience(settings.body_idle_seconds, settings.min_body_bytes_per_second)
+        self._patience = Patience(settings.body_idle_seconds, settings.min_body_bytes_per_second, grace_seconds)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one request."""
@@ -111,7 +111,7 @@ class _Reader:
             ) from error
         # Only the waiting counts: how long we take to write a part to the disk is not the client's fault.
         self._waited += time.monotonic() - began
-        if self._waited > GRACE_SECONDS and self._bytes < self._waited * patience.min_bytes_per_second:
+        if self._waited > patience.grace_seconds and self._bytes < self._waited * patience.min_bytes_per_second:
             raise RefusedWhileReading(
                 RequestTooSlowError(f"The body comes slower than {patience.min_bytes_per_second} bytes a second.")
             )

@@ -4,9 +4,11 @@ import asyncio
 import socket
 from dataclasses import dataclass
 from http import HTTPStatus
-from typing import Any
+from typing import Any, Self
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from data.settings import ApiSettings
 
 
 @dataclass(frozen=True)
@@ -16,6 +18,11 @@ class Connections:
     max_header_bytes: int
     max_headers: int
     header_seconds: float
+
+    @classmethod
+    def of(cls, settings: ApiSettings) -> Self:
+        """Return what makes connections with the limits of the settings."""
+        return cls(settings.max_header_bytes, settings.max_headers, settings.header_seconds)
 
     def __call__(self, **parts: Any) -> "LimitedConnection":
         """Return the protocol of a new connection."""

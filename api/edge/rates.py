@@ -26,8 +26,6 @@ from data.settings import LimitSettings
 
 logger = logging.getLogger(__name__)
 
-AWAY_SECONDS = 5.0
-"""For so long a Redis that failed is not asked again: nobody shall wait for it at every call."""
 REDIS_SECONDS = 0.5
 """Longest wait for it."""
 
@@ -65,15 +63,21 @@ class Standing:
 
 
 class Rates:
-    """Counts calls and bytes by group and subject. Lives as long as the application."""
+    """Counts calls and bytes by group and subject. Lives as long as the application.
 
-    def __init__(self, settings: LimitSettings) -> None:
+    Args:
+        settings: Which window, and where the Redis is.
+        away_seconds: For so long a Redis that failed is not asked again: nobody shall wait for it at every call.
+    """
+
+    def __init__(self, settings: LimitSettings, *, away_seconds: float = 5.0) -> None:
         window = _WINDOWS[settings.window]
         own = MemoryStorage()
         self._own, self._own_sums = window(own), FixedWindowRateLimiter(own)
         self._redis: Any = None
         self._shared: RateLimiter | None = None
         self._shared_sums: RateLimiter | None = None
+        self._away_seconds = away_seconds
         self._away_until = 0.0
         if settings.storage is not None and settings.storage.get_secret_value():
             storage = self._redis_storage(settings.storage.get_secret_value())
@@ -138,7 +142,7 @@ class Rates:
             try:
                 return await _counted(shared, group, subject, item, cost)
             except StorageError as error:
-                self._away_until = time.monotonic() + AWAY_SECONDS
+                self._away_until = time.monotonic() + self._away_seconds
                 STORE_FAILURES.inc()
                 reason = type(error.storage_error).__name__
                 logger.warning("The store of limits is away (%s); each process counts for itself.", reason)

@@ -3,13 +3,16 @@
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 
-from api.gateway.figures import RunFigures
 from data.domain.ledger import BreakerState, ProviderHealth
 from data.repositories import Backlog
 from data.repositories.figures import Figures
+
+if TYPE_CHECKING:  # it comes with Prefect's client, which a cold start does not wait for
+    from api.gateway.figures import RunFigures
 
 
 @dataclass(frozen=True)
@@ -29,7 +32,7 @@ class DiskFigures:
     total: int
 
 
-def run_families(runs: RunFigures) -> Iterator[Metric]:
+def run_families(runs: "RunFigures") -> Iterator[Metric]:
     """Give what Prefect knows."""
     yield _gauges("dailies_jobs", "Jobs that Prefect holds.", "state", runs.jobs)
     depth = GaugeMetricFamily("dailies_queue_depth", "Runs that are due and wait.", labels=["pool", "queue"])

@@ -5,8 +5,8 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Form, Request, Response
 
 from api.access import authenticated
-from api.account_schemas import CallerAnswer, SignUpCall, TokenAnswer, UserAnswer
-from api.accounts import create_user, log_out_everywhere
+from api.account_schemas import CallerAnswer, GrantProblem, PasswordChange, SignUpCall, TokenAnswer, UserAnswer
+from api.accounts import change_password, create_user, log_out_everywhere
 from api.authentication import Tokens
 from api.dependencies import PublicServices, Services, ServicesDependency
 from api.edge.limiting import limit_account
@@ -18,7 +18,7 @@ router = APIRouter(prefix="/auth", tags=["auth"])
 
 Responses = dict[int | str, dict[str, Any]]
 REFUSED: Responses = {
-    400: {"model": Problem, "description": "No token for that; `error` says why in OAuth2's words (RFC 6749 §5.2)."}
+    400: {"model": GrantProblem, "description": "No token for that; `error` says why (RFC 6749 §5.2)."}
 }
 DENIED: Responses = {401: {"model": Problem, "description": "Nobody knows who calls."}}
 Short = Annotated[str, Form(max_length=MAX_PASSWORD_CHARACTERS)]
@@ -59,15 +59,10 @@ async def issue_token(
     if username:
         await limit_account(services, username)
     tokens = await _tokens(services, grant_type, username, password, refresh_token, _scopes(scope))
-    return TokenAnswer(
-        access_token=tokens.access_token,
-        refresh_token=tokens.refresh_token,
-        expires_in=tokens.expires_in_seconds,
-        scope=" ".join(sorted(tokens.scopes)),
-    )
+    return _token_answer(tokens)
 
 
-@router.post("/revoke", status_code=200)
+@router.post("/revoke", status_code=200, response_class=Response)
 async def revoke_token(
     services: PublicServices,
     token: Annotated[str, Form(max_length=10_000, description="An access token, a refresh token or an API key.")],
@@ -93,6 +88,14 @@ async def log_out(services: ServicesDependency) -> None:
     await log_out_everywhere(services)
 
 
+@router.post("/password", dependencies=[authenticated()], responses=DENIED)
+async def change_own_password(body: PasswordChange, response: Response, services: ServicesDependency) -> TokenAnswer:
+    """Give oneself another password: it ends all logins, and the answer is a new one. API keys stay."""
+    response.headers["Cache-Control"] = "no-store"
+    await limit_account(services, services.caller.name)
+    return _token_answer(await change_password(services, body))
+
+
 async def _tokens(
     services: Services, grant: str, name: str, password: str, refresh: str, scopes: frozenset[Scope] | None
 ) -> Tokens:
@@ -103,6 +106,15 @@ async def _tokens(
     raise GrantRefusedError(
         "`grant_type` is `password` or `refresh_token`.",
         {"error": "unsupported_grant_type" if grant else "invalid_request"},
+    )
+
+
+def _token_answer(tokens: Tokens) -> TokenAnswer:
+    return TokenAnswer(
+        access_token=tokens.access_token,
+        refresh_token=tokens.refresh_token,
+        expires_in=tokens.expires_in_seconds,
+        scope=" ".join(sorted(tokens.scopes)),
     )
 
 

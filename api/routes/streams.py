@@ -28,10 +28,21 @@ SEND_SECONDS = 30.0
 GOODBYE_SECONDS = 2.0
 """How long a stream may take to end when the server stops."""
 
+EVENT: dict[str, Any] = {
+    "type": "object",
+    "description": "One event of the stream.",
+    "properties": {
+        "id": {"type": "string", "description": "For `Last-Event-ID`."},
+        "event": {"enum": ["state", "progress", "log", "gap", "end", "reconnect"]},
+        "data": {"type": "string", "contentMediaType": "application/json"},
+        "retry": {"type": "integer", "description": "Milliseconds."},
+    },
+    "required": ["event", "data"],
+}
 STREAM: dict[int | str, dict[str, Any]] = {
     200: {
         "description": "Events `state`, `progress`, `log`, `gap`, `end`, `reconnect`; their data is JSON.",
-        "content": {"text/event-stream": {"schema": {"type": "string"}}},
+        "content": {"text/event-stream": {"schema": EVENT}},
     },
     204: {"description": "Nothing more will come: the job's end was told."},
     404: {"model": Problem},

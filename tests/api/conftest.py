@@ -15,15 +15,19 @@ import uvicorn
 from prefect.client.orchestration import SyncPrefectClient
 from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterTags
 from prefect.client.schemas.objects import FlowRun, State, StateType
+from pydantic import SecretStr
 
 from api.app import create_app
+from api.edge.connections import Connections
 from data.database import Database, migrate
+from data.domain.identity import Role
 from data.domain.jobs import RESTS_LABEL
 from data.domain.publications import Chapter, PublicationManifest
-from data.settings import ApiSettings, IngestSettings, LimitSettings, Settings
+from data.settings import ApiSettings, AuthSettings, IngestSettings, LimitSettings, Settings
 from data.storage import ObjectStore, open_store
 from deployments.stack import Stack
 from tasks.media.tools import find_tools
+from tests.api.callers import Person, person
 from tests.api.publishing import publish_video
 from tests.fakes.deployments import register
 from tests.fakes.processes import wait_until
@@ -150,7 +154,8 @@ def serve_api() -> Iterator[ServeApi]:
     def serve(settings: Settings, prefect_api_url: str) -> str:
         listener = socket.create_server(("127.0.0.1", 0))
         app = create_app(settings, prefect_api_url=prefect_api_url)
-        server = uvicorn.Server(uvicorn.Config(app, log_level="warning", proxy_headers=False))
+        connections: Any = Connections.of(settings.api)
+        server = uvicorn.Server(uvicorn.Config(app, log_level="warning", proxy_headers=False, http=connections))
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
         thread.start()
         running.append((server, thread))
@@ -167,6 +172,20 @@ def serve_api() -> Iterator[ServeApi]:
 @pytest.fixture(scope="session")
 def api_url(serve_api: ServeApi, settings: Settings, database: Database, prefect_server: Stack) -> str:
     return serve_api(settings, prefect_server.prefect_api_url)
+
+
+@pytest.fixture(scope="session")
+def locked_url(serve_api: ServeApi, settings: Settings, database: Database, prefect_server: Stack) -> str:
+    """The address of an API where everybody must log in, on the same catalogue."""
+    auth = AuthSettings(required=True, secrets=[SecretStr("0123456789abcdef" * 3)])
+    return serve_api(settings.model_copy(update={"auth": auth}), prefect_server.prefect_api_url)
+
+
+@pytest.fixture(scope="session")
+def people(locked_url: str, database: Database) -> dict[Role, Person]:
+    """One of each role, logged in."""
+    with httpx.Client(base_url=locked_url, timeout=60) as client:
+        return {role: person(client, database, f"the-{role.value}", role) for role in Role}
 
 
 @pytest.fixture(scope="module")

@@ -47,6 +47,9 @@ TABLE: dict[tuple[str, str], Row] = {
     ("POST", f"{BASE}/auth/revoke"): Row("anyone", request={"data": {"token": "x"}}),
     ("GET", f"{BASE}/auth/me"): Row("known"),
     ("POST", f"{BASE}/auth/logout-everywhere"): Row("known"),
+    ("POST", f"{BASE}/auth/password"): Row(
+        "known", request={"json": {"old_password": "not this", "new_password": "a longer one than before"}}
+    ),
     ("POST", f"{BASE}/api-keys"): Row(READ, request={"json": {"name": "for a test"}}),
     ("GET", f"{BASE}/api-keys"): Row(READ),
     ("DELETE", f"{BASE}/api-keys/{{key_id}}"): Row(READ, "key"),

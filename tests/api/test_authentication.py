@@ -246,6 +246,32 @@ def test_a_new_password_ends_the_logins(api: httpx.Client, ann: Person, admin: P
     assert log_in(api, ann.user.name, password="quite another one").status_code == 200
 
 
+def test_people_change_their_password_which_ends_the_logins_but_the_one_that_it_gives(
+    api: httpx.Client, ann: Person
+) -> None:
+    change = {"old_password": PASSWORD, "new_password": "another horse, another battery"}
+
+    wrong = api.post(f"{BASE}/auth/password", json={**change, "old_password": "a guess"}, headers=ann.headers)
+    short = api.post(f"{BASE}/auth/password", json={**change, "new_password": "short"}, headers=ann.headers)
+    changed = api.post(f"{BASE}/auth/password", json=change, headers=ann.headers)
+
+    assert [wrong.status_code, short.status_code, changed.status_code] == [422, 422, 200]
+    assert changed.headers["Cache-Control"] == "no-store"
+    assert me(api, ann.access) == (401, "AUTH.TOKEN.REVOKED")
+    assert refreshed(api, ann.refresh).status_code == 400
+    assert me(api, changed.json()["access_token"])[0] == 200
+    assert log_in(api, ann.user.name).status_code == 400
+
+
+def test_a_key_changes_no_password(api: httpx.Client, ann: Person) -> None:
+    key = api.post(f"{BASE}/api-keys", json={"name": "k"}, headers=ann.headers).json()["key"]
+    change = {"old_password": PASSWORD, "new_password": "another horse, another battery"}
+
+    answer = api.post(f"{BASE}/auth/password", json=change, headers={"X-API-Key": key})
+
+    assert (answer.status_code, answer.json()["code"]) == (403, "AUTH.SCOPE.MISSING")
+
+
 def test_a_hash_that_is_out_of_date_is_made_anew_at_the_next_login(
     api: httpx.Client, ann: Person, database: Database
 ) -> None:

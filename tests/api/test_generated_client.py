@@ -3,16 +3,12 @@
 import os
 import subprocess
 import sys
-from importlib.util import find_spec
 from pathlib import Path
 
 import httpx
 import pytest
 
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.skipif(find_spec("cicerone") is None, reason="needs clientele[cli]"),
-]
+pytestmark = pytest.mark.slow
 
 USE = """
 import sys
@@ -20,9 +16,9 @@ from generated import client, schemas
 
 assert client.get_health().status == "alive"
 # Its models want every field said, also those with a default.
-body = schemas.JobRequest(
+body = schemas.JobSubmission(
     source=sys.argv[1], prompt=None, script=None, recipe="default", overrides={}, priority="default",
-    title="by a client", metadata={},
+    title="by a client", metadata={}, webhooks=[], max_retries=None,
 )
 job = client.submit_job(data=body)
 assert job.title == "by a client", job

@@ -70,8 +70,7 @@ def test_a_client_that_falls_silent_in_a_body_is_let_go(serve: Serve) -> None:
     assert answer.startswith(b"HTTP/1.1 408 ")
 
 
-def test_a_body_that_comes_too_slowly_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("api.edge.bodies.GRACE_SECONDS", 0.05)
+def test_a_body_that_comes_too_slowly_is_given_up() -> None:
     refusals: list[RefusedWhileReading] = []
 
     async def drip() -> dict[str, Any]:
@@ -89,7 +88,8 @@ def test_a_body_that_comes_too_slowly_is_given_up(monkeypatch: pytest.MonkeyPatc
         raise AssertionError
 
     scope = {"type": "http", "path": "/api/v1/jobs", "headers": []}
-    asyncio.run(RequestBodies(reading, ApiSettings(min_body_bytes_per_second=1000))(scope, drip, unused))
+    bodies = RequestBodies(reading, ApiSettings(min_body_bytes_per_second=1000), grace_seconds=0.05)
+    asyncio.run(bodies(scope, drip, unused))
 
     assert refusals[0].error.http_status == 408
 

@@ -70,9 +70,8 @@ def test_bytes_count_as_far_as_there_is_room(storage: SecretStr | None) -> None:
 
 
 def test_without_its_redis_each_process_counts_for_itself_and_comes_back_to_it(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr("api.edge.rates.AWAY_SECONDS", 0.0)
     before = STORE_FAILURES._value.get()
 
     async def calls(rates: Rates) -> list[bool]:
@@ -80,9 +79,9 @@ def test_without_its_redis_each_process_counts_for_itself_and_comes_back_to_it(
 
     async def story() -> list[list[bool]]:
         with redis_server(tmp_path) as url:
-            away = Rates(LimitSettings(storage=SecretStr("redis://:hunter2@127.0.0.1:1/0")))
+            away = Rates(LimitSettings(storage=SecretStr("redis://:hunter2@127.0.0.1:1/0")), away_seconds=0)
             port = int(url.rsplit(":", 1)[1].split("/")[0])
-            rates = Rates(LimitSettings(storage=SecretStr(url)))
+            rates = Rates(LimitSettings(storage=SecretStr(url)), away_seconds=0)
             said = [await calls(rates)]
         said.append(await calls(rates))
         with redis_server(tmp_path, port):
