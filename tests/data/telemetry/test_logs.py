@@ -23,7 +23,9 @@ def logger(stream: io.StringIO) -> Iterator[logging.Logger]:
     handler = JsonConsole(stream)
     logger.addHandler(handler)
     logger.setLevel(logging.INFO)
+    logger.propagate = False  # what pytest captures goes from process to process, and is not taken if it is no text
     yield logger
+    logger.propagate = True
     logger.removeHandler(handler)
 
 
