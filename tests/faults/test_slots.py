@@ -106,7 +106,7 @@ def test_when_the_holders_flow_is_killed_the_waiting_job_gets_its_slot(
         jobs.wait_for(waiter, lambda job: not is_waiting(job, 1), timeout=15)
         ended = [jobs.wait(job_id) for job_id in (waiter, holder)]
 
-    assert [(job["state"], job["attempt"]) for job in ended] == [("succeeded", 1), ("succeeded", 2)]
+    assert [(job["state"], job["attempt"]) for job in ended] == [("succeeded", 1), ("succeeded", 2)], ended
 
 
 def test_cancel_ends_the_wait_for_a_slot(
