@@ -37,11 +37,10 @@ def test_the_last_reports_of_a_run_are_kept_until_it_is_tried_again() -> None:
     assert reports.of([retried]) == {}
 
 
-@pytest.mark.parametrize(
-    "run", [ended_run(datetime.now(UTC) - timedelta(seconds=5)), ended_run(kind=StateType.RUNNING)]
-)
-def test_what_may_still_be_reported_is_read_again(run: FlowRun) -> None:
+@pytest.mark.parametrize(("is_lately", "kind"), [(True, StateType.FAILED), (False, StateType.RUNNING)])
+def test_what_may_still_be_reported_is_read_again(is_lately: bool, kind: StateType) -> None:
     reports = LastReports()
+    run = ended_run(datetime.now(UTC) - timedelta(seconds=5) if is_lately else LONG_AGO, kind)
     reports.keep(run, [REPORT])
 
     assert reports.of([run]) == {}
