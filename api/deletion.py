@@ -31,10 +31,11 @@ async def delete_source(asset_id: str, services: Services) -> None:
         NotFoundError: There is no such asset.
         IllegalMoveError: A job works on it, nothing is public of it yet, or the same content is another's, too.
     """
-    asset = await _unused(asset_id, services)
+    await run_in_threadpool(_read, asset_id, services)  # there is one, and it is the caller's to see
     if services.caller.only_owner is not None and await run_in_threadpool(_has_other_owners, asset_id, services):
         message = "Others handed in the same content: its source is theirs, too. `DELETE` the asset to give up yours."
         raise IllegalMoveError(message, {"asset_id": asset_id, "allowed": []})
+    asset = await _unused(asset_id, services)
     if await run_in_threadpool(services.publications.current, asset_id) is None:
         message = "Nothing is public of the asset: its source is all that there is."
         raise IllegalMoveError(message, {"asset_id": asset_id, "allowed": []})
