@@ -16,8 +16,6 @@ from data.settings import ApiSettings, Settings, get_settings
 from data.telemetry.logs import configure_logs
 
 BACKLOG = 2048
-TALKATIVE = ("httpx", "httpcore", "botocore", "aiobotocore", "urllib3")
-"""They log every call, and at DEBUG its headers: signatures and keys among them."""
 
 
 def main() -> None:
@@ -27,7 +25,7 @@ def main() -> None:
     refuses more.
     """
     settings = get_settings()
-    set_up_logging(settings)
+    configure_logs(settings.log_format, settings.log_level)
     try:
         check_production(settings)
     except UnsafeSettingsError as error:
@@ -56,8 +54,7 @@ def application() -> object:
     """Return the application of one of several processes; each is a new interpreter, and sets its log up as well."""
     from api.app import create_app
 
-    set_up_logging(get_settings())
-    return create_app()
+    return create_app()  # which sets up the log as well
 
 
 def server_config(settings: Settings) -> uvicorn.Config:
@@ -91,13 +88,6 @@ def listening(settings: ApiSettings) -> Iterator[socket.socket]:
         listener.bind((settings.host, settings.port))
         listener.set_inheritable(True)
         yield listener
-
-
-def set_up_logging(settings: Settings) -> None:
-    """Log to the standard error."""
-    configure_logs(settings.log_format, settings.log_level)
-    for name in TALKATIVE:
-        logging.getLogger(name).setLevel(logging.WARNING)
 
 
 if __name__ == "__main__":

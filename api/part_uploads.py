@@ -25,8 +25,8 @@ MIN_PART_BYTES = 16 * 1024 * 1024
 MOST_PARTS = 1_000
 
 
-def begin_parts(call: PartsBegin, services: Services) -> PartsUpload:
-    """Begin an upload and return where each of its parts is to be sent.
+def check_parts(call: PartsBegin, services: Services) -> None:
+    """Do nothing if such an upload can begin.
 
     Raises:
         InputTooLargeError: The file is larger than is taken.
@@ -35,6 +35,11 @@ def begin_parts(call: PartsBegin, services: Services) -> PartsUpload:
     limit = services.settings.api.max_upload_bytes
     if call.size_bytes > limit:
         raise too_large(limit)
+    _parts(services)
+
+
+def begin_parts(call: PartsBegin, services: Services) -> PartsUpload:
+    """Begin an upload that was checked, and return where each of its parts is to be sent."""
     parts, upload_id, name = _parts(services), secrets.token_hex(12), safe_name(call.name)
     key = key_of(upload_id, name)
     parts_id = parts.begin(key)

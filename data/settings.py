@@ -324,7 +324,11 @@ class ApiSettings(BaseModel):
         1024, ge=0, description="A body that arrives slower, after 10 s of waiting, is given up; 0: never."
     )
     read_cache_seconds: float = Field(
-        1.0, ge=0, le=10, description="How old the state of a job may be when it is told; 0: it is read each time."
+        1.0,
+        ge=0,
+        le=10,
+        description="How old the state of a job may be when it is told; twice that in a crowd, and five times once it "
+        "has succeeded. 0: it is read each time.",
     )
     allowed_hosts: list[str] = Field(
         default_factory=list,

@@ -79,7 +79,8 @@ class Origin:
 class TrustedProxies:
     """Puts the real client, scheme and host of each request in place of the proxy's. The outermost middleware.
 
-    ``request.state.client`` is the client's address in its plain form, or ``""`` where a connection has none.
+    ``request.state.client`` is the client's address in its plain form, or ``""`` where a connection has none;
+    ``request.state.is_forwarded`` says whether anything spoke of a proxy, trusted or not.
     """
 
     def __init__(self, app: ASGIApp, networks: Sequence[Network] = ()) -> None:
@@ -214,7 +215,8 @@ def _as_called(scope: Scope, origin: Origin) -> Scope:
     if origin.request_id and not any(name == b"x-request-id" for name, _ in headers):
         headers.append((b"x-request-id", origin.request_id.encode("latin-1", "replace")))
     shown = str(origin.client or "")
-    state = {**scope.get("state", {}), "client": shown}
+    is_forwarded = any(name in FORWARDING_HEADERS for name, _ in scope["headers"])
+    state = {**scope.get("state", {}), "client": shown, "is_forwarded": is_forwarded}
     port = scope["client"][1] if scope.get("client") and str(scope["client"][0]) == shown else 0
     client = (shown, port) if shown else scope.get("client")
     return {

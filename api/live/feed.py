@@ -94,7 +94,7 @@ class JobFeed:
             channel.listeners += 1
             self._channels[job_id] = channel
             if self._poller is None or self._poller.done():
-                self._poller = asyncio.create_task(self._poll())
+                self._begin_to_poll()
         return channel
 
     def leave(self, channel: Channel) -> None:
@@ -140,6 +140,16 @@ class JobFeed:
         channel.story.add(await self._watch.last_lines(look.run_ids, KEPT_LINES + 1))
         _settle(channel)
         return channel
+
+    def _begin_to_poll(self) -> None:
+        self._poller = asyncio.create_task(self._poll())
+        self._poller.add_done_callback(self._begin_anew)
+
+    def _begin_anew(self, poller: asyncio.Task[None]) -> None:
+        """Go on after an error that nobody foresaw: those who listen would hear a heartbeat, and nothing else."""
+        if not poller.cancelled() and (error := poller.exception()) is not None:
+            logger.error("Jobs are looked at anew for those who listen, after an error.", exc_info=error)
+            self._begin_to_poll()
 
     async def _poll(self) -> None:
         is_away = False

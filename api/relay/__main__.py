@@ -1,20 +1,19 @@
 """``python -m api.relay``: deliver webhooks in a process of its own (``DAILIES_WEBHOOKS__RELAY=false`` for the API)."""
 
 import asyncio
-import logging
 import signal
 
 from api.gateway import open_gateway
 from api.relay.life import run_relay
 from data.database import Database
 from data.settings import Settings, get_settings
+from data.telemetry.logs import configure_logs
 
 
 def main() -> None:
     """Relay until a signal ends it."""
     settings = get_settings()
-    logging.basicConfig(level=settings.log_level, format="%(asctime)s %(levelname)-7s %(name)s: %(message)s")
-    logging.getLogger("httpx").setLevel(logging.WARNING)  # a line for every call to Prefect says nothing
+    configure_logs(settings.log_format, settings.log_level)
     asyncio.run(_relay_until_ended(settings))
 
 

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Form, Request, Response
+from fastapi import APIRouter, Form, Response
 
 from api.access import authenticated
 from api.account_schemas import CallerAnswer, GrantProblem, PasswordChange, SignUpCall, TokenAnswer, UserAnswer
@@ -39,7 +39,6 @@ async def sign_up(body: SignUpCall, services: PublicServices) -> UserAnswer:
 
 @router.post("/token", responses=REFUSED)
 async def issue_token(
-    request: Request,
     response: Response,
     services: PublicServices,
     grant_type: Annotated[str, Form(description="`password` or `refresh_token`.", max_length=50)] = "",
@@ -54,7 +53,6 @@ async def issue_token(
 
     A refresh token that is presented twice closes its login: somebody else has it, too.
     """
-    request.state.login = username  # for limits by name, and for the audit
     response.headers["Cache-Control"] = "no-store"
     if username:
         await limit_account(services, username)

@@ -16,8 +16,6 @@ from data.domain.identity import ANONYMOUS_CALLER, Scope
 
 router = APIRouter(tags=["service"])
 
-_FORWARDED = ("forwarded", "x-forwarded-for", "x-real-ip")
-
 
 @router.get(
     "/metrics",
@@ -42,9 +40,8 @@ def _is_prometheus(request: Request, token: SecretStr | None) -> bool:
     if token is not None:
         offered = request.headers.get("Authorization", "").encode()
         return hmac.compare_digest(offered, f"Bearer {token.get_secret_value()}".encode())
-    is_forwarded = any(name in request.headers for name in _FORWARDED)
-    # Behind a proxy on this machine everybody would come from it: the caller's own address is what counts.
-    return not is_forwarded and _is_loopback(getattr(request.state, "client", ""))
+    # Behind a proxy on this machine everybody comes from here: also behind one that the settings know nothing of.
+    return not request.state.is_forwarded and _is_loopback(request.state.client)
 
 
 def _is_loopback(host: str) -> bool:

@@ -5,10 +5,11 @@ from typing import Any
 from fastapi import APIRouter, Request
 from fastapi.concurrency import run_in_threadpool
 
-from api.access import allow
+from api.access import CallerDependency, allow
 from api.dependencies import ServicesDependency
+from api.edge.limiting import subject_of
 from api.multipart import FILE_FIELD
-from api.part_uploads import abort_parts, begin_parts, complete_parts, show_parts
+from api.part_uploads import abort_parts, begin_parts, check_parts, complete_parts, show_parts
 from api.receiving import arriving, check_content, head_of, keep_upload
 from api.schemas import PartsBegin, PartsComplete, PartsUpload, Problem, Upload
 from data.domain.identity import Scope
@@ -66,8 +67,15 @@ async def upload_file(request: Request, services: ServicesDependency) -> Upload:
 
 
 @router.post("/presigned", dependencies=[allow(Scope.WRITE)], status_code=201, responses={**REFUSED, **NO_PARTS})
-async def begin_upload_in_parts(body: PartsBegin, services: ServicesDependency) -> PartsUpload:
-    """Begin an upload that goes to the object store itself, part by part; none of it passes through this service."""
+async def begin_upload_in_parts(
+    body: PartsBegin, services: ServicesDependency, caller: CallerDependency, request: Request
+) -> PartsUpload:
+    """Begin an upload that goes to the object store itself, part by part; none of it passes through this service.
+
+    It counts against what the caller may upload in a day as soon as it has begun.
+    """
+    await run_in_threadpool(check_parts, body, services)
+    await services.quotas.spend(subject_of(caller, request.scope), body.size_bytes)
     return await run_in_threadpool(begin_parts, body, services)
 
 

@@ -18,8 +18,8 @@ from structlog.typing import EventDict, WrappedLogger
 from data.telemetry.tracing import current_trace_id
 
 LogFormat = Literal["console", "json"]
-_QUIET = ("httpx", "httpcore", "opentelemetry.exporter")
-"""A line for every call to Prefect says nothing."""
+_QUIET = ("httpx", "httpcore", "botocore", "aiobotocore", "urllib3", "opentelemetry.exporter")
+"""They log every call, which says nothing, and at DEBUG its headers: signatures and keys among them."""
 _OF_PREFECT = {"flow_run_id": "job_id", "task_run_name": "step"}
 _DROPPED = ("flow_run_name", "task_run_id", "flow_name", "task_name", "color_message", "message", "taskName")
 

@@ -11,7 +11,6 @@ from flows.cli.output import Json, local_time, print_facts, print_json, print_ta
 
 app = App(name="asset", help="List, publish and retract videos, and search in them.")
 
-MOST_ITEMS = 200
 AssetId = Annotated[str, Parameter(help="Id of the asset.")]
 Reason = Annotated[str, Parameter(help="Why; it is kept with the decision.")]
 By = Annotated[str, Parameter(help="Who decides; your name on this machine by default.")]
@@ -28,7 +27,7 @@ def list_assets(
     """List assets, the latest first."""
     query = {"waiting": "true"} if waiting else {}
     with connected(api) as client:
-        items = client.get("/assets", limit=min(limit, MOST_ITEMS), **query)["items"]
+        items = client.items("/assets", limit, **query)
     if as_json:
         print_json(items)
         return

@@ -1,14 +1,12 @@
 """``python -m flows audit …``: who did what, which states runs went through, and whether it is whole."""
 
-import sys
 from pathlib import Path
 from typing import Annotated, Any
 
 from cyclopts import App, Parameter
 
 from data.domain.audit import AuditKind
-from flows.cli.batch_calls import MOST_ITEMS
-from flows.cli.client import Api, ApiError, connected
+from flows.cli.client import MOST_ITEMS, Api, ApiError, connected
 from flows.cli.output import Json, local_time, print_json, print_table, say
 
 app = App(name="audit", help="See who did what and which states runs went through; check that it is whole.")
@@ -71,13 +69,9 @@ def export(
     """Write entries as JSON lines, oldest first."""
     query = {name: str(value) for name, value in _query(kind, user, job, resource, since).items() if value is not None}
     with connected(api) as client:
-        pieces = client.stream("/audit/export", **query)
-        if target is None:
-            sys.stdout.buffer.writelines(pieces)
-            return
-        with target.open("wb") as file:
-            file.writelines(pieces)
-    say(f"Written to {target}")
+        client.download("/audit/export", target, **query)
+    if target is not None:
+        say(f"Written to {target}")
 
 
 def _query(

@@ -1,7 +1,6 @@
 """The calls about batches that take more than a line."""
 
 import re
-import sys
 import time
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -16,7 +15,6 @@ from data.domain.batches import BatchOptions
 from data.domain.windows import AtEnd, NightWindow
 from flows.cli.client import ApiError, Client, Document
 
-MOST_ITEMS = 200
 _POLL_SECONDS = 0.5
 _BEFORE_PLANNED = ("received", "validating", "planning")
 _SPAN = re.compile(r"(\d+)\s*([smhdw])")
@@ -99,32 +97,6 @@ def settled(client: Client, batch: Document) -> Document:
         time.sleep(_POLL_SECONDS)
         batch = client.get(batch_path(batch["id"]))
     return batch
-
-
-def pages(client: Client, path: str, limit: int, **query: Any) -> list[Document]:
-    """Read as many pages as it takes."""
-    found: list[Document] = []
-    after: str | None = None
-    while len(found) < limit:
-        page = client.get(path, limit=min(limit - len(found), MOST_ITEMS), after=after, **query)
-        found += page["items"]
-        after = page["next"]
-        if after is None:
-            break
-    return found
-
-
-def download(client: Client, path: str, output: Path | None, **query: str) -> None:
-    """Fetch a file to a path, or to standard output."""
-    if output is None or str(output) == "-":
-        for chunk in client.stream(path, **query):
-            sys.stdout.buffer.write(chunk)
-        return
-    part = output.with_name(f"{output.name}.part")
-    with part.open("wb") as file:
-        for chunk in client.stream(path, **query):
-            file.write(chunk)
-    part.replace(output)
 
 
 def moment(text: str | None) -> str | None:

@@ -13,10 +13,8 @@ from flows.cli.batch_calls import (
     Choices,
     Options,
     batch_path,
-    download,
     hand_in,
     moment,
-    pages,
     settled,
 )
 from flows.cli.batch_views import item_columns, item_row, print_batch, print_plan, summary_row
@@ -75,7 +73,7 @@ def list_batches(
 ) -> None:
     """List batches, the latest first."""
     with connected(api) as client:
-        batches = pages(client, "/batches", limit, state=[each.value for each in state])
+        batches = client.items("/batches", limit, state=[each.value for each in state])
     if as_json:
         print_json(batches)
         return
@@ -109,7 +107,7 @@ def items(
 ) -> None:
     """List the rows of a batch."""
     with connected(api) as client:
-        rows = pages(client, batch_path(batch, "items"), limit, state=[each.value for each in state])
+        rows = client.items(batch_path(batch, "items"), limit, state=[each.value for each in state])
     if as_json:
         print_json(rows)
         return
@@ -186,7 +184,7 @@ def report(
     if open_it and output is None:
         output = Path(tempfile.gettempdir()) / f"report-{batch}.html"
     with connected(api) as client:
-        download(client, batch_path(batch, "report"), output)
+        client.download(batch_path(batch, "report"), output)
     if open_it and output is not None:
         webbrowser.open(output.resolve().as_uri())
 
@@ -202,14 +200,14 @@ def results(
 ) -> None:
     """Fetch the manifest's rows with what came of each."""
     with connected(api) as client:
-        download(client, batch_path(batch, "results"), output, format=kind)
+        client.download(batch_path(batch, "results"), output, format=kind)
 
 
 @app.command
 def rejects(batch: BatchId, /, *, output: Output = None, api: Api = "") -> None:
     """Fetch the rows that were refused, with what is wrong with each."""
     with connected(api) as client:
-        download(client, batch_path(batch, "rejects"), output)
+        client.download(batch_path(batch, "rejects"), output)
 
 
 def _move(api: str, as_json: bool, batch: str, move: str) -> None:

@@ -1,9 +1,11 @@
 """The REST API as the command line calls it: JSON in and out, and a refusal as one line."""
 
 import json
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Annotated, Any
 from urllib.parse import quote
 
@@ -13,6 +15,8 @@ from cyclopts import Parameter
 from data.settings import get_settings
 
 TIMEOUT_SECONDS = 60.0
+MOST_ITEMS = 200
+"""Of one page."""
 BASE = "/api/v1"
 Document = dict[str, Any]
 
@@ -46,6 +50,18 @@ class Client:
         """Read something."""
         return self.call("GET", path, params={name: value for name, value in query.items() if value is not None})
 
+    def items(self, path: str, limit: int, **query: Any) -> list[Document]:
+        """Read a list, as many pages as it takes; a page may be short although more follows."""
+        found: list[Document] = []
+        after: str | None = None
+        while len(found) < limit:
+            page = self.get(path, **query, limit=min(limit - len(found), MOST_ITEMS), after=after)
+            found += page["items"]
+            after = page["next"]
+            if after is None:
+                break
+        return found
+
     def call(self, method: str, path: str, **request: Any) -> Document:
         """Make a call and return its answer; empty where there is none.
 
@@ -70,6 +86,18 @@ class Client:
                 answer.read()
                 raise ApiError(_refusal(answer))
             yield from answer.iter_bytes()
+
+    def download(self, path: str, output: Path | None, **query: str) -> None:
+        """Fetch a file to a path, or to standard output."""
+        if output is None or str(output) == "-":
+            for chunk in self.stream(path, **query):
+                sys.stdout.buffer.write(chunk)
+            return
+        part = output.with_name(f"{output.name}.part")
+        with part.open("wb") as file:
+            for chunk in self.stream(path, **query):
+                file.write(chunk)
+        part.replace(output)
 
     def events(self, path: str, last_id: str = "") -> Iterator[Event]:
         """Follow a stream of server-sent events until it ends; its heartbeats show that it is alive.

@@ -6,8 +6,7 @@ from urllib.parse import quote
 from cyclopts import App, Parameter
 
 from data.domain.generations import GenerationState
-from flows.cli.batch_calls import MOST_ITEMS
-from flows.cli.client import Api, connected
+from flows.cli.client import MOST_ITEMS, Api, connected
 from flows.cli.output import Json, local_time, print_json, print_table, say, state_text
 
 app = App(name="generation", help="See what was asked of providers and what it cost; decide about what is held.")

@@ -8,13 +8,12 @@ from cyclopts import App, Parameter
 
 from data.domain.errors import FailureClass
 from data.domain.jobs import MAX_RETRIES, JobState, PauseMode
-from flows.cli.client import Api, ApiError, Client, Document, connected, job_path
+from flows.cli.client import MOST_ITEMS, Api, ApiError, Client, Document, connected, job_path
 from flows.cli.output import Json, local_time, print_facts, print_json, print_table, say, state_text
 from flows.cli.watching import watch_job
 
 app = App(name="job", help="Hand in, list, watch, stop and retry jobs.")
 
-MOST_ITEMS = 200
 JobId = Annotated[str, Parameter(help="Id of the job.")]
 
 
@@ -77,7 +76,7 @@ def list_jobs(
 ) -> None:
     """List jobs, the latest first."""
     with connected(api) as client:
-        jobs = _listed(client, [each.value for each in state], text, limit)
+        jobs = client.items("/jobs", limit, state=[each.value for each in state], text=text)
     if as_json:
         print_json(jobs)
         return
@@ -102,7 +101,7 @@ def search(
     """Find jobs, the latest first; all that is given has to hold."""
     wanted = {"failure": [each.value for each in failure], "recipe": recipe, "owner": owner}
     with connected(api) as client:
-        jobs = _listed(client, [each.value for each in state], text or None, limit, "/jobs/search", **wanted)
+        jobs = client.items("/jobs/search", limit, state=[each.value for each in state], text=text or None, **wanted)
     if as_json:
         print_json(jobs)
         return
@@ -239,22 +238,6 @@ def _spread(spread: Document) -> str:
     if spread["p50"] is None:
         return "–"
     return f"{spread['p50']:.1f} s (median), {spread['p95']:.1f} s (95 %), {spread['longest']:.1f} s (longest)"
-
-
-def _listed(
-    client: Client, states: list[str], text: str | None, limit: int, path: str = "/jobs", **wanted: Any
-) -> list[Document]:
-    """Read as many pages as it takes; a page of a text search may be short although more follows."""
-    jobs: list[Document] = []
-    after: str | None = None
-    while len(jobs) < limit:
-        most = min(limit - len(jobs), MOST_ITEMS)
-        page = client.get(path, state=states, text=text, limit=most, after=after, **wanted)
-        jobs += page["items"]
-        after = page["next"]
-        if after is None:
-            break
-    return jobs
 
 
 def _row(job: Document) -> tuple[Any, ...]:

@@ -1,11 +1,11 @@
 """``python -m flows logs …``: what all jobs have logged."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from cyclopts import App, Parameter
 
-from flows.cli.client import Api, Document, connected
-from flows.cli.jobs import MOST_ITEMS, log_line
+from flows.cli.client import Api, connected
+from flows.cli.jobs import log_line
 from flows.cli.output import Json, print_json, say
 
 app = App(name="logs", help="Search the logs of all jobs.")
@@ -25,16 +25,8 @@ def search(
     as_json: Json = False,
 ) -> None:
     """Find lines, the latest first."""
-    query: dict[str, Any] = {"text": text or None, "level": level, "job": job}
-    lines: list[Document] = []
-    after: str | None = None
     with connected(api) as client:
-        while len(lines) < limit:
-            page = client.get("/logs/search", **query, limit=min(limit - len(lines), MOST_ITEMS), after=after)
-            lines += page["items"]
-            after = page["next"]
-            if after is None:
-                break
+        lines = client.items("/logs/search", limit, text=text or None, level=level, job=job)
     if as_json:
         print_json(lines)
         return

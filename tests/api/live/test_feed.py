@@ -2,7 +2,7 @@
 
 import asyncio
 import uuid
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Collection
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from typing import Any
@@ -12,7 +12,7 @@ import pytest
 from prefect.client.orchestration import PrefectClient
 from prefect.client.schemas.objects import State, StateType
 
-from api.gateway.watching import JobWatch
+from api.gateway.watching import JobWatch, Look
 from api.live.feed import JobFeed
 from api.live.place import Place
 from api.live.story import Event
@@ -196,3 +196,41 @@ def test_strangers_and_those_who_are_too_many_are_refused(
             world.feed.leave(await world.feed.join(job_id, LOCAL_CALLER))
 
     asyncio.run(refused())
+
+
+class Broken(JobWatch):
+    """Fails once in a way that nobody foresaw."""
+
+    is_broken = False
+
+    async def look(self, job_ids: Collection[str]) -> dict[str, Look]:
+        if self.is_broken:
+            self.is_broken = False
+            raise RuntimeError("nobody foresaw this")
+        return await super().look(job_ids)
+
+
+def test_an_error_that_nobody_foresaw_leaves_no_listener_waiting_for_ever(
+    prefect_server: Stack, prefect: Prefect, submit: Submit
+) -> None:
+    job_id = submit()["id"]
+
+    async def listen() -> list[Event]:
+        async with PrefectClient(prefect_server.prefect_api_url) as client:
+            watch = Broken(client, 2)
+            feed = JobFeed(watch, most_listeners=10, poll_seconds=0.1)
+            channel = await feed.join(job_id, LOCAL_CALLER)
+            heard = []
+            async with asyncio.timeout(30):
+                async for event in feed.events(channel, Place()):
+                    heard.append(event)
+                    if event.kind == "progress" and len(heard) < 4:
+                        watch.is_broken = True
+                        await asyncio.to_thread(prefect.start, job_id)
+                    if event.data.get("state") == "running":
+                        break
+            feed.leave(channel)
+            await feed.close()
+        return heard
+
+    assert told(asyncio.run(listen()), "state", "state")[-1] == "running"

@@ -9,7 +9,9 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 from pydantic import SecretStr
 
-from data.settings import MetricsSettings, Settings
+from data.domain.identity import Role
+from data.settings import AuthSettings, MetricsSettings, Settings
+from tests.api.callers import Person
 from tests.api.conftest import ServeApi
 from tests.fakes.processes import free_ports
 
@@ -80,11 +82,27 @@ def test_a_scrape_succeeds_while_prefect_and_the_catalogue_are_away(settings: Se
     assert "dailies_jobs" not in found
 
 
+def asked(url: str, **headers: str) -> tuple[int, str]:
+    answer = httpx.get(f"{url}/api/v1/metrics", headers=headers, timeout=30)
+    return answer.status_code, "" if answer.is_success else answer.json()["code"]
+
+
 def test_where_there_is_a_token_prometheus_needs_it(settings: Settings, serve_api: ServeApi) -> None:
-    url = serve_api(
-        settings.model_copy(update={"metrics": MetricsSettings(token=SecretStr("secret"))}), "http://127.0.0.1:9/api"
-    )
+    auth = AuthSettings(required=True, secrets=[SecretStr("0123456789abcdef" * 3)])
+    metrics = MetricsSettings(token=SecretStr("secret"))
+    url = serve_api(settings.model_copy(update={"auth": auth, "metrics": metrics}), "http://127.0.0.1:9/api")
 
-    with_token = httpx.get(f"{url}/api/v1/metrics", headers={"Authorization": "Bearer secret"}, timeout=30)
+    assert asked(url, Authorization="Bearer secret") == (200, "")
+    assert asked(url) == (401, "AUTH.REQUIRED")
+    assert asked(url, Authorization="Bearer secreT") == (401, "AUTH.TOKEN.INVALID")
 
-    assert with_token.status_code == 200
+
+def test_where_there_is_none_this_machine_itself_sees_them_and_administrators(
+    locked_url: str, people: dict[Role, Person]
+) -> None:
+    behind_a_proxy = {"X-Forwarded-For": "203.0.113.9"}
+
+    assert asked(locked_url) == (200, "")
+    assert asked(locked_url, **behind_a_proxy) == (401, "AUTH.REQUIRED")
+    assert asked(locked_url, **behind_a_proxy, **people[Role.OPERATOR].headers) == (403, "AUTH.SCOPE.MISSING")
+    assert asked(locked_url, **behind_a_proxy, **people[Role.ADMIN].headers) == (200, "")

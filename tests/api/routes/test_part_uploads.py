@@ -152,3 +152,16 @@ def test_players_are_sent_to_the_store_for_segments_only(
     assert playlist.status_code == 200
     assert video.status_code == 307
     assert (bytes_of_it.status_code, len(bytes_of_it.content)) == (206, 100)
+
+
+def test_what_goes_to_the_store_itself_counts_against_the_quota_of_a_day(
+    serve_api: ServeApi, s3_settings: Settings
+) -> None:
+    limits = s3_settings.limits.model_copy(update={"upload_bytes_a_day": 1_000_000})
+    url = serve_api(s3_settings.model_copy(update={"limits": limits}), "http://127.0.0.1:9/api")
+    body = {"name": "clip.mp4", "size_bytes": 600_000}
+    with httpx.Client(base_url=url, timeout=60) as api:
+        begun, refused = (api.post(f"{UPLOADS}/presigned", json=body) for _ in range(2))
+
+    assert begun.status_code == 201
+    assert (refused.status_code, refused.json()["code"]) == (429, "REQUEST.QUOTA_SPENT")
