@@ -4,6 +4,7 @@
     ├── DataError                 DATA        the input is at fault: never retried, never trips a breaker
     │   ├── NotMediaError · CorruptInputError · TruncatedInputError · UnsupportedInputError
     │   ├── InputTooLargeError · InputTooLongError · UpscaleTooSlowError · VoiceOverTooLongError
+    │   ├── EditImpossibleError   an operation does not fit this source
     │   ├── SourceNotFoundError · SourceForbiddenError · SourceInvalidError
     │   ├── AddressForbiddenError     we connect to no such address for others
     │   ├── RecipeInvalidError · RecipeUnknownError · RecipeForBatchesError
@@ -157,6 +158,12 @@ class UpscaleTooSlowError(DataError):
     """Upscaling so many pixels would take longer than the recipe allows."""
 
     code = "DATA.INPUT.UPSCALE_TOO_SLOW"
+
+
+class EditImpossibleError(DataError):
+    """An operation of a recipe does not fit this source; the facts name the numbers."""
+
+    code = "DATA.INPUT.EDIT_IMPOSSIBLE"
 
 
 class SourceNotFoundError(DataError):

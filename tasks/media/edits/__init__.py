@@ -1,0 +1,1 @@
+"""Operations on picture and sound inside the single encode: one small pure module each."""
