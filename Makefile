@@ -33,7 +33,7 @@ $(STAMP):
 		uv pip install --quiet --python $(BIN)/python --require-hashes -r requirements-dev.lock; then :; else \
 		$(BIN)/python -m ensurepip --upgrade >/dev/null 2>&1; \
 		$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade pip && \
-		$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.lock; fi
+		$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements-dev.lock; fi
 	@rm -f $(VENV)/.installed-* && touch $@
 	@echo "$(VENV) is ready."
 
@@ -44,7 +44,7 @@ $(ENGINES_STAMP):
 	@$(ENGINES)/bin/python -m pip install --quiet --disable-pip-version-check --upgrade pip
 	@if command -v uv >/dev/null 2>&1 && \
 		uv pip install --quiet --python $(ENGINES)/bin/python --require-hashes -r requirements-dev.lock; then :; else \
-		$(ENGINES)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.lock; fi
+		$(ENGINES)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements-dev.lock; fi
 	@$(ENGINES)/bin/python -m pip install --quiet --disable-pip-version-check $(TORCH)
 	@$(ENGINES)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes \
 		-r requirements-engines.lock
