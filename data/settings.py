@@ -133,6 +133,9 @@ class OrchestrationSettings(BaseModel):
     stall_seconds: float = Field(
         300, gt=0, description="A step in which nothing at all happens for this long is ended and tried again."
     )
+    niceness: int = Field(
+        10, ge=0, le=19, description="How far media work gives way to what serves people on the same machine; 0: not."
+    )
 
 
 class RetentionSettings(BaseModel):

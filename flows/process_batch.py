@@ -35,7 +35,7 @@ def process_batch(manifest: str = "", name: str = "", batch_id: str = "", option
         batch_id: Of a batch that is known; empty makes a new one.
         options: What was chosen.
     """
-    with stoppable():
+    with stoppable(gives_way=False):
         batch_id = register_batch(manifest, name, options or BatchOptions(), batch_id).id
         validate_batch(batch_id)
         if read_batch(batch_id).state not in ENDED_BATCHES:

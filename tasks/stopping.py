@@ -18,6 +18,7 @@ A process that is asked to end (TERM) without any such wish belongs to a worker 
 run goes back to the queue, and goes on after its last finished step.
 """
 
+import os
 import threading
 import time
 from collections.abc import Iterator
@@ -35,10 +36,14 @@ __all__ = ["RunStopped", "at_work", "stoppable", "waiting"]
 
 
 @contextmanager
-def stoppable() -> Iterator[None]:
+def stoppable(*, gives_way: bool = True) -> Iterator[None]:
     """Let the flow run that this code runs in be stopped from outside, until the block is left.
 
     Outside a flow run, inside another such block, and beside the main thread it does nothing.
+
+    Args:
+        gives_way: Whether what serves people on the same machine (API, Prefect, database) goes first from now on: for
+            media work, which keeps all cores busy for hours. A process cannot take that back.
     """
     global _watch
     context = FlowRunContext.get()
@@ -49,6 +54,9 @@ def stoppable() -> Iterator[None]:
     orchestration = get_settings().orchestration
     watch = RunWatch(context, RunLimits(orchestration.job_limit_seconds, orchestration.stall_seconds))
     assert isinstance(context.client, SyncPrefectClient)
+    if gives_way:
+        # Of this thread alone and of what it starts: the one that watches stays quick.
+        os.setpriority(os.PRIO_PROCESS, 0, max(orchestration.niceness, os.getpriority(os.PRIO_PROCESS, 0)))
     watch.refuse_late_start(OwnRun(context.flow_run.id, context.client))
     _watch = watch
     try:
