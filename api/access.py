@@ -26,6 +26,11 @@ _BEARER = OAuth2PasswordBearer(
     auto_error=False,
 )
 _API_KEY = APIKeyHeader(name="X-API-Key", scheme_name="ApiKey", auto_error=False)
+SCHEMES = {
+    scheme.scheme_name: scheme.model.model_dump(mode="json", by_alias=True, exclude_none=True)
+    for scheme in (_BEARER, _API_KEY)
+}
+"""The ways to say who one is, as OpenAPI describes them."""
 
 
 async def current_caller(request: Request) -> Caller:
@@ -45,14 +50,8 @@ async def current_caller(request: Request) -> Caller:
 CallerDependency = Annotated[Caller, Depends(current_caller)]
 
 
-async def _require(
-    request: Request,
-    needed: SecurityScopes,
-    caller: CallerDependency,
-    # Read by `current_caller`; here for the OpenAPI document, which shows them with the scopes of the route.
-    _bearer: Annotated[str | None, Security(_BEARER)],
-    _key: Annotated[str | None, Security(_API_KEY)],
-) -> None:
+async def _require(request: Request, needed: SecurityScopes) -> None:
+    caller = await current_caller(request)  # called, not depended on: each dependency costs as much as looking at it
     request.state.needed_scope = " ".join(needed.scopes) or None
     missing = [scope for scope in needed.scopes if not caller.may(Scope(scope))]
     if caller is ANONYMOUS_CALLER:
@@ -74,6 +73,12 @@ def authenticated() -> Any:
 def is_guarded(route: Any) -> bool:
     """Tell whether a route says who may call it."""
     return any(each.dependency is _require for each in getattr(route, "dependencies", ()))
+
+
+def security_of(route: Any) -> list[dict[str, list[str]]]:
+    """Return what OpenAPI says of who may call a route: any one way to say who one is, with the scopes it needs."""
+    scopes = sorted(needed_scopes(route))
+    return [{name: [scope.value for scope in scopes]} for name in SCHEMES] if is_guarded(route) else []
 
 
 def needed_scopes(route: Any) -> frozenset[Scope]:

@@ -7,13 +7,12 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from fastapi import Depends, FastAPI
 from starlette.middleware import Middleware
 
-from api.access import current_caller
 from api.dependencies import open_services
 from api.edge.bodies import RequestBodies
 from api.edge.cors import cors
 from api.edge.forwarded import TrustedProxies
 from api.edge.hosts import AllowedHosts, allowed_hosts
-from api.edge.limiting import LimitHeaders, limited
+from api.edge.limiting import LimitHeaders, admitted, limited
 from api.errors import install_error_handlers
 from api.links import BASE
 from api.middleware import RequestContext
@@ -126,7 +125,7 @@ def create_app(settings: Settings | None = None, *, prefect_api_url: str = "", l
     )
     install_error_handlers(app)
     for area in AREAS:
-        app.include_router(area.router, prefix=BASE, dependencies=[Depends(current_caller), Depends(limited)])
+        app.include_router(area.router, prefix=BASE, dependencies=[Depends(admitted)])
     app.include_router(auth.router, prefix=BASE, dependencies=[Depends(limited)])
     app.include_router(health.router, prefix=BASE)
     app.include_router(metrics.router, prefix=BASE)

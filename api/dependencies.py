@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from fastapi import Depends, Request
 from fastapi.concurrency import run_in_threadpool
 
-from api.access import CallerDependency
+from api.access import current_caller
 from api.authentication import Authenticator
 from api.coalescing import CoalescedReads
 from api.edge.quotas import UploadQuotas
@@ -205,8 +205,8 @@ async def _open_services(request: Request) -> Services:
     return services
 
 
-async def _services(request: Request, caller: CallerDependency) -> Services:
-    return (await _open_services(request)).seen_by(caller)
+async def _services(request: Request) -> Services:
+    return (await _open_services(request)).seen_by(await current_caller(request))
 
 
 ServicesDependency = Annotated[Services, Depends(_services)]

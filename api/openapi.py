@@ -11,7 +11,9 @@ from typing import Any
 
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
+from fastapi.routing import iter_route_contexts
 
+from api.access import SCHEMES, security_of
 from api.batch_schemas import BatchRequest
 from api.errors import MEDIA_TYPE
 from api.links import BASE
@@ -100,8 +102,19 @@ def describe(app: FastAPI) -> Json:
         schemas.pop(name, None)
     document["components"]["responses"] = {_name(status): _problem_answer(status) for status in _REASONS}
     document["components"]["headers"] = _HEADERS
+    document["components"]["securitySchemes"] = SCHEMES
+    _add_security(app, document)
     _add_examples(document)
     return document
+
+
+def _add_security(app: FastAPI, document: Json) -> None:
+    """Say of each operation who may call it."""
+    for route in iter_route_contexts(app.routes):
+        security = security_of(route.original_route)
+        if security and route.path_format in document["paths"]:
+            for method in route.methods or ():
+                document["paths"][route.path_format][method.lower()]["security"] = security
 
 
 def _add_schemas(schemas: Json) -> None:

@@ -11,6 +11,7 @@ from fastapi import Request
 from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from api.access import current_caller
 from api.dependencies import Services
 from api.edge.forwarded import address_of
 from api.edge.rates import REFUSED, Standing
@@ -22,8 +23,19 @@ from data.domain.identity import LOCAL_USER, Caller
 _READING = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
+async def admitted(request: Request) -> None:
+    """Find out who makes a call, and count it against that caller's limit. A dependency of whole areas.
+
+    Raises:
+        AuthenticationError: The token or key is not right, or not any more.
+        RateLimitedError: The caller has asked too often.
+    """
+    await current_caller(request)
+    await limited(request)
+
+
 async def limited(request: Request) -> None:
-    """Count a call against its caller's limit. A dependency of whole areas, after the one that finds the caller.
+    """Count a call against its caller's limit; where nobody looked who calls, against the address's.
 
     Raises:
         RateLimitedError: The caller has asked too often.
