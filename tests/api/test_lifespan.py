@@ -11,6 +11,7 @@ from pathlib import Path
 
 import httpx
 import psutil
+import pytest
 
 from api.app import create_app
 from data.database import migrate
@@ -52,6 +53,7 @@ def main(home: str, prefect_api_url: str) -> None:
     print(json.dumps({"before": before, "after": after, "warned": warned}))
 
 
+@pytest.mark.slow
 def test_starting_and_stopping_leaves_no_thread_and_no_open_file(prefect_server: Stack, tmp_path: Path) -> None:
     migrate(Settings(home=tmp_path, _env_file=None).catalogue_url)  # type: ignore[call-arg]
     # In a process of its own: what other tests' servers open meanwhile is none of ours.

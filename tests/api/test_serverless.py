@@ -91,6 +91,7 @@ def test_the_audit_has_each_call_before_its_answer(handler: Handler, tmp_path: P
     assert found == [("GET", 401), ("POST", 422)]
 
 
+@pytest.mark.slow
 def test_a_probe_does_not_load_the_client_of_prefect(tmp_path: Path) -> None:
     code = (
         "import sys, api.serverless as s, data.settings as d\n"

@@ -198,6 +198,7 @@ def test_a_limit_changed_by_a_person_stays_unless_the_setting_names_one(project:
             client.delete_work_pool("theirs")
 
 
+@pytest.mark.slow
 def test_a_stock_worker_started_anywhere_runs_the_flow_in_the_project(project: Project, tmp_path: Path) -> None:
     """With `prefect deployment run`, as Prefect's users do it, and nothing but PREFECT_API_URL in the environment."""
     environment = {

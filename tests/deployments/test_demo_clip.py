@@ -16,6 +16,7 @@ def cache(tmp_path: Path) -> Path:
     return tmp_path
 
 
+@pytest.mark.slow
 def test_the_demo_clip_is_made_once_and_then_found(cache: Path) -> None:
     said: list[str] = []
 

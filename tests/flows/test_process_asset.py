@@ -146,6 +146,7 @@ def test_what_the_api_does_not_see_the_flow_refuses(stack: Stack, jobs: JobClien
     assert "DATA.SOURCE.FORBIDDEN" in jobs.http.get("/api/v1/jobs", params={"limit": 1}).text
 
 
+@pytest.mark.slow
 def test_prefect_users_run_it_from_the_command_line(stack: Stack, speech: Path, jobs: JobClient) -> None:
     ran = prefect_run(stack, f"source={speech}", "recipe=quick")
 

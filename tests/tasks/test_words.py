@@ -47,6 +47,7 @@ def made(home: Path, **options: object) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
 
 
+@pytest.mark.slow
 def test_words_with_files_of_the_users_own_become_an_asset_once(tmp_path: Path) -> None:
     shown = str(clip("bigbuckbunny"))
 

@@ -52,5 +52,6 @@ def test_everything_is_imported_in_one_thread_without_what_only_some_need() -> N
     assert found["asked"]
 
 
+@pytest.mark.slow
 def test_the_client_of_a_bucket_is_imported_where_the_store_is_one() -> None:
     assert "s3fs" in preloaded("s3://bucket/dailies")["modules"]
