@@ -17,7 +17,7 @@ OF_TORCH := torch triton cuda-bindings cuda-pathfinder cuda-toolkit nvidia-cubla
 	nvidia-cusparselt-cu13 nvidia-nccl-cu13 nvidia-nvjitlink nvidia-nvshmem-cu13 nvidia-nvtx
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-engines lint fix test test-all test-engines check demo up bench load lock clean
+.PHONY: help setup setup-engines lint fix test test-all test-engines check demo up bench gallery load lock clean
 
 help: ## list the verbs
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-13s %s\n", $$1, $$2}'
@@ -91,6 +91,9 @@ bench: setup ## what the pipeline costs against hand-written commands, a start a
 	$(BIN)/python -m tests.bench.service || status=1; \
 	$(BIN)/python -m tests.bench.cold_start || status=1; \
 	exit $$status
+
+gallery: setup ## the README's pictures of what recipes do, made anew (ARGS="vertical" for one)
+	@$(BIN)/python -m tests.gallery $(ARGS)
 
 load: setup ## a hundred users on a running API (ARGS="--host http://127.0.0.1:8000 --users 100 --run-time 1m")
 	@$(BIN)/locust --locustfile tests/bench/load/locustfile.py --headless --host http://127.0.0.1:8000 \

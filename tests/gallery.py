@@ -1,0 +1,138 @@
+"""`make gallery`: what recipes do, in pictures: real clips go through a stack of its own, as jobs over the API.
+
+Each picture of `.github/gallery/` shows a frame of the source on the left and the same moment of the published video on
+the right. The README shows them.
+"""
+
+import argparse
+import json
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from rich.console import Console
+
+from deployments.environment import isolated
+from deployments.stack import Stack
+from tasks.media.tools import find_tools
+from tests.fakes.clips import clip
+from tests.fakes.job_client import Job, JobClient
+
+Picture = NDArray[np.uint8]
+
+FOLDER = Path(__file__).resolve().parents[1] / ".github" / "gallery"
+_HEIGHT = 300
+_GAP = 8
+_JPEG_QUALITY = 84
+_FAST = {"captions.enabled": False, "chapters.enabled": False, "poster.faces": False}
+
+
+@dataclass(frozen=True)
+class Exhibit:
+    """One picture of the gallery."""
+
+    name: str
+    source: str
+    """Name of a clip."""
+    recipe: str
+    cut: tuple[float, float]
+    """The part of the clip that is taken: begin and length in seconds."""
+    at_seconds: float
+    """The moment that is shown, in that part."""
+    overrides: dict[str, Any] = field(default_factory=dict)
+    after_seconds: float | None = None
+    """The same moment in the published video, where that is another."""
+    scale: str = "-2:720"
+    """ffmpeg's size of the source."""
+    after: Callable[[JobClient, Job, float], Picture] | None = None
+    """Where it is not a frame of the published video that is shown."""
+
+
+def published_frame(jobs: JobClient, job: Job, at_seconds: float) -> Picture:
+    """Return the frame of the published video at a time."""
+    publication = jobs.publication(job)
+    answer = jobs.http.get(publication["urls"]["mp4"], follow_redirects=True)
+    answer.raise_for_status()
+    with tempfile.NamedTemporaryFile(suffix=".mp4") as file:
+        file.write(answer.content)
+        file.flush()
+        return frame_of(Path(file.name), at_seconds)
+
+
+def frame_of(path: Path, at_seconds: float) -> Picture:
+    """Return the frame of a file at a time, BGR."""
+    capture = cv2.VideoCapture(str(path))
+    try:
+        capture.set(cv2.CAP_PROP_POS_MSEC, at_seconds * 1000)
+        there, picture = capture.read()
+    finally:
+        capture.release()
+    assert there, f"{path.name} has no frame at {at_seconds} s"
+    return np.asarray(picture, dtype=np.uint8)
+
+
+def side_by_side(before: Picture, after: Picture) -> Picture:
+    """Return both at one height, the source on the left."""
+    parts = [cv2.resize(each, _fitted(each), interpolation=cv2.INTER_AREA) for each in (before, after)]
+    gap = np.full((_HEIGHT, _GAP, 3), 255, dtype=np.uint8)
+    return np.asarray(np.hstack([parts[0], gap, parts[1]]), dtype=np.uint8)
+
+
+def _fitted(picture: Picture) -> tuple[int, int]:
+    height, width = picture.shape[:2]
+    return max(1, round(width * _HEIGHT / height)), _HEIGHT
+
+
+EXHIBITS: tuple[Exhibit, ...] = (
+    Exhibit("vertical", "trailer_bbb", "vertical", (20, 6), 3.0),
+    Exhibit("anonymous", "face_noface", "anonymous", (0, 4), 1.0, _FAST, scale="-2:540"),
+)
+
+
+def make(exhibit: Exhibit, jobs: JobClient, media: Path) -> Path:
+    """Have a job done, and write its picture."""
+    source = media / f"{exhibit.name}.mp4"
+    begin, length = exhibit.cut
+    command = [str(find_tools().ffmpeg), "-v", "error", "-y", "-ss", str(begin), "-i", str(clip(exhibit.source))]
+    command += ["-t", str(length), "-vf", f"scale={exhibit.scale}", "-c:v", "libx264", "-crf", "14", "-c:a", "aac"]
+    subprocess.run([*command, str(source)], check=True)
+    job = jobs.succeed(str(source), recipe=exhibit.recipe, overrides=exhibit.overrides)
+    at_seconds = exhibit.after_seconds if exhibit.after_seconds is not None else exhibit.at_seconds
+    after = (exhibit.after or published_frame)(jobs, job, at_seconds)
+    target = FOLDER / f"{exhibit.name}.jpg"
+    picture = side_by_side(frame_of(source, exhibit.at_seconds), after)
+    target.write_bytes(cv2.imencode(".jpg", picture, [cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY])[1].tobytes())
+    return target
+
+
+def main() -> int:
+    """Make the pictures."""
+    parser = argparse.ArgumentParser(prog="make gallery", description=__doc__)
+    parser.add_argument("names", nargs="*", help="which ones (default: all)")
+    wanted = parser.parse_args().names
+    console = Console()
+    FOLDER.mkdir(exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix="dailies-gallery-") as folder:
+        home, media = Path(folder) / "home", Path(folder) / "media"
+        for each in (Path(folder), home, media):
+            each.mkdir(exist_ok=True)
+            each.chmod(0o755)  # Postgres does not run as root, and looks from the top
+        settings = {"DAILIES_INGEST__ALLOWED_ROOTS": json.dumps([str(media)])}
+        with Stack(home, environment={**isolated(), **settings}) as stack:
+            jobs = JobClient(stack.api_url)
+            for exhibit in EXHIBITS:
+                if not wanted or exhibit.name in wanted:
+                    console.print(f"{exhibit.name}: {make(exhibit, jobs, media).stat().st_size / 1000:.0f} kB")
+            jobs.close()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
