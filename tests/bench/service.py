@@ -8,8 +8,9 @@ What each does for one read, with one process of uvicorn and no login:
 - Dailies finds the caller, counts the call against two limits, opens a trace, takes the job from what all readers
   share (Prefect is asked for all of them together, twice a second, whatever their number), and writes its ``ETag``,
   security headers, metrics and a line in the access log.
-- The reference reads the task's state from Celery's result backend in Redis, each time, and nothing else: it knows no
-  callers, limits, metrics or logs. Its state is that of the moment; ours is up to a second old, two in a crowd.
+- The reference reads the task's state from Celery's result backend in Redis, each time, and writes uvicorn's own access
+  log, as it does by default: it knows no callers, limits, metrics or traces. Its state is that of the moment; ours is up
+  to a second old, two in a crowd.
 
 The CPU time of a read is that of the serving process alone, with what it does in the background; what Prefect, Postgres
 and Redis spend is not in it.
@@ -122,8 +123,11 @@ def reference(home: Path, workers: int) -> Iterator[Side]:
     with ExitStack() as running:
         url = running.enter_context(redis_server(home))
         command = [sys.executable, "-m", "uvicorn", "tests.bench.celery_reference.app:app", "--port", str(port)]
-        command += ["--no-access-log", "--log-level", "warning", "--workers", str(workers)]
-        process = subprocess.Popen(command, env={**os.environ, "REFERENCE_REDIS": url})
+        command += ["--workers", str(workers)]
+        log = running.enter_context((home / "reference.log").open("wb"))
+        process = subprocess.Popen(
+            command, env={**os.environ, "REFERENCE_REDIS": url}, stdout=log, stderr=subprocess.STDOUT
+        )
         try:
             address = f"http://127.0.0.1:{port}"
             wait_until(lambda: _answers(f"{address}/openapi.json"), 60, "the reference to start")
