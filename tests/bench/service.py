@@ -9,8 +9,8 @@ What each does for one read, with one process of uvicorn and no login:
   share (Prefect is asked for all of them together, twice a second, whatever their number), and writes its ``ETag``,
   security headers, metrics and a line in the access log.
 - The reference reads the task's state from Celery's result backend in Redis, each time, and writes uvicorn's own access
-  log, as it does by default: it knows no callers, limits, metrics or traces. Its state is that of the moment; ours is up
-  to a second old, two in a crowd.
+  log, as it does by default: it knows no callers, limits, metrics or traces. Its state is that of the moment; ours is
+  up to a second old, two in a crowd.
 
 The CPU time of a read is that of the serving process alone, with what it does in the background; what Prefect, Postgres
 and Redis spend is not in it.
