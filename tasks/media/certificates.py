@@ -130,7 +130,6 @@ def _identity(chain: list[x509.Certificate], key: PrivateKeyTypes, timestamp_url
         ).decode(),
         algorithm=_algorithm(key),
         name=str(names[0].value) if names else chain[0].subject.rfc4514_string(),
-        fingerprint=fingerprint,
         timestamp_url=timestamp_url,
     )
 
