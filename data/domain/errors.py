@@ -16,7 +16,7 @@
     │   │   └── ManifestDuplicateError
     │   ├── EncodeFailedError     the encoder refused or failed on this input
     │   ├── OutputRefusedError    the publish gate found the candidate unfit
-    │   └── CredentialsMissingError   a file says nothing about where it came from
+    │   └── CredentialsMissingError · CredentialsChangedError   a file does not say where it came from, or not truly
     ├── TransientError            TRANSIENT   the same call may go through later
     │   ├── SourceUnavailableError · StoreUnavailableError · PublicationConflictError
     │   ├── AddressUnknownError   the name of a host does not resolve
@@ -305,6 +305,12 @@ class CredentialsMissingError(DataError):
     """A file carries no Content Credentials, or none that can be read."""
 
     code = "DATA.CREDENTIALS.MISSING"
+
+
+class CredentialsChangedError(DataError):
+    """The bytes of a file, or its Content Credentials, are not those that were signed."""
+
+    code = "DATA.CREDENTIALS.CHANGED"
 
 
 class TransientError(DailiesError):

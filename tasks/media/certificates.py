@@ -109,6 +109,18 @@ def local_identity(folder: Path, timestamp_url: str = "") -> SigningIdentity:
     return found
 
 
+def read_anchors(path: Path) -> str:
+    """Return the certificates of a PEM file, of authorities to trust.
+
+    Raises:
+        SigningMisconfiguredError: It cannot be read, or holds none.
+    """
+    try:
+        return "".join(map(_pem, x509.load_pem_x509_certificates(path.read_bytes())))
+    except (OSError, ValueError) as error:
+        raise SigningMisconfiguredError(f"{path} holds no PEM certificate: {error}", {"path": str(path)}) from error
+
+
 def _own(path: Path, timestamp_url: str) -> SigningIdentity | None:
     """Return the identity in a file of ours; ``None`` where it has to be made (anew)."""
     try:

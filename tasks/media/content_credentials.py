@@ -93,8 +93,10 @@ def verified(path: Path, claim: Claim) -> ReadCredentials:
     except CredentialsMissingError as error:
         raise SigningFailedError(f"{path.name} was signed, and carries no Content Credentials.") from error
     said = [action.name for action in found.actions]
-    if found.state is CredentialState.CHANGED or said != [action.name.value for action in claim.actions]:
-        problems = list(found.problems) or [f"it says {', '.join(said) or 'nothing'}"]
+    problems = list(found.problems) if found.state is CredentialState.CHANGED else []
+    if said != [action.name.value for action in claim.actions]:
+        problems.append(f"it says {', '.join(said) or 'nothing'}")
+    if problems:
         raise SigningFailedError(
             f"The Content Credentials of {path.name} do not hold: {'; '.join(problems)}", {"problems": problems}
         )
