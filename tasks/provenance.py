@@ -7,9 +7,11 @@ change, and is not named.
 from collections.abc import Callable, Iterator
 
 from data.domain.assets import Asset, Preparation
+from data.domain.edits import EditOptions
 from data.domain.ledger import Generation
 from data.domain.provenance import Action, ActionName, Agent, DigitalSource, Part, Provenance
 from data.domain.publications import CaptionTrack, GeneratedArtifacts, Package
+from data.version import VERSION
 from tasks.models.versions import (
     CAPTIONS_VERSION,
     FACE_MODEL,
@@ -19,6 +21,7 @@ from tasks.models.versions import (
 )
 
 DAILIES = "Dailies"
+NO_EDITS = EditOptions()
 
 _ALL = (Part.PICTURE, Part.SOUND)
 _STORYBOARD = "storyboard"
@@ -32,6 +35,7 @@ def provenance_of(
     artifacts: GeneratedArtifacts,
     made: Generation | None,
     agent_of: Callable[[str], Agent],
+    edits: EditOptions = NO_EDITS,
 ) -> Provenance:
     """Return everything that was done to make a publication, in order.
 
@@ -41,10 +45,12 @@ def provenance_of(
         artifacts: What AI made beside it.
         made: The entry of the ledger whose result the asset is; ``None`` where somebody handed it in.
         agent_of: Returns a model of ours with its version, by name.
+        edits: What else a recipe had done to picture and sound, without any model.
     """
     actions = [_created(made) if made else _opened(package)]
     if asset.preparation:
         actions += _prepared(asset.preparation)
+    actions += edited(edits)
     actions.append(_transcoded(package))
     actions += [_captioned(track, agent_of(track.model)) for track in artifacts.captions]
     return Provenance(actions=tuple(actions))
@@ -117,6 +123,49 @@ def _prepared(preparation: Preparation) -> tuple[Action, ...]:
     return tuple(
         Action(name=ActionName.EDITED, what="edited", description=note, parts=_ALL, agent=agent) for note in done
     )
+
+
+def edited(options: EditOptions) -> tuple[Action, ...]:
+    """Return the edits that a recipe asks for, in the order in which they are carried out."""
+    agent = Agent(name=DAILIES, version=VERSION)
+    return tuple(
+        Action(name=name, what=what, description=told, parts=parts, agent=agent)
+        for name, what, told, parts in _edits(options)
+    )
+
+
+def _edits(options: EditOptions) -> Iterator[tuple[ActionName, str, str, tuple[Part, ...]]]:
+    picture, sound, plain = (Part.PICTURE,), (Part.SOUND,), NO_EDITS
+    if options.trim != plain.trim:
+        end = "its end" if options.trim.end_seconds is None else f"{options.trim.end_seconds:g} s"
+        yield ActionName.TRIMMED, "trimmed", f"Kept from {options.trim.start_seconds:g} s to {end}.", _ALL
+    if options.deinterlace == "always":
+        yield ActionName.ENHANCED, "de-interlaced", "De-interlaced.", picture
+    if options.stabilise:
+        yield ActionName.EDITED, "stabilised", "The shake of the camera was taken out.", picture
+    if options.crop != plain.crop:
+        yield ActionName.CROPPED, "cropped", "A part of the picture was cut out.", picture
+    if options.rotate != plain.rotate:
+        yield ActionName.ORIENTATION, "rotated", "The picture was turned or mirrored.", picture
+    if options.speed != plain.speed:
+        yield ActionName.CHANGED_SPEED, "speed", f"Plays {options.speed:g} times as fast.", _ALL
+    if options.canvas != plain.canvas:
+        yield ActionName.RESIZED, "canvas", "Fitted into a picture of another size or shape.", picture
+    if options.picture_in_picture.source:
+        yield ActionName.EDITED, "picture in picture", "Another clip is shown in a corner.", picture
+    if options.watermark.source:
+        yield ActionName.EDITED, "watermark", "A picture was laid over it, to be seen.", picture
+    elif options.watermark.text:
+        yield ActionName.ADDED_TEXT, "watermark", "A text was laid over it, to be seen.", picture
+    if options.sound.mode != "keep":
+        told = {"mute": "muted", "replace": "replaced", "mix": "mixed with another"}[options.sound.mode]
+        yield ActionName.EDITED, f"sound {told}", f"The sound was {told}.", sound
+    if options.fade != plain.fade:
+        yield ActionName.EDITED, "fades", "Fades in or out.", _ALL
+    if options.join.intro or options.join.append or options.join.outro:
+        yield ActionName.EDITED, "joined", "Joined with other clips.", _ALL
+    if options.loudness.target_lufs is not None:
+        yield ActionName.ENHANCED, "loudness", f"Set to {options.loudness.target_lufs:g} LUFS.", sound
 
 
 def _transcoded(package: Package) -> Action:

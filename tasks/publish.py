@@ -73,10 +73,13 @@ def publish_asset(
         if manifest is None:
             candidate = assemble_candidate(scratch / "candidate", store, package, artifacts)
             progress.update(0.2)
+            signed: dict[str, int] = {}
             if identity is not None:
                 source = claimed_source(asset, store, said, is_private=recipe.anonymise.enabled)
-                sign_candidate(candidate, draft, identity, source, scratch)
-            gate = _checked(candidate, asset, package, recipe, scratch)
+                signed = sign_candidate(candidate, draft, identity, source, scratch)
+            # What is signed is looked at as it is then: only its size is not the package's any more.
+            expected = package.model_copy(update={"files": {**package.files, **signed}})
+            gate = _checked(candidate, asset, expected, recipe, scratch)
             progress.update(0.7)
             manifest = release(store, candidate, package, draft.model_copy(update={"gate": gate}), now.etag)
             work.done(asset, bytes_out=sum(manifest.files.values()))

@@ -48,8 +48,10 @@ def sign_candidate(
     identity: SigningIdentity,
     source: ClaimedSource | None,
     scratch: Path,
-) -> None:
+) -> dict[str, int]:
     """Replace the files of a candidate that are to carry its provenance by signed ones, each read back and checked.
+
+    Returns their new sizes in bytes, by path.
 
     Args:
         candidate: The directory that holds the complete candidate.
@@ -63,6 +65,7 @@ def sign_candidate(
     """
     provenance = manifest.provenance
     assert provenance is not None
+    sizes = {}
     for path in provenance.signed:
         is_video = path == manifest.mp4_path
         said = provenance if is_video else provenance.of_picture()
@@ -72,7 +75,9 @@ def sign_candidate(
         claim = Claim(manifest.title, Agent(name="Dailies", version=VERSION), actions, made_of)
         made = scratch / f"signed{Path(path).suffix}"
         sign(candidate / path, made, claim, identity)
+        sizes[path] = made.stat().st_size
         made.replace(candidate / path)
+    return sizes
 
 
 def claimed_source(

@@ -4,11 +4,12 @@ from datetime import UTC, datetime
 from typing import Any
 
 from data.domain.assets import Preparation
+from data.domain.edits import EditOptions
 from data.domain.generations import Capability, GenerationRequest, GenerationState
 from data.domain.ledger import Generation, Subject
 from data.domain.provenance import Action, ActionName, Agent, DigitalSource, Part, Provenance
 from data.domain.publications import GeneratedArtifacts
-from tasks.provenance import provenance_of
+from tasks.provenance import edited, provenance_of
 from tests.tasks.test_publication import ASSET, CAPTIONS, package
 
 HIDDEN = Action(
@@ -126,3 +127,44 @@ def test_captions_and_translations_name_their_model_and_are_not_in_the_video() -
     assert not written.is_in_file
     assert not found.is_ai_edited
     assert found.summary == "captions (whisper-base); translation (whisper-base)"
+
+
+def test_edits_are_told_and_are_no_ai() -> None:
+    edits = EditOptions.model_validate(
+        {
+            "trim": {"start_seconds": 1.5},
+            "deinterlace": "always",
+            "stabilise": True,
+            "crop": {"left": 0.1, "width": 0.5},
+            "rotate": {"degrees": 90},
+            "speed": 2,
+            "canvas": {"aspect_ratio": "1:1"},
+            "picture_in_picture": {"source": "/a.mp4"},
+            "watermark": {"text": "Draft"},
+            "sound": {"mode": "mute"},
+            "fade": {"in_seconds": 1},
+            "join": {"outro": "/b.mp4"},
+            "loudness": {"target_lufs": -14},
+        }
+    )
+
+    found = provenance_of(ASSET, package(), GeneratedArtifacts(), None, agent_of, edits)
+
+    assert [action.what for action in found.actions[1:-1]] == [
+        "trimmed",
+        "de-interlaced",
+        "stabilised",
+        "cropped",
+        "rotated",
+        "speed",
+        "canvas",
+        "picture in picture",
+        "watermark",
+        "sound muted",
+        "fades",
+        "joined",
+        "loudness",
+    ]
+    assert found.actions[1].description == "Kept from 1.5 s to its end."
+    assert (found.is_ai_edited, found.summary) == (False, "")
+    assert edited(EditOptions()) == ()
