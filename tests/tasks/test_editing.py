@@ -98,6 +98,8 @@ def test_no_face_is_found_in_any_frame_any_more(method: str, bench: Bench, model
     assert len(found) == 20
     assert not any(found)
     assert "20 of 20 frames" in bench.notes[0]
+    assert [(each.what, each.models[0].name) for each in bench.actions] == [("faces hidden", "centerface")]
+    assert bench.actions[0].models[0].version
 
 
 @pytest.mark.slow
