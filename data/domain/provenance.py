@@ -120,7 +120,7 @@ class CredentialState(StrEnum):
     TRUSTED = "trusted"
     """Whole, and somebody who is trusted vouches for the signer."""
     UNTRUSTED = "untrusted"
-    """Whole; who signed it says nothing to us, as with a certificate of one's own."""
+    """Whole; nobody trusted vouches for the signer, as with a certificate of one's own, or no longer."""
     CHANGED = "changed"
     """The bytes, or the credentials, are not those that were signed."""
 

@@ -136,6 +136,7 @@ def _show_credentials(found: ReadCredentials) -> None:
     facts = {
         "Bytes": "changed since" if found.state is CredentialState.CHANGED else "as they were signed",
         "Trust": _TRUST[found.state],
+        "Codes": ", ".join(found.problems),
         "Title": found.title,
         "Signed by": f"{found.signer}, {found.issuer}" if found.signer else "",
         "Signed at": local_time(found.signed_at) if found.signer and found.signed_at else "",

@@ -19,6 +19,8 @@ MEDIA_TYPES = {".mp4": "video/mp4", ".jpg": "image/jpeg", ".jpeg": "image/jpeg",
 UNTRUSTED = "signingCredential.untrusted"
 """C2PA's code for a whole file of a signer whom nobody vouches for."""
 
+_ABOUT_THE_SIGNER = ("signingCredential.", "timeStamp.", "claimSignature.outsideValidity")
+"""How the codes of C2PA begin that say nothing against the bytes."""
 _MODELS = "org.dailies.models"
 _SOURCE = "source"
 _QUIET = {
@@ -93,7 +95,7 @@ def verified(path: Path, claim: Claim) -> ReadCredentials:
     except CredentialsMissingError as error:
         raise SigningFailedError(f"{path.name} was signed, and carries no Content Credentials.") from error
     said = [action.name for action in found.actions]
-    problems = list(found.problems) if found.state is CredentialState.CHANGED else []
+    problems = [problem for problem in found.problems if problem != UNTRUSTED]  # which a certificate of our own is
     if said != [action.name.value for action in claim.actions]:
         problems.append(f"it says {', '.join(said) or 'nothing'}")
     if problems:
@@ -212,7 +214,8 @@ def _understood(document: dict[str, Any]) -> ReadCredentials:
 def _state(problems: tuple[str, ...]) -> CredentialState:
     if not problems:
         return CredentialState.TRUSTED
-    return CredentialState.UNTRUSTED if set(problems) == {UNTRUSTED} else CredentialState.CHANGED
+    is_whole = all(problem.startswith(_ABOUT_THE_SIGNER) for problem in problems)
+    return CredentialState.UNTRUSTED if is_whole else CredentialState.CHANGED
 
 
 def _actions(manifest: dict[str, Any]) -> list[dict[str, Any]]:

@@ -1,6 +1,7 @@
 """The files of a candidate carry its provenance, signed, and nothing of the package is touched."""
 
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -138,6 +139,35 @@ def test_credentials_of_the_source_are_taken_over_unless_somebody_is_to_stay_unk
     assert (b"Ann Archer" in content) is not is_private
     found = read_credentials(store.fetch(manifest.prefix + "video.mp4", tmp_path / "public.mp4"))
     assert (found.state, found.sources) == (CredentialState.UNTRUSTED, ("Source",))
+
+
+class CountedReads:
+    """A store that counts the bytes that are read of an object."""
+
+    def __init__(self, store: ObjectStore) -> None:
+        self._store = store
+        self.size_bytes = 0
+
+    def read_range(self, key: str, start: int = 0, end_exclusive: int | None = None) -> Iterator[bytes]:
+        for chunk in self._store.read_range(key, start, end_exclusive):
+            self.size_bytes += len(chunk)
+            yield chunk
+
+
+def test_of_a_source_without_credentials_hardly_anything_is_read(
+    store: ObjectStore, identity: SigningIdentity, tmp_path: Path
+) -> None:
+    video = store.get_bytes(ASSET.source_key)
+    filler = (4 << 20).to_bytes(4, "big") + b"free" + bytes((4 << 20) - 8)
+    store.put_bytes(video + filler, ASSET.source_key)
+    counted, said = CountedReads(store), provenance_of(ASSET, package(), GeneratedArtifacts(), None, Agent)
+    source = claimed_source(asset_in(store), counted, said, is_private=False)
+    local = store.fetch("packages/a/k/video.mp4", tmp_path / "video.mp4")
+
+    sign(local, tmp_path / "signed.mp4", Claim("T", Agent(name="Dailies"), said.actions, source), identity)
+
+    assert source is not None
+    assert 0 < counted.size_bytes < 2 << 20
 
 
 def test_the_name_of_the_source_is_nobody_s_business(

@@ -12,6 +12,7 @@ from tasks.media.certificates import AUTHORITY_FILE, LOCAL_NAME, SigningIdentity
 from tasks.media.content_credentials import UNTRUSTED, Claim, ClaimedSource, read_credentials, sign, verified
 from tasks.media.inspection import has_index_in_front
 from tasks.media.tools import find_tools
+from tests.tasks.media.test_certificates import operator_files
 
 TOOLS = find_tools()
 DAILIES = Agent(name="Dailies", version="1.2")
@@ -200,3 +201,14 @@ def test_a_time_stamp_that_cannot_be_had_is_a_failure_that_may_pass(
     with pytest.raises(SigningFailedError) as failure:
         sign(video, tmp_path / "signed.mp4", CLAIM, asking)
     assert failure.value.retryable
+
+
+def test_a_certificate_that_has_ended_is_no_change_of_the_bytes_and_is_not_signed_with(
+    video: Path, tmp_path: Path
+) -> None:
+    # What publishing refuses beforehand: the library itself signs with it, and its reader finds fault.
+    certificate, key = operator_files(tmp_path, days=-1)
+    ended = SigningIdentity(certificate.read_text(), key.read_text(), "es256", "Studio")
+
+    with pytest.raises(SigningFailedError):
+        sign(video, tmp_path / "signed.mp4", CLAIM, ended)
