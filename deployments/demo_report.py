@@ -80,7 +80,7 @@ def tables(summary: dict[str, Any]) -> RenderableType:
         _renditions(asset["publication"]["renditions"], summary["quality"]),
         _captions(asset["publication"]["captions"], summary["caption_lines"]),
         _chapters(asset["publication"]["chapters"]),
-        _pairs("Provenance", _provenance(asset["publication"].get("provenance") or {})),
+        _pairs("Provenance", _provenance(asset["publication"]["provenance"])),
         _pairs("Timings", {step: f"{seconds:.1f} s" for step, seconds in summary["timings"]["steps"].items()}),
         _pairs("Checks", {check["name"]: _verdict(check) for check in summary["checks"]}),
     ]

@@ -180,7 +180,7 @@ def _show(asset: Document, as_json: bool, address: Any) -> None:
     if publication:
         facts["Public"] = f"version {publication['version']}, {publication['title']}"
         facts["Watch"] = address(publication["urls"]["watch"])
-        facts["With AI"] = (publication["provenance"] or {}).get("summary", "")
+        facts["With AI"] = (publication.get("provenance") or {}).get("summary", "")
     if retraction:
         said = retraction["retracted"]
         facts["Taken down"] = (
