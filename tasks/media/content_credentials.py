@@ -5,6 +5,7 @@ DASH has its facts in the publication manifest alone. Nothing is ever fetched fr
 library hashes in blocks of 256 MB, two at a time: of a large file it holds as much, for a moment.
 """
 
+import io
 import json
 from dataclasses import dataclass
 from pathlib import Path
@@ -168,8 +169,6 @@ def _action(action: Action, *, has_source: bool) -> dict[str, Any]:
 
 def _add_source(builder: Any, source: ClaimedSource | None) -> None:
     """Name the source, and take over its own credentials where it has any that can be read."""
-    import io
-
     import c2pa
 
     if source is None:
