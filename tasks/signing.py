@@ -11,8 +11,9 @@ from data.domain.publications import Package, PublicationManifest
 from data.settings import Settings
 from data.storage import ObjectStore
 from data.version import VERSION
-from tasks.media.certificates import SigningIdentity, configured_identity, local_identity
+from tasks.media.certificates import SigningIdentity, configured_identity
 from tasks.media.content_credentials import Claim, ClaimedSource, sign
+from tasks.media.local_certificate import local_identity
 
 _READ_BYTES = 256 * 1024
 _CONTAINERS = {"mp4": "video/mp4", "mov": "video/quicktime", "avi": "video/avi"}

@@ -23,8 +23,8 @@ from data.domain.publications import (
 from data.domain.recipes import Recipe
 from data.repositories import AssetRepository, PublicationRepository
 from data.storage import ObjectStore
-from tasks.media.certificates import local_identity
 from tasks.media.content_credentials import Claim, ClaimedSource, sign
+from tasks.media.local_certificate import local_identity
 from tasks.media.playlists import CaptionRendition, caption_playlist, with_captions
 from tasks.media.probe import probe
 from tasks.media.process import Limits

@@ -14,8 +14,9 @@ from data.domain.recipes import Recipe
 from data.publishing import is_whole
 from data.settings import ProvenanceSettings, Settings
 from data.storage import ObjectStore, open_store
-from tasks.media.certificates import LOCAL_NAME, SigningIdentity, local_identity
+from tasks.media.certificates import SigningIdentity
 from tasks.media.content_credentials import Claim, read_credentials, sign
+from tasks.media.local_certificate import LOCAL_NAME, local_identity
 from tasks.media.tools import find_tools
 from tasks.provenance import provenance_of
 from tasks.publication import assemble_candidate, draft_manifest, release

@@ -8,8 +8,8 @@ import pytest
 
 from data.domain.provenance import Action, ActionName, Agent, DigitalSource, Part
 from flows.__main__ import main
-from tasks.media.certificates import LOCAL_NAME, local_identity
 from tasks.media.content_credentials import Claim, sign
+from tasks.media.local_certificate import LOCAL_NAME, local_identity
 from tasks.media.tools import find_tools
 
 MADE = Action(

@@ -11,9 +11,9 @@ from data.domain.provenance import Action, ActionName, Agent, Part
 from data.domain.publications import GateReport, Package
 from data.domain.recipes import GateOptions
 from tasks.media.arguments import WorkFiles
-from tasks.media.certificates import local_identity
 from tasks.media.checks import check_candidate
 from tasks.media.content_credentials import Claim, ClaimedSource, sign
+from tasks.media.local_certificate import local_identity
 from tasks.media.packaging import progressive_arguments, write_progressive, write_tracks
 from tasks.media.plan import plan_encode
 from tasks.media.playlists import CaptionRendition, caption_playlist, dash_with_captions, with_captions

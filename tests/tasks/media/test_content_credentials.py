@@ -8,9 +8,10 @@ import pytest
 
 from data.domain.errors import CredentialsMissingError, SigningFailedError
 from data.domain.provenance import Action, ActionName, Agent, CredentialState, DigitalSource, Part
-from tasks.media.certificates import AUTHORITY_FILE, LOCAL_NAME, SigningIdentity, local_identity, read_anchors
+from tasks.media.certificates import SigningIdentity, read_anchors
 from tasks.media.content_credentials import UNTRUSTED, Claim, ClaimedSource, read_credentials, sign, verified
 from tasks.media.inspection import has_index_in_front
+from tasks.media.local_certificate import AUTHORITY_FILE, LOCAL_NAME, local_identity
 from tasks.media.tools import find_tools
 from tests.tasks.media.test_certificates import operator_files
 
