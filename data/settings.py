@@ -120,7 +120,7 @@ class ProvenanceSettings(BaseModel):
         description="PEM file of the signing certificate and those above it, without the root. Empty: one of our own, "
         "which nobody trusts, made in `<home>/credentials`.",
     )
-    private_key: Path | None = Field(None, description="PEM file of its private key (PKCS #8, without a password).")
+    private_key: Path | None = Field(None, description="PEM file of its private key, without a password.")
     timestamp_url: str = Field(
         "", description="Address of a time-stamping authority (RFC 3161), asked at each signing; empty: none."
     )
