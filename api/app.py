@@ -46,8 +46,7 @@ from api.routes import (
 from data.settings import Settings, get_settings
 from data.telemetry.logs import configure_logs
 from data.telemetry.tracing import export_traces
-
-VERSION = "0.1.0"
+from data.version import VERSION
 
 # Routes are tried one after the other, so what is asked for most comes first; but searches before the jobs, by whose
 # ids `search` and `metrics` would be taken.

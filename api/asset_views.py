@@ -5,9 +5,19 @@ from collections.abc import Callable
 from api.asset_schemas import AssetAnswer, AssetSummary, CandidateAnswer, Frame, PublicVideo, RetractionAnswer
 from api.dependencies import Services
 from api.links import candidate_url, media_url, watch_url
-from api.schemas import CaptionLink, ChapterMark, JobArtifact, JobArtifacts, Page, PlaybackUrls, Publication
+from api.schemas import (
+    CaptionLink,
+    ChapterMark,
+    JobArtifact,
+    JobArtifacts,
+    Page,
+    PlaybackUrls,
+    ProvenanceAnswer,
+    Publication,
+)
 from data.domain.candidates import Candidate, CandidateState
 from data.domain.errors import NotFoundError
+from data.domain.provenance import Provenance
 from data.domain.publications import PublicationManifest, Retraction
 from data.publishing import standing
 from data.repositories import (
@@ -186,7 +196,19 @@ def _publication(manifest: PublicationManifest) -> Publication:
         tools=manifest.tools,
         notes=manifest.notes,
         approval=manifest.approval,
+        provenance=_provenance(manifest.provenance) if manifest.provenance else None,
         size_bytes=sum(manifest.files.values()),
+    )
+
+
+def _provenance(said: Provenance) -> ProvenanceAnswer:
+    return ProvenanceAnswer(
+        is_ai_generated=said.is_ai_generated,
+        is_ai_edited=said.is_ai_edited,
+        summary=said.summary,
+        actions=said.actions,
+        signed=said.signed,
+        signer=said.signer,
     )
 
 

@@ -20,6 +20,7 @@ from data.domain.jobs import (
     JobState,
     one_line,
 )
+from data.domain.provenance import Action
 from data.domain.publications import AudioRendition, GateReport, Rendition, SpriteSheet, ToolVersions
 from data.domain.recipes import Recipe
 from data.domain.sources import MAX_SOURCE_CHARACTERS
@@ -399,6 +400,17 @@ class ChapterMark(Answer):
     title: str
 
 
+class ProvenanceAnswer(Answer):
+    """Where a video came from, and what was changed in it."""
+
+    is_ai_generated: bool = Field(description="A model made the video, or a part of it such as its voice.")
+    is_ai_edited: bool = Field(description="Picture or sound were changed with a model's help.")
+    summary: str = Field(description="What AI had a share in, and with which models; empty where it had none.")
+    actions: tuple[Action, ...] = Field(description="What was done, in order, in the words of C2PA.")
+    signed: tuple[str, ...] = Field(description="Files that carry it as Content Credentials (C2PA); captions' aside.")
+    signer: str = Field(description="Name in the certificate that they are signed with.")
+
+
 class Publication(Answer):
     """What is public about an asset now."""
 
@@ -418,6 +430,9 @@ class Publication(Answer):
     tools: ToolVersions
     notes: tuple[str, ...] = ()
     approval: Decision | None = Field(default=None, description="Who let it become public after it had been held.")
+    provenance: ProvenanceAnswer | None = Field(
+        default=None, description="`null` where it was published before that was told."
+    )
     size_bytes: int
 
 

@@ -111,6 +111,27 @@ class ModelSettings(BaseModel):
     threads: int = Field(0, ge=0, le=64, description="Threads of one model; 0 lets it choose.")
 
 
+class ProvenanceSettings(BaseModel):
+    """Content Credentials (C2PA) in what is published."""
+
+    enabled: bool = Field(True, description="Sign published MP4 files and posters with Content Credentials (C2PA).")
+    certificate: Path | None = Field(
+        None,
+        description="PEM file of the signing certificate and those above it, without the root. Empty: one of our own, "
+        "which nobody trusts, made in `<home>/credentials`.",
+    )
+    private_key: Path | None = Field(None, description="PEM file of its private key, without a password.")
+    timestamp_url: str = Field(
+        "", description="Address of a time-stamping authority (RFC 3161), asked at each signing; empty: none."
+    )
+
+    @model_validator(mode="after")
+    def _key_and_certificate_belong_together(self) -> Self:
+        if (self.certificate is None) != (self.private_key is None):
+            raise ValueError("`certificate` and `private_key` go together: set both, or neither")
+        return self
+
+
 class RetrySettings(BaseModel):
     """How often a step is tried again after a retryable failure."""
 
@@ -427,6 +448,7 @@ class Settings(BaseSettings):
     recipes: RecipeSettings = RecipeSettings()
     media: MediaSettings = MediaSettings()
     models: ModelSettings = ModelSettings()
+    provenance: ProvenanceSettings = ProvenanceSettings()
     retry: RetrySettings = RetrySettings()
     orchestration: OrchestrationSettings = OrchestrationSettings()
     retention: RetentionSettings = RetentionSettings()
@@ -506,6 +528,11 @@ class Settings(BaseSettings):
         """Where the encode slots of this machine are locked."""
         directory = self.media.slots_directory
         return directory.expanduser().resolve() if directory else self.home_path / "slots"
+
+    @property
+    def credentials_path(self) -> Path:
+        """Where a signing certificate of our own lies."""
+        return self.home_path / "credentials"
 
     @property
     def scratch_path(self) -> Path:

@@ -80,6 +80,7 @@ def tables(summary: dict[str, Any]) -> RenderableType:
         _renditions(asset["publication"]["renditions"], summary["quality"]),
         _captions(asset["publication"]["captions"], summary["caption_lines"]),
         _chapters(asset["publication"]["chapters"]),
+        _pairs("Provenance", _provenance(asset["publication"]["provenance"])),
         _pairs("Timings", {step: f"{seconds:.1f} s" for step, seconds in summary["timings"]["steps"].items()}),
         _pairs("Checks", {check["name"]: _verdict(check) for check in summary["checks"]}),
     ]
@@ -121,6 +122,12 @@ def _chapters(chapters: Sequence[dict[str, Any]]) -> Table:
     if not chapters:
         table.add_row("–", "–", "none")
     return table
+
+
+def _provenance(said: dict[str, Any]) -> dict[str, str]:
+    signed = said.get("signed")
+    credentials = f"in {', '.join(signed)}, signed by {said['signer']}" if signed else "none"
+    return {"with AI": escape(said.get("summary") or "nothing"), "Content Credentials": escape(credentials)}
 
 
 def _pairs(title: str, pairs: dict[str, str]) -> Table:

@@ -27,7 +27,7 @@ from flows.cli.output import complain
 app = App(
     name="python -m flows",
     help="Hand work in, watch it and stop it. Every command talks to the REST API, except `user` and `key`: those "
-    "work on the catalogue of the settings itself, so that there can be a first admin.",
+    "work on the catalogue of the settings itself, so that there can be a first admin. `asset verify` reads a file.",
     version_flags=(),
 )
 app.command(jobs.app)

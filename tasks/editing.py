@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from data.domain.errors import UpscaleTooSlowError
+from data.domain.provenance import Action, ActionName, Agent, DigitalSource, Part
 from data.domain.recipes import AnonymiseOptions, Recipe
 from tasks.media.accounts import refuse_damaged
 from tasks.media.arguments import paired, sound_in_step
@@ -34,7 +35,16 @@ from tasks.models.speech_cleanup import cleaned
 from tasks.models.store import ModelStore
 from tasks.models.survey import Survey, SurveyModels, SurveyPlan, survey
 from tasks.models.upscale import Upscaler
-from tasks.models.versions import CAPTION_FONT, FACE_MODEL, SALIENCY_MODEL, UPSCALE_MODEL
+from tasks.models.versions import (
+    CAPTION_FONT,
+    FACE_MODEL,
+    NARRATION_MODEL,
+    PREPARE_VERSION,
+    SALIENCY_MODEL,
+    SPEECH_CLEANUP_MODEL,
+    UPSCALE_MODEL,
+    model_agent,
+)
 from tasks.voice_over import SpokenText
 
 _FACES_LONG_SIDE = 960
@@ -66,6 +76,16 @@ class Workbench:
         return DecodeContext(self.tools, self.limits.stall_seconds, self.run_id)
 
 
+@dataclass(frozen=True)
+class Prepared:
+    """What was done to a clip."""
+
+    notes: tuple[str, ...]
+    """In sentences for a person; also what was not done, and why."""
+    actions: tuple[Action, ...]
+    """Only what was done."""
+
+
 def write_sound(clip: Clip, target: Path, bench: Workbench) -> Path:
     """Write a clip's sound, in step with its picture, as 16 kHz mono WAV for the speech model."""
     assert clip.facts.audio is not None
@@ -84,8 +104,8 @@ def prepare_media(
     bench: Workbench,
     transcript: Transcript | None,
     spoken: SpokenText | None = None,
-) -> tuple[str, ...]:
-    """Write a mezzanine of a clip with what a recipe changes; return what was done, in sentences for a person.
+) -> Prepared:
+    """Write a mezzanine of a clip with what a recipe changes; return what was done.
 
     Args:
         clip: The source.
@@ -116,7 +136,7 @@ def prepare_media(
             on_progress=lambda told: bench.on_progress(begin + (1 - begin) * (told.share or 0.0)),
             run_id=bench.run_id,
         )
-    return tuple(work.notes)
+    return Prepared(tuple(work.notes), tuple(work.actions))
 
 
 class _Work:
@@ -124,6 +144,7 @@ class _Work:
 
     def __init__(self, clip: Clip, recipe: Recipe, bench: Workbench) -> None:
         self.notes: list[str] = []
+        self.actions: list[Action] = []
         self._clip, self._recipe, self._bench = clip, recipe, bench
         self._window: Window | None = None
         self._enlarged: tuple[int, int] | None = None
@@ -187,8 +208,37 @@ class _Work:
             return Changes(tuple(operations), final, subtitles, sound, voice)
 
         if self._enlarged is not None:
-            self.notes.append(f"Upscaled to {final[0]}x{final[1]} by a model.")
+            self._did(
+                ActionName.RESIZED,
+                "upscaled",
+                f"Upscaled to {final[0]}x{final[1]} by a model.",
+                (UPSCALE_MODEL,),
+                source=DigitalSource.ENHANCED,
+            )
         return with_threads
+
+    def _did(
+        self,
+        name: ActionName,
+        what: str,
+        told: str,
+        models: tuple[str, ...],
+        part: Part = Part.PICTURE,
+        source: DigitalSource | None = None,
+    ) -> None:
+        """Write down, for people and for the file itself, what is done."""
+        self.notes.append(told)
+        self.actions.append(
+            Action(
+                name=name,
+                what=what,
+                description=told,
+                parts=(part,),
+                agent=Agent(name="Dailies", version=PREPARE_VERSION),
+                models=tuple(model_agent(model, self._bench.models) for model in models),
+                digital_source=source,
+            )
+        )
 
     @property
     def _surveyed_size(self) -> tuple[int, int]:
@@ -215,12 +265,12 @@ class _Work:
         areas = _scaled_areas(self._survey, options, self._clip, self._surveyed_size)
         shown = sum(bool(each) for each in areas)
         most = max((len(each) for each in areas), default=0)
-        self.notes.append(
-            f"Faces were hidden in {shown} of {len(areas)} frames, at most {most} at a time."
-            if shown
-            else "No faces were found that would have to be hidden."
-        )
-        return HideFaces(areas, options.method) if shown else None
+        if not shown:
+            self.notes.append("No faces were found that would have to be hidden.")
+            return None
+        told = f"Faces were hidden in {shown} of {len(areas)} frames, at most {most} at a time."
+        self._did(ActionName.EDITED, "faces hidden", told, (FACE_MODEL,))
+        return HideFaces(areas, options.method)
 
     def _cropping(self) -> FrameOperation | None:
         window, found = self._window, self._survey
@@ -230,7 +280,8 @@ class _Work:
         path: NDArray[np.float64] = camera_path(
             found.glances, found.cuts, found.frame_count, rate, window.share_of(self._clip.size)
         )
-        self.notes.append(f"Reframed to {self._recipe.reframe.aspect_ratio}, around what matters in the picture.")
+        told = f"Reframed to {self._recipe.reframe.aspect_ratio}, around what matters in the picture."
+        self._did(ActionName.CROPPED, "reframed", told, (FACE_MODEL, SALIENCY_MODEL))
         return Crop(window, path)
 
     def _subtitles(self, transcript: Transcript | None, size: tuple[int, int]) -> Subtitles | None:
@@ -242,14 +293,24 @@ class _Work:
             return None
         ass_file = self._bench.scratch / "captions.ass"
         ass_file.write_text(to_ass(cues, options, size), encoding="utf-8")
-        self.notes.append("Captions are part of the picture.")
+        told = "Captions are part of the picture."
+        # What a voice of ours reads was written by whoever asked for it.
+        models = () if transcript.model == NARRATION_MODEL else (transcript.model,)
+        self._did(ActionName.ADDED_TEXT, "captions in the picture", told, models)
         return Subtitles(ass_file, self._bench.models.path(CAPTION_FONT))
 
     def _voice(self, spoken: SpokenText | None) -> VoiceOver | None:
         if spoken is None:
             return None
         options = self._recipe.voice_over
-        self.notes.append(f"A voice ({options.voice}, made by a model) reads {len(spoken.words)} words over it.")
+        self._did(
+            ActionName.DUBBED,
+            "voice-over",
+            f"A voice ({options.voice}, made by a model) reads {len(spoken.words)} words over it.",
+            (NARRATION_MODEL,),
+            Part.SOUND,
+            DigitalSource.COMPOSITE_WITH_MODEL,
+        )
         return VoiceOver(spoken.path, options.start_seconds, options.duck_ratio)
 
     def _clean_sound(self) -> CleanSound | None:
@@ -264,7 +325,9 @@ class _Work:
         ):
             for block in cleaned(blocks, options.max_reduction_db):
                 file.write(np.ascontiguousarray(block).tobytes())
-        self.notes.append("Noise was taken out of the sound.")
+        told = "Noise was taken out of the sound."
+        models, source = (SPEECH_CLEANUP_MODEL,), DigitalSource.ENHANCED
+        self._did(ActionName.ENHANCED, "noise taken out", told, models, Part.SOUND, source)
         return CleanSound(target, channels)
 
 

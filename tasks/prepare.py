@@ -63,7 +63,7 @@ def prepare_source(asset: Asset, recipe: Recipe) -> Asset:
             spoken = _spoken(recipe, clip, bench)
             transcript = _transcript(asset, recipe, clip, bench, spoken)
             target = scratch / "mezzanine.mp4"
-            notes = prepare_media(clip, recipe, target, bench, transcript, spoken)
+            done = prepare_media(clip, recipe, target, bench, transcript, spoken)
             facts = probe(target, tools, limits=tool_limits(media))
             media_key = f"{prefix}{secrets.token_hex(4)}.mp4"  # two attempts at the same work never mix their files
             store.put_file(target, media_key)
@@ -72,7 +72,8 @@ def prepare_source(asset: Asset, recipe: Recipe) -> Asset:
             media_key=media_key,
             facts=facts,
             sound_content=key if spoken or (recipe.speech.clean_up and transcript is None) else asset.sha256,
-            notes=notes,
+            notes=done.notes,
+            actions=done.actions,
         )
         store.put_bytes(preparation.model_dump_json().encode(), f"{prefix}{RECORD}")
         with open_database(settings.catalogue_url).session() as session:
@@ -80,7 +81,7 @@ def prepare_source(asset: Asset, recipe: Recipe) -> Asset:
             artifacts = ArtifactRepository(session)
             artifacts.record(asset.id, CostStep.PREPARE, key, prefix=prefix, details=details, job_id=job_id())
         work.done(asset, bytes_out=facts.size_bytes)
-    for note in notes:
+    for note in done.notes:
         get_run_logger().info("%s", note)
     return asset.model_copy(update={"preparation": preparation})
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from data.domain.assets import Asset
 from data.domain.errors import DailiesError, OutputRefusedError, StoreUnavailableError
 from data.domain.keys import publication_prefix
+from data.domain.provenance import Provenance
 from data.domain.publications import (
     CaptionTrack,
     GateReport,
@@ -29,7 +30,14 @@ TEXT_PATH = "text.json"
 
 
 def draft_manifest(
-    asset: Asset, package: Package, artifacts: GeneratedArtifacts, recipe: Recipe, title: str, version: int, job_id: str
+    asset: Asset,
+    package: Package,
+    artifacts: GeneratedArtifacts,
+    recipe: Recipe,
+    title: str,
+    version: int,
+    job_id: str,
+    provenance: Provenance | None = None,
 ) -> PublicationManifest:
     """Say what is to become public; files and gate are filled in once they are known."""
     title = title or asset.original_name
@@ -42,7 +50,7 @@ def draft_manifest(
         published_at=datetime.now(UTC),
         title=title,
         prefix=publication_prefix(asset.id, version, job_id),
-        content_key=_content_key(package, artifacts, recipe, title),
+        content_key=_content_key(package, artifacts, recipe, title, provenance),
         source_sha256=asset.sha256,
         source=asset.facts,
         duration_seconds=package.duration_seconds,
@@ -60,6 +68,7 @@ def draft_manifest(
         notes=(*(asset.preparation.notes if asset.preparation else ()), *artifacts.notes),
         text_path=TEXT_PATH if artifacts.text else None,
         moderation=artifacts.moderation,
+        provenance=provenance,
     )
 
 
@@ -76,9 +85,12 @@ def why_held(artifacts: GeneratedArtifacts, now: Standing) -> str:
     return ""
 
 
-def _content_key(package: Package, artifacts: GeneratedArtifacts, recipe: Recipe, title: str) -> str:
+def _content_key(
+    package: Package, artifacts: GeneratedArtifacts, recipe: Recipe, title: str, provenance: Provenance | None
+) -> str:
     """Digest everything that a viewer could tell apart."""
     parts = [package.key, artifacts.model_dump_json(), recipe.gate.model_dump_json(), title]
+    parts += [provenance.model_dump_json()] if provenance else []
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:24]
 
 
@@ -208,6 +220,7 @@ def _write_version(store: ObjectStore, candidate: Path, package: Package, manife
         StoreUnavailableError: The store does not hold, afterwards, what was written.
     """
     changed = {package.master_path, package.dash_path, package.poster_path}
+    changed |= set(manifest.provenance.signed) if manifest.provenance else set()
     for path in manifest.files:
         if path in package.files and path not in changed:
             store.copy(package.prefix + path, manifest.prefix + path)

@@ -15,10 +15,16 @@ from data.domain.errors import ReviewRejectedError
 from data.domain.jobs import REVIEW_STATE
 from data.domain.keys import work_key
 from data.domain.passages import Passages
+from data.domain.provenance import Provenance
 from data.domain.publications import GateReport, GeneratedArtifacts, Package, PublicationManifest
 from data.domain.recipes import Recipe
 from data.publishing import Standing, is_whole, standing
-from data.repositories import CandidateRepository, FulfilmentRepository, PublicationRepository
+from data.repositories import (
+    CandidateRepository,
+    FulfilmentRepository,
+    GenerationRepository,
+    PublicationRepository,
+)
 from data.search.index import put_in
 from data.settings import get_settings
 from data.storage import ObjectStore, open_store
@@ -26,10 +32,11 @@ from tasks.costs import measured
 from tasks.media.checks import check_candidate
 from tasks.media.tools import find_tools
 from tasks.models.store import ModelStore
-from tasks.models.versions import made_with
+from tasks.models.versions import made_with, model_agent
 from tasks.packed import packed_job
 from tasks.policies import TASK_POLICY, tool_limits
 from tasks.progress import step_progress
+from tasks.provenance import provenance_of
 from tasks.publication import (
     assemble_candidate,
     draft_manifest,
@@ -37,6 +44,7 @@ from tasks.publication import (
     release,
     why_held,
 )
+from tasks.signing import claimed_source, sign_candidate, signing_identity, to_be_signed
 from tasks.workspace import job_id, run_id, workspace
 
 
@@ -57,20 +65,36 @@ def publish_asset(
     )
     variant = cost_variants(recipe)[CostStep.PUBLISH]
     with workspace() as scratch, step_progress("publish") as progress, measured(CostStep.PUBLISH, variant) as work:
-        now = standing(store, asset.id)
-        draft = draft_manifest(asset, package, artifacts, recipe, title, now.next_version, job_id())
+        now, identity = standing(store, asset.id), signing_identity(settings)
+        said = to_be_signed(_provenance(database, asset, package, artifacts), package, identity)
+        draft = draft_manifest(asset, package, artifacts, recipe, title, now.next_version, job_id(), said)
         draft = draft.model_copy(update={"held_because": why_held(artifacts, now)})
         manifest = _made_before(store, database, now, draft)
         if manifest is None:
             candidate = assemble_candidate(scratch / "candidate", store, package, artifacts)
             progress.update(0.2)
-            gate = _checked(candidate, asset, package, recipe, scratch)
+            signed: dict[str, int] = {}
+            if identity is not None:
+                source = claimed_source(asset, store, said, is_private=recipe.anonymise.enabled)
+                signed = sign_candidate(candidate, draft, identity, source, scratch)
+            # What is signed is looked at as it is then: only its size is not the package's any more.
+            expected = package.model_copy(update={"files": {**package.files, **signed}})
+            gate = _checked(candidate, asset, expected, recipe, scratch)
             progress.update(0.7)
             manifest = release(store, candidate, package, draft.model_copy(update={"gate": gate}), now.etag)
             work.done(asset, bytes_out=sum(manifest.files.values()))
         _record(store, database, manifest, artifacts, _work_key(asset, recipe, title))
         _tell(manifest, is_new=manifest.job_id == draft.job_id)
     return manifest
+
+
+def _provenance(database: Database, asset: Asset, package: Package, artifacts: GeneratedArtifacts) -> Provenance:
+    """Return what is on record about how a publication was made."""
+    settings = get_settings()
+    models = ModelStore(settings.models.directory, settings.models.auto_pull)
+    with database.session() as session:
+        made = GenerationRepository(session).of_result(asset.sha256)
+    return provenance_of(asset, package, artifacts, made, lambda name: model_agent(name, models))
 
 
 def outcome(manifest: PublicationManifest) -> PublicationManifest | State[PublicationManifest]:

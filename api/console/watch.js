@@ -64,6 +64,7 @@ function describe(asset) {
       new Date(publication.published_at).toLocaleDateString(undefined, { dateStyle: "long" }),
     ].map((text) => element("span", { textContent: text })),
   );
+  describeProvenance(publication.provenance);
   $("renditions").replaceChildren(...publication.renditions.map(renditionRow));
   $("qualityPanel").hidden = false;
   $("files").replaceChildren(...fileLinks().map(([name, url]) => {
@@ -72,6 +73,20 @@ function describe(asset) {
     return item;
   }));
   $("filesPanel").hidden = false;
+}
+
+// One line, and only where AI had a share; what was done in full behind it.
+function describeProvenance(said) {
+  if (!said?.summary) return;
+  $("madeLine").textContent = `${said.is_ai_generated ? "Made with AI" : "With AI"}: ${said.summary}`;
+  $("madeActions").replaceChildren(...said.actions.map((action) => {
+    const item = element("li", { textContent: action.description });
+    const by = (action.models.length ? action.models : [action.agent]).map(({ name, version }) => `${name} ${version}`.trim());
+    item.append(element("small", { textContent: by.join(", ") }));
+    return item;
+  }));
+  $("madeSigned").textContent = said.signed.length ? `Signed into the files (Content Credentials): ${said.signed.join(", ")}.` : "";
+  $("made").hidden = false;
 }
 
 function renditionRow(rendition) {

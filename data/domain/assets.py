@@ -6,6 +6,7 @@ from typing import Annotated
 from pydantic import BeforeValidator, Field, PlainSerializer
 
 from data.domain.model import DomainModel
+from data.domain.provenance import Action
 
 Rate = Annotated[
     Fraction,
@@ -90,6 +91,8 @@ class Preparation(DomainModel):
     """What decides the words that are heard: the source's sha256, also where they are in the picture already."""
     notes: tuple[str, ...] = ()
     """What was done, in sentences for a person."""
+    actions: tuple[Action, ...] | None = None
+    """What was done, with the models that had a share in it; ``None`` in records from before that was told."""
 
 
 class Asset(DomainModel):

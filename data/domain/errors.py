@@ -15,7 +15,8 @@
     │   │   ├── ManifestRowMalformedError · ManifestValueError · ManifestInputError
     │   │   └── ManifestDuplicateError
     │   ├── EncodeFailedError     the encoder refused or failed on this input
-    │   └── OutputRefusedError    the publish gate found the candidate unfit
+    │   ├── OutputRefusedError    the publish gate found the candidate unfit
+    │   └── CredentialsMissingError · CredentialsChangedError   a file does not say where it came from, or not truly
     ├── TransientError            TRANSIENT   the same call may go through later
     │   ├── SourceUnavailableError · StoreUnavailableError · PublicationConflictError
     │   ├── AddressUnknownError   the name of a host does not resolve
@@ -25,6 +26,8 @@
     │   ├── EncoderKilledError · EncoderStalledError · DiskFullError · OrchestratorUnavailableError
     │   ├── CatalogueUnavailableError · ProcessLostError · StepStalledError
     │   ├── ToolMissingError · ModelMissingError · ObjectMissingError · EngineMissingError   (a retry does not help)
+    │   ├── SigningMisconfiguredError   nothing can be signed as it is set (a retry does not help)
+    │   ├── SigningFailedError    Content Credentials were not written, or do not hold
     │   └── TimeLimitError        the time limit of a tool or a job was reached (a retry does not help)
     ├── ProviderError             PROVIDER    a provider of generations is at fault
     │   ├── ProviderMisconfiguredError   its settings make no sense (a retry does not help)
@@ -298,6 +301,18 @@ class OutputRefusedError(DataError):
     code = "DATA.OUTPUT.REFUSED"
 
 
+class CredentialsMissingError(DataError):
+    """A file carries no Content Credentials, or none that can be read."""
+
+    code = "DATA.CREDENTIALS.MISSING"
+
+
+class CredentialsChangedError(DataError):
+    """The bytes of a file, or its Content Credentials, are not those that were signed."""
+
+    code = "DATA.CREDENTIALS.CHANGED"
+
+
 class TransientError(DailiesError):
     """The same call may go through later."""
 
@@ -401,6 +416,19 @@ class ToolMissingError(InfrastructureError):
 
     code = "INFRA.TOOL.MISSING"
     retryable = False
+
+
+class SigningMisconfiguredError(InfrastructureError):
+    """The certificate or the key that publications are to be signed with cannot be used."""
+
+    code = "INFRA.SIGNING.MISCONFIGURED"
+    retryable = False
+
+
+class SigningFailedError(InfrastructureError):
+    """Content Credentials could not be written, or what was written does not hold."""
+
+    code = "INFRA.SIGNING.FAILED"
 
 
 class ModelMissingError(InfrastructureError):

@@ -6,6 +6,7 @@ from typing import Literal
 from data.domain.assets import Preparation, SourceFacts
 from data.domain.findings import Decision, ModerationVerdict, PassagesFile, TextTrack
 from data.domain.model import DomainModel
+from data.domain.provenance import Provenance
 
 
 class ToolVersions(DomainModel):
@@ -260,6 +261,8 @@ class PublicationManifest(DomainModel):
     """Why a person has to decide before it becomes public; empty when nobody has to."""
     approval: Decision | None = None
     """Who let it become public although it was held."""
+    provenance: Provenance | None = None
+    """Where it came from and what was changed in it; ``None`` in publications from before that was told."""
 
     @property
     def awaits_review(self) -> bool:

@@ -88,6 +88,13 @@ class GenerationRepository:
         query = select(row).where(row.key.in_(list(keys)), row.state == GenerationState.STORED.value)
         return tuple(map(_generation, self._session.scalars(query.order_by(row.created_at.desc(), row.id))))
 
+    def of_result(self, sha256: str) -> Generation | None:
+        """Return the entry that some content is the result of, the oldest where there are several."""
+        row = GenerationRow
+        query = select(row).where(row.result_sha256 == sha256, row.state == GenerationState.STORED.value)
+        found = self._session.scalar(query.order_by(row.created_at, row.id).limit(1))
+        return None if found is None else _generation(found)
+
     def unfinished(self, request_digest: str) -> Generation | None:
         """Return the entry of a request that is in flight, or held; there is one at most."""
         row, states = GenerationRow, [*IN_FLIGHT_STATES, GenerationState.HELD]

@@ -1,15 +1,26 @@
-"""``python -m flows asset …``: what is public, what waits for a decision, and what was said in it."""
+"""``python -m flows asset …``: what is public, what waits for a decision, what was said in it, and whether it holds."""
 
 import getpass
+from pathlib import Path
 from typing import Annotated, Any
 from urllib.parse import quote
 
 from cyclopts import App, Parameter
 
+from data.domain.errors import CredentialsChangedError, SourceNotFoundError
+from data.domain.provenance import CredentialState, ReadCredentials
 from flows.cli.client import Api, ApiError, Document, connected
 from flows.cli.output import Json, local_time, print_facts, print_json, print_table, say
+from tasks.media.certificates import read_anchors
+from tasks.media.content_credentials import read_credentials
 
 app = App(name="asset", help="List, publish and retract videos, and search in them.")
+
+_TRUST = {
+    CredentialState.TRUSTED: "somebody trusted vouches for the signer",
+    CredentialState.UNTRUSTED: "nobody trusted vouches for the signer",
+    CredentialState.CHANGED: "",
+}
 
 AssetId = Annotated[str, Parameter(help="Id of the asset.")]
 Reason = Annotated[str, Parameter(help="Why; it is kept with the decision.")]
@@ -96,6 +107,50 @@ def search(
     print_table(("ASSET", "AT", "KIND", "TITLE", "WORDS"), [_hit(each) for each in hits])
 
 
+@app.command
+def verify(
+    file: Annotated[Path, Parameter(help="An MP4 or JPEG, from wherever.")],
+    /,
+    *,
+    anchors: Annotated[
+        Path | None, Parameter(help="PEM file of authorities to trust, as `<home>/credentials/authority.pem`.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Read the Content Credentials (C2PA) of a file on this machine: what it says, who says so, and whether it holds.
+
+    Ends with status 1 where the bytes are not those that were signed, or nothing is said.
+    """
+    if not file.is_file():
+        raise SourceNotFoundError(f"There is no file {file}.")
+    found = read_credentials(file, read_anchors(anchors) if anchors else "")
+    if as_json:
+        print_json(found.model_dump(mode="json"))
+    else:
+        _show_credentials(found)
+    if found.state is CredentialState.CHANGED:
+        raise CredentialsChangedError(f"{file.name} is not as it was signed: {'; '.join(found.problems)}.")
+
+
+def _show_credentials(found: ReadCredentials) -> None:
+    facts = {
+        "Bytes": "changed since" if found.state is CredentialState.CHANGED else "as they were signed",
+        "Trust": _TRUST[found.state],
+        "Codes": ", ".join(found.problems),
+        "Title": found.title,
+        "Signed by": f"{found.signer}, {found.issuer}" if found.signer else "",
+        "Signed at": local_time(found.signed_at) if found.signer and found.signed_at else "",
+        "Written by": found.made_with,
+        "Made of": ", ".join(found.sources),
+    }
+    print_facts({name: value for name, value in facts.items() if value})
+    if found.actions:
+        print_table(
+            ("ACTION", "BY", "MODELS", "WHAT"),
+            [(each.name, each.agent, ", ".join(each.models), each.description) for each in found.actions],
+        )
+
+
 def _path(asset: str, *more: str) -> str:
     return "/".join(("/assets", quote(asset, safe=""), *more))
 
@@ -125,6 +180,7 @@ def _show(asset: Document, as_json: bool, address: Any) -> None:
     if publication:
         facts["Public"] = f"version {publication['version']}, {publication['title']}"
         facts["Watch"] = address(publication["urls"]["watch"])
+        facts["With AI"] = (publication.get("provenance") or {}).get("summary", "")
     if retraction:
         said = retraction["retracted"]
         facts["Taken down"] = (

@@ -2,6 +2,7 @@
 
 from importlib.metadata import version
 
+from data.domain.provenance import Agent
 from data.domain.recipes import Recipe
 from tasks.media.tools import Toolset
 from tasks.models.speech_cleanup import VERSION as SPEECH_CLEANUP_VERSION
@@ -48,6 +49,15 @@ PREPARE_VERSION = "prepare-1"
 UPSCALE_MODEL = "realesr-animevideov3"
 SALIENCY_MODEL = "u2netp"
 CAPTION_FONT = "source-sans-pro"
+SPEECH_CLEANUP_MODEL = "deepfilternet"
+"""Whose weights come inside a package."""
+
+
+def model_agent(name: str, models: ModelStore) -> Agent:
+    """Return a model as provenance names it: with what identifies its exact bytes, where that is known."""
+    if name == SPEECH_CLEANUP_MODEL:
+        return Agent(name=name, version=SPEECH_CLEANUP_VERSION)
+    return Agent(name=name, version=_version(models, name).removeprefix(name).removeprefix("-"))
 
 
 def prepared_with(recipe: Recipe, tools: Toolset, models: ModelStore) -> str:

@@ -10,15 +10,27 @@ from pathlib import Path
 from data.database import Database
 from data.domain.assets import Asset
 from data.domain.keys import asset_id, publication_manifest_key, publication_prefix, source_key
-from data.domain.publications import Chapter, GateCheck, GateReport, PublicationManifest, PublishedCaptions
+from data.domain.provenance import Action, ActionName, Agent, Part, Provenance
+from data.domain.publications import (
+    Chapter,
+    GateCheck,
+    GateReport,
+    GeneratedArtifacts,
+    Package,
+    PublicationManifest,
+    PublishedCaptions,
+)
 from data.domain.recipes import Recipe
 from data.repositories import AssetRepository, PublicationRepository
 from data.storage import ObjectStore
+from tasks.media.content_credentials import Claim, ClaimedSource, sign
+from tasks.media.local_certificate import local_identity
 from tasks.media.playlists import CaptionRendition, caption_playlist, with_captions
 from tasks.media.probe import probe
 from tasks.media.process import Limits
 from tasks.media.tools import find_tools
 from tasks.media.transcode import transcode
+from tasks.provenance import provenance_of
 
 Cue = tuple[float, float, str]
 
@@ -63,6 +75,7 @@ def publish_video(
     captions = _write_captions(directory, cues, package.duration_seconds) if cues else ()
     if chapters:
         (directory / "chapters.vtt").write_text(webvtt([(c.start_seconds, c.end_seconds, c.title) for c in chapters]))
+    provenance = _signed(directory, work, asset, package, captions)
     job_id = str(uuid.uuid4())
     prefix = publication_prefix(asset.id, version, job_id)
     files = store.put_tree(directory, prefix)
@@ -89,6 +102,7 @@ def publish_video(
         files=files,
         gate=GateReport(checks=(GateCheck(name="decodes", outcome="passed", detail="whole"),)),
         tools=package.tools,
+        provenance=provenance,
     )
     switch_to(manifest, store)
     with database.session() as session:
@@ -107,6 +121,30 @@ def switch_to(manifest: PublicationManifest, store: ObjectStore) -> None:
 def webvtt(cues: Sequence[Cue]) -> str:
     """Write cues as WebVTT."""
     return "WEBVTT\n\n" + "\n".join(f"{_clock(start)} --> {_clock(end)}\n{text}\n" for start, end, text in cues)
+
+
+def _signed(
+    directory: Path, work: Path, asset: Asset, package: Package, captions: Sequence[PublishedCaptions]
+) -> Provenance:
+    """Sign the MP4 as the publish step does; with captions of a model there is something to say of AI."""
+    identity = local_identity(work / "credentials")
+    said = provenance_of(asset, package, GeneratedArtifacts(), None, lambda name: Agent(name=name))
+    source = ClaimedSource("Source", asset.sha256)
+    made = work / "signed.mp4"
+    sign(directory / package.mp4_path, made, Claim("Test", Agent(name="Dailies"), said.actions, source), identity)
+    made.replace(directory / package.mp4_path)
+    written = tuple(
+        Action(
+            name=ActionName.ADDED_TEXT,
+            what="captions",
+            description=f"{track.label}: written down by a model.",
+            parts=(Part.CAPTIONS,),
+            agent=Agent(name="Dailies"),
+            models=(Agent(name="whisper-base", version="3f5a"),),
+        )
+        for track in captions
+    )
+    return Provenance(actions=(*said.actions, *written), signed=(package.mp4_path,), signer=identity.name)
 
 
 def _write_captions(directory: Path, cues: Sequence[Cue], duration_seconds: float) -> tuple[PublishedCaptions, ...]:

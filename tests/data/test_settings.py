@@ -100,3 +100,12 @@ def test_providers_that_make_no_sense_are_refused(monkeypatch: pytest.MonkeyPatc
         generation(monkeypatch, providers)
 
     assert says in str(caught.value)
+
+
+def test_a_certificate_without_its_key_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DAILIES_PROVENANCE__CERTIFICATE", "/etc/dailies/chain.pem")
+
+    with pytest.raises(ValidationError, match="set both, or neither"):
+        Settings(_env_file=None)
+    monkeypatch.setenv("DAILIES_PROVENANCE__PRIVATE_KEY", "/etc/dailies/key.pem")
+    assert Settings(_env_file=None).provenance.private_key == Path("/etc/dailies/key.pem")

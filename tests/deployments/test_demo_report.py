@@ -65,6 +65,7 @@ def test_the_tables_show_what_was_made() -> None:
                 ],
                 "captions": [{"language": "en", "word_count": 90, "cue_count": 12}],
                 "chapters": [],
+                "provenance": {"summary": "captions (whisper)", "signed": ["video.mp4"], "signer": "Studio"},
             }
         },
         "quality": {"720p": {"vmaf": 94.1}},
@@ -77,7 +78,16 @@ def test_the_tables_show_what_was_made() -> None:
     Console(file=output, width=160).print(tables(summary))
 
     text = output.getvalue()
-    for expected in ("1280×720", "VMAF 94.1", "It was the best", "0.5 s", "failed", "[hls] broken"):
+    for expected in (
+        "1280×720",
+        "VMAF 94.1",
+        "It was the best",
+        "0.5 s",
+        "failed",
+        "[hls] broken",
+        "captions (whisper)",
+        "by Studio",
+    ):
         assert expected in text
 
 

@@ -7,7 +7,9 @@ from pathlib import Path
 import pytest
 
 from data.domain.batches import ItemState
+from data.domain.provenance import CredentialState
 from deployments.stack import Stack
+from tasks.media.content_credentials import read_credentials
 from tasks.media.tools import find_tools
 from tests.fakes.batch_client import BatchClient
 from tests.fakes.clips import clip
@@ -55,6 +57,21 @@ def test_what_is_published_was_changed_and_says_so(jobs: JobClient, published: d
     assert any("Reframed to 1:1" in note for note in publication["notes"])
     assert all(each["width"] == each["height"] for each in publication["renditions"])
     assert publication["title"] == "speaker.mp4"
+
+
+def test_the_mp4_itself_names_the_models_that_changed_it(jobs: JobClient, published: dict, tmp_path: Path) -> None:
+    publication = jobs.publication(published)
+    (tmp_path / "public.mp4").write_bytes(jobs.http.get(publication["urls"]["mp4"]).content)
+
+    found = read_credentials(tmp_path / "public.mp4")
+
+    assert found.state is CredentialState.UNTRUSTED
+    done = ["c2pa.opened", "c2pa.edited", "c2pa.cropped", "c2pa.addedText", "c2pa.transcoded"]
+    assert [action.name for action in found.actions] == done
+    assert [model.split()[0] for model in found.actions[1].models] == ["centerface"]
+    said = publication["provenance"]
+    assert (said["is_ai_generated"], said["is_ai_edited"]) == (False, True)
+    assert [action["name"] for action in said["actions"]] == [*done, "c2pa.addedText"]  # and captions beside it
 
 
 def test_the_captions_beside_the_video_are_those_in_it(jobs: JobClient, published: dict) -> None:

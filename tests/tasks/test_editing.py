@@ -13,6 +13,7 @@ from platformdirs import user_cache_path
 
 from data.domain.assets import SourceFacts
 from data.domain.errors import UpscaleTooSlowError, VoiceOverTooLongError
+from data.domain.provenance import Action
 from data.domain.recipes import Recipe
 from tasks.editing import Workbench, prepare_media, write_sound
 from tasks.media.captions import Transcript, Word, join_words
@@ -47,6 +48,7 @@ class Bench:
             scratch, TOOLS, models, Limits(), lambda: nullcontext(2), on_progress=self.shares.append, threads=2
         )
         self.notes: tuple[str, ...] = ()
+        self.actions: tuple[Action, ...] = ()
 
     def make(self, name: str, *arguments: str | Path) -> Path:
         target = self.scratch / name
@@ -62,7 +64,8 @@ class Bench:
             voice = self.scratch / "voice.wav"
             spoken = speak(recipe.voice_over, self.bench.models, voice, before.duration_seconds)
             transcript = transcript or spoken.transcript(before.duration_seconds)
-        self.notes = prepare_media(before, recipe, target, self.bench, transcript, spoken)
+        done = prepare_media(before, recipe, target, self.bench, transcript, spoken)
+        self.notes, self.actions = done.notes, done.actions
         after = Clip(target, probe(target, TOOLS))
         assert abs(after.facts.duration_seconds - before.facts.duration_seconds) <= 1 / before.frame_rate
         return target, after
@@ -95,6 +98,8 @@ def test_no_face_is_found_in_any_frame_any_more(method: str, bench: Bench, model
     assert len(found) == 20
     assert not any(found)
     assert "20 of 20 frames" in bench.notes[0]
+    assert [(each.what, each.models[0].name) for each in bench.actions] == [("faces hidden", "centerface")]
+    assert bench.actions[0].models[0].version
 
 
 @pytest.mark.slow

@@ -9,6 +9,7 @@ import pytest
 from data.domain.assets import Asset, SourceFacts, VideoFacts
 from data.domain.errors import OutputRefusedError, PublicationConflictError, StoreUnavailableError
 from data.domain.findings import Decision, ModerationVerdict
+from data.domain.provenance import Provenance
 from data.domain.publications import (
     CaptionTrack,
     Chapter,
@@ -255,3 +256,18 @@ def test_a_refused_candidate_says_why() -> None:
 
     with pytest.raises(OutputRefusedError, match="5 s instead of 10 s"):
         refuse_unfit(gate)
+
+
+def test_publications_from_before_provenance_are_still_read(store: ObjectStore, tmp_path: Path) -> None:
+    manifest = publish(store, tmp_path / "old")
+    older = manifest.model_dump(mode="json", exclude={"provenance"})
+
+    assert PublicationManifest.model_validate(older).provenance is None
+
+
+def test_what_is_said_of_its_provenance_is_part_of_what_is_published() -> None:
+    said = Provenance(actions=())
+    drafts = [draft_manifest(ASSET, package(), ARTIFACTS, Recipe(), "A", 1, "job", each) for each in (None, said, said)]
+
+    assert drafts[0].content_key != drafts[1].content_key
+    assert drafts[1].content_key == drafts[2].content_key

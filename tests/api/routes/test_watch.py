@@ -97,6 +97,18 @@ def test_chapters_are_listed_and_a_click_goes_there(page: Page) -> None:
 
 
 @marked
+def test_one_line_says_what_ai_did_and_the_rest_is_behind_it(page: Page) -> None:
+    made = page.locator("#made")
+    expect(made.locator("summary")).to_have_text("With AI: captions (whisper-base)")
+    expect(made.get_by_text("Encoded for playback.")).to_be_hidden()
+
+    made.locator("summary").click()
+
+    expect(made.get_by_text("Encoded for playback.")).to_be_visible()
+    expect(made.get_by_text("Signed into the files (Content Credentials): video.mp4.")).to_be_visible()
+
+
+@marked
 def test_a_thumbnail_appears_over_the_timeline(page: Page, published: PublicationManifest) -> None:
     wait_for(page, "document.querySelector('.still')?.style.backgroundImage")
     box = page.locator("#timeline").bounding_box()

@@ -121,3 +121,19 @@ def test_entries_are_read_in_pages_the_latest_first(database: Database) -> None:
 
     assert [each.id for each in (*first, *rest)] == ["g4", "g3", "g2", "g1", "g0"]
     assert none == ()
+
+
+def test_content_is_known_as_the_result_of_the_first_who_made_it(database: Database) -> None:
+    add(
+        database,
+        entry(1, state="failed", result_sha256="a" * 64),
+        entry(2, state="stored", result_sha256="a" * 64),
+        entry(3, state="stored", result_sha256="a" * 64, created_at=NOW + timedelta(days=1)),
+    )
+
+    with database.session() as session:
+        ledger = GenerationRepository(session)
+        made, unknown = ledger.of_result("a" * 64), ledger.of_result("b" * 64)
+    assert made is not None
+    assert made.id == entry(2).id
+    assert unknown is None

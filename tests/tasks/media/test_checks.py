@@ -7,10 +7,13 @@ from pathlib import Path
 import pytest
 
 from data.domain.assets import SourceFacts
+from data.domain.provenance import Action, ActionName, Agent, Part
 from data.domain.publications import GateReport, Package
 from data.domain.recipes import GateOptions
 from tasks.media.arguments import WorkFiles
 from tasks.media.checks import check_candidate
+from tasks.media.content_credentials import Claim, ClaimedSource, sign
+from tasks.media.local_certificate import local_identity
 from tasks.media.packaging import progressive_arguments, write_progressive, write_tracks
 from tasks.media.plan import plan_encode
 from tasks.media.playlists import CaptionRendition, caption_playlist, dash_with_captions, with_captions
@@ -549,3 +552,16 @@ def test_captions_whose_playlist_is_missing_are_refused(candidate: Candidate) ->
     (candidate.directory / "captions-en.m3u8").unlink()
 
     assert candidate.refusals() == {"hls"}
+
+
+def test_a_signed_candidate_passes_as_it_will_be_published(candidate: Candidate) -> None:
+    identity = local_identity(candidate.scratch / "credentials")
+    agent, parts = Agent(name="Dailies"), (Part.PICTURE,)
+    opened = Action(name=ActionName.OPENED, what="source", description="Taken in.", parts=parts, agent=agent)
+    claim = Claim("Big Buck Bunny", agent, (opened,), ClaimedSource("Source", "ab"))
+    for name in (candidate.package.mp4_path, candidate.package.poster_path):
+        sign(candidate.directory / name, candidate.scratch / name, claim, identity)
+        (candidate.scratch / name).replace(candidate.directory / name)
+
+    assert candidate.refusals(candidate.listed()) == set()
+    assert candidate.refusals() == {"files"}  # unannounced, another size is another file
