@@ -7,16 +7,29 @@ of the source, and a watermark, a fade and a picture-in-picture belong to the so
 stay as they are. Times are in seconds, places and sizes in shares (0–1) of the picture where no unit is named.
 """
 
-from typing import Annotated, Literal
+from collections.abc import Iterator, Mapping
+from typing import Annotated, Literal, NamedTuple, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from data.domain.model import DomainModel
 
 Source = Annotated[str, Field(max_length=4096)]
 """A path below an allowed root, ``upload:<id>``, ``https://`` or ``s3://``, as of a job; empty: none."""
+InputKind = Literal["clip", "picture", "sound"]
+CONTENT_SCHEME = "sha256:"
+"""Begins the address of an input that was taken in: its content is all that it is known by from then on."""
 Corner = Literal["top_left", "top", "top_right", "left", "centre", "right", "bottom_left", "bottom", "bottom_right"]
 Rgb = Annotated[str, Field(pattern=r"^#[0-9A-Fa-f]{6}$")]
+
+
+class NamedInput(NamedTuple):
+    """Something else that has to be fetched, and what it is to be."""
+
+    field: str
+    """Name of the recipe's field (``edit.join.intro``)."""
+    kind: InputKind
+    source: str
 
 
 class TrimOptions(DomainModel):
@@ -66,7 +79,8 @@ class WatermarkOptions(DomainModel):
     """In place of a picture."""
     position: Corner = "bottom_right"
     size: float = Field(default=0.12, gt=0, le=1)
-    """Of a picture its width as a share of the video's; of a text its height as a share of the shorter side."""
+    """Of a picture its width as a share of the video's; of a text its height as a share of the shorter side. It becomes
+    smaller where it would reach over the margin."""
     margin: float = Field(default=0.03, ge=0, le=0.4)
     """Distance from the edges, as a share of the shorter side."""
     opacity: float = Field(default=0.8, gt=0, le=1)
@@ -74,9 +88,22 @@ class WatermarkOptions(DomainModel):
     """All over the picture."""
     text_rgb: Rgb = "#FFFFFF"
 
+    @property
+    def has_text(self) -> bool:
+        """Whether there is a text to be drawn."""
+        return bool(self.text.strip())
+
+    @property
+    def is_wanted(self) -> bool:
+        """Whether there is anything to be laid over the video."""
+        return bool(self.source) or self.has_text
+
 
 class PictureInPictureOptions(DomainModel):
-    """Another clip in a corner of the picture, without its sound; it ends with the shorter of the two."""
+    """Another clip in a corner of the picture, from its beginning on, without its sound.
+
+    It ends with the shorter of the two.
+    """
 
     source: Source = ""
     position: Corner = "top_right"
@@ -84,10 +111,11 @@ class PictureInPictureOptions(DomainModel):
     """Its width as a share of the video's."""
     margin: float = Field(default=0.03, ge=0, le=0.4)
     start_seconds: float = Field(default=0.0, ge=0)
+    """When it appears, by the clock of the source's own part."""
 
 
 class JoinOptions(DomainModel):
-    """Clips before and after the source's own part, fitted to its size and rate."""
+    """Clips before and after the source's own part, fitted to its size and rate: whole, with black beside them."""
 
     intro: Source = ""
     outro: Source = ""
@@ -95,6 +123,11 @@ class JoinOptions(DomainModel):
     """Further clips between the source's own part and the outro, in this order."""
     cross_fade_seconds: float = Field(default=0.0, ge=0, le=5)
     """0: hard cuts. Picture and sound of both overlap for so long."""
+
+    @property
+    def is_wanted(self) -> bool:
+        """Whether there is anything to be joined."""
+        return bool(self.intro or self.append or self.outro)
 
 
 class OwnSoundOptions(DomainModel):
@@ -107,6 +140,17 @@ class OwnSoundOptions(DomainModel):
     """Of that sound."""
     loop: bool = False
     """Begin it again until the video ends."""
+
+    @property
+    def takes_other(self) -> bool:
+        """Whether another sound is heard."""
+        return self.mode in ("replace", "mix")
+
+    @model_validator(mode="after")
+    def _has_what_it_takes(self) -> Self:
+        if self.takes_other and not self.source:
+            raise ValueError(f"the mode {self.mode} needs a source")
+        return self
 
 
 class FadeOptions(DomainModel):
@@ -149,14 +193,51 @@ class EditOptions(DomainModel):
         return self == EditOptions()
 
     @property
+    def inputs(self) -> tuple[NamedInput, ...]:
+        """Everything else that has to be fetched, with the field that names it, in the order of the operations."""
+        return tuple(each for each in self._inputs() if each.source)
+
+    @property
     def sources(self) -> tuple[str, ...]:
-        """Everything else that has to be fetched, each once, in the order in which it is named here."""
-        named = (
-            self.picture_in_picture.source,
-            self.watermark.source,
-            self.sound.source if self.sound.mode in ("replace", "mix") else "",
-            self.join.intro,
-            *self.join.append,
-            self.join.outro,
+        """The addresses of everything else that has to be fetched, each once."""
+        return tuple(dict.fromkeys(each.source for each in self.inputs))
+
+    @property
+    def needs_inputs(self) -> bool:
+        """Whether something has to be fetched, or a text to be drawn, before anything is edited."""
+        return bool(self.inputs) or self.watermark.has_text
+
+    def _inputs(self) -> Iterator[NamedInput]:
+        yield NamedInput("edit.picture_in_picture.source", "clip", self.picture_in_picture.source)
+        mark = self.watermark
+        if not mark.has_text or mark.source.startswith(CONTENT_SCHEME):  # else a text takes the picture's place
+            yield NamedInput("edit.watermark.source", "picture", mark.source)
+        if self.sound.takes_other:
+            yield NamedInput("edit.sound.source", "sound", self.sound.source)
+        yield NamedInput("edit.join.intro", "clip", self.join.intro)
+        for place, source in enumerate(self.join.append):
+            yield NamedInput(f"edit.join.append.{place}", "clip", source)
+        yield NamedInput("edit.join.outro", "clip", self.join.outro)
+
+    def addressed(self, addresses: Mapping[str, str], text_picture: str = "") -> Self:
+        """Return the same edits with other addresses of their inputs; those that are not named stay.
+
+        Args:
+            addresses: The new by the old ones.
+            text_picture: Address of the picture that was made of the watermark's text, if there is one.
+        """
+
+        def named(source: str) -> str:
+            return addresses.get(source, source)
+
+        mark, join = self.watermark, self.join
+        joined = {"intro": named(join.intro), "append": tuple(map(named, join.append)), "outro": named(join.outro)}
+        other = named(self.picture_in_picture.source)
+        return self.model_copy(
+            update={
+                "picture_in_picture": self.picture_in_picture.model_copy(update={"source": other}),
+                "watermark": mark.model_copy(update={"source": text_picture or named(mark.source)}),
+                "sound": self.sound.model_copy(update={"source": named(self.sound.source)}),
+                "join": join.model_copy(update=joined),
+            }
         )
-        return tuple(dict.fromkeys(filter(None, named)))
