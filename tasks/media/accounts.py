@@ -46,7 +46,13 @@ def verified_frame_count(log: ToolLog, facts: SourceFacts, plan: EncodePlan, wor
     """
     counts = {rung.spec.name: log.frames_to(work.rung(rung.spec.name)) for rung in plan.rungs}
     encoded = min(counts.values())
-    refuse_damaged(log, facts, encoded=encoded, promised=plan.frame_count)
+    if plan.edits is None:
+        refuse_damaged(log, facts, encoded=encoded, promised=plan.frame_count)
+    else:
+        # As if the source held no more than is kept of it, and what is joined to that had come whole.
+        kept = facts.model_copy(update={"duration_seconds": plan.edits.part_seconds})
+        promised = plan.edits.own.frame_count
+        refuse_damaged(log, kept, encoded=encoded - (plan.frame_count - promised), promised=promised)
     if encoded != max(counts.values()):
         raise EncodeFailedError(f"The rungs have different numbers of frames: {counts}.", {"encoded_frames": encoded})
     return encoded
@@ -73,7 +79,7 @@ def refuse_damaged(log: ToolLog, facts: SourceFacts, *, encoded: int, promised: 
         "decoded_frames": decoded.frames,
         "decode_errors": decoded.errors,
     }
-    if encoded == 0 or _is_mostly_damaged(decoded, facts):
+    if encoded <= 0 or _is_mostly_damaged(decoded, facts):
         message = f"Only {decoded.frames} of {decoded.packets} pictures of the source can be decoded."
         raise CorruptInputError(message, details)
     tolerance = max(_MISSING_FRAMES, _MISSING_SECONDS * promised / facts.duration_seconds)
