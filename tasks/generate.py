@@ -97,18 +97,20 @@ def caption_asset(asset: Asset, package: Package, options: CaptionOptions) -> Ca
     if sound is None:
         return CaptionOutcome(note="No captions: the video has no sound.")
     store = object_store()
+    content = package.content_after(asset.sound_content)
     return caption_sound(
-        asset, options, package.duration_seconds, lambda scratch: fetch_track(store, package, sound, scratch)
+        asset, content, options, package.duration_seconds, lambda scratch: fetch_track(store, package, sound, scratch)
     )
 
 
 def caption_sound(
-    asset: Asset, options: CaptionOptions, duration: float, fetch: Callable[[Path], Path]
+    asset: Asset, content: str, options: CaptionOptions, duration: float, fetch: Callable[[Path], Path]
 ) -> CaptionOutcome:
     """Write down what is said in an asset's sound, unless that was done before.
 
     Args:
         asset: Whose sound it is.
+        content: What decides the words that are heard.
         options: How it is written down.
         duration: Of the video, in seconds.
         fetch: Brings the sound into a directory, if it is needed, and returns its file.
@@ -127,7 +129,7 @@ def caption_sound(
 
     key = step_key(
         "captions",
-        asset.sound_content,
+        content,
         options.model_dump(mode="json"),
         f"{CAPTIONS_VERSION} {models.version(options.model)}",
     )
@@ -194,7 +196,10 @@ def find_chapters(
         return ChapterOutcome(chapters=chapters if len(chapters) > 1 else ())
 
     key = step_key(
-        "chapters", asset.content, {**options.model_dump(mode="json"), "words": transcript_key}, CHAPTERS_VERSION
+        "chapters",
+        package.content_after(asset.content),
+        {**options.model_dump(mode="json"), "words": transcript_key},
+        CHAPTERS_VERSION,
     )
     return made_once(ChapterOutcome, asset, CostStep.CHAPTERS, options, key, make)
 

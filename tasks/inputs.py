@@ -69,7 +69,7 @@ def fetch_inputs(edits: EditOptions, store: ObjectStore, folder: Path) -> dict[s
         ObjectMissingError: One is not in the store.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    fetched = {}
+    fetched: dict[str, Input] = {}
     for named in _widest(edits.inputs):
         recorded = _recorded(store, named.source.removeprefix(CONTENT_SCHEME), named.kind)
         if recorded is None:

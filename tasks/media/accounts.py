@@ -3,9 +3,14 @@
 An exit code of 0 proves nothing: a truncated file ends so with half its frames, a damaged one with frozen pictures.
 """
 
+from fractions import Fraction
+
 from data.domain.assets import SourceFacts
-from data.domain.errors import CorruptInputError, EncodeFailedError, TruncatedInputError
+from data.domain.errors import CorruptInputError, EncodeFailedError, Fact, TruncatedInputError
 from tasks.media.arguments import WorkFiles
+from tasks.media.edits import join
+from tasks.media.edits.editing import EditPlan, watched_clips
+from tasks.media.edits.inputs import Input
 from tasks.media.measures import Decoded, ToolLog
 from tasks.media.plan import EncodePlan
 
@@ -46,10 +51,43 @@ def verified_frame_count(log: ToolLog, facts: SourceFacts, plan: EncodePlan, wor
     """
     counts = {rung.spec.name: log.frames_to(work.rung(rung.spec.name)) for rung in plan.rungs}
     encoded = min(counts.values())
-    refuse_damaged(log, facts, encoded=encoded, promised=plan.frame_count)
+    if plan.edits is None:
+        refuse_damaged(log, facts, encoded=encoded, promised=plan.frame_count)
+    else:
+        _refuse_damaged_parts(log, facts, plan.edits, encoded=encoded)
     if encoded != max(counts.values()):
         raise EncodeFailedError(f"The rungs have different numbers of frames: {counts}.", {"encoded_frames": encoded})
     return encoded
+
+
+def _refuse_damaged_parts(log: ToolLog, facts: SourceFacts, edits: EditPlan, *, encoded: int) -> None:
+    """Let pass what was made of a source and of the clips that its edits work with, if none of them lacks much."""
+    for field, clip, promised in watched_clips(edits):
+        _refuse_damaged_clip(log, field, clip, promised=promised, frame_rate=edits.own.frame_rate)
+    # As if the source held no more than is kept of it.
+    kept = facts.model_copy(update={"duration_seconds": edits.part_seconds})
+    # What is joined with others was filled up before, so that they begin when they should.
+    made = log.counted.get(join.OWN_PART, encoded)
+    refuse_damaged(log, kept, encoded=made, promised=edits.own.frame_count)
+
+
+def _refuse_damaged_clip(log: ToolLog, field: str, clip: Input, *, promised: int, frame_rate: Fraction) -> None:
+    decoded, counted = log.of_input(clip.path).decoded.get("video", Decoded()), log.counted.get(field, 0)
+    details: dict[str, Fact] = {
+        "field": field,
+        "promised_frames": promised,
+        "given_frames": counted,
+        "packets": decoded.packets,
+        "decoded_frames": decoded.frames,
+        "decode_errors": decoded.errors,
+    }
+    has_errors = decoded.errors > _MISSING_FRAMES
+    if counted == 0 or (has_errors and _is_mostly_damaged(decoded, clip.clip)):
+        message = f"{field}: only {decoded.frames} of {decoded.packets} pictures of the clip can be decoded."
+        raise CorruptInputError(message, details)
+    if counted < promised - max(_MISSING_FRAMES, _MISSING_SECONDS * frame_rate):
+        message = f"{field}: the clip promised {promised} frames and gave {counted}."
+        raise (CorruptInputError if has_errors else TruncatedInputError)(message, details)
 
 
 def refuse_damaged(log: ToolLog, facts: SourceFacts, *, encoded: int, promised: int) -> None:
@@ -73,7 +111,7 @@ def refuse_damaged(log: ToolLog, facts: SourceFacts, *, encoded: int, promised: 
         "decoded_frames": decoded.frames,
         "decode_errors": decoded.errors,
     }
-    if encoded == 0 or _is_mostly_damaged(decoded, facts):
+    if encoded <= 0 or _is_mostly_damaged(decoded, facts):
         message = f"Only {decoded.frames} of {decoded.packets} pictures of the source can be decoded."
         raise CorruptInputError(message, details)
     tolerance = max(_MISSING_FRAMES, _MISSING_SECONDS * promised / facts.duration_seconds)

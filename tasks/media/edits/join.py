@@ -6,7 +6,7 @@ outcome is known before anything is encoded. ffmpeg reads the parts one at a tim
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import reduce
 from typing import Any
@@ -15,7 +15,7 @@ import ffmpeg
 
 from data.domain.edits import JoinOptions
 from data.domain.errors import EditImpossibleError
-from tasks.media.edits.footage import AUDIO_RATE_HZ, Footage, Shape
+from tasks.media.edits.footage import AUDIO_RATE_HZ, Footage, Shape, lasting
 from tasks.media.edits.inputs import Input, Inputs, clip_pictures, clip_sound, even, held_to, silence
 
 OWN_PART = "edit.join.own"
@@ -48,7 +48,7 @@ def outcome(options: JoinOptions, shape: Shape, inputs: Inputs) -> Shape:
         if fade and part.frame_count <= ends * fade:
             raise _too_short(part, ends, options, shape)
     frames = sum(part.frame_count for part in parts) - fade * (len(parts) - 1)
-    return Shape(shape.size, shape.frame_rate, frames, _has_sound(parts, shape))
+    return replace(shape, frame_count=frames, has_sound=_has_sound(parts, shape))
 
 
 def applied(options: JoinOptions, footage: Footage, inputs: Inputs) -> Footage:
@@ -65,8 +65,7 @@ def applied(options: JoinOptions, footage: Footage, inputs: Inputs) -> Footage:
         return Footage(shape, picture, None)
     sounds = [_sound(part, footage) for part in parts]
     sound = _faded_sounds(sounds, fade, own) if fade else ffmpeg.concat(*sounds, v=0, a=1)
-    whole = sound.filter("apad", whole_len=shape.sample_count).filter("atrim", end_sample=shape.sample_count)
-    return Footage(shape, picture, whole)
+    return Footage(shape, picture, lasting(sound, shape.sample_count))
 
 
 def joined_clips(options: JoinOptions, inputs: Inputs) -> Iterator[tuple[str, Input]]:

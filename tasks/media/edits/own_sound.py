@@ -1,11 +1,12 @@
 """Own sound: the sound of the source's own part is left out, replaced, or has another one mixed in."""
 
+from dataclasses import replace
 from typing import Any
 
 import ffmpeg
 
 from data.domain.edits import OwnSoundOptions
-from tasks.media.edits.footage import AUDIO_RATE_HZ, Footage, Shape
+from tasks.media.edits.footage import AUDIO_RATE_HZ, Footage, Shape, lasting
 from tasks.media.edits.inputs import Input, opened
 
 ROLE = "edit.sound.source"
@@ -16,7 +17,7 @@ _PEAK = 0.97
 def outcome(options: OwnSoundOptions, shape: Shape) -> Shape:
     """Return the shape with sound where another one is heard, without where none is left."""
     has_sound = {"keep": shape.has_sound, "mute": False, "replace": True, "mix": True}[options.mode]
-    return Shape(shape.size, shape.frame_rate, shape.frame_count, has_sound)
+    return replace(shape, has_sound=has_sound)
 
 
 def applied(options: OwnSoundOptions, footage: Footage, given: Input | None) -> Footage:
@@ -38,7 +39,7 @@ def applied(options: OwnSoundOptions, footage: Footage, given: Input | None) -> 
     mixed = ffmpeg.filter([footage.sound, other], "amix", inputs=2, duration="first", normalize=0)
     # Without `level` it would make everything louder, without `latency` later.
     limited = mixed.filter("alimiter", limit=_PEAK, level=0, latency=1)
-    return Footage(shape, footage.picture, _as_long_as(shape, limited))
+    return Footage(shape, footage.picture, lasting(limited, shape.sample_count))
 
 
 def _other(options: OwnSoundOptions, shape: Shape, given: Input) -> Any:
@@ -53,8 +54,4 @@ def _other(options: OwnSoundOptions, shape: Shape, given: Input) -> Any:
     )
     if options.volume_db:
         sound = sound.filter("volume", f"{options.volume_db:g}dB")
-    return _as_long_as(shape, sound)
-
-
-def _as_long_as(shape: Shape, sound: Any) -> Any:
-    return sound.filter("apad", whole_len=shape.sample_count).filter("atrim", end_sample=shape.sample_count)
+    return lasting(sound, shape.sample_count)

@@ -6,7 +6,6 @@ tiles cost what one costs, and nothing is scaled for every frame.
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import cv2
 import ffmpeg

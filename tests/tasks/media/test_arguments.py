@@ -4,7 +4,8 @@ import pytest
 
 from data.domain.assets import AudioFacts, SourceFacts
 from data.domain.recipes import Recipe
-from tasks.media.arguments import WorkFiles, encode_arguments, paired
+from tasks.media.arguments import WorkFiles, encode_arguments
+from tasks.media.opening import Opener, paired
 from tasks.media.plan import plan_encode
 from tests.fakes.source_facts import source_facts
 
@@ -19,8 +20,7 @@ def arguments(facts: SourceFacts, recipe: Recipe | None = None, *, threads: int 
         chosen,
         plan_encode(facts, chosen),
         WORK,
-        input_arguments=("-protocol_whitelist", "file", "-max_pixels", "100"),
-        threads=threads,
+        Opener(("-protocol_whitelist", "file", "-max_pixels", "100"), threads),
     )
 
 
@@ -152,6 +152,6 @@ def test_names_that_mean_something_to_ffmpeg_stay_one_argument() -> None:
     recipe = Recipe()
     name = Path("/in/-i %03d [0:v];,'\".mp4")
 
-    built = encode_arguments(name, facts, recipe, plan_encode(facts, recipe), WORK, input_arguments=(), threads=2)
+    built = encode_arguments(name, facts, recipe, plan_encode(facts, recipe), WORK, Opener((), 2))
 
     assert built[built.index("-i") + 1] == str(name)

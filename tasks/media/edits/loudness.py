@@ -1,0 +1,75 @@
+"""Set how loud the whole is, by EBU R 128: with one gain, and a limiter only where peaks would pass their ceiling.
+
+It takes two passes: the first decodes and edits the sound alone, which is cheap.
+"""
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+from data.domain.edits import LoudnessOptions
+from tasks.media.edits.footage import AUDIO_RATE_HZ, Footage, lasting
+
+_OVERSAMPLED_HZ = 4 * AUDIO_RATE_HZ
+"""Peaks between samples are seen at this rate."""
+_LIMITER_MARGIN_DB = 0.2
+_NOTHING_DB = 0.05
+
+
+@dataclass(frozen=True)
+class Loudness:
+    """How loud a sound was found to be."""
+
+    integrated_lufs: float | None
+    """``None``: silent, or too short to tell."""
+    true_peak_dbtp: float | None
+    """``None`` where the loudness is, too."""
+
+
+@dataclass(frozen=True)
+class Gain:
+    """What is done to a sound."""
+
+    gain_db: float
+    ceiling_dbtp: float | None = None
+    """Where peaks are held; ``None``: they stay below by themselves."""
+
+
+def measured(sound: Any) -> Any:
+    """Return sound whose way through the filters measures it."""
+    return sound.filter("ebur128", peak="true", framelog="quiet")
+
+
+def gain(options: LoudnessOptions, found: Loudness) -> Gain:
+    """Return what brings a sound to the target."""
+    if options.target_lufs is None or found.integrated_lufs is None or found.true_peak_dbtp is None:
+        return Gain(0.0)
+    gain_db = options.target_lufs - found.integrated_lufs
+    has_room = found.true_peak_dbtp + gain_db <= options.true_peak_dbtp
+    return Gain(gain_db, None if has_room else options.true_peak_dbtp)
+
+
+def note(options: LoudnessOptions, found: Loudness) -> str:
+    """Say in a sentence what is done."""
+    if found.integrated_lufs is None:
+        return "The loudness was left as it is: the sound is silent, or too short to measure."
+    said = f"The loudness was changed from {found.integrated_lufs:.1f} to {options.target_lufs:g} LUFS"
+    if (ceiling := gain(options, found).ceiling_dbtp) is None:
+        return f"{said}."
+    return f"{said}; peaks were limited to {ceiling:g} dBTP, which may leave it a little quieter."
+
+
+def applied(change: Gain, footage: Footage) -> Footage:
+    """Change the volume."""
+    sound = footage.sound
+    if sound is None or (abs(change.gain_db) < _NOTHING_DB and change.ceiling_dbtp is None):
+        return footage
+    sound = sound.filter("volume", f"{change.gain_db:.3f}dB")
+    if change.ceiling_dbtp is not None:
+        limit = 10 ** ((change.ceiling_dbtp - _LIMITER_MARGIN_DB) / 20)
+        sound = (
+            sound.filter("aresample", _OVERSAMPLED_HZ)
+            .filter("alimiter", limit=f"{limit:.6f}", level=0, latency=1)
+            .filter("aresample", AUDIO_RATE_HZ)
+            .filter("aformat", sample_fmts="fltp", channel_layouts="stereo")
+        )
+    return replace(footage, sound=lasting(sound, footage.shape.sample_count))

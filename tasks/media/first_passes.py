@@ -1,0 +1,112 @@
+"""First passes: what some edits have to know of the whole before the one encode."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import ffmpeg
+
+from data.domain.assets import SourceFacts
+from data.domain.errors import EncodeFailedError
+from tasks.media.accounts import blamed
+from tasks.media.edits import loudness, stabilise, watermark
+from tasks.media.edits.editing import NO_FINDINGS, EditPlan, Findings, edited_footage, kept_footage, own_size
+from tasks.media.edits.footage import Footage
+from tasks.media.measures import ToolLog, read_log
+from tasks.media.opening import Opener
+from tasks.media.plan import EncodePlan
+from tasks.media.process import Limits, run_ffmpeg
+from tasks.media.tools import Toolset
+
+_NO_SOUND_NOTE = "There is no sound whose loudness could be set."
+_STABILISED_NOTE = "The picture was stabilised, and enlarged by as little as hides its moving edges."
+
+
+def look_first(
+    source: Path,
+    facts: SourceFacts,
+    plan: EncodePlan,
+    opener: Opener,
+    scratch: Path,
+    *,
+    tools: Toolset,
+    limits: Limits,
+    run_id: str = "",
+) -> Findings:
+    """Run the first passes that a plan needs, and draw its watermark; most need nothing of it.
+
+    Args:
+        source: Absolute path of the source.
+        facts: What probing found in it.
+        plan: What is to be made of it.
+        opener: How files are opened.
+        scratch: Directory for logs and findings.
+        tools: The programs.
+        limits: Time limits in seconds, for each program run.
+        run_id: Marks the processes for a later sweep.
+
+    Raises:
+        CorruptInputError: The source cannot be decoded.
+        DailiesError: A program failed, stalled, was killed, or ran out of time or disk.
+    """
+
+    def ran(arguments: list[str], name: str) -> ToolLog:
+        log_path = scratch / f"{name}.log"
+        try:
+            run_ffmpeg(
+                arguments,
+                tools=tools,
+                log_path=log_path,
+                limits=limits,
+                expected_seconds=plan.duration_seconds,
+                run_id=run_id,
+            )
+        except EncodeFailedError as error:
+            raise blamed(error, read_log(log_path)) from error
+        return read_log(log_path)
+
+    edits, findings = plan.edits, NO_FINDINGS
+    if edits is None:
+        return findings
+    if edits.options.watermark.is_wanted:
+        findings = replace(findings, stamp=_stamp(edits, plan.working_size, scratch / "watermark.png"))
+    if edits.options.stabilise:
+        motion = scratch / "motion.trf"
+        ran(motion_arguments(source, facts, plan, opener, motion), "motion")
+        findings = replace(findings, motion=motion, notes=(_STABILISED_NOTE,))
+    if (wish := edits.options.loudness).target_lufs is None:
+        return findings
+    if not plan.has_sound:
+        return replace(findings, notes=(*findings.notes, _NO_SOUND_NOTE))
+    log = ran(loudness_arguments(source, facts, plan, opener), "loudness")
+    found = loudness.Loudness(log.loudness_lufs, log.true_peak_dbtp)
+    return replace(findings, gain=loudness.gain(wish, found), notes=(*findings.notes, loudness.note(wish, found)))
+
+
+def _stamp(edits: EditPlan, working_size: tuple[int, int], target: Path) -> watermark.Stamp:
+    options = edits.options.watermark
+    shape = replace(edits.own, size=own_size(edits, working_size))
+    return watermark.draw_stamp(options, shape, edits.inputs[options.source], target)
+
+
+def motion_arguments(source: Path, facts: SourceFacts, plan: EncodePlan, opener: Opener, motion: Path) -> list[str]:
+    """Return the arguments, without the program, that write down how the kept pictures of a source move."""
+    assert plan.edits is not None
+    footage = kept_footage(plan.edits, _opened(source, facts, plan, opener))
+    return _compiled(stabilise.looked_at(footage, motion), opener)
+
+
+def loudness_arguments(source: Path, facts: SourceFacts, plan: EncodePlan, opener: Opener) -> list[str]:
+    """Return the arguments, without the program, that measure the edited sound; no picture is decoded for it."""
+    assert plan.edits is not None
+    footage = edited_footage(plan.edits, _opened(source, facts, plan, opener), NO_FINDINGS)
+    return _compiled(loudness.measured(footage.sound), opener)
+
+
+def _opened(source: Path, facts: SourceFacts, plan: EncodePlan, opener: Opener) -> Footage:
+    assert plan.edits is not None
+    return opener.footage(source, facts, replace(plan.edits.source, size=plan.working_size), plan.edits)
+
+
+def _compiled(stream: object, opener: Opener) -> list[str]:
+    command: list[str] = ffmpeg.output(stream, "-", f="null").compile()
+    return ["-loglevel", "verbose", "-filter_complex_threads", str(opener.threads), *command[1:]]
