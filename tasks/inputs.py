@@ -49,12 +49,31 @@ def ingest_inputs(recipe: Recipe) -> Recipe:
     store = open_store(settings.storage_url, **settings.storage_options)
     database = open_database(settings.catalogue_url)
     with workspace() as scratch:
-        door = _Door(scratch, settings, store, database)
-        addresses = door.take_in(recipe.edit.inputs)
-        text_picture = door.draw_text(recipe.edit) if recipe.edit.watermark.has_text else ""
-    if addresses:
-        get_run_logger().info("Took in %d further files for the edits.", len(addresses))
-    return recipe.model_copy(update={"edit": recipe.edit.addressed(addresses, text_picture)})
+        edits = take_in_inputs(recipe.edit, scratch, settings, store, database, owner=job_owner())
+    get_run_logger().info("Took in what the edits work with: %s.", ", ".join(each.field for each in edits.inputs))
+    return recipe.model_copy(update={"edit": edits})
+
+
+def take_in_inputs(
+    edits: EditOptions, scratch: Path, settings: Settings, store: ObjectStore, database: Database, *, owner: str | None
+) -> EditOptions:
+    """Fetch, check and store the inputs of edits; return the edits with each named by its content.
+
+    Args:
+        edits: As somebody wrote them.
+        scratch: Directory for the files while they are looked at.
+        settings: Say what may be fetched.
+        store: Takes the files; holds the uploads.
+        database: Knows the uploads.
+        owner: Whose an upload must be; ``None`` takes anybody's.
+
+    Raises:
+        DataError: One is not there, not allowed, or not what it should be; names the recipe's field.
+        SourceUnavailableError: The host of one did not answer.
+    """
+    door = _Door(scratch, settings, store, database, owner)
+    addresses = door.take_in(edits.inputs)
+    return edits.addressed(addresses, door.draw_text(edits) if edits.watermark.has_text else "")
 
 
 def fetch_inputs(edits: EditOptions, store: ObjectStore, folder: Path) -> dict[str, Input]:
@@ -125,6 +144,7 @@ class _Door:
     settings: Settings
     store: ObjectStore
     database: Database
+    owner: str | None
 
     def take_in(self, inputs: tuple[NamedInput, ...]) -> dict[str, str]:
         """Return the addresses by content of all files, each fetched once; errors name the recipe's field."""
@@ -151,7 +171,7 @@ class _Door:
 
     def _fetch(self, source: str, place: int) -> FetchedSource:
         target = self.scratch / f"input-{place}"
-        return fetch_handed_in(source, target, self.settings, self.store, self.database, owner=job_owner())
+        return fetch_handed_in(source, target, self.settings, self.store, self.database, owner=self.owner)
 
     def _take(self, fetched: FetchedSource, kind: InputKind) -> TakenInput:
         """Find out what a file is, unless that is known, and store it by its content."""

@@ -41,7 +41,8 @@ def footage_of(path: Path) -> Footage:
     """Return a clip as what the first edit of a graph is given."""
     facts = probe(path, TOOLS)
     video, rate = facts.video, facts.video.frame_rate
-    shape = Shape((video.width, video.height), rate, round(facts.duration_seconds * rate), facts.audio is not None)
+    size = (video.width // 2 * 2, video.height // 2 * 2)
+    shape = Shape(size, rate, round(facts.duration_seconds * rate), facts.audio is not None)
     safe = dict(zip((n[1:] for n in SAFE_INPUT_ARGUMENTS[::2]), SAFE_INPUT_ARGUMENTS[1::2], strict=True))
     source = ffmpeg.input(str(path), reinit_filter=0, **safe)
     picture = normalised_pictures(source[str(video.stream_index)], facts, rate, shape.size)

@@ -119,16 +119,11 @@ def _pictures(part: _Part, footage: Footage) -> Any:
 
 
 def fitted_size(own_size: tuple[int, int], size: tuple[int, int]) -> tuple[int, int]:
-    """Return the (width, height) at which a picture fills another as far as its form allows.
-
-    Both are even, but where the whole width or height is filled; no bar is as narrow as a pixel.
-    """
+    """Return the even (width, height) at which a picture fills another, even one, as far as its form allows."""
     scale = min(size[0] / own_size[0], size[1] / own_size[1])
     exact = (own_size[0] * scale, own_size[1] * scale)
-    width, height = (
-        room if room - wanted < 2 else min(even(wanted), room // 2 * 2)
-        for wanted, room in zip(exact, size, strict=True)
-    )
+    # No bar is as narrow as a pixel: what nearly fills the picture does.
+    width, height = (room if room - wanted < 2 else even(wanted) for wanted, room in zip(exact, size, strict=True))
     return width, height
 
 
@@ -136,9 +131,7 @@ def _padded(pictures: Any, fitted: tuple[int, int], size: tuple[int, int]) -> An
     if fitted == size:
         return pictures
     left, top = ((room - used) // 4 * 2 for used, room in zip(fitted, size, strict=True))
-    # `pad` makes even pictures only; what it adds to an odd one is cut off again.
-    padded = pictures.filter("pad", size[0] + size[0] % 2, size[1] + size[1] % 2, left, top)
-    return padded if size[0] % 2 == size[1] % 2 == 0 else padded.filter("crop", *size, 0, 0, exact=1)
+    return pictures.filter("pad", *size, left, top)
 
 
 def _sound(part: _Part, footage: Footage) -> Any:
