@@ -29,9 +29,15 @@ _BAD_INPUT_MARKS = (
 )
 
 
-def blamed(error: EncodeFailedError, log: ToolLog) -> EncodeFailedError | CorruptInputError:
-    """Return the error that says whether source or encoder was at fault when ffmpeg failed."""
+def blamed(
+    error: EncodeFailedError, log: ToolLog, edits: EditPlan | None = None
+) -> EncodeFailedError | CorruptInputError:
+    """Return the error that says whether source, further clip or encoder was at fault when ffmpeg failed."""
     said = f"{error.message}\n{error.facts.get('stderr_tail', '')}"
+    for field, clip, _ in watched_clips(edits) if edits else ():
+        # Of one that was not needed yet nothing is decoded, and that is no fault.
+        if log.of_input(clip.path).decoded.get("video", Decoded()).errors or f"input file {clip.path}" in said:
+            return CorruptInputError(f"{field}: the clip's picture cannot be decoded.", {**error.facts, "field": field})
     decoded = log.decoded.get("video")
     nothing_decoded = decoded is not None and decoded.frames == 0
     if nothing_decoded or (decoded and decoded.errors) or any(mark in said for mark in _BAD_INPUT_MARKS):

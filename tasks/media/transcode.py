@@ -137,7 +137,7 @@ class _Attempt:
                 run_id=self.run_id,
             )
         except EncodeFailedError as error:
-            raise blamed(error, read_log(self.work.log)) from error
+            raise blamed(error, read_log(self.work.log), self.plan.edits) from error
         return read_log(self.work.log)
 
     def package(self) -> None:
