@@ -7,12 +7,18 @@ of the source, and a watermark, a fade and a picture-in-picture belong to the so
 stay as they are. Times are in seconds, places and sizes in shares (0–1) of the picture where no unit is named.
 """
 
+<<<<<<< HEAD
 from collections.abc import Iterator, Mapping
 from typing import Annotated, Literal, NamedTuple, Self
+=======
+from typing import Annotated, Literal, Self
+>>>>>>> edits
 
 from pydantic import Field, model_validator
 
 from data.domain.model import DomainModel
+
+_ROUNDING = 1e-6
 
 Source = Annotated[str, Field(max_length=4096)]
 """A path below an allowed root, ``upload:<id>``, ``https://`` or ``s3://``, as of a job; empty: none."""
@@ -41,6 +47,14 @@ class TrimOptions(DomainModel):
     mode: Literal["exact", "keyframe"] = "exact"
     """``keyframe`` begins at the keyframe at or before the start, as far as nothing else has to be encoded."""
 
+    @model_validator(mode="after")
+    def _has_a_length(self) -> Self:
+        if self.end_seconds is not None and self.end_seconds <= self.start_seconds:
+            raise ValueError(
+                f"a trim ends after its start: {self.end_seconds:g} s is not after {self.start_seconds:g} s"
+            )
+        return self
+
 
 class CropOptions(DomainModel):
     """A rectangle of the picture, in shares of it; the whole picture by default."""
@@ -49,6 +63,13 @@ class CropOptions(DomainModel):
     top: float = Field(default=0.0, ge=0, lt=1)
     width: float = Field(default=1.0, gt=0, le=1)
     height: float = Field(default=1.0, gt=0, le=1)
+
+    @model_validator(mode="after")
+    def _lies_within(self) -> Self:
+        for start, length in ((self.left, self.width), (self.top, self.height)):
+            if start + length > 1 + _ROUNDING:
+                raise ValueError(f"a crop lies within the picture: {start:g} + {length:g} is more than 1")
+        return self
 
 
 class RotateOptions(DomainModel):

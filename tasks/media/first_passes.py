@@ -1,11 +1,12 @@
 """First passes: what some edits have to know of the whole before the one encode."""
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import ffmpeg
 
 from data.domain.assets import SourceFacts
+from data.domain.edits import LoudnessOptions
 from data.domain.errors import EncodeFailedError
 from tasks.media.accounts import blamed
 from tasks.media.edits import loudness, stabilise, watermark
@@ -21,6 +22,7 @@ _NO_SOUND_NOTE = "There is no sound whose loudness could be set."
 _STABILISED_NOTE = "The picture was stabilised, and enlarged by as little as hides its moving edges."
 
 
+<<<<<<< HEAD
 def look_first(
     source: Path,
     facts: SourceFacts,
@@ -33,37 +35,82 @@ def look_first(
     run_id: str = "",
 ) -> Findings:
     """Run the first passes that a plan needs, and draw its watermark; most need nothing of it.
+=======
+_MOST_TRIES = 3
+"""How often a gain is raised to make up for what its limiter takes."""
+>>>>>>> edits
 
-    Args:
-        source: Absolute path of the source.
-        facts: What probing found in it.
-        plan: What is to be made of it.
-        opener: How files are opened.
-        scratch: Directory for logs and findings.
-        tools: The programs.
-        limits: Time limits in seconds, for each program run.
-        run_id: Marks the processes for a later sweep.
 
-    Raises:
-        CorruptInputError: The source cannot be decoded.
-        DailiesError: A program failed, stalled, was killed, or ran out of time or disk.
-    """
+@dataclass(frozen=True)
+class FirstPasses:
+    """What first passes work with; lives as long as the attempt at an encode."""
 
-    def ran(arguments: list[str], name: str) -> ToolLog:
-        log_path = scratch / f"{name}.log"
+    source: Path
+    facts: SourceFacts
+    plan: EncodePlan
+    opener: Opener
+    scratch: Path
+    """Takes logs and findings."""
+    tools: Toolset
+    limits: Limits
+    run_id: str = ""
+
+    def findings(self) -> Findings:
+        """Run the first passes that the plan needs; most need none.
+
+        Raises:
+            CorruptInputError: The source cannot be decoded.
+            DailiesError: A program failed, stalled, was killed, or ran out of time or disk.
+        """
+        if self.plan.edits is None:
+            return NO_FINDINGS
+        findings = self._motion() if self.plan.edits.options.stabilise else NO_FINDINGS
+        wish = self.plan.edits.options.loudness
+        if wish.target_lufs is None:
+            return findings
+        if not self.plan.has_sound:
+            return replace(findings, notes=(*findings.notes, _NO_SOUND_NOTE))
+        return self._with_gain(findings, wish)
+
+    def _motion(self) -> Findings:
+        motion = self.scratch / "motion.trf"
+        self._run(motion_arguments(self.source, self.facts, self.plan, self.opener, motion), "motion")
+        return Findings(motion=motion, notes=(_STABILISED_NOTE,))
+
+    def _with_gain(self, findings: Findings, wish: LoudnessOptions) -> Findings:
+        found = self._loudness(NO_FINDINGS)
+        change = loudness.gain(wish, found)
+        reached = replace(found, integrated_lufs=wish.target_lufs) if change.ceiling_dbtp is None else found
+        tried: loudness.Gain | None = change if change.ceiling_dbtp is not None else None
+        for _ in range(_MOST_TRIES):
+            if tried is None:
+                break
+            change, reached = tried, self._loudness(Findings(gain=tried))
+            tried = loudness.raised(wish, found, change, reached)
+        said = loudness.note(wish, found, change, reached)
+        return replace(findings, gain=change, notes=(*findings.notes, said))
+
+    def _loudness(self, findings: Findings) -> loudness.Loudness:
+        arguments = loudness_arguments(self.source, self.facts, self.plan, self.opener, findings)
+        log = self._run(arguments, "loudness")
+        return loudness.Loudness(log.loudness_lufs, log.true_peak_dbtp)
+
+    def _run(self, arguments: list[str], name: str) -> ToolLog:
+        log_path = self.scratch / f"{name}.log"
         try:
             run_ffmpeg(
                 arguments,
-                tools=tools,
+                tools=self.tools,
                 log_path=log_path,
-                limits=limits,
-                expected_seconds=plan.duration_seconds,
-                run_id=run_id,
+                limits=self.limits,
+                expected_seconds=self.plan.duration_seconds,
+                run_id=self.run_id,
             )
         except EncodeFailedError as error:
             raise blamed(error, read_log(log_path)) from error
         return read_log(log_path)
 
+<<<<<<< HEAD
     edits, findings = plan.edits, NO_FINDINGS
     if edits is None:
         return findings
@@ -81,6 +128,8 @@ def look_first(
     found = loudness.Loudness(log.loudness_lufs, log.true_peak_dbtp)
     return replace(findings, gain=loudness.gain(wish, found), notes=(*findings.notes, loudness.note(wish, found)))
 
+=======
+>>>>>>> edits
 
 def _stamp(edits: EditPlan, working_size: tuple[int, int], target: Path) -> watermark.Stamp:
     options = edits.options.watermark
@@ -95,10 +144,24 @@ def motion_arguments(source: Path, facts: SourceFacts, plan: EncodePlan, opener:
     return _compiled(stabilise.looked_at(footage, motion), opener)
 
 
-def loudness_arguments(source: Path, facts: SourceFacts, plan: EncodePlan, opener: Opener) -> list[str]:
-    """Return the arguments, without the program, that measure the edited sound; no picture is decoded for it."""
+def loudness_arguments(
+    source: Path, facts: SourceFacts, plan: EncodePlan, opener: Opener, findings: Findings = NO_FINDINGS
+) -> list[str]:
+    """Return the arguments, without the program, that measure the edited sound; no picture is decoded for it.
+
+    Args:
+        source: Absolute path of the source.
+        facts: What probing found in it.
+        plan: With edits, and with sound after them.
+        opener: How files are opened.
+        findings: With the gain that is tried; without one the sound is measured as it is.
+    """
     assert plan.edits is not None
+<<<<<<< HEAD
     footage = edited_footage(plan.edits, _opened(source, facts, plan, opener), NO_FINDINGS)
+=======
+    footage = edited_footage(plan.edits, _opened(source, facts, plan, opener), opener.input, findings)
+>>>>>>> edits
     return _compiled(loudness.measured(footage.sound), opener)
 
 

@@ -19,7 +19,7 @@ from tasks.media.arguments import WorkFiles, encode_arguments
 from tasks.media.edits.editing import NO_INPUTS, Findings
 from tasks.media.edits.footage import AUDIO_RATE_HZ
 from tasks.media.edits.inputs import Inputs
-from tasks.media.first_passes import look_first
+from tasks.media.first_passes import FirstPasses
 from tasks.media.frames import best_frames, extract_frame, judge_frames, raw_pictures, write_jpeg
 from tasks.media.measures import ToolLog, read_log
 from tasks.media.opening import Opener
@@ -80,7 +80,7 @@ def transcode(
     attempt = _Attempt(facts, plan, WorkFiles(scratch), directory, tools, limits, run_id)
     with encode_slot() as threads:
         opener = Opener(SAFE_INPUT_ARGUMENTS, threads)
-        findings = look_first(source, facts, plan, opener, scratch, tools=tools, limits=limits, run_id=run_id)
+        findings = FirstPasses(source, facts, plan, opener, scratch, tools, limits, run_id).findings()
         arguments = encode_arguments(source, facts, recipe, plan, attempt.work, opener, findings)
         log = attempt.encode(arguments, on_progress).of_input(source)
     frame_count = verified_frame_count(log, facts, plan, attempt.work)

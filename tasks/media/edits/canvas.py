@@ -51,12 +51,12 @@ def applied(options: CanvasOptions, footage: Footage) -> Footage:
     """Put the picture onto its canvas."""
     plan, picture = layout(options, footage.shape.size), footage.picture
     if plan.window != footage.shape.size:
-        picture = picture.filter("crop", *plan.window, exact=1)
+        picture = picture.filter("crop", *plan.window, *_middle(footage.shape.size, plan.window))
     if plan.picture != plan.window:
         picture = picture.filter("scale", *plan.picture).filter("setsar", 1)
     if plan.canvas != plan.picture:
-        left, top = ((canvas - own) // 4 * 2 for canvas, own in zip(plan.canvas, plan.picture, strict=True))
-        picture = picture.filter("pad", *plan.canvas, left, top, color=f"0x{options.pad_rgb[1:]}")
+        place = _middle(plan.canvas, plan.picture)
+        picture = picture.filter("pad", *plan.canvas, *place, color=f"0x{options.pad_rgb[1:]}")
     return replace(footage, shape=outcome(options, footage.shape), picture=picture)
 
 
@@ -65,6 +65,11 @@ def _ratio(options: CanvasOptions, size: tuple[int, int]) -> Fraction:
         return Fraction(*size)
     width, height = options.aspect_ratio.split(":")
     return Fraction(int(width), int(height))
+
+
+def _middle(outer: tuple[int, int], inner: tuple[int, int]) -> tuple[int, int]:
+    """Left and top of a rectangle in the middle of another; even, as 4:2:0 needs it."""
+    return (outer[0] - inner[0]) // 4 * 2, (outer[1] - inner[1]) // 4 * 2
 
 
 def _scaled(size: tuple[int, int], scale: Fraction) -> tuple[int, int]:

@@ -58,7 +58,7 @@ def applied(options: CropOptions, footage: Footage) -> Footage:
     if not is_wanted(options):
         return footage
     area = rectangle(options, footage.shape.size)
-    picture = footage.picture.filter("crop", area.width, area.height, area.left, area.top, exact=1)
+    picture = footage.picture.filter("crop", area.width, area.height, area.left, area.top)
     return replace(footage, shape=outcome(options, footage.shape), picture=picture)
 
 

@@ -12,6 +12,9 @@ from tasks.media.edits.footage import AUDIO_RATE_HZ, Footage, lasting
 _OVERSAMPLED_HZ = 4 * AUDIO_RATE_HZ
 """Peaks between samples are seen at this rate."""
 _LIMITER_MARGIN_DB = 0.2
+_MOST_LIMITED_DB = 12.0
+"""A limiter that takes more off the peaks than this is heard."""
+_CLOSE_LU = 0.25
 _NOTHING_DB = 0.05
 
 
@@ -40,22 +43,51 @@ def measured(sound: Any) -> Any:
 
 
 def gain(options: LoudnessOptions, found: Loudness) -> Gain:
-    """Return what brings a sound to the target."""
+    """Return what brings a sound to the target, before any limiter takes some of that away again."""
     if options.target_lufs is None or found.integrated_lufs is None or found.true_peak_dbtp is None:
         return Gain(0.0)
-    gain_db = options.target_lufs - found.integrated_lufs
-    has_room = found.true_peak_dbtp + gain_db <= options.true_peak_dbtp
-    return Gain(gain_db, None if has_room else options.true_peak_dbtp)
+    gain_db, room_db = options.target_lufs - found.integrated_lufs, options.true_peak_dbtp - found.true_peak_dbtp
+    if gain_db <= room_db:
+        return Gain(gain_db)
+    return Gain(min(gain_db, room_db + _MOST_LIMITED_DB), options.true_peak_dbtp)
 
 
-def note(options: LoudnessOptions, found: Loudness) -> str:
-    """Say in a sentence what is done."""
-    if found.integrated_lufs is None:
+def raised(options: LoudnessOptions, found: Loudness, change: Gain, reached: Loudness) -> Gain | None:
+    """Return a larger gain where a limiter left a sound quieter than its target; ``None`` if there is none.
+
+    Args:
+        options: What is wanted.
+        found: How loud the sound is without a change.
+        change: What was tried.
+        reached: How loud it became.
+    """
+    assert found.true_peak_dbtp is not None
+    if change.ceiling_dbtp is None or options.target_lufs is None or reached.integrated_lufs is None:
+        return None
+    most = options.true_peak_dbtp - found.true_peak_dbtp + _MOST_LIMITED_DB
+    more = min(change.gain_db + options.target_lufs - reached.integrated_lufs, most)
+    return Gain(more, change.ceiling_dbtp) if more > change.gain_db + _CLOSE_LU else None
+
+
+def note(options: LoudnessOptions, found: Loudness, change: Gain, reached: Loudness) -> str:
+    """Say in a sentence what was done.
+
+    Args:
+        options: What was wanted.
+        found: How loud the sound was.
+        change: What is done to it.
+        reached: How loud it becomes.
+    """
+    if found.integrated_lufs is None or reached.integrated_lufs is None:
         return "The loudness was left as it is: the sound is silent, or too short to measure."
-    said = f"The loudness was changed from {found.integrated_lufs:.1f} to {options.target_lufs:g} LUFS"
-    if (ceiling := gain(options, found).ceiling_dbtp) is None:
+    said = f"The loudness was changed from {found.integrated_lufs:.1f} to {reached.integrated_lufs:.1f} LUFS"
+    if change.ceiling_dbtp is None:
         return f"{said}."
-    return f"{said}; peaks were limited to {ceiling:g} dBTP, which may leave it a little quieter."
+    said += f", with peaks held at {change.ceiling_dbtp:g} dBTP"
+    assert options.target_lufs is not None
+    if reached.integrated_lufs < options.target_lufs - _CLOSE_LU:
+        return f"{said}; {options.target_lufs:g} LUFS would have taken more than {_MOST_LIMITED_DB:g} dB off them."
+    return f"{said}."
 
 
 def applied(change: Gain, footage: Footage) -> Footage:

@@ -29,10 +29,16 @@ def applied(speed: float, footage: Footage, most: float) -> Footage:
     shape = outcome(speed, footage.shape, most)
     if speed == 1 and shape == footage.shape:
         return footage
-    picture = footage.picture.filter("setpts", f"PTS/{speed:g}").filter("fps", fps=str(shape.frame_rate), start_time=0)
-    # The last picture of all is shown to its end: the filter above cannot know how long that is.
-    picture = picture.filter("tpad", stop_mode="clone", stop=math.ceil(1 / speed) + 1)
-    picture = picture.filter("trim", end_frame=shape.frame_count)
+    rate = footage.shape.frame_rate
+    # Ticks of a thousandth of a frame, and at each time the picture that is shown then: rounded up, since it began
+    # before. The last one is held, for the filter cannot know how long it lasts.
+    picture = (
+        footage.picture.filter("settb", f"{rate.denominator}/{rate.numerator * 1000}")
+        .filter("setpts", f"PTS/{speed:g}")
+        .filter("fps", fps=str(shape.frame_rate), start_time=0, round="up")
+        .filter("tpad", stop_mode="clone", stop=math.ceil(1 / speed))
+        .filter("trim", end_frame=shape.frame_count)
+    )
     return Footage(shape, picture, _stretched(footage.sound, speed, shape.sample_count))
 
 

@@ -1,3 +1,4 @@
+import hashlib
 from pathlib import Path
 
 import pytest
@@ -34,6 +35,14 @@ def options_of(output: Path, built: list[str]) -> dict[str, str]:
     end = built.index(str(output))
     start = max(index for index in range(end) if built[index] == "-map")
     return paired(built[start:end])
+
+
+def test_without_edits_the_command_is_what_it_was_before_there_were_any() -> None:
+    changes = ({}, {"is_interlaced": True}, {"picture_delay_seconds": 0.5}, {"audio": None}, {"is_hdr": True})
+    words = [word for change in (*changes, {"frame_rate": "120"}) for word in arguments(source_facts(**change))]
+
+    # A change here makes every package anew: let it be meant, and count up the version of the tools.
+    assert hashlib.sha256("\n".join(words).encode()).hexdigest()[:16] == "0e78c0f6f33c80b9"
 
 
 def test_the_source_is_opened_once_and_safely() -> None:
