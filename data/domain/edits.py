@@ -7,12 +7,8 @@ of the source, and a watermark, a fade and a picture-in-picture belong to the so
 stay as they are. Times are in seconds, places and sizes in shares (0–1) of the picture where no unit is named.
 """
 
-<<<<<<< HEAD
 from collections.abc import Iterator, Mapping
 from typing import Annotated, Literal, NamedTuple, Self
-=======
-from typing import Annotated, Literal, Self
->>>>>>> edits
 
 from pydantic import Field, model_validator
 

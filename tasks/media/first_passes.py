@@ -22,23 +22,8 @@ _NO_SOUND_NOTE = "There is no sound whose loudness could be set."
 _STABILISED_NOTE = "The picture was stabilised, and enlarged by as little as hides its moving edges."
 
 
-<<<<<<< HEAD
-def look_first(
-    source: Path,
-    facts: SourceFacts,
-    plan: EncodePlan,
-    opener: Opener,
-    scratch: Path,
-    *,
-    tools: Toolset,
-    limits: Limits,
-    run_id: str = "",
-) -> Findings:
-    """Run the first passes that a plan needs, and draw its watermark; most need nothing of it.
-=======
 _MOST_TRIES = 3
 """How often a gain is raised to make up for what its limiter takes."""
->>>>>>> edits
 
 
 @dataclass(frozen=True)
@@ -56,7 +41,7 @@ class FirstPasses:
     run_id: str = ""
 
     def findings(self) -> Findings:
-        """Run the first passes that the plan needs; most need none.
+        """Run the first passes that the plan needs, and draw its watermark; most need nothing of it.
 
         Raises:
             CorruptInputError: The source cannot be decoded.
@@ -65,6 +50,8 @@ class FirstPasses:
         if self.plan.edits is None:
             return NO_FINDINGS
         findings = self._motion() if self.plan.edits.options.stabilise else NO_FINDINGS
+        if self.plan.edits.options.watermark.is_wanted:
+            findings = replace(findings, stamp=self._stamp(self.plan.edits))
         wish = self.plan.edits.options.loudness
         if wish.target_lufs is None:
             return findings
@@ -76,6 +63,11 @@ class FirstPasses:
         motion = self.scratch / "motion.trf"
         self._run(motion_arguments(self.source, self.facts, self.plan, self.opener, motion), "motion")
         return Findings(motion=motion, notes=(_STABILISED_NOTE,))
+
+    def _stamp(self, edits: EditPlan) -> watermark.Stamp:
+        options = edits.options.watermark
+        shape = replace(edits.own, size=own_size(edits, self.plan.working_size))
+        return watermark.draw_stamp(options, shape, edits.inputs[options.source], self.scratch / "watermark.png")
 
     def _with_gain(self, findings: Findings, wish: LoudnessOptions) -> Findings:
         found = self._loudness(NO_FINDINGS)
@@ -107,34 +99,8 @@ class FirstPasses:
                 run_id=self.run_id,
             )
         except EncodeFailedError as error:
-            raise blamed(error, read_log(log_path)) from error
+            raise blamed(error, read_log(log_path), self.plan.edits) from error
         return read_log(log_path)
-
-<<<<<<< HEAD
-    edits, findings = plan.edits, NO_FINDINGS
-    if edits is None:
-        return findings
-    if edits.options.watermark.is_wanted:
-        findings = replace(findings, stamp=_stamp(edits, plan.working_size, scratch / "watermark.png"))
-    if edits.options.stabilise:
-        motion = scratch / "motion.trf"
-        ran(motion_arguments(source, facts, plan, opener, motion), "motion")
-        findings = replace(findings, motion=motion, notes=(_STABILISED_NOTE,))
-    if (wish := edits.options.loudness).target_lufs is None:
-        return findings
-    if not plan.has_sound:
-        return replace(findings, notes=(*findings.notes, _NO_SOUND_NOTE))
-    log = ran(loudness_arguments(source, facts, plan, opener), "loudness")
-    found = loudness.Loudness(log.loudness_lufs, log.true_peak_dbtp)
-    return replace(findings, gain=loudness.gain(wish, found), notes=(*findings.notes, loudness.note(wish, found)))
-
-=======
->>>>>>> edits
-
-def _stamp(edits: EditPlan, working_size: tuple[int, int], target: Path) -> watermark.Stamp:
-    options = edits.options.watermark
-    shape = replace(edits.own, size=own_size(edits, working_size))
-    return watermark.draw_stamp(options, shape, edits.inputs[options.source], target)
 
 
 def motion_arguments(source: Path, facts: SourceFacts, plan: EncodePlan, opener: Opener, motion: Path) -> list[str]:
@@ -157,11 +123,7 @@ def loudness_arguments(
         findings: With the gain that is tried; without one the sound is measured as it is.
     """
     assert plan.edits is not None
-<<<<<<< HEAD
-    footage = edited_footage(plan.edits, _opened(source, facts, plan, opener), NO_FINDINGS)
-=======
-    footage = edited_footage(plan.edits, _opened(source, facts, plan, opener), opener.input, findings)
->>>>>>> edits
+    footage = edited_footage(plan.edits, _opened(source, facts, plan, opener), findings)
     return _compiled(loudness.measured(footage.sound), opener)
 
 

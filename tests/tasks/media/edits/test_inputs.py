@@ -17,8 +17,8 @@ from tasks.media.edits.inputs import Input
 from tasks.media.probe import probe
 from tasks.media.process import Limits
 from tasks.media.transcode import transcode
-from tests.fakes.footage import TOOLS, clip_input, make_clip
 from tests.fakes.pictures import frame
+from tests.fakes.screening import TOOLS, clip_input, make_clip
 from tests.fakes.similarity import ssim
 
 LADDER = {

@@ -1,4 +1,4 @@
-"""Clips one after the other: every frame where it should be, those of an intro unchanged, sound where any clip has it."""
+"""Clips one after the other: each frame in its place, an intro unchanged, sound wherever any clip has it."""
 
 from fractions import Fraction
 from pathlib import Path
@@ -12,7 +12,7 @@ from tasks.media.edits.footage import Shape
 from tasks.media.edits.inputs import Input
 from tasks.media.edits.join import OWN_PART, applied, fitted_size, outcome
 from tasks.media.measures import parse_log
-from tests.fakes.footage import Seen, clip_input, footage_of, make_clip, seen
+from tests.fakes.screening import Seen, clip_input, footage_of, make_clip, seen
 
 INTRO, OWN, OTHER = 25, 40, 30  # frames
 

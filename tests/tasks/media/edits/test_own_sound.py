@@ -9,7 +9,7 @@ from data.domain.edits import OwnSoundOptions
 from tasks.media.edits.inputs import Input
 from tasks.media.edits.own_sound import applied, outcome
 from tasks.media.probe import probe_sound
-from tests.fakes.footage import TOOLS, Seen, clip_input, footage_of, make_clip, seen
+from tests.fakes.screening import TOOLS, Seen, clip_input, footage_of, make_clip, seen
 
 OWN_LEVEL, OTHER_LEVEL = 0.0625, 0.0625  # ffmpeg's sine, from one channel to two
 

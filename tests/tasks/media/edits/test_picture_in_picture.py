@@ -10,7 +10,7 @@ from data.domain.errors import EditImpossibleError
 from tasks.media.edits.picture_in_picture import ROLE, applied, outcome, placed, shown_frames
 from tasks.media.edits.watermark import Place
 from tasks.media.measures import parse_log
-from tests.fakes.footage import clip_input, footage_of, make_clip, seen
+from tests.fakes.screening import clip_input, footage_of, make_clip, seen
 
 PLACE = Place(0, 36, 96, 54)
 

@@ -9,7 +9,7 @@ from PIL import Image
 from data.domain.edits import Corner, WatermarkOptions
 from tasks.media.edits.inputs import Input
 from tasks.media.edits.watermark import Place, applied, draw_stamp, outcome, placed
-from tests.fakes.footage import Seen, footage_of, make_clip, seen
+from tests.fakes.screening import Seen, footage_of, make_clip, seen
 
 WHITE = 235
 
