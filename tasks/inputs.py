@@ -17,7 +17,7 @@ from prefect.logging import get_run_logger
 
 from data.database import Database, open_database
 from data.domain.edits import CONTENT_SCHEME, EditOptions, InputKind, NamedInput
-from data.domain.errors import DataError, InputTooLongError, ObjectMissingError
+from data.domain.errors import DataError, InputTooLongError, NotFoundError, ObjectMissingError, TransientError
 from data.domain.inputs import TakenInput
 from data.domain.keys import input_key
 from data.domain.recipes import Recipe
@@ -127,11 +127,11 @@ def _blaming(named: NamedInput) -> Iterator[None]:
     """Let what is wrong with a file be told with the recipe's field that names it.
 
     Raises:
-        DataError: What was raised meanwhile, with field and source.
+        DailiesError: What was raised meanwhile, with field and source.
     """
     try:
         yield
-    except DataError as error:
+    except (DataError, NotFoundError, TransientError) as error:
         facts = {**error.facts, "field": named.field, "input": named.source}
         raise type(error)(f"{named.field} ({named.source}): {error.message}", facts) from error
 
@@ -166,8 +166,10 @@ class _Door:
         size = write_lettered_mark(edits.watermark, path, models)
         with path.open("rb") as file:
             sha256 = hashlib.file_digest(file, "sha256").hexdigest()
-        key = input_key(sha256, ".png")
-        return self._stored(TakenInput(sha256=sha256, kind="picture", media_key=key, size=size), path).address
+        taken = self._reusable(sha256, "picture") or self._stored(
+            TakenInput(sha256=sha256, kind="picture", media_key=input_key(sha256, ".png"), size=size), path
+        )
+        return taken.address
 
     def _fetch(self, source: str, place: int) -> FetchedSource:
         target = self.scratch / f"input-{place}"
@@ -175,9 +177,8 @@ class _Door:
 
     def _take(self, fetched: FetchedSource, kind: InputKind) -> TakenInput:
         """Find out what a file is, unless that is known, and store it by its content."""
-        recorded = _recorded(self.store, fetched.sha256, kind)
-        if recorded is not None and not is_stale(recorded[1]):
-            return recorded[0]
+        if taken := self._reusable(fetched.sha256, kind):
+            return taken
         match kind:
             case "clip":
                 return self._clip(fetched)
@@ -185,6 +186,11 @@ class _Door:
                 return self._picture(fetched)
             case "sound":
                 return self._sound(fetched)
+
+    def _reusable(self, sha256: str, kind: InputKind) -> TakenInput | None:
+        """Return what is known of a file that need not be stored anew."""
+        recorded = _recorded(self.store, sha256, kind)
+        return recorded[0] if recorded is not None and not is_stale(recorded[1]) else None
 
     def _clip(self, fetched: FetchedSource) -> TakenInput:
         ingest, media = self.settings.ingest, self.settings.media
