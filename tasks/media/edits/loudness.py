@@ -14,7 +14,7 @@ _OVERSAMPLED_HZ = 4 * AUDIO_RATE_HZ
 _LIMITER_MARGIN_DB = 0.2
 _MOST_LIMITED_DB = 12.0
 """A limiter that takes more off the peaks than this is heard."""
-_CLOSE_LU = 0.25
+_CLOSE_LU = 0.4
 _NOTHING_DB = 0.05
 
 
