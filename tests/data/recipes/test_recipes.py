@@ -6,18 +6,9 @@ from data.domain.errors import RecipeInvalidError, RecipeUnknownError
 from data.domain.recipes import Recipe
 from data.recipes import RecipeList, RecipeOrigin, find_recipe, list_recipes, load_recipe
 
-SHIPPED_NAMES = ["anonymous", "broadcast", "default", "full", "quick", "rehearsal", "restored", "square", "steady"]
-SHIPPED_NAMES += ["vertical"]
-    "anonymous",
-    "broadcast",
-    "default",
-    "full",
-    "quick",
-    "rehearsal",
-    "restored",
-    "square",
-    "steady",
-    "vertical",
+SHIPPED_NAMES = [
+    *("anonymous", "broadcast", "default", "full", "quick", "rehearsal"),
+    *("restored", "square", "steady", "vertical"),
 ]
 
 
