@@ -163,7 +163,7 @@ class EditOptions(DomainModel):
     @property
     def is_empty(self) -> bool:
         """Whether nothing is to be edited."""
-        return self == EditOptions()
+        return self == NO_EDITS
 
     @property
     def sources(self) -> tuple[str, ...]:
@@ -177,3 +177,6 @@ class EditOptions(DomainModel):
             self.join.outro,
         )
         return tuple(dict.fromkeys(filter(None, named)))
+
+
+NO_EDITS = EditOptions()

@@ -16,7 +16,7 @@ _MOST_LIMITED_DB = 12.0
 """A limiter that takes more off the peaks than this is heard."""
 _CLOSE_LU = 0.25
 _LIMITER_SHARE = 1.3
-"""Of what is added to a limited sound, some is taken again: so much has to be added for each decibel that is missing."""
+"""A limiter takes some of what is added: so much has to be added for each decibel that is missing."""
 _NOTHING_DB = 0.05
 
 
