@@ -133,7 +133,7 @@ def caption_sound(
         options.model_dump(mode="json"),
         f"{CAPTIONS_VERSION} {models.version(options.model)}",
     )
-    return made_once(CaptionOutcome, asset, CostStep.CAPTIONS, options, key, make)
+    return made_once(CaptionOutcome, asset, CostStep.CAPTIONS, options, key, make, duration)
 
 
 def _transcripts(track: Path, model: Path, options: CaptionOptions) -> dict[str, Transcript]:
@@ -201,7 +201,7 @@ def find_chapters(
         {**options.model_dump(mode="json"), "words": transcript_key},
         CHAPTERS_VERSION,
     )
-    return made_once(ChapterOutcome, asset, CostStep.CHAPTERS, options, key, make)
+    return made_once(ChapterOutcome, asset, CostStep.CHAPTERS, options, key, make, package.duration_seconds)
 
 
 @task(task_run_name="poster", **TASK_POLICY)
@@ -215,7 +215,7 @@ def choose_poster_frame(asset: Asset, package: Package, options: PosterOptions) 
 
     version = models.version(FACE_MODEL) if options.faces else "none"
     key = step_key("poster", package.key, options.model_dump(mode="json"), version)
-    return made_once(PosterChoice, asset, CostStep.POSTER, options, key, make)
+    return made_once(PosterChoice, asset, CostStep.POSTER, options, key, make, package.duration_seconds)
 
 
 def _poster(package: Package, options: PosterOptions, models: ModelStore, prefix: str, scratch: Path) -> PosterChoice:

@@ -82,7 +82,7 @@ def transcode_asset(asset: Asset, recipe: Recipe) -> Package:
             packages = PackageRepository(session)
             packages.forget(package.key)  # an older attempt's, whose files may be gone
             packages.record(package)
-        work.done(asset, bytes_out=sum(package.files.values()))
+        work.done(asset, sum(package.files.values()), package.duration_seconds)
     return package
 
 

@@ -207,7 +207,7 @@ class EditOptions(DomainModel):
     @property
     def is_empty(self) -> bool:
         """Whether nothing is to be edited."""
-        return self == EditOptions()
+        return self == NO_EDITS
 
     @property
     def inputs(self) -> tuple[NamedInput, ...]:
@@ -250,11 +250,15 @@ class EditOptions(DomainModel):
         mark, join = self.watermark, self.join
         joined = {"intro": named(join.intro), "append": tuple(map(named, join.append)), "outro": named(join.outro)}
         other = named(self.picture_in_picture.source)
+        sound = named(self.sound.source) if self.sound.takes_other else ""
         return self.model_copy(
             update={
                 "picture_in_picture": self.picture_in_picture.model_copy(update={"source": other}),
                 "watermark": mark.model_copy(update={"source": text_picture or named(mark.source)}),
-                "sound": self.sound.model_copy(update={"source": named(self.sound.source)}),
+                "sound": self.sound.model_copy(update={"source": sound}),
                 "join": join.model_copy(update=joined),
             }
         )
+
+
+NO_EDITS = EditOptions()

@@ -13,6 +13,7 @@ import orjson
 from sqlalchemy.orm import Session
 
 from data.domain.costs import CostStep, cost_variants
+from data.domain.edits import NO_EDITS, EditOptions
 from data.domain.errors import DataError
 from data.domain.keys import asset_id, step_key, work_key
 from data.domain.publications import ToolVersions
@@ -67,6 +68,8 @@ class Effective:
     """Empty where picture and sound stay what they are."""
     prepared_with: str = ""
     is_rehearsal: bool = False
+    edit: EditOptions = NO_EDITS
+    """It decides how long what is encoded lasts."""
 
     def steps(self, wish: ItemWish) -> Profile:
         """Return the steps that an item takes."""
@@ -106,6 +109,7 @@ class Recipes:
             preparation_options=recipe.preparation_options(),
             prepared_with=self._prepared_with(recipe),
             is_rehearsal=recipe.rehearsal,
+            edit=recipe.edit,
         )
 
 

@@ -60,11 +60,13 @@ def test_an_intro_and_a_watermark_are_published_and_found_again_by_their_content
     assert "Nothing to encode" in jobs.log_text(again["id"])
 
 
-def test_a_picture_that_is_none_fails_the_job_and_names_its_field(jobs: JobClient, folder: Path) -> None:
+def test_a_picture_that_is_none_fails_the_job_and_names_its_field(
+    jobs: JobClient, folder: Path, wait_until: Callable[..., None]
+) -> None:
     (folder / "text.png").write_text("It was the best of times.\n" * 10)
 
     job = jobs.process(f"{folder}/own.mkv", recipe="quick", overrides={"edit.watermark.source": f"{folder}/text.png"})
 
     assert job["state"] == "failed"
-    assert job["error"]["code"] == "DATA.INPUT.NOT_MEDIA"
-    assert "edit.watermark.source" in job["error"]["message"]
+    assert job["reason"] == "DATA.INPUT.NOT_MEDIA"
+    wait_until(lambda: "edit.watermark.source" in jobs.log_text(job["id"]), 10, "the refusal to be in the log")

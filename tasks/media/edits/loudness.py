@@ -15,6 +15,8 @@ _LIMITER_MARGIN_DB = 0.2
 _MOST_LIMITED_DB = 12.0
 """A limiter that takes more off the peaks than this is heard."""
 _CLOSE_LU = 0.25
+_LIMITER_SHARE = 1.3
+"""A limiter takes some of what is added: so much has to be added for each decibel that is missing."""
 _NOTHING_DB = 0.05
 
 
@@ -65,7 +67,8 @@ def raised(options: LoudnessOptions, found: Loudness, change: Gain, reached: Lou
     if change.ceiling_dbtp is None or options.target_lufs is None or reached.integrated_lufs is None:
         return None
     most = options.true_peak_dbtp - found.true_peak_dbtp + _MOST_LIMITED_DB
-    more = min(change.gain_db + options.target_lufs - reached.integrated_lufs, most)
+    missing = options.target_lufs - reached.integrated_lufs
+    more = min(change.gain_db + _LIMITER_SHARE * missing, most)
     return Gain(more, change.ceiling_dbtp) if more > change.gain_db + _CLOSE_LU else None
 
 

@@ -12,7 +12,7 @@ from data.domain.edits import TrimOptions
 from data.domain.errors import EditImpossibleError
 from tasks.media.edits.footage import AUDIO_RATE_HZ, Footage, Shape
 
-_LEAD_SECONDS = 2
+_LEAD_SECONDS = 0.5
 _ROUNDING_FRAMES = 1
 """So far past the end an end may lie: durations are rounded."""
 

@@ -57,8 +57,8 @@ def test_every_edit_works_on_what_the_one_before_it_left() -> None:
     assert plan.source.size == (1920, 1080)
     assert plan.own.size == (1080, 1080)
     assert (plan.own.frame_rate, plan.own.frame_count) == (25, 40)
-    assert plan.skipped_frames == 0
-    assert planned({"trim": {"start_seconds": 10}}).skipped_frames == 200
+    assert planned({"trim": {"start_seconds": 0.4}}).skipped_frames == 0
+    assert planned({"trim": {"start_seconds": 10}}).skipped_frames == 238
 
 
 def test_what_does_not_fit_together_is_refused_although_each_alone_would() -> None:
