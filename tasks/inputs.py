@@ -4,7 +4,6 @@ What is stored is a cache: every job that names a file fetches it again, since o
 it anew where it has gone. So retention deletes what no job has used for long, without asking anybody.
 """
 
-import hashlib
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -163,13 +162,10 @@ class _Door:
         """Make a picture of the watermark's text, and return its address."""
         path = self.scratch / "text.png"
         models = ModelStore(self.settings.models.directory, self.settings.models.auto_pull)
-        size = write_lettered_mark(edits.watermark, path, models)
-        with path.open("rb") as file:
-            sha256 = hashlib.file_digest(file, "sha256").hexdigest()
-        taken = self._reusable(sha256, "picture") or self._stored(
-            TakenInput(sha256=sha256, kind="picture", media_key=input_key(sha256, ".png"), size=size), path
-        )
-        return taken.address
+        drawn = write_lettered_mark(edits.watermark, path, models)
+        key = input_key(drawn.sha256, ".png")
+        taken = TakenInput(sha256=drawn.sha256, kind="picture", media_key=key, size=drawn.size)
+        return (self._reusable(drawn.sha256, "picture") or self._stored(taken, path)).address
 
     def _fetch(self, source: str, place: int) -> FetchedSource:
         target = self.scratch / f"input-{place}"

@@ -1,5 +1,7 @@
 """A watermark's text as a picture: in the house's typeface, and in others where that one lacks the letters."""
 
+import hashlib
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -16,16 +18,23 @@ _LINE = Box(0, 0, 16_000, 400)
 _SETTING = Setting(weight="text", largest=256, smallest=24, max_lines=1)
 
 
-def write_lettered_mark(options: WatermarkOptions, target: Path, models: ModelStore) -> tuple[int, int]:
+@dataclass(frozen=True)
+class LetteredMark:
+    """A picture that was made of a text."""
+
+    sha256: str
+    """Of its file."""
+    size: tuple[int, int]
+    """Width and height in pixels."""
+
+
+def write_lettered_mark(options: WatermarkOptions, target: Path, models: ModelStore) -> LetteredMark:
     """Write a text in its colour, on one line, as a PNG with opacity that ends where the letters do.
 
     Args:
         options: The text and its colour.
         target: The file to write.
         models: Where the typefaces of other scripts lie.
-
-    Returns:
-        Width and height in pixels.
 
     Raises:
         EditImpossibleError: No typeface has any of its letters.
@@ -44,4 +53,4 @@ def write_lettered_mark(options: WatermarkOptions, target: Path, models: ModelSt
     mark = Image.new("RGBA", mask.size, (*ImageColor.getrgb(options.text_rgb)[:3], 0))
     mark.putalpha(mask)
     mark.save(target, format="PNG", compress_level=1)
-    return mark.size
+    return LetteredMark(hashlib.sha256(target.read_bytes()).hexdigest(), mark.size)

@@ -77,17 +77,26 @@ class Effective:
 
 
 class Recipes:
-    """The effective recipes of a batch. Lives as long as one plan."""
+    """The effective recipes of a batch. Lives as long as one plan.
+
+    Args:
+        load: Returns a recipe by name.
+        made_with: Returns the versions of all programs and models that a recipe uses.
+        prepared_with: Returns those of its preparation.
+        by_content: Names what a recipe's edits work with by its content, as a job does, as far as that is known.
+    """
 
     def __init__(
         self,
         load: Callable[[str], Recipe],
         made_with: Callable[[Recipe], str],
         prepared_with: Callable[[Recipe], str],
+        by_content: Callable[[Recipe], Recipe] = lambda recipe: recipe,
     ) -> None:
         self._load = lru_cache(maxsize=None)(load)
         self._made_with = made_with
         self._prepared_with = prepared_with
+        self._by_content = by_content
         self._effective = lru_cache(maxsize=_KEPT_RECIPES)(self._resolve)
 
     def of(self, wish: ItemWish) -> Effective | None:
@@ -96,7 +105,7 @@ class Recipes:
 
     def _resolve(self, name: str, overrides: bytes) -> Effective | None:
         try:
-            recipe = self._load(name).with_overrides(orjson.loads(overrides))
+            recipe = self._by_content(self._load(name).with_overrides(orjson.loads(overrides)))
         except DataError:
             return None
         return Effective(

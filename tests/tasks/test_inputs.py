@@ -3,7 +3,6 @@
 import hashlib
 import json
 import shutil
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -12,8 +11,6 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from data.database import Database, migrate
-from data.domain.edits import EditOptions
 from data.domain.errors import (
     CorruptInputError,
     DataError,
@@ -25,48 +22,13 @@ from data.domain.errors import (
     UnsupportedInputError,
 )
 from data.repositories import UploadRepository
-from data.settings import IngestSettings, Settings
-from data.storage import ObjectStore, open_store
-from tasks.inputs import fetch_inputs, take_in_inputs
-from tests.fakes.screening import TOOLS, make_clip
+from tasks.inputs import fetch_inputs
+from tests.fakes.input_desk import Desk, make_media
 
 
 @pytest.fixture(scope="module")
 def media(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder that sources may lie in: a clip, a sound and a picture that lies on its side."""
-    folder = tmp_path_factory.mktemp("media")
-    make_clip(folder / "intro.mkv", "testsrc=s=64x36:r=25:d=0.4", "sine=880:d=0.4:r=48000")
-    make_clip(folder / "silent.mkv", "testsrc=s=64x36:r=25:d=0.2")
-    command = [TOOLS.ffmpeg, "-v", "error", "-f", "lavfi", "-i", "sine=f=1000:d=0.3:r=44100"]
-    subprocess.run([*command, folder / "tone.wav"], check=True)
-    subprocess.run([*command, "-id3v2_version", "0", "-write_xing", "0", folder / "tone.mp3"], check=True)
-    exif = Image.Exif()
-    exif[0x0112] = 6  # to be turned a quarter clockwise
-    Image.new("RGB", (40, 20), (255, 0, 0)).save(folder / "logo.jpg", exif=exif)
-    return folder
-
-
-class Desk:
-    """What takes files in: settings, a store and a catalogue of its own."""
-
-    def __init__(self, home: Path, media: Path, **ingest: Any) -> None:
-        self.home = home
-        self.settings = Settings(home=home, ingest=IngestSettings(allowed_roots=[media], **ingest), _env_file=None)
-        self.store: ObjectStore = open_store(f"file://{home / 'store'}")
-        url = f"sqlite:///{home / 'catalogue.db'}"
-        migrate(url)
-        self.database = Database(url)
-
-    def take(self, owner: str | None = None, **edit: Any) -> EditOptions:
-        scratch = self.home / "scratch"
-        scratch.mkdir(exist_ok=True)
-        edits = EditOptions.model_validate(edit)
-        return take_in_inputs(edits, scratch, self.settings, self.store, self.database, owner=owner)
-
-    @property
-    def stored(self) -> dict[str, float]:
-        """When each file of edits was written."""
-        return {each.key: each.modified_at.timestamp() for each in self.store.list("inputs/")}
+    return make_media(tmp_path_factory.mktemp("media"))
 
 
 @pytest.fixture
