@@ -7,7 +7,7 @@ probing promised (:mod:`tasks.media.accounts`).
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from data.domain.assets import Asset, SourceFacts
@@ -33,6 +33,8 @@ from tasks.media.tools import Toolset
 
 POSTER_NAME = "poster.jpg"
 _MOST_CANDIDATES = 12
+_SLOWEST_DECODE = 2.0
+"""Seconds that a second of video takes to decode, at worst."""
 
 
 def transcode(
@@ -77,6 +79,7 @@ def transcode(
     """
     facts = asset.media_facts
     plan = plan_encode(facts, recipe, inputs)
+    limits = _patient(limits, plan)
     attempt = _Attempt(facts, plan, WorkFiles(scratch), directory, tools, limits, run_id)
     with encode_slot() as threads:
         opener = Opener(SAFE_INPUT_ARGUMENTS, threads)
@@ -193,6 +196,12 @@ class _Attempt:
             limits=self.limits,
             run_id=self.run_id,
         )
+
+
+def _patient(limits: Limits, plan: EncodePlan) -> Limits:
+    """Limits that let pictures be decoded which nobody will see: nothing moves until the first one that is kept."""
+    unseen_seconds = plan.edits.unseen_seconds if plan.edits else 0.0
+    return replace(limits, stall_seconds=limits.stall_seconds + _SLOWEST_DECODE * unseen_seconds)
 
 
 def _edit_record(plan: EncodePlan, findings: Findings) -> EditRecord | None:

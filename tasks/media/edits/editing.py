@@ -47,6 +47,8 @@ class EditPlan:
     """The whole source as it is worked on: at its display size, at its working rate."""
     skipped_frames: int
     """How many of its frames are not even read, since a trim seeks."""
+    unseen_seconds: float
+    """How much of it is decoded before the first picture that is kept, apart from what its keyframes ask for."""
     part_seconds: float
     """How much of it is kept."""
     own: Shape
@@ -96,13 +98,16 @@ def plan_edits(options: EditOptions, facts: SourceFacts, inputs: Inputs, most_fr
         EditImpossibleError: An edit does not fit this source; names the numbers.
     """
     source = _source_shape(options, facts, most_frames_a_second)
+    part = trim.part(options.trim, source)
+    skipped = part.skipped_frames if _is_seekable(facts) else 0
     own = _own_part(options, source, inputs, most_frames_a_second)
     return EditPlan(
         options=options,
         inputs=inputs,
         source=source,
-        skipped_frames=trim.part(options.trim, source).skipped_frames if _is_seekable(facts) else 0,
-        part_seconds=trim.outcome(options.trim, source).duration_seconds,
+        skipped_frames=skipped,
+        unseen_seconds=float((part.first_frame - skipped) / source.frame_rate),
+        part_seconds=float(part.frame_count / source.frame_rate),
         own=own,
         whole=join.outcome(options.join, own, inputs),
         most_frames_a_second=most_frames_a_second,
