@@ -65,3 +65,15 @@ def test_a_source_without_sound_has_neither_silence_nor_loudness() -> None:
 
 def test_a_share_is_never_more_than_all() -> None:
     assert parse_log(LOG.splitlines()).measures(1.0, has_audio=True).black_share == 1.0
+
+
+def test_frames_that_were_counted_by_name_are_found_also_where_the_graph_was_tried_before() -> None:
+    log = parse_log(
+        [
+            "[fps@edit.join.intro @ 0x55ee] 0 frames in, 0 frames out; 0 frames dropped, 0 frames duplicated.",
+            "[fps@edit.join.intro @ 0x7f28] 30 frames in, 25 frames out; 5 frames dropped, 0 frames duplicated.",
+            "[Parsed_fps_3 @ 0x7f29] 50 frames in, 50 frames out; 0 frames dropped, 0 frames duplicated.",
+        ]
+    )
+
+    assert log.counted == {"edit.join.intro": 25}

@@ -119,3 +119,34 @@ def test_pictures_of_a_clip_that_cannot_be_decoded_are_refused_by_name(folder: P
 
     with pytest.raises(CorruptInputError, match=r"edit\.join\.outro"):
         edited(folder / "own.mkv", {"outro": given}, tmp_path, join={"outro": "outro"})
+
+
+@pytest.mark.parametrize(
+    ("edit", "size"),
+    [
+        ({"rotate": {"degrees": 90}}, (180, 320)),
+        ({"crop": {"left": 0.5, "width": 0.5}}, (160, 180)),
+        ({"canvas": {"aspect_ratio": "1:1"}}, (320, 320)),
+    ],
+)
+def test_a_watermark_is_placed_in_the_picture_as_it_is_seen_in_the_end(
+    edit: dict[str, Any], size: tuple[int, int], folder: Path, tmp_path: Path
+) -> None:
+    mark = tmp_path / "mark.png"
+    Image.new("RGBA", (64, 64), (255, 255, 255, 255)).save(mark)
+    options = {"source": "mark", "size": 0.25, "opacity": 1.0, "position": "bottom_right", "margin": 0}
+
+    package, directory = edited(
+        folder / "own.mkv",
+        {"mark": Input(mark, "picture", "1" * 64, size=(64, 64))},
+        tmp_path,
+        watermark=options,
+        **edit,
+    )
+
+    film = frame(directory / package.mp4_path, 10)
+    scale = film.shape[1] / size[0]
+    assert film.shape[:2] == (round(size[1] * scale), round(size[0] * scale))
+    side = round(size[0] / 4 * scale)
+    assert np.median(film[-side + 4 :, -side + 4 :].min(axis=2)) >= 245
+    assert np.median(film[-side - 20 : -side - 8, -side:].min(axis=2)) < 200
