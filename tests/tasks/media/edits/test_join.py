@@ -12,7 +12,8 @@ from tasks.media.edits.footage import Shape
 from tasks.media.edits.inputs import Input
 from tasks.media.edits.join import OWN_PART, applied, fitted_size, outcome
 from tasks.media.measures import parse_log
-from tests.fakes.screening import Seen, clip_input, footage_of, make_clip, seen
+from tests.fakes.nasty_inputs import Canaries, build_nasty_input
+from tests.fakes.screening import TOOLS, Seen, clip_input, footage_of, make_clip, seen
 
 INTRO, OWN, OTHER = 25, 40, 30  # frames
 
@@ -154,3 +155,26 @@ def test_a_clip_fills_the_picture_as_far_as_its_form_allows(
     own: tuple[int, int], room: tuple[int, int], fitted: tuple[int, int]
 ) -> None:
     assert fitted_size(own, room) == fitted
+
+
+@pytest.mark.parametrize(
+    ("name", "cross_fade_seconds"),
+    [
+        ("rotated", 0.12),
+        ("odd-size-4:4:4", 0),
+        ("variable-rate", 0.12),
+        ("hlg", 0),
+        ("no-sound", 0.12),
+        ("one-frame", 0),
+        ("5.1", 0.12),
+        ("interlaced", 0),
+    ],
+)
+def test_every_kind_of_clip_is_joined_to_the_frame(
+    name: str, cross_fade_seconds: float, folder: Path, tmp_path: Path
+) -> None:
+    nasty = build_nasty_input(name, tmp_path, TOOLS.ffmpeg, Canaries("http://127.0.0.1:9/", tmp_path / "canary"))
+    inputs = {"clip": clip_input(nasty.path)}
+    options = JoinOptions(intro="clip", outro="clip", cross_fade_seconds=cross_fade_seconds)
+
+    joined(options, folder / "own.mkv", inputs, tmp_path)
