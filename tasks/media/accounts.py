@@ -52,13 +52,16 @@ def verified_frame_count(log: ToolLog, facts: SourceFacts, plan: EncodePlan, wor
         # As if the source held no more than is kept of it, and what is joined to that had come whole.
         kept = facts.model_copy(update={"duration_seconds": plan.edits.part_seconds})
         promised = plan.edits.own.frame_count
-        refuse_damaged(log, kept, encoded=encoded - (plan.frame_count - promised), promised=promised)
+        others = plan.frame_count - promised
+        refuse_damaged(log, kept, encoded=encoded - others, promised=promised, unseen_seconds=plan.edits.unseen_seconds)
     if encoded != max(counts.values()):
         raise EncodeFailedError(f"The rungs have different numbers of frames: {counts}.", {"encoded_frames": encoded})
     return encoded
 
 
-def refuse_damaged(log: ToolLog, facts: SourceFacts, *, encoded: int, promised: int) -> None:
+def refuse_damaged(
+    log: ToolLog, facts: SourceFacts, *, encoded: int, promised: int, unseen_seconds: float = 0.0
+) -> None:
     """Let pass what was made of a source if it is all that the source promised.
 
     Args:
@@ -66,6 +69,7 @@ def refuse_damaged(log: ToolLog, facts: SourceFacts, *, encoded: int, promised: 
         facts: What probing found in it.
         encoded: Frames that were made of it.
         promised: Frames that it has at the same rate by its facts.
+        unseen_seconds: What was decoded besides, ahead of it.
 
     Raises:
         CorruptInputError: Nothing or too little could be decoded, or clearly more than there was a time for.
@@ -79,7 +83,7 @@ def refuse_damaged(log: ToolLog, facts: SourceFacts, *, encoded: int, promised: 
         "decoded_frames": decoded.frames,
         "decode_errors": decoded.errors,
     }
-    if encoded <= 0 or _is_mostly_damaged(decoded, facts):
+    if encoded <= 0 or _is_mostly_damaged(decoded, facts, unseen_seconds):
         message = f"Only {decoded.frames} of {decoded.packets} pictures of the source can be decoded."
         raise CorruptInputError(message, details)
     tolerance = max(_MISSING_FRAMES, _MISSING_SECONDS * promised / facts.duration_seconds)
@@ -91,10 +95,10 @@ def refuse_damaged(log: ToolLog, facts: SourceFacts, *, encoded: int, promised: 
         raise (CorruptInputError if decoded.errors > _MISSING_FRAMES else TruncatedInputError)(message, details)
 
 
-def _is_mostly_damaged(decoded: Decoded, facts: SourceFacts) -> bool:
+def _is_mostly_damaged(decoded: Decoded, facts: SourceFacts, unseen_seconds: float) -> bool:
     # Interlaced H.264 may come as one packet a field, two a frame.
     packets = decoded.packets / 2 if facts.video.is_interlaced else decoded.packets
     # A film cut without encoding carries pictures from its last keyframe on, which its edit list says not to show.
-    shown = facts.duration_seconds * facts.video.frame_rate
+    shown = (unseen_seconds + facts.duration_seconds) * facts.video.frame_rate
     expected = min(packets, float(shown))
     return decoded.frames < expected * _DECODED_SHARE - _MISSING_FRAMES
