@@ -21,6 +21,8 @@ CLIPS = {
     "stream.ts": (*LONG_GOP, "-c:a", "aac", "-output_ts_offset", "50"),
     "old.avi": ("-c:v", "mpeg4", "-g", "60", "-c:a", "pcm_s16le"),
     "pieces.mp4": (*SHORT_GOP, "-movflags", "frag_keyframe+empty_moov", "-c:a", "aac"),
+    "late.mp4": ("-vf", "setpts=PTS+0.6/TB", *LONG_GOP, "-c:a", "aac"),
+    "late.mkv": ("-vf", "setpts=PTS+0.6/TB", *SHORT_GOP, "-c:a", "flac"),
     "variable.mkv": (*GAPS, *LONG_GOP, "-c:a", "flac"),
 }
 SAME_SECONDS = 0.003
