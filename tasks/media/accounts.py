@@ -74,7 +74,8 @@ def _refuse_damaged_parts(log: ToolLog, facts: SourceFacts, edits: EditPlan, *, 
     kept = facts.model_copy(update={"duration_seconds": edits.part_seconds})
     # What is joined with others was filled up before, so that they begin when they should.
     made = log.counted.get(join.OWN_PART, encoded)
-    refuse_damaged(log, kept, encoded=made, promised=edits.own.frame_count)
+    promised = edits.own.frame_count
+    refuse_damaged(log, kept, encoded=made, promised=promised, unseen_seconds=edits.unseen_seconds)
 
 
 def _refuse_damaged_clip(log: ToolLog, field: str, clip: Input, *, promised: int, frame_rate: Fraction) -> None:
@@ -88,7 +89,7 @@ def _refuse_damaged_clip(log: ToolLog, field: str, clip: Input, *, promised: int
         "decode_errors": decoded.errors,
     }
     has_errors = decoded.errors > _MISSING_FRAMES
-    if counted == 0 or (has_errors and _is_mostly_damaged(decoded, clip.clip)):
+    if counted == 0 or (has_errors and _is_mostly_damaged(decoded, clip.clip, 0.0)):
         message = f"{field}: only {decoded.frames} of {decoded.packets} pictures of the clip can be decoded."
         raise CorruptInputError(message, details)
     if counted < promised - max(_MISSING_FRAMES, _MISSING_SECONDS * frame_rate):
@@ -96,7 +97,9 @@ def _refuse_damaged_clip(log: ToolLog, field: str, clip: Input, *, promised: int
         raise (CorruptInputError if has_errors else TruncatedInputError)(message, details)
 
 
-def refuse_damaged(log: ToolLog, facts: SourceFacts, *, encoded: int, promised: int) -> None:
+def refuse_damaged(
+    log: ToolLog, facts: SourceFacts, *, encoded: int, promised: int, unseen_seconds: float = 0.0
+) -> None:
     """Let pass what was made of a source if it is all that the source promised.
 
     Args:
@@ -104,6 +107,7 @@ def refuse_damaged(log: ToolLog, facts: SourceFacts, *, encoded: int, promised: 
         facts: What probing found in it.
         encoded: Frames that were made of it.
         promised: Frames that it has at the same rate by its facts.
+        unseen_seconds: What was decoded besides, ahead of it.
 
     Raises:
         CorruptInputError: Nothing or too little could be decoded, or clearly more than there was a time for.
@@ -117,7 +121,7 @@ def refuse_damaged(log: ToolLog, facts: SourceFacts, *, encoded: int, promised: 
         "decoded_frames": decoded.frames,
         "decode_errors": decoded.errors,
     }
-    if encoded <= 0 or _is_mostly_damaged(decoded, facts):
+    if encoded <= 0 or _is_mostly_damaged(decoded, facts, unseen_seconds):
         message = f"Only {decoded.frames} of {decoded.packets} pictures of the source can be decoded."
         raise CorruptInputError(message, details)
     tolerance = max(_MISSING_FRAMES, _MISSING_SECONDS * promised / facts.duration_seconds)
@@ -129,10 +133,10 @@ def refuse_damaged(log: ToolLog, facts: SourceFacts, *, encoded: int, promised: 
         raise (CorruptInputError if decoded.errors > _MISSING_FRAMES else TruncatedInputError)(message, details)
 
 
-def _is_mostly_damaged(decoded: Decoded, facts: SourceFacts) -> bool:
+def _is_mostly_damaged(decoded: Decoded, facts: SourceFacts, unseen_seconds: float) -> bool:
     # Interlaced H.264 may come as one packet a field, two a frame.
     packets = decoded.packets / 2 if facts.video.is_interlaced else decoded.packets
     # A film cut without encoding carries pictures from its last keyframe on, which its edit list says not to show.
-    shown = facts.duration_seconds * facts.video.frame_rate
+    shown = (unseen_seconds + facts.duration_seconds) * facts.video.frame_rate
     expected = min(packets, float(shown))
     return decoded.frames < expected * _DECODED_SHARE - _MISSING_FRAMES

@@ -1,6 +1,7 @@
 """Build the command of the one decode, apart from running it; pure, so that its tests need no ffmpeg.
 
-One process decodes the source once. Its graph, with each scaler fed by the next larger one::
+One process decodes the source once. Its graph, with each scaler fed by the next larger one, and with the edits of a
+recipe (:mod:`tasks.media.edits.editing`) between what is normalised and what is encoded::
 
     picture ─ deinterlace ─ constant rate ─ scale ─ tone map ─┬─ x264 1080p.mp4
                                                               ├─ judge: every nth frame → candidates.bgr

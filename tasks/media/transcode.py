@@ -19,6 +19,7 @@ from tasks.media.arguments import WorkFiles, encode_arguments
 from tasks.media.edits.editing import NO_INPUTS, Findings
 from tasks.media.edits.footage import AUDIO_RATE_HZ
 from tasks.media.edits.inputs import Inputs
+from tasks.media.edits.wording import sentences
 from tasks.media.first_passes import FirstPasses
 from tasks.media.frames import best_frames, extract_frame, judge_frames, raw_pictures, write_jpeg
 from tasks.media.measures import ToolLog, read_log
@@ -207,7 +208,8 @@ def _patient(limits: Limits, plan: EncodePlan) -> Limits:
 def _edit_record(plan: EncodePlan, findings: Findings) -> EditRecord | None:
     if plan.edits is None:
         return None
-    return EditRecord(digest=plan.edits.digest, duration_seconds=plan.duration_seconds, notes=findings.notes)
+    notes = (*sentences(plan.edits), *findings.notes)
+    return EditRecord(digest=plan.edits.digest, duration_seconds=plan.duration_seconds, notes=notes)
 
 
 def _language(facts: SourceFacts) -> str | None:

@@ -113,7 +113,7 @@ def test_several_edits_at_once_make_a_package_that_the_gate_lets_pass(clip: Path
     assert package.measures.loudness_lufs == pytest.approx(-18, abs=0.5)
     assert package.edit is not None
     assert package.edit.duration_seconds == package.duration_seconds
-    assert "LUFS" in package.edit.notes[0]
+    assert "LUFS" in package.edit.notes[-1]
     checks = {check.name: check for check in judged(package, facts, directory).checks}
     assert {check.outcome for check in checks.values()} == {"passed"}
     assert "against what its edits promised" in checks["duration"].detail
@@ -128,7 +128,7 @@ def test_a_muted_package_has_no_sound_and_passes_the_gate(clip: Path, tmp_path: 
     assert package.measures.silence_share is None
     assert not judged(package, facts, directory).refusals
     assert package.edit is not None
-    assert package.edit.notes == ("There is no sound whose loudness could be set.",)
+    assert package.edit.notes == ("Its sound was taken away.", "There is no sound whose loudness could be set.")
 
 
 def test_an_impossible_edit_takes_no_encode_slot(clip: Path, tmp_path: Path) -> None:

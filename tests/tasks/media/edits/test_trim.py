@@ -21,6 +21,8 @@ CLIPS = {
     "stream.ts": (*LONG_GOP, "-c:a", "aac", "-output_ts_offset", "50"),
     "old.avi": ("-c:v", "mpeg4", "-g", "60", "-c:a", "pcm_s16le"),
     "pieces.mp4": (*SHORT_GOP, "-movflags", "frag_keyframe+empty_moov", "-c:a", "aac"),
+    "late.mp4": ("-vf", "setpts=PTS+0.6/TB", *LONG_GOP, "-c:a", "aac"),
+    "late.mkv": ("-vf", "setpts=PTS+0.6/TB", *SHORT_GOP, "-c:a", "flac"),
     "variable.mkv": (*GAPS, *LONG_GOP, "-c:a", "flac"),
 }
 SAME_SECONDS = 0.003
@@ -38,6 +40,12 @@ def made(folder: Path, name: str) -> Path:
         # A stream copy from the middle of a group of pictures: what comes before is hidden by an edit list.
         cut = ["-ss", "0.8", "-i", made(folder, "long.mp4"), "-c", "copy", target]
         subprocess.run([find_tools().ffmpeg, "-v", "error", "-nostdin", "-y", *cut], check=True, timeout=60)
+    if name == "live.webm" and not target.exists():
+        # As a browser records: without an index, and without a duration.
+        vp8 = [*("-c:v", "libvpx", "-deadline", "realtime", "-g", "50", "-c:a", "libopus", "-f", "webm", "-")]
+        command = [find_tools().ffmpeg, "-v", "error", "-nostdin", "-i", made(folder, "short.mkv"), *vp8]
+        with target.open("wb") as stream:
+            subprocess.run(command, check=True, timeout=60, stdout=stream)
     if not target.exists():
         sound = "aevalsrc='0.8*sin(2*PI*(100+50*t)*t)':s=48000:d=6"
         make_clip(target, "testsrc2=s=64x48:r=25:d=6", sound, *CLIPS[name])
@@ -52,7 +60,7 @@ def heard_apart(one: NDArray[np.float32], other: NDArray[np.float32]) -> float:
     return (place if place < len(one) else place - length) / 48_000
 
 
-@pytest.mark.parametrize("name", [*CLIPS, "cut.mp4"])
+@pytest.mark.parametrize("name", [*CLIPS, "cut.mp4", "live.webm"])
 def test_a_part_is_what_the_whole_shows_and_says_at_that_time(folder: Path, name: str) -> None:
     source = made(folder, name)
     whole, _ = edited(source, {})
