@@ -178,11 +178,16 @@ class FadeOptions(DomainModel):
 
 
 class LoudnessOptions(DomainModel):
-    """How loud the whole is, by EBU R 128: measured first, then set with one gain where the peaks allow."""
+    """How loud the whole is, by EBU R 128: measured first, then set with one gain.
+
+    Peaks that would pass their ceiling are held by a limiter, which takes at most 12 dB off them: then the whole stays
+    quieter than its target. Sound that is silent, or shorter than 0.4 s, is left as it is.
+    """
 
     target_lufs: float | None = Field(default=None, ge=-36, le=-5)
     """``null``: as it is. -14 for most platforms, -23 for European broadcast."""
     true_peak_dbtp: float = Field(default=-1.0, ge=-9, le=0)
+    """Ceiling of the peaks, before AAC, which may add some tenths of a decibel."""
 
 
 class EditOptions(DomainModel):
@@ -192,6 +197,10 @@ class EditOptions(DomainModel):
     deinterlace: Literal["auto", "always", "never"] = "auto"
     """``auto`` follows what probing found."""
     stabilise: bool = False
+    """Take the shake out of a picture that was filmed by hand; it is enlarged by as little as hides its edges.
+
+    An encode takes about twice as long.
+    """
     crop: CropOptions = CropOptions()
     rotate: RotateOptions = RotateOptions()
     speed: float = Field(default=1.0, ge=0.25, le=4.0)
