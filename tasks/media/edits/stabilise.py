@@ -1,7 +1,7 @@
 """Take the shake out of a picture, by a first look at how it moves (vid.stab, in two passes).
 
-The first pass decodes the kept part once more, without its sound, and looks for its motion: the encode of a ladder takes
-about twice the processor time. The picture is enlarged by as little as hides its moving edges.
+The first pass decodes the kept part once more, without its sound, and looks for its motion: the encode of a ladder
+takes about twice the processor time. The picture is enlarged by as little as hides its moving edges.
 """
 
 from dataclasses import replace
