@@ -7,7 +7,9 @@ from typing import Any
 
 from api.dependencies import Services
 from api.schemas import JobRequest
+from data.domain.edits import NamedInput
 from data.domain.errors import (
+    DataError,
     InvalidRequestError,
     NotFoundError,
     SourceInvalidError,
@@ -37,7 +39,7 @@ async def checked_submission(request: JobRequest, services: Services) -> Submiss
         RecipeUnknownError: No recipe has that name; the facts list those there are.
         RecipeInvalidError: The overrides do not fit the recipe.
         RecipeForBatchesError: The recipe only rehearses.
-        SourceNotFoundError: There is no such upload.
+        SourceNotFoundError: There is no such upload, of the source or of what the recipe's edits work with.
         SourceForbiddenError: The path or the bucket is not one that sources may come from.
         InvalidRequestError: The source is of no kind that is taken, or there is not exactly one thing to begin with.
     """
@@ -45,6 +47,8 @@ async def checked_submission(request: JobRequest, services: Services) -> Submiss
     if bool(request.source) == bool(words):
         raise InvalidRequestError("A job needs either a `source`, or a `prompt` or `script`.", {"field": "source"})
     recipe = await asyncio.to_thread(_checked_recipe, request, services.settings.recipe_folder)
+    for named in recipe.edit.inputs:
+        await asyncio.to_thread(_check_input, named, services)
     if request.source:
         name = await asyncio.to_thread(_checked_source, request.source, services)
     else:
@@ -73,6 +77,14 @@ def _checked_source(source: str, services: Services) -> str:
     except SourceInvalidError as error:
         raise InvalidRequestError(error.message, error.facts) from error
     return upload_name(source.removeprefix(UPLOAD_SCHEME), services) if kind is SourceKind.UPLOAD else file_name(source)
+
+
+def _check_input(named: NamedInput, services: Services) -> None:
+    """Refuse something that a recipe's edits work with, if ingest would; the refusal names the recipe's field."""
+    try:
+        _checked_source(named.source, services)
+    except (DataError, InvalidRequestError) as error:
+        raise type(error)(f"{named.field}: {error.message}", {**error.facts, "field": named.field}) from error
 
 
 def upload_name(upload_id: str, services: Services) -> str:

@@ -14,6 +14,7 @@ from data.recipes import load_recipe
 from data.settings import get_settings
 from tasks.handover import hand_over_generation, hand_over_preparation, hand_over_words
 from tasks.ingest import ingest_source
+from tasks.inputs import ingest_inputs
 from tasks.policies import FLOW_POLICY
 from tasks.publish import outcome, publish_asset
 from tasks.stopping import stoppable
@@ -57,6 +58,8 @@ def process_asset(
             asset = hand_over_words(words, plan, title, words_address(wish))
         else:
             asset = ingest_source(source)
+        if plan.edit.needs_inputs:
+            plan = ingest_inputs(plan)
         if plan.has_preparation:
             asset = hand_over_preparation(asset, plan)
         package = transcode_asset(asset, plan)

@@ -46,7 +46,13 @@ def fetch_track(store: ObjectStore, package: Package, track: Rendition | AudioRe
 
 
 def made_once(
-    kind: type[Made], asset: Asset, step: CostStep, options: DomainModel, key: str, make: Callable[[str], Made]
+    kind: type[Made],
+    asset: Asset,
+    step: CostStep,
+    options: DomainModel,
+    key: str,
+    make: Callable[[str], Made],
+    media_seconds: float | None = None,
 ) -> Made:
     """Return what was made before for the same content and options, else make it; its record is written last.
 
@@ -57,6 +63,7 @@ def made_once(
         options: The part of the recipe that decides what it costs.
         key: Of content, options and versions (:func:`data.domain.keys.step_key`).
         make: Makes it, given the prefix below which it may store files.
+        media_seconds: How long the video is that it is made of, if that is not the asset itself.
     """
     store, prefix = object_store(), artifact_prefix(asset.id, step, key)
     if record := store.stat(prefix + _RECORD):
@@ -65,7 +72,7 @@ def made_once(
         return kind.model_validate_json(store.get_bytes(prefix + _RECORD))
     with measured(step, options_digest(options.model_dump(mode="json"))) as work:
         made = make(prefix)
-        work.done(asset)
+        work.done(asset, media_seconds=media_seconds)
     store.put_bytes(made.model_dump_json().encode(), prefix + _RECORD)
     with open_database(get_settings().catalogue_url).session() as session:
         details = made.model_dump(mode="json")

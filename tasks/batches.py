@@ -32,6 +32,7 @@ from tasks.bulk.intake import Intake
 from tasks.bulk.plan_text import plan_rows
 from tasks.bulk.planning import Planner
 from tasks.fetching import fetch_handed_in, source_limits
+from tasks.known_inputs import named_by_content
 from tasks.media.probe import probe
 from tasks.media.process import Limits
 from tasks.media.tools import find_tools
@@ -39,7 +40,7 @@ from tasks.models.store import ModelStore
 from tasks.models.versions import made_with, prepared_with
 from tasks.policies import TASK_POLICY, encode_slots
 from tasks.providers.sources import FetchedSource, allowed_path
-from tasks.workspace import job_id, workspace
+from tasks.workspace import job_id, job_owner, workspace
 
 _SAMPLE_LIMITS = Limits(soft_seconds=2.0, hard_seconds=2.5, stall_seconds=2.0, kill_grace_seconds=1.0)
 """A plan looks at many files for a moment; one that takes longer is left to ingest."""
@@ -186,6 +187,9 @@ def _planner(settings: Settings) -> Planner:
             lambda name: load_recipe(name, settings.recipe_folder),
             lambda recipe: made_with(recipe, tools, models),
             lambda recipe: prepared_with(recipe, tools, models),
+            lambda recipe: recipe.model_copy(
+                update={"edit": named_by_content(recipe.edit, settings, _database(), owner=job_owner())}
+            ),
         ),
         tools=tools.versions(),
         look_at=lambda sources: look_at_sources(sources, limits),

@@ -22,10 +22,17 @@ class Measurement:
     def __init__(self) -> None:
         self.asset: Asset | None = None
         self.bytes_out = 0
+        self.media_seconds: float | None = None
 
-    def done(self, asset: Asset, bytes_out: int = 0) -> None:
-        """Say that work was done; what is found again from an earlier run tells nothing about what it takes."""
-        self.asset, self.bytes_out = asset, bytes_out
+    def done(self, asset: Asset, bytes_out: int = 0, media_seconds: float | None = None) -> None:
+        """Say that work was done; what is found again from an earlier run tells nothing about what it takes.
+
+        Args:
+            asset: What it was done to.
+            bytes_out: What came of it.
+            media_seconds: Of the edited video, where it was that which was worked on.
+        """
+        self.asset, self.bytes_out, self.media_seconds = asset, bytes_out, media_seconds
 
 
 @contextmanager
@@ -45,7 +52,7 @@ def measured(step: CostStep, variant: str = "") -> Iterator[Measurement]:
     if measurement.asset is None:
         _note_hit(step)
     else:
-        _record(_cost(step, variant, measurement.asset, clock() - began, measurement.bytes_out))
+        _record(_cost(step, variant, measurement.asset, measurement, clock() - began))
 
 
 def processor_seconds() -> float:
@@ -54,16 +61,16 @@ def processor_seconds() -> float:
     return own.ru_utime + own.ru_stime + children.ru_utime + children.ru_stime
 
 
-def _cost(step: CostStep, variant: str, asset: Asset, machine_seconds: float, bytes_out: int) -> StepCost:
-    facts = asset.facts
+def _cost(step: CostStep, variant: str, asset: Asset, measurement: Measurement, machine_seconds: float) -> StepCost:
+    facts, edited = asset.facts, measurement.media_seconds
     return StepCost(
         step=step,
         variant=variant,
-        media_seconds=facts.duration_seconds,
+        media_seconds=facts.duration_seconds if edited is None else edited,
         megapixels=facts.video.megapixels,
         machine_seconds=machine_seconds,
         bytes_in=facts.size_bytes,
-        bytes_out=bytes_out,
+        bytes_out=measurement.bytes_out,
         asset_id=asset.id,
     )
 

@@ -17,7 +17,6 @@ from data.domain.errors import UpscaleTooSlowError
 from data.domain.provenance import Action, ActionName, Agent, DigitalSource, Part
 from data.domain.recipes import AnonymiseOptions, Recipe
 from tasks.media.accounts import refuse_damaged
-from tasks.media.arguments import paired, sound_in_step
 from tasks.media.camera import camera_path
 from tasks.media.captions import Transcript
 from tasks.media.cores import usable_cores
@@ -25,6 +24,8 @@ from tasks.media.decoding import Clip, DecodeContext, decoded_pictures, decoded_
 from tasks.media.hiding import Area
 from tasks.media.measures import read_log
 from tasks.media.mezzanine import Changes, CleanSound, FrameOperation, Subtitles, VoiceOver, write_mezzanine
+from tasks.media.normalise import sound_in_step
+from tasks.media.opening import paired
 from tasks.media.operations import Crop, HideFaces, Window, crop_window, enlarged
 from tasks.media.probe import SAFE_INPUT_ARGUMENTS
 from tasks.media.process import Limits, run_ffmpeg

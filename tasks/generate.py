@@ -97,18 +97,20 @@ def caption_asset(asset: Asset, package: Package, options: CaptionOptions) -> Ca
     if sound is None:
         return CaptionOutcome(note="No captions: the video has no sound.")
     store = object_store()
+    content = package.content_after(asset.sound_content)
     return caption_sound(
-        asset, options, package.duration_seconds, lambda scratch: fetch_track(store, package, sound, scratch)
+        asset, content, options, package.duration_seconds, lambda scratch: fetch_track(store, package, sound, scratch)
     )
 
 
 def caption_sound(
-    asset: Asset, options: CaptionOptions, duration: float, fetch: Callable[[Path], Path]
+    asset: Asset, content: str, options: CaptionOptions, duration: float, fetch: Callable[[Path], Path]
 ) -> CaptionOutcome:
     """Write down what is said in an asset's sound, unless that was done before.
 
     Args:
         asset: Whose sound it is.
+        content: What decides the words that are heard.
         options: How it is written down.
         duration: Of the video, in seconds.
         fetch: Brings the sound into a directory, if it is needed, and returns its file.
@@ -127,11 +129,11 @@ def caption_sound(
 
     key = step_key(
         "captions",
-        asset.sound_content,
+        content,
         options.model_dump(mode="json"),
         f"{CAPTIONS_VERSION} {models.version(options.model)}",
     )
-    return made_once(CaptionOutcome, asset, CostStep.CAPTIONS, options, key, make)
+    return made_once(CaptionOutcome, asset, CostStep.CAPTIONS, options, key, make, duration)
 
 
 def _transcripts(track: Path, model: Path, options: CaptionOptions) -> dict[str, Transcript]:
@@ -194,9 +196,12 @@ def find_chapters(
         return ChapterOutcome(chapters=chapters if len(chapters) > 1 else ())
 
     key = step_key(
-        "chapters", asset.content, {**options.model_dump(mode="json"), "words": transcript_key}, CHAPTERS_VERSION
+        "chapters",
+        package.content_after(asset.content),
+        {**options.model_dump(mode="json"), "words": transcript_key},
+        CHAPTERS_VERSION,
     )
-    return made_once(ChapterOutcome, asset, CostStep.CHAPTERS, options, key, make)
+    return made_once(ChapterOutcome, asset, CostStep.CHAPTERS, options, key, make, package.duration_seconds)
 
 
 @task(task_run_name="poster", **TASK_POLICY)
@@ -210,7 +215,7 @@ def choose_poster_frame(asset: Asset, package: Package, options: PosterOptions) 
 
     version = models.version(FACE_MODEL) if options.faces else "none"
     key = step_key("poster", package.key, options.model_dump(mode="json"), version)
-    return made_once(PosterChoice, asset, CostStep.POSTER, options, key, make)
+    return made_once(PosterChoice, asset, CostStep.POSTER, options, key, make, package.duration_seconds)
 
 
 def _poster(package: Package, options: PosterOptions, models: ModelStore, prefix: str, scratch: Path) -> PosterChoice:

@@ -28,6 +28,7 @@ from tasks.bulk.turns import take_turns
 from tasks.costs import processor_seconds
 from tasks.handover import hand_over_items, hand_over_preparation
 from tasks.ingest import ingest_source
+from tasks.inputs import ingest_inputs
 from tasks.packed import working_for
 from tasks.policies import retry_delays
 from tasks.publish import publish_asset
@@ -95,6 +96,8 @@ def process_item(pack: Pack, item: BatchItem) -> Encoded | None:
             return None
         recipe = _recipe(item).for_one_asset()
         asset = ingest_source.fn(item.source)
+        if recipe.edit.needs_inputs:
+            recipe = ingest_inputs.fn(recipe)
         if recipe.has_preparation:
             if not pack.begin(item, "prepare"):
                 return None

@@ -111,7 +111,7 @@ def _transcript(
     def fetch(scratch: Path) -> Path:
         return write_sound(clip, scratch / "sound.wav", bench)
 
-    outcome = caption_sound(asset, recipe.captions, clip.duration_seconds, fetch)
+    outcome = caption_sound(asset, asset.sound_content, recipe.captions, clip.duration_seconds, fetch)
     if not outcome.tracks:
         return None
     settings = get_settings()

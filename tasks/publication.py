@@ -65,7 +65,11 @@ def draft_manifest(
         files={},
         gate=GateReport(checks=()),
         tools=package.tools,
-        notes=(*(asset.preparation.notes if asset.preparation else ()), *artifacts.notes),
+        notes=(
+            *(asset.preparation.notes if asset.preparation else ()),
+            *(package.edit.notes if package.edit else ()),
+            *artifacts.notes,
+        ),
         text_path=TEXT_PATH if artifacts.text else None,
         moderation=artifacts.moderation,
         provenance=provenance,

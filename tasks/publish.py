@@ -82,7 +82,7 @@ def publish_asset(
             gate = _checked(candidate, asset, expected, recipe, scratch)
             progress.update(0.7)
             manifest = release(store, candidate, package, draft.model_copy(update={"gate": gate}), now.etag)
-            work.done(asset, bytes_out=sum(manifest.files.values()))
+            work.done(asset, sum(manifest.files.values()), package.duration_seconds)
         _record(store, database, manifest, artifacts, _work_key(asset, recipe, title))
         _tell(manifest, is_new=manifest.job_id == draft.job_id)
     return manifest

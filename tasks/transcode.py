@@ -23,6 +23,7 @@ from data.repositories import PackageRepository
 from data.settings import get_settings
 from data.storage import ObjectStore, open_store
 from tasks.costs import measured
+from tasks.inputs import fetch_inputs
 from tasks.last_use import note_use
 from tasks.media.process import Progress
 from tasks.media.slots import holding_slot
@@ -35,10 +36,14 @@ from tasks.workspace import queue_name, run_id, workspace
 
 @task(task_run_name="transcode", **TASK_POLICY)
 def transcode_asset(asset: Asset, recipe: Recipe) -> Package:
-    """Encode the ladder of a recipe, unless the same content with the same recipe and tools was encoded before.
+    """Edit and encode an asset as a recipe asks, unless the same content with the same recipe and tools was before.
 
     One ffmpeg process decodes the source once into every rung, the sound, poster candidates and thumbnails; the
     result goes into the object store as one package.
+
+    Args:
+        asset: What to encode.
+        recipe: As :func:`tasks.inputs.ingest_inputs` gave it back, where its edits work with further files.
     """
     settings = get_settings()
     media = settings.media
@@ -60,6 +65,7 @@ def transcode_asset(asset: Asset, recipe: Recipe) -> Package:
                 store.fetch(asset.media_key, scratch / "source"),
                 asset,
                 recipe,
+                inputs=fetch_inputs(recipe.edit, store, scratch / "inputs"),
                 key=key,
                 prefix=prefix,
                 directory=directory,
@@ -76,7 +82,7 @@ def transcode_asset(asset: Asset, recipe: Recipe) -> Package:
             packages = PackageRepository(session)
             packages.forget(package.key)  # an older attempt's, whose files may be gone
             packages.record(package)
-        work.done(asset, bytes_out=sum(package.files.values()))
+        work.done(asset, sum(package.files.values()), package.duration_seconds)
     return package
 
 

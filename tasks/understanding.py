@@ -54,7 +54,7 @@ def moderate_asset(asset: Asset, package: Package, options: ModerationOptions) -
         return _verdict(found, options, store, prefix)
 
     key = step_key("moderation", package.key, options.model_dump(mode="json"), moderation_version())
-    return made_once(ModerationVerdict, asset, CostStep.MODERATION, options, key, make)
+    return made_once(ModerationVerdict, asset, CostStep.MODERATION, options, key, make, package.duration_seconds)
 
 
 def _verdict(found: Moderation, options: ModerationOptions, store: ObjectStore, prefix: str) -> ModerationVerdict:
@@ -99,7 +99,7 @@ def read_text(asset: Asset, package: Package, options: TextOptions) -> TextOutco
         return TextOutcome(track=TextTrack(key=f"{prefix}text.json", line_count=len(lines), first_lines=shown))
 
     key = step_key("text", package.key, options.model_dump(mode="json"), text_version())
-    return made_once(TextOutcome, asset, CostStep.TEXT, options, key, make)
+    return made_once(TextOutcome, asset, CostStep.TEXT, options, key, make, package.duration_seconds)
 
 
 def _readable(package: Package) -> Rendition:

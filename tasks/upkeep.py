@@ -23,6 +23,7 @@ from tasks.reconcile.records import (
 from tasks.reconcile.rounds import Findings, reconcile
 from tasks.retention.caches import expire_artifacts, expire_packages
 from tasks.retention.generations import expire_generations, expire_references
+from tasks.retention.inputs import expire_inputs
 from tasks.retention.publications import expire_publications
 from tasks.retention.rounds import Ages, Deleted, claim_round, is_due, visit_parts
 from tasks.retention.small_things import expire_results, expire_uploads, expire_webhooks, sweep
@@ -144,6 +145,7 @@ def expire(
         expire_artifacts(store, database, each, ages, now, is_in_use, deleted)
         expire_generations(store, database, each, ages, now, is_awaited, deleted)
         expire_references(store, database, each, ages, now, deleted)
+        expire_inputs(store, each, ages, now, deleted)
         expire_results(store, each, ages.results, now, deleted)
 
 

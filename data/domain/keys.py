@@ -106,6 +106,16 @@ def reference_key(sha256: str, suffix: str) -> str:
     return f"references/{sha256[:2]}/{sha256}{suffix.lower()}"
 
 
+def input_key(sha256: str, suffix: str = "") -> str:
+    """Return where a file lies that an edit works with (a watermark, an intro), or what is known of it.
+
+    Args:
+        sha256: Of the file as it was handed in.
+        suffix: Empty for the file itself, else what was made of it (``.png``) or the record of a kind (``.clip.json``).
+    """
+    return f"inputs/{sha256[:2]}/{sha256}{suffix}"
+
+
 def upload_key(upload: str, name: str) -> str:
     """Return where an upload waits for its job."""
     return f"uploads/{upload}/{name}"

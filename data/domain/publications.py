@@ -73,6 +73,17 @@ class SourceMeasures(DomainModel):
     """Integrated loudness by ITU-R BS.1770; ``None`` without sound or when silent."""
 
 
+class EditRecord(DomainModel):
+    """What the edits of a recipe made of a source, before the ladder."""
+
+    digest: str
+    """Of the edits and of all further files in them: together with the source's content it decides what is seen."""
+    duration_seconds: float
+    """How long the whole was to be; the gate holds the candidate against it."""
+    notes: tuple[str, ...] = ()
+    """What was done, in sentences for a person."""
+
+
 class PosterCandidate(DomainModel):
     """A frame that could stand for the video, found good by sharpness, light and colour."""
 
@@ -108,6 +119,12 @@ class Package(DomainModel):
     tools: ToolVersions
     files: dict[str, int]
     """Every file of the package with its size in bytes."""
+    edit: EditRecord | None = None
+    """``None`` where the recipe edits nothing."""
+
+    def content_after(self, content: str) -> str:
+        """Return what decides what is seen or heard in it, given what decides that of the source."""
+        return f"{content}+{self.edit.digest}" if self.edit else content
 
 
 class CaptionTrack(DomainModel):

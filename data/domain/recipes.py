@@ -9,6 +9,7 @@ from typing import Any, Literal, Self
 
 from pydantic import Field, ValidationError
 
+from data.domain.edits import EditOptions
 from data.domain.errors import RecipeForBatchesError, RecipeInvalidError
 from data.domain.generations import GenerationOptions
 from data.domain.ladders import Ladder, RenditionSpec
@@ -223,6 +224,7 @@ class Recipe(DomainModel):
     speech: SpeechOptions = SpeechOptions()
     voice_over: VoiceOverOptions = VoiceOverOptions()
     burn_in: BurnInOptions = BurnInOptions()
+    edit: EditOptions = EditOptions()
     generation: GenerationOptions = GenerationOptions()
     """How a video is made from a prompt or a script, where there is no source."""
 
@@ -307,13 +309,16 @@ class Recipe(DomainModel):
     def digest(self) -> str:
         """Return 24 hex digits of sha256 over what the recipe does; recipes that do the same share it."""
         unused = _PREPARATIONS - self._preparations  # so that recipes without them stay what they were
+        if self.edit.is_empty:
+            unused |= {"edit"}
         effective = self.model_dump(mode="json", exclude={*IDENTITY, "generation", *unused})
         text = json.dumps(effective, sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(text.encode()).hexdigest()[:24]
 
     def transcode_options(self) -> dict[str, Any]:
         """The part of the recipe that the transcode step depends on, for its cache key."""
-        return self.model_dump(mode="json", include={"video", "audio", "thumbnails"})
+        edit = set() if self.edit.is_empty else {"edit"}
+        return self.model_dump(mode="json", include={"video", "audio", "thumbnails", *edit})
 
 
 @cache

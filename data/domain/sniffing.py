@@ -60,6 +60,8 @@ _SIGNATURES: tuple[tuple[bytes, Kind, str], ...] = (
     (b"FLV\x01", Kind.MEDIA, "flv"),
     (b"OggS", Kind.MEDIA, "ogg"),
     (b"ID3", Kind.MEDIA, "mp3"),
+    *((b"\xff" + byte, Kind.MEDIA, "mp3") for byte in (b"\xfb", b"\xfa", b"\xf3", b"\xf2")),
+    *((b"\xff" + byte, Kind.MEDIA, "aac") for byte in (b"\xf1", b"\xf9")),
     (b"fLaC", Kind.MEDIA, "flac"),
     (_ASF_HEADER, Kind.MEDIA, "asf"),
     (b"\x06\x0e\x2b\x34\x02\x05\x01\x01", Kind.MEDIA, "mxf"),

@@ -11,7 +11,7 @@ from data.domain.errors import ManifestDuplicateError
 from data.manifests import cells
 from data.manifests.cells import Flaw, check_column
 from data.manifests.columns import INPUTS, Columns, read_columns
-from data.manifests.inputs import check_inputs
+from data.manifests.inputs import check_inputs, check_recipe
 from data.manifests.raw import CHUNK_ROWS, Manifest, RawChunk
 from data.manifests.rules import ManifestRules, RowRecipes
 from data.manifests.seen import SeenIds
@@ -74,7 +74,7 @@ class _Checker:
     def __init__(self, rules: ManifestRules, columns: Columns) -> None:
         self._rules = rules
         self._columns = columns
-        self._recipes = RowRecipes(rules.resolve_recipe)
+        self._recipes = RowRecipes(rules.resolve_recipe, lambda recipe: check_recipe(recipe, rules))
         self._seen = SeenIds()
 
     def check(self, raw: RawChunk, problems: list[_Error]) -> CheckedChunk:

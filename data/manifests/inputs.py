@@ -14,6 +14,7 @@ from data.domain.errors import (
     SourceNotFoundError,
 )
 from data.domain.jobs import MAX_PROMPT_CHARACTERS, MAX_SCRIPT_CHARACTERS
+from data.domain.recipes import Recipe
 from data.domain.sources import UPLOAD_SCHEME, SourceKind
 from data.manifests import cells
 from data.manifests.cells import Flaw, check_column
@@ -56,6 +57,27 @@ def check_inputs(
             flaws.append(Flaw(place, column, error, kept[column][place]))
     flaws.extend(_missing_uploads(uploads, rules))
     return kept
+
+
+def check_recipe(recipe: Recipe, rules: ManifestRules) -> None:
+    """Do nothing if everything that a recipe's edits work with may be taken, and is there as far as one sees from here.
+
+    Raises:
+        DataError: Something may not, or is not; the facts name the recipe's field.
+    """
+    for named in recipe.edit.inputs:
+        try:
+            if rules.sources.check(named.source) is SourceKind.LOCAL and rules.check_files:
+                _check_file(named.source)
+            if named.source.startswith(UPLOAD_SCHEME):
+                _check_upload(named.source.removeprefix(UPLOAD_SCHEME), rules)
+        except DataError as error:
+            raise type(error)(f"{named.field}: {error.message}", {**error.facts, "field": named.field}) from error
+
+
+def _check_upload(upload: str, rules: ManifestRules) -> None:
+    if rules.find_uploads is not None and not rules.find_uploads(frozenset({upload})):
+        raise SourceNotFoundError(f"There is no complete upload {upload!r}.", {"upload": upload})
 
 
 def _checked_input(given: tuple[str, ...], rules: ManifestRules) -> str:

@@ -47,10 +47,16 @@ class RowRecipe:
 
 
 class RowRecipes:
-    """Recipes with overrides as rows ask for them; each combination is validated once, however many rows have it."""
+    """Recipes with overrides as rows ask for them; each combination is validated once, however many rows have it.
 
-    def __init__(self, resolve: Callable[[str], Recipe]) -> None:
+    Args:
+        resolve: Returns a recipe by name.
+        check: Raises a DataError where something that a recipe names may not be taken.
+    """
+
+    def __init__(self, resolve: Callable[[str], Recipe], check: Callable[[Recipe], None] = lambda recipe: None) -> None:
         self._resolve = resolve
+        self._check = check
         self._recipes: dict[str, Recipe | DataError] = {}
         self._known: OrderedDict[tuple[str, tuple[Override, ...]], RowRecipe] = OrderedDict()
 
@@ -69,15 +75,25 @@ class RowRecipes:
         if isinstance(recipe, DataError):
             return RowRecipe({}, (("recipe", recipe),))
         if not overrides:
-            return RowRecipe({})
+            return RowRecipe({}, tuple(self._refused(recipe, {})))
         values, problems = _read_values(overrides)
         if not problems:
             try:
                 effective = recipe.with_overrides(values)
-                return RowRecipe({name: value_at(effective, name) for name in values})
+                kept = {name: value_at(effective, name) for name in values}
+                return RowRecipe(kept, tuple(self._refused(effective, values)))
             except RecipeInvalidError as error:
                 problems = _blamed(recipe, values) or [("recipe", error)]
         return RowRecipe({}, tuple(problems))
+
+    def _refused(self, recipe: Recipe, values: dict[str, Any]) -> list[tuple[str, DataError]]:
+        """Return what is wrong with something that the recipe names, blamed on the override that names it."""
+        try:
+            self._check(recipe)
+        except DataError as error:
+            field = f"{error.facts.get('field', '')}."
+            return [(next((name for name in values if field.startswith(f"{name}.")), "recipe"), error)]
+        return []
 
     def _recipe(self, name: str) -> Recipe | DataError:
         if name not in self._recipes:

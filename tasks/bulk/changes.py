@@ -13,6 +13,7 @@ import orjson
 from sqlalchemy.orm import Session
 
 from data.domain.costs import CostStep, cost_variants
+from data.domain.edits import NO_EDITS, EditOptions
 from data.domain.errors import DataError
 from data.domain.keys import asset_id, step_key, work_key
 from data.domain.publications import ToolVersions
@@ -67,6 +68,8 @@ class Effective:
     """Empty where picture and sound stay what they are."""
     prepared_with: str = ""
     is_rehearsal: bool = False
+    edit: EditOptions = NO_EDITS
+    """It decides how long what is encoded lasts."""
 
     def steps(self, wish: ItemWish) -> Profile:
         """Return the steps that an item takes."""
@@ -74,17 +77,26 @@ class Effective:
 
 
 class Recipes:
-    """The effective recipes of a batch. Lives as long as one plan."""
+    """The effective recipes of a batch. Lives as long as one plan.
+
+    Args:
+        load: Returns a recipe by name.
+        made_with: Returns the versions of all programs and models that a recipe uses.
+        prepared_with: Returns those of its preparation.
+        by_content: Names what a recipe's edits work with by its content, as a job does, as far as that is known.
+    """
 
     def __init__(
         self,
         load: Callable[[str], Recipe],
         made_with: Callable[[Recipe], str],
         prepared_with: Callable[[Recipe], str],
+        by_content: Callable[[Recipe], Recipe] = lambda recipe: recipe,
     ) -> None:
         self._load = lru_cache(maxsize=None)(load)
         self._made_with = made_with
         self._prepared_with = prepared_with
+        self._by_content = by_content
         self._effective = lru_cache(maxsize=_KEPT_RECIPES)(self._resolve)
 
     def of(self, wish: ItemWish) -> Effective | None:
@@ -93,7 +105,7 @@ class Recipes:
 
     def _resolve(self, name: str, overrides: bytes) -> Effective | None:
         try:
-            recipe = self._load(name).with_overrides(orjson.loads(overrides))
+            recipe = self._by_content(self._load(name).with_overrides(orjson.loads(overrides)))
         except DataError:
             return None
         return Effective(
@@ -106,6 +118,7 @@ class Recipes:
             preparation_options=recipe.preparation_options(),
             prepared_with=self._prepared_with(recipe),
             is_rehearsal=recipe.rehearsal,
+            edit=recipe.edit,
         )
 
 

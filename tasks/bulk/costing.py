@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy
 from numpy.typing import NDArray
@@ -10,12 +10,16 @@ from numpy.typing import NDArray
 from data.database import Database
 from data.domain.batches import StepEstimate
 from data.domain.costs import CostStep
+from data.domain.edits import EditOptions
 from data.repositories import StepCost, StepCostRepository
 from tasks.bulk.assumptions import Assumptions, filled
 from tasks.bulk.clock import Load
 from tasks.bulk.estimates import DEFAULTS, CostModel, Numbers, Work, learn, learn_bytes_out
 from tasks.bulk.packing import MOST_ITEMS
 from tasks.bulk.sorting import NewItems
+
+_BEFORE_EDITS = frozenset({CostStep.GENERATION, CostStep.INGEST, CostStep.PREPARE, CostStep.REHEARSE})
+"""Steps that have to do with all of the source."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,10 +134,12 @@ def cost_items(items: NewItems, assumed: Assumptions, models: Models) -> Costing
     seconds, media = numpy.zeros(len(items)), numpy.zeros(len(items))
     bytes_in, bytes_out = numpy.zeros(len(items)), numpy.zeros(len(items))
     steps: dict[CostStep, StepTotal] = {}
-    for place, profile in enumerate(items.known_profiles):
+    for place, (profile, edit) in enumerate(items.known_profiles):
         mine = numpy.flatnonzero(profiles == place)
-        own = Work(work.media_seconds[mine], work.megapixels[mine], work.size_bytes[mine])
+        whole = Work(work.media_seconds[mine], work.megapixels[mine], work.size_bytes[mine])
+        edited = replace(whole, media_seconds=_edited_seconds(whole.media_seconds, edit))
         for step, variant in profile:
+            own = whole if step in _BEFORE_EDITS else edited
             taken = _taken(step, models.of(step, variant), own, encoded[mine])
             seconds[mine] += taken
             total = steps.setdefault(step, StepTotal())
@@ -142,7 +148,7 @@ def cost_items(items: NewItems, assumed: Assumptions, models: Models) -> Costing
             total.media_seconds += float(own.media_seconds.sum())
             total.learnt_from = max(total.learnt_from, models.of(step, variant).learnt_from)
             if step is CostStep.PUBLISH:
-                media[mine], bytes_in[mine] = own.media_seconds, own.size_bytes
+                media[mine], bytes_in[mine] = whole.media_seconds, own.size_bytes
                 bytes_out[mine] = models.bytes_out(variant) * own.media_seconds * own.megapixels * 1e6
     urgent = numpy.array(items.priorities, dtype=numpy.int64) == 0
     return Costing(
@@ -153,6 +159,12 @@ def cost_items(items: NewItems, assumed: Assumptions, models: Models) -> Costing
         bytes_out=float(bytes_out.sum()),
         urgent_share=float(seconds[urgent].sum() / max(seconds.sum(), 1e-9)),
     )
+
+
+def _edited_seconds(seconds: Numbers, edit: EditOptions) -> Numbers:
+    """How long the own parts of sources of such lengths last after their edits."""
+    end = numpy.minimum(seconds, math.inf if edit.trim.end_seconds is None else edit.trim.end_seconds)
+    return numpy.maximum(end - edit.trim.start_seconds, 0.0) / edit.speed
 
 
 def _taken(step: CostStep, model: CostModel, work: Work, is_encoded: NDArray[numpy.bool_]) -> Numbers:

@@ -12,6 +12,7 @@ import numpy
 
 from data.database import Database
 from data.domain.batches import PRIORITIES, ItemState, SkipReason
+from data.domain.edits import EditOptions
 from data.domain.publications import ToolVersions
 from data.repositories import BatchItemRepository, ItemPlanRepository, ItemWish
 from tasks.bulk.assumptions import Candidates
@@ -43,14 +44,14 @@ class NewItems:
         self.rows = array("q")
         self.priorities = array("b")
         self.profiles = array("i")
-        """Index of the steps and options that decide what the item costs."""
+        """Index of the steps, options and edits that decide what the item costs."""
         self.is_encoded = array("b")
         """The encode that is asked for was done before."""
         self.media_seconds = array("d")
         self.megapixels = array("d")
         self.size_bytes = array("d")
-        self.known_profiles: list[Profile] = []
-        self._profile_places: dict[Profile, int] = {}
+        self.known_profiles: list[tuple[Profile, EditOptions]] = []
+        self._profile_places: dict[tuple[Profile, EditOptions], int] = {}
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -61,7 +62,7 @@ class NewItems:
         size = measures.size_bytes if measures else look.size_bytes
         self.rows.append(wish.row)
         self.priorities.append(PRIORITIES.index(wish.priority))
-        self.profiles.append(self._place(recipe.steps(wish)))
+        self.profiles.append(self._place((recipe.steps(wish), recipe.edit)))
         self.is_encoded.append(known.is_encoded)
         self.media_seconds.append(measures.media_seconds if measures else nan)
         self.megapixels.append(measures.megapixels if measures else nan)
@@ -72,7 +73,7 @@ class NewItems:
         columns = (self.media_seconds, self.megapixels, self.size_bytes)
         return Work(*(numpy.array(column, dtype=numpy.float64) for column in columns))
 
-    def _place(self, profile: Profile) -> int:
+    def _place(self, profile: tuple[Profile, EditOptions]) -> int:
         place = self._profile_places.get(profile)
         if place is None:
             place = self._profile_places[profile] = len(self.known_profiles)

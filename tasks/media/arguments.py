@@ -1,6 +1,7 @@
 """Build the command of the one decode, apart from running it; pure, so that its tests need no ffmpeg.
 
-One process decodes the source once. Its graph, with each scaler fed by the next larger one::
+One process decodes the source once. Its graph, with each scaler fed by the next larger one, and with the edits of a
+recipe (:mod:`tasks.media.edits.editing`) between what is normalised and what is encoded::
 
     picture ─ deinterlace ─ constant rate ─ scale ─ tone map ─┬─ x264 1080p.mp4
                                                               ├─ judge: every nth frame → candidates.bgr
@@ -12,9 +13,7 @@ One process decodes the source once. Its graph, with each scaler fed by the next
 The stills leave as raw BGR because their number is then the file's size, and numpy takes them as they are.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from fractions import Fraction
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -22,11 +21,11 @@ import ffmpeg
 
 from data.domain.assets import SourceFacts
 from data.domain.recipes import AudioOptions, Recipe, VideoOptions
-from tasks.media.plan import AUDIO_RATE_HZ, EncodePlan, PlannedRung, StillPlan, rung_threads
+from tasks.media.edits.editing import NO_FINDINGS, Findings, edited_footage
+from tasks.media.edits.footage import Footage, Shape
+from tasks.media.opening import Opener
+from tasks.media.plan import EncodePlan, PlannedRung, StillPlan, rung_threads
 
-# Unlabelled pictures of this many lines are BT.709 by custom, smaller ones BT.601; swscale takes 601 for both.
-_HD_LINES = 720
-BT709 = {"color_primaries": "bt709", "color_trc": "bt709", "colorspace": "bt709", "range": "tv"}
 NO_LEFTOVERS = {"map_metadata": "-1", "map_chapters": "-1", "fflags": "+bitexact"}
 
 
@@ -67,9 +66,8 @@ def encode_arguments(
     recipe: Recipe,
     plan: EncodePlan,
     work: WorkFiles,
-    *,
-    input_arguments: Sequence[str],
-    threads: int,
+    opener: Opener,
+    findings: Findings = NO_FINDINGS,
 ) -> list[str]:
     """Return the arguments, without the program, that turn a source into all its parts.
 
@@ -79,59 +77,33 @@ def encode_arguments(
         recipe: What to make of it.
         plan: Sizes, rate and counts for that source and recipe.
         work: Where the parts go.
-        input_arguments: Name and value pairs that make opening a foreign file safe.
-        threads: Threads that the whole encode may keep busy, at least 1.
+        opener: How files are opened; its threads are what the whole encode may keep busy.
+        findings: Of the first passes that its edits need.
     """
-    # Pictures that change size midway are scaled like the others: rebuilding the graph would start its clock anew.
-    opened = ffmpeg.input(str(source), reinit_filter=0, threads=threads, **paired(input_arguments))
-    top = plan.rungs[0]
-    pictures = normalised_pictures(
-        opened[str(facts.video.stream_index)], facts, plan.frame_rate, (top.width, top.height)
-    )
-    outputs = _picture_outputs(pictures, recipe.video, plan, work, threads)
-    if facts.audio is not None:
-        sound = sound_in_step(opened[str(facts.audio.stream_index)], facts, plan.sample_count, "stereo")
-        outputs.append(_sound_output(sound, recipe.audio, work))
+    threads = opener.threads
+    footage = _footage(source, facts, plan, opener, findings)
+    outputs = _picture_outputs(footage.picture, recipe.video, plan, work, threads)
+    if footage.sound is not None:
+        outputs.append(_sound_output(footage.sound, recipe.audio, work))
     command: list[str] = ffmpeg.merge_outputs(*outputs).compile()
     # Only at this level ffmpeg tells how many frames it decoded and how many of them were damaged.
     return ["-loglevel", "verbose", "-y", "-filter_complex_threads", str(threads), *command[1:]]
 
 
-def paired(arguments: Sequence[str]) -> dict[str, str]:
-    """Return ``-name value`` pairs as the keyword options that ffmpeg-python takes."""
-    return {name.removeprefix("-"): value for name, value in zip(arguments[::2], arguments[1::2], strict=True)}
+def _footage(source: Path, facts: SourceFacts, plan: EncodePlan, opener: Opener, findings: Findings) -> Footage:
+    """What the ladder is made of, at the size of its top rung."""
+    top = (plan.rungs[0].width, plan.rungs[0].height)
+    if plan.edits is None:
+        shape = Shape(top, plan.frame_rate, plan.frame_count, plan.has_sound)
+        return opener.footage(source, facts, shape)
+    opened = opener.footage(source, facts, replace(plan.edits.source, size=plan.working_size), plan.edits)
+    footage = edited_footage(plan.edits, opened, findings)
+    return footage if footage.shape.size == top else _scaled(footage, top)
 
 
-def normalised_pictures(stream: Any, facts: SourceFacts, frame_rate: Fraction, size: tuple[int, int]) -> Any:
-    """Progressive, constant rate from the first picture on, SDR, square pixels, BT.709 4:2:0, at a size in pixels."""
-    if facts.video.is_interlaced:
-        stream = stream.filter("bwdif", mode="send_frame", deint="interlaced")
-    # The picture begins the video, also where sound is heard before it; both are moved alike, so they stay together.
-    if facts.picture_delay_seconds > 0:
-        stream = stream.filter("setpts", f"PTS-{facts.picture_delay_seconds:.6f}/TB")
-    # From zero: should the first pictures not decode, the first that does is held instead.
-    stream = stream.filter("fps", fps=str(frame_rate), start_time=0)
-    stream = _tone_mapped(stream, size) if facts.video.is_hdr else _as_bt709(stream, size, facts)
-    return stream.filter("format", "yuv420p").filter("setsar", 1).filter("setparams", **BT709)
-
-
-def _as_bt709(stream: Any, size: tuple[int, int], facts: SourceFacts) -> Any:
-    options = {"out_color_matrix": "bt709", "out_range": "tv"}
-    if facts.video.color_matrix is None and facts.video.height >= _HD_LINES:
-        options["in_color_matrix"] = "bt709"
-    return stream.filter("scale", *size, **options)
-
-
-def _tone_mapped(stream: Any, size: tuple[int, int]) -> Any:
-    """HDR (PQ or HLG) to SDR; scaled first, since tone mapping works in floating point and is slow."""
-    linear = (
-        stream.filter("scale", *size)
-        .filter("setparams", color_primaries="bt2020", colorspace="bt2020nc")
-        .filter("zscale", t="linear", npl=100)
-        .filter("format", "gbrpf32le")
-    )
-    mapped = linear.filter("zscale", p="bt709").filter("tonemap", "hable", desat=0)
-    return mapped.filter("zscale", t="bt709", m="bt709", r="tv")
+def _scaled(footage: Footage, size: tuple[int, int]) -> Footage:
+    picture = footage.picture.filter("scale", *size).filter("setsar", 1)
+    return replace(footage, shape=replace(footage.shape, size=size), picture=picture)
 
 
 def _picture_outputs(
@@ -187,24 +159,6 @@ def _stills_output(stream: Any, stills: StillPlan, target: Path) -> Any:
     """Every nth frame, counted and not timed: even a single frame gives one, and each one's time is exact."""
     chosen = stream.filter("select", f"not(mod(n,{stills.step_frames}))").filter("scale", stills.width, stills.height)
     return ffmpeg.output(chosen, str(target), f="rawvideo", pix_fmt="bgr24", fps_mode="passthrough")
-
-
-def _from_first_picture(sound: Any, delay_seconds: float) -> Any:
-    if delay_seconds <= 0:
-        return sound
-    start = f"{delay_seconds:.6f}"
-    return sound.filter("atrim", start=start).filter("asetpts", f"PTS-{start}/TB")
-
-
-def sound_in_step(stream: Any, facts: SourceFacts, sample_count: int, layouts: str) -> Any:
-    """Sound at 48 kHz that begins and ends with the picture: gaps and a late start become silence."""
-    return (
-        _from_first_picture(stream, facts.picture_delay_seconds)
-        .filter("aresample", AUDIO_RATE_HZ, **{"async": 1, "first_pts": 0})
-        .filter("aformat", sample_fmts="fltp", channel_layouts=layouts)
-        .filter("apad", whole_len=sample_count)
-        .filter("atrim", end_sample=sample_count)
-    )
 
 
 def _sound_output(stream: Any, options: AudioOptions, work: WorkFiles) -> Any:

@@ -197,11 +197,12 @@ class _Playback:
     def _duration(self, log: ToolLog, rendition: Rendition) -> GateCheck:
         frames = log.decoded.get("video", Decoded()).frames
         lasts = float(frames / Fraction(rendition.frame_rate))
-        drift = lasts - self.facts.duration_seconds
+        edit = self.package.edit
+        drift = lasts - (edit.duration_seconds if edit else self.facts.duration_seconds)
         outcome: Literal["passed", "refused"] = "passed"
         if abs(drift) > self.options.max_duration_drift_seconds:
             outcome = "refused"
-        detail = f"{lasts:.3f} s, {drift:+.3f} s against the source."
+        detail = f"{lasts:.3f} s, {drift:+.3f} s against {'what its edits promised' if edit else 'the source'}."
         return GateCheck(name="duration", outcome=outcome, detail=detail)
 
 

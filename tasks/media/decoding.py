@@ -21,11 +21,12 @@ from numpy.typing import NDArray
 from data.domain.assets import SourceFacts
 from data.domain.errors import EncodeFailedError, EncoderStalledError
 from tasks.media.accounts import blamed
-from tasks.media.arguments import normalised_pictures, paired, sound_in_step
 from tasks.media.child import Child, signals_held
+from tasks.media.edits.footage import AUDIO_RATE_HZ
 from tasks.media.frames import Picture
 from tasks.media.measures import read_log
-from tasks.media.plan import AUDIO_RATE_HZ
+from tasks.media.normalise import normalised_pictures, sound_in_step
+from tasks.media.opening import paired
 from tasks.media.probe import SAFE_INPUT_ARGUMENTS
 from tasks.media.tools import Toolset
 

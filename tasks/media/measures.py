@@ -6,7 +6,7 @@ Expects ``-loglevel verbose`` (frames decoded, decode errors) and the filters ``
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from data.domain.publications import SourceMeasures
@@ -14,14 +14,17 @@ from data.domain.publications import SourceMeasures
 _SILENT_LUFS = -70.0
 """The absolute gate of BS.1770: what ebur128 says of sound that never passes it."""
 
+_INPUT_FILE = re.compile(r"Input file #\d+ \((.*)\):$")
 _INPUT = re.compile(
     r"Input stream #\d+:\d+ \((video|audio)\): (\d+) packets read .*?; (\d+) frames decoded; (\d+) decode errors"
 )
+_COUNTED = re.compile(r"\[fps@(\S+) @ .*\] \d+ frames in, (\d+) frames out;")
 _OUTPUT_FILE = re.compile(r"Output file #\d+ \((.*)\):$")
 _OUTPUT = re.compile(r"Output stream #\d+:\d+ \((video|audio)\): (\d+) frames encoded(?: \((\d+) samples\))?")
 _BLACK = re.compile(r"blackdetect.*\bblack_start:\s*\S+ black_end:\s*\S+ black_duration:\s*([\d.]+)")
 _SILENCE_START = re.compile(r"silencedetect.*\bsilence_start:\s*(-?[\d.]+)")
 _SILENCE_END = re.compile(r"silencedetect.*\bsilence_end:.*\bsilence_duration:\s*([\d.]+)")
+_TRUE_PEAK = re.compile(r"^\s+Peak:\s+(-?[\d.]+|-inf|nan) dBFS")
 _LOUDNESS = re.compile(r"^\s+I:\s+(-?[\d.]+|-inf|nan) LUFS")
 
 
@@ -55,6 +58,17 @@ class ToolLog:
     silent_since: float | None = None
     """Start of a silence that the log never ends."""
     loudness_lufs: float | None = None
+    true_peak_dbtp: float | None = None
+    """Only where ``ebur128`` was asked for peaks."""
+    decoded_by_file: dict[str, dict[str, Decoded]] = field(default_factory=dict)
+    """By input path and kind."""
+
+    counted: dict[str, int] = field(default_factory=dict)
+    """Frames that came out of filters ``fps`` with a name of their own, by that name."""
+
+    def of_input(self, path: Path | str) -> "ToolLog":
+        """Return the log as if only one of several inputs had been read."""
+        return replace(self, decoded=self.decoded_by_file.get(str(path), {}))
 
     def frames_to(self, path: Path | str) -> int:
         """Return how many pictures went to an output file."""
@@ -82,7 +96,7 @@ def read_log(path: Path) -> ToolLog:
 def parse_log(lines: Iterable[str]) -> ToolLog:
     """Return what the lines of an ffmpeg log tell."""
     log = ToolLog()
-    output = ""
+    source = output = ""
     for line in lines:
         text = line.rstrip()
         if match := _OUTPUT_FILE.search(text):
@@ -91,11 +105,16 @@ def parse_log(lines: Iterable[str]) -> ToolLog:
             encoded = log.encoded.setdefault((output, match[1]), Encoded())
             encoded.frames += int(match[2])
             encoded.samples += int(match[3] or 0)
+        elif match := _INPUT_FILE.search(text):
+            source = match[1]
         elif match := _INPUT.search(text):
-            decoded = log.decoded.setdefault(match[1], Decoded())
-            decoded.packets += int(match[2])
-            decoded.frames += int(match[3])
-            decoded.errors += int(match[4])
+            for account in (log.decoded, log.decoded_by_file.setdefault(source, {})):
+                decoded = account.setdefault(match[1], Decoded())
+                decoded.packets += int(match[2])
+                decoded.frames += int(match[3])
+                decoded.errors += int(match[4])
+        elif match := _COUNTED.search(text):  # also once before anything runs: of a graph that was only tried
+            log.counted[match[1]] = max(log.counted.get(match[1], 0), int(match[2]))
         else:
             _take_measurement(log, text)
     return log
@@ -112,6 +131,8 @@ def _take_measurement(log: ToolLog, text: str) -> None:
     elif match := _LOUDNESS.match(text):
         loudness = float(match[1])
         log.loudness_lufs = loudness if loudness > _SILENT_LUFS else None
+    elif match := _TRUE_PEAK.match(text):
+        log.true_peak_dbtp = float(match[1])
 
 
 def _share(part_seconds: float, whole_seconds: float) -> float:

@@ -20,11 +20,13 @@ import ffmpeg
 
 from data.domain.errors import EncodeFailedError
 from tasks.media.accounts import blamed, refuse_damaged
-from tasks.media.arguments import BT709, NO_LEFTOVERS, normalised_pictures, paired, sound_in_step
+from tasks.media.arguments import NO_LEFTOVERS
 from tasks.media.decoding import Clip, DecodeContext, decoded_pictures
+from tasks.media.edits.footage import AUDIO_RATE_HZ
 from tasks.media.frames import Picture
 from tasks.media.measures import read_log
-from tasks.media.plan import AUDIO_RATE_HZ
+from tasks.media.normalise import BT709, normalised_pictures, sound_in_step
+from tasks.media.opening import paired
 from tasks.media.probe import SAFE_INPUT_ARGUMENTS
 from tasks.media.process import Limits, Progress, run_ffmpeg
 from tasks.media.tools import Toolset

@@ -13,8 +13,12 @@ from data.domain.assets import SourceFacts
 from data.domain.errors import RecipeInvalidError
 from data.domain.ladders import RenditionSpec
 from data.domain.recipes import Recipe
+from tasks.media.edits import rotate
+from tasks.media.edits.editing import NO_INPUTS, EditPlan, plan_edits
+from tasks.media.edits.footage import AUDIO_RATE_HZ
+from tasks.media.edits.inputs import Inputs
+from tasks.media.timing import capped_rate
 
-AUDIO_RATE_HZ = 48_000
 CANDIDATE_LONG_SIDE = 640
 """Poster candidates are judged, and looked at for faces, at no more than this many pixels."""
 CANDIDATE_COUNT = 40
@@ -60,11 +64,22 @@ class EncodePlan:
     tiles: StillPlan
     candidates: StillPlan
     segment_seconds: float
+    has_sound: bool
+    edits: EditPlan | None = None
+    """What is done before the ladder; ``None``: nothing."""
 
     @property
     def duration_seconds(self) -> float:
         """Exact time of the promised frames."""
         return float(self.frame_count / self.frame_rate)
+
+    @property
+    def working_size(self) -> tuple[int, int]:
+        """Width and height of the pictures that are edited: as few as the ladder needs, where no edit counts pixels."""
+        top = (self.rungs[0].width, self.rungs[0].height)
+        if self.edits is None:
+            return top
+        return self.edits.source.size if self.edits.changes_geometry else rotate.turned(self.edits.options.rotate, top)
 
     @property
     def keyframe_frames(self) -> int:
@@ -77,18 +92,30 @@ class EncodePlan:
         return max(1, round(self.frame_count / self.frame_rate * AUDIO_RATE_HZ))
 
 
-def plan_encode(facts: SourceFacts, recipe: Recipe) -> EncodePlan:
+def plan_encode(facts: SourceFacts, recipe: Recipe, inputs: Inputs = NO_INPUTS) -> EncodePlan:
     """Return what to make of a source.
 
+    Args:
+        facts: What probing found in it.
+        recipe: What to make.
+        inputs: Everything else that the recipe's edits name.
+
     Raises:
+        EditImpossibleError: An edit does not fit this source.
         RecipeInvalidError: Two rungs have one name, or a rung is named like another file of the package.
     """
-    video = facts.video
-    rate = capped_rate(video.frame_rate, recipe.video.max_frame_rate)
-    frames = max(1, round(facts.duration_seconds * rate))
-    rungs = _planned_rungs(facts, recipe)
-    tile_width, tile_height = fitted_size(video.width, video.height, recipe.thumbnails.width)
-    still_width, still_height = fitted_size(video.width, video.height, CANDIDATE_LONG_SIDE)
+    most = recipe.video.max_frame_rate
+    edits = None if recipe.edit.is_empty else plan_edits(recipe.edit, facts, inputs, most)
+    if edits is None:
+        has_sound = facts.audio is not None
+        size, rate = (facts.video.width, facts.video.height), capped_rate(facts.video.frame_rate, most)
+        frames = max(1, round(facts.duration_seconds * rate))
+    else:
+        whole = edits.whole
+        size, rate, frames, has_sound = whole.size, whole.frame_rate, whole.frame_count, whole.has_sound
+    rungs = _planned_rungs(size, recipe)
+    tile_width, tile_height = fitted_size(*size, recipe.thumbnails.width)
+    still_width, still_height = fitted_size(*size, CANDIDATE_LONG_SIDE)
     tile_step = max(
         1,
         round(recipe.thumbnails.min_interval_seconds * rate),
@@ -103,6 +130,8 @@ def plan_encode(facts: SourceFacts, recipe: Recipe) -> EncodePlan:
             still_width, still_height, math.ceil(frames / CANDIDATE_COUNT), _nearest_rung(rungs, still_width)
         ),
         segment_seconds=recipe.video.segment_seconds,
+        has_sound=has_sound,
+        edits=edits,
     )
 
 
@@ -117,20 +146,14 @@ def rung_threads(rungs: Sequence[PlannedRung], threads: int) -> tuple[int, ...]:
     return tuple(min(threads, math.ceil(share)) for share in shares)
 
 
-def capped_rate(rate: Fraction, most: float) -> Fraction:
-    """Return the rate divided by the smallest whole number that brings it under ``most``: no judder, exact timing."""
-    return rate / max(1, math.ceil(rate / Fraction(most).limit_denominator(1001)))
-
-
 def fitted_size(width: int, height: int, long_side: int) -> tuple[int, int]:
     """Return (width, height) with the longer side at most ``long_side`` pixels, same shape, never larger."""
     scale = min(1.0, long_side / max(width, height))
     return max(1, round(width * scale)), max(1, round(height * scale))
 
 
-def _planned_rungs(facts: SourceFacts, recipe: Recipe) -> tuple[PlannedRung, ...]:
-    video = facts.video
-    specs = recipe.video.ladder.fitted_to(video.short_side).rungs
+def _planned_rungs(size: tuple[int, int], recipe: Recipe) -> tuple[PlannedRung, ...]:
+    specs = recipe.video.ladder.fitted_to(min(size)).rungs
     names = [spec.name for spec in specs]
     wrong = sorted({name for name in names if names.count(name) > 1 or name in _RESERVED_NAMES})
     if wrong:
@@ -138,7 +161,7 @@ def _planned_rungs(facts: SourceFacts, recipe: Recipe) -> tuple[PlannedRung, ...
             f"Rungs need names of their own, not those of other files of a package: {', '.join(wrong)}.",
             {"names": wrong},
         )
-    return tuple(PlannedRung(spec, *spec.dimensions(video.width, video.height)) for spec in specs)
+    return tuple(PlannedRung(spec, *spec.dimensions(*size)) for spec in specs)
 
 
 def _nearest_rung(rungs: tuple[PlannedRung, ...], width: int) -> int:

@@ -112,6 +112,42 @@ def probe(
     return _facts(path, headers, video, timeline)
 
 
+def probe_sound(
+    path: Path,
+    tools: Toolset,
+    *,
+    max_pixels: int = MAX_PIXELS,
+    limits: Limits = PROBE_LIMITS,
+    scratch: Path | None = None,
+    run_id: str = "",
+) -> AudioFacts:
+    """Return the facts of what is heard of a file, be it a sound file or a video.
+
+    Args:
+        path: The file.
+        tools: Where ffprobe is.
+        max_pixels: Most pixels in one picture, where it has any.
+        limits: Time limits in seconds of ffprobe.
+        scratch: Folder for what ffprobe says; ``None`` takes the system's.
+        run_id: Marks the process for a later sweep.
+
+    Raises:
+        SourceNotFoundError: There is no such file.
+        NotMediaError: Empty, text, or bytes without meaning.
+        UnsupportedInputError: A playlist, a picture, a kind of media that is not taken, or a video without sound.
+        CorruptInputError: A known container whose headers make no sense.
+        TruncatedInputError: The file ends before its own header says it does.
+        InfrastructureError: ffprobe was killed, stalled, ran too long, or found the disk full.
+    """
+    if not path.is_file():
+        raise SourceNotFoundError("There is no such file.", {"name": _clean(path.name, _LONGEST_TAG)})
+    sniffed = sniff(path)
+    _refuse_by_kind(sniffed)
+    with tempfile.TemporaryDirectory(prefix="dailies-probe-", dir=scratch) as folder:
+        look = _Look(path, sniffed, tools, max_pixels, limits, Path(folder), run_id)
+        return look.sound(look.headers())
+
+
 def _refuse_by_kind(sniffed: Sniffed) -> None:
     facts = {"kind": sniffed.kind.value, "format": sniffed.format_name}
     match sniffed.kind:
@@ -179,12 +215,23 @@ class _Look:
         self._refuse_without_picture(headers, has_video=bool(moving), has_size=bool(usable))
         raise self._unreadable()
 
+    def sound(self, headers: Mapping[str, Any]) -> AudioFacts:
+        """Return what is heard."""
+        if self._is_guess(headers) or self._is_cut_short():
+            raise self._unreadable()
+        heard = [stream for stream in headers.get("streams", []) if _is_usable_sound(stream)]
+        if not heard:
+            raise UnsupportedInputError("The file holds no sound.", {"format": headers["format"].get("format_name")})
+        return _audio_facts(_default_of(heard))
+
+    def _is_guess(self, headers: Mapping[str, Any]) -> bool:
+        return self._sniffed.kind is Kind.UNKNOWN and headers["format"].get("probe_score", 0) < _LEAST_SCORE
+
     def _refuse_without_picture(self, headers: Mapping[str, Any], *, has_video: bool, has_size: bool) -> None:
         if has_size:
             raise UnsupportedInputError("The video is in a codec that is not known.")
-        is_guess = self._sniffed.kind is Kind.UNKNOWN and headers["format"].get("probe_score", 0) < _LEAST_SCORE
         has_sound = any(stream.get("codec_type") == "audio" for stream in headers.get("streams", []))
-        if has_sound and not has_video and not is_guess and not self._is_cut_short():
+        if has_sound and not has_video and not self._is_guess(headers) and not self._is_cut_short():
             raise UnsupportedInputError(
                 "The file holds sound but no moving picture (cover art does not count): hand in a video.",
                 {"format": headers["format"].get("format_name")},

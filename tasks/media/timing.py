@@ -1,11 +1,11 @@
 """Work out the frame rate and duration of a picture from the time stamps of its packets, not from a header's claim."""
 
+import math
 from array import array
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from itertools import pairwise
-from math import inf
 from pathlib import Path
 from statistics import median
 
@@ -106,7 +106,7 @@ class _Times:
 
     def __init__(self) -> None:
         self.times = array("d")
-        self.end = -inf
+        self.end = -math.inf
 
     def add(self, seconds: float | None, lasts_seconds: float | None) -> None:
         if seconds is not None:
@@ -141,6 +141,11 @@ def sane_rate(timeline: Timeline, claims: tuple[Fraction | None, ...], *, is_var
     if abs(nearest / measured - 1) <= _SAME:
         return nearest
     return _within(measured.limit_denominator(1001))
+
+
+def capped_rate(rate: Fraction, most: float) -> Fraction:
+    """Return the rate divided by the smallest whole number that brings it under ``most``: no judder, exact timing."""
+    return rate / max(1, math.ceil(rate / Fraction(most).limit_denominator(1001)))
 
 
 def _standard_from(pace: Fraction) -> Fraction:

@@ -7,19 +7,25 @@ probing promised (:mod:`tasks.media.accounts`).
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from data.domain.assets import Asset, SourceFacts
 from data.domain.errors import EncodeFailedError
-from data.domain.publications import AudioRendition, Package, PosterCandidate, Rendition, SpriteSheet
+from data.domain.publications import AudioRendition, EditRecord, Package, PosterCandidate, Rendition, SpriteSheet
 from data.domain.recipes import Recipe
 from tasks.media.accounts import blamed, verified_frame_count
 from tasks.media.arguments import WorkFiles, encode_arguments
+from tasks.media.edits.editing import NO_INPUTS, Findings
+from tasks.media.edits.footage import AUDIO_RATE_HZ
+from tasks.media.edits.inputs import Inputs
+from tasks.media.edits.wording import sentences
+from tasks.media.first_passes import FirstPasses
 from tasks.media.frames import best_frames, extract_frame, judge_frames, raw_pictures, write_jpeg
 from tasks.media.measures import ToolLog, read_log
+from tasks.media.opening import Opener
 from tasks.media.packaging import AUDIO_NAME, DASH_NAME, MASTER_NAME, MP4_NAME, write_progressive, write_tracks
-from tasks.media.plan import AUDIO_RATE_HZ, EncodePlan, plan_encode
+from tasks.media.plan import EncodePlan, plan_encode
 from tasks.media.playlists import variants
 from tasks.media.probe import SAFE_INPUT_ARGUMENTS
 from tasks.media.process import Limits, Progress, run_ffmpeg
@@ -28,6 +34,8 @@ from tasks.media.tools import Toolset
 
 POSTER_NAME = "poster.jpg"
 _MOST_CANDIDATES = 12
+_SLOWEST_DECODE = 2.0
+"""Seconds that a second of video takes to decode, at worst."""
 
 
 def transcode(
@@ -44,6 +52,7 @@ def transcode(
     limits: Limits,
     on_progress: Callable[[Progress], None] | None = None,
     run_id: str = "",
+    inputs: Inputs = NO_INPUTS,
 ) -> Package:
     """Make every file of a package.
 
@@ -60,21 +69,24 @@ def transcode(
         limits: Time limits in seconds, for each program run.
         on_progress: Called with the encoder's own progress.
         run_id: Marks the processes for a later sweep.
+        inputs: Everything else that the recipe's edits name.
 
     Raises:
+        EditImpossibleError: An edit does not fit the source; nothing was encoded, and no slot taken.
         CorruptInputError: The source cannot be decoded, or much of it cannot.
         TruncatedInputError: The source ends clearly before it promised to.
         RecipeInvalidError: Two files of the package would have one name.
         DailiesError: A program failed, stalled, was killed, or ran out of time or disk.
     """
     facts = asset.media_facts
-    plan = plan_encode(facts, recipe)
+    plan = plan_encode(facts, recipe, inputs)
+    limits = _patient(limits, plan)
     attempt = _Attempt(facts, plan, WorkFiles(scratch), directory, tools, limits, run_id)
     with encode_slot() as threads:
-        arguments = encode_arguments(
-            source, facts, recipe, plan, attempt.work, input_arguments=SAFE_INPUT_ARGUMENTS, threads=threads
-        )
-        log = attempt.encode(arguments, on_progress)
+        opener = Opener(SAFE_INPUT_ARGUMENTS, threads)
+        findings = FirstPasses(source, facts, plan, opener, scratch, tools, limits, run_id).findings()
+        arguments = encode_arguments(source, facts, recipe, plan, attempt.work, opener, findings)
+        log = attempt.encode(arguments, on_progress).of_input(source)
     frame_count = verified_frame_count(log, facts, plan, attempt.work)
     duration = float(frame_count / plan.frame_rate)
     attempt.package()
@@ -89,7 +101,7 @@ def transcode(
         prefix=prefix,
         duration_seconds=duration,
         renditions=_renditions(plan, frame_count, files, codecs),
-        audio=_audio_rendition(facts, duration, files, codecs),
+        audio=_audio_rendition(plan, facts, duration, files, codecs),
         mp4_path=MP4_NAME,
         poster_path=POSTER_NAME,
         poster_at_seconds=candidates[0].at_seconds,
@@ -97,9 +109,10 @@ def transcode(
         sprite=sprite,
         master_path=MASTER_NAME,
         dash_path=DASH_NAME,
-        measures=log.measures(duration, has_audio=facts.audio is not None),
+        measures=log.measures(duration, has_audio=plan.has_sound),
         tools=tools.versions(threads),
         files=files,
+        edit=_edit_record(plan, findings),
     )
 
 
@@ -128,12 +141,12 @@ class _Attempt:
                 run_id=self.run_id,
             )
         except EncodeFailedError as error:
-            raise blamed(error, read_log(self.work.log)) from error
+            raise blamed(error, read_log(self.work.log), self.plan.edits) from error
         return read_log(self.work.log)
 
     def package(self) -> None:
         """Write tracks, playlists and the progressive MP4."""
-        has_audio = self.facts.audio is not None
+        has_audio = self.plan.has_sound
         write_tracks(
             self.work,
             self.plan,
@@ -186,6 +199,19 @@ class _Attempt:
         )
 
 
+def _patient(limits: Limits, plan: EncodePlan) -> Limits:
+    """Limits that let pictures be decoded which nobody will see: nothing moves until the first one that is kept."""
+    unseen_seconds = plan.edits.unseen_seconds if plan.edits else 0.0
+    return replace(limits, stall_seconds=limits.stall_seconds + _SLOWEST_DECODE * unseen_seconds)
+
+
+def _edit_record(plan: EncodePlan, findings: Findings) -> EditRecord | None:
+    if plan.edits is None:
+        return None
+    notes = (*sentences(plan.edits), *findings.notes)
+    return EditRecord(digest=plan.edits.digest, duration_seconds=plan.duration_seconds, notes=notes)
+
+
 def _language(facts: SourceFacts) -> str | None:
     language = facts.audio.language if facts.audio else None
     return None if language in (None, "", "und") else language
@@ -227,9 +253,13 @@ def _renditions(
 
 
 def _audio_rendition(
-    facts: SourceFacts, duration_seconds: float, files: dict[str, int], codecs: dict[str, tuple[str, ...]]
+    plan: EncodePlan,
+    facts: SourceFacts,
+    duration_seconds: float,
+    files: dict[str, int],
+    codecs: dict[str, tuple[str, ...]],
 ) -> AudioRendition | None:
-    if facts.audio is None:
+    if not plan.has_sound:
         return None
     media = f"{AUDIO_NAME}/"
     size_bytes = _size_below(media, files)

@@ -43,8 +43,8 @@ class Deleted:
     """What a round has deleted."""
 
     counts: dict[str, int] = field(default_factory=dict)
-    """By kind: ``versions``, ``attempts``, ``packages``, ``artifacts``, ``generations``, ``references``, ``uploads``,
-    ``results``, ``webhook events``."""
+    """By kind: ``versions``, ``attempts``, ``packages``, ``artifacts``, ``generations``, ``references``, ``inputs``,
+    ``uploads``, ``results``, ``webhook events``."""
     size_bytes: int = 0
 
     def add(self, kind: str, size_bytes: int, count: int = 1) -> None:

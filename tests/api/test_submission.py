@@ -134,3 +134,44 @@ def test_an_unknown_field_is_a_typing_slip_and_refused(api: httpx.Client, media_
     problem = refused(api, source=f"{media_folder}/a.mp4", prioritty="high")
 
     assert problem["errors"][0]["field"] == "prioritty"
+
+
+@pytest.mark.parametrize(
+    ("overrides", "field"),
+    [
+        ({"edit.join.intro": "/etc/passwd"}, "edit.join.intro"),
+        ({"edit.join.append": ["{media}/a.mp4", "/etc/passwd"]}, "edit.join.append.1"),
+        ({"edit.sound": {"mode": "mix", "source": "/etc/passwd"}}, "edit.sound.source"),
+    ],
+)
+def test_what_edits_work_with_comes_from_where_sources_may_come_from(
+    api: httpx.Client, media_folder: Path, overrides: dict[str, Any], field: str
+) -> None:
+    placed = {
+        name: [each.format(media=media_folder) for each in value] if isinstance(value, list) else value
+        for name, value in overrides.items()
+    }
+
+    problem = refused(api, source=f"{media_folder}/a.mp4", overrides=placed)
+
+    assert problem["code"] == "DATA.SOURCE.FORBIDDEN"
+    assert problem["facts"]["field"] == field
+    assert field in problem["detail"]
+
+
+def test_an_upload_of_somebody_else_is_no_intro(api: httpx.Client, media_folder: Path, database: Database) -> None:
+    with database.session() as session:
+        uploads = UploadRepository(session)
+        uploads.create("theirs", key="uploads/theirs/intro.mp4", original_name="intro.mp4", owner="somebody-else")
+        uploads.complete("theirs", size_bytes=1, sha256="0" * 64)
+
+    problem = refused(api, source=f"{media_folder}/a.mp4", overrides={"edit.join.intro": "upload:theirs"})
+
+    assert problem["code"] == "DATA.SOURCE.NOT_FOUND"
+    assert problem["facts"]["field"] == "edit.join.intro"
+
+
+def test_a_content_address_is_no_source_of_anybodys(api: httpx.Client, media_folder: Path) -> None:
+    overrides = {"edit.watermark.source": f"sha256:{'0' * 64}"}
+
+    assert refused(api, source=f"{media_folder}/a.mp4", overrides=overrides)["code"] == "REQUEST.INVALID"

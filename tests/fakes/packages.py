@@ -1,6 +1,7 @@
 """Real packages for tests: one call transcodes a file into a folder, fast and small."""
 
-from contextlib import nullcontext
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
 from data.domain.assets import Asset, SourceFacts
@@ -29,7 +30,11 @@ SMALL = Recipe.parse(
 
 
 def make_package(
-    source: Path, folder: Path, recipe: Recipe = SMALL, facts: SourceFacts | None = None
+    source: Path,
+    folder: Path,
+    recipe: Recipe = SMALL,
+    facts: SourceFacts | None = None,
+    slot: Callable[[], AbstractContextManager[int]] = lambda: nullcontext(2),
 ) -> tuple[Package, SourceFacts, Path]:
     """Transcode a source into ``folder``; return the package, the source's facts and where the files are."""
     tools = find_tools()
@@ -47,7 +52,7 @@ def make_package(
         directory=directory,
         scratch=scratch,
         tools=tools,
-        encode_slot=lambda: nullcontext(2),
+        encode_slot=slot,
         limits=Limits(),
     )
     return package, found, directory

@@ -131,6 +131,28 @@ def test_a_file_that_is_no_video_fails_with_its_code_and_is_not_retried(jobs: Jo
     assert job["attempt"] == 1
 
 
+@pytest.mark.slow
+def test_captions_of_a_trimmed_video_are_those_of_its_part(jobs: JobClient, published: dict, speech: Path) -> None:
+    trim = {"edit.trim.start_seconds": 5, "edit.loudness.target_lufs": -20}
+    job = jobs.succeed(str(speech), overrides={**QUICK, **trim}, title="Two Cities, from the middle")
+
+    publication = jobs.publication(job)
+    assert publication["duration_seconds"] == pytest.approx(7, abs=0.05)
+    spoken = _plain(jobs.http.get(publication["captions"][0]["vtt_url"]).text)
+    assert "best of times" not in spoken
+    assert len(spoken.split()) > 5
+    assert any("LUFS" in note for note in publication["notes"])
+
+
+def test_an_edit_that_does_not_fit_the_source_fails_with_its_numbers(jobs: JobClient, speech: Path) -> None:
+    job = jobs.process(str(speech), recipe="quick", overrides={"edit.trim.start_seconds": 30})
+
+    assert job["state"] == "failed"
+    assert job["reason"] == "DATA.INPUT.EDIT_IMPOSSIBLE"
+    assert job["attempt"] == 1
+    assert "begins at 30 s, but the source lasts 12" in json.dumps(job)
+
+
 def test_a_source_outside_the_roots_is_refused_before_any_run_and_says_what_to_set(jobs: JobClient) -> None:
     answer = jobs.http.post("/api/v1/jobs", json={"source": "/etc/hostname"})
 

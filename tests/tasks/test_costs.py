@@ -51,6 +51,14 @@ def test_the_processor_time_of_tools_counts(database: Database) -> None:
     assert (cost.variant, cost.media_seconds, cost.megapixels, cost.bytes_out) == ("fast", 10.5, 0.9216, 7)
 
 
+def test_what_was_edited_counts_as_long_as_it_became(database: Database) -> None:
+    with measured(CostStep.TRANSCODE) as work:
+        work.done(sample_asset(), media_seconds=4.2)
+
+    [cost] = noted(database, CostStep.TRANSCODE)
+    assert cost.media_seconds == 4.2
+
+
 def test_work_that_was_found_again_or_failed_teaches_nothing(database: Database) -> None:
     with measured(CostStep.TRANSCODE):
         pass

@@ -3,13 +3,17 @@
 Each operation is two pure functions: ``outcome(options, shape) -> Shape`` says what will come of it, or refuses with a
 typed error that names the numbers, before anything is encoded; ``applied(options, footage, …) -> Footage`` adds its
 filters. What ``applied`` returns has exactly the shape that ``outcome`` promised: a test of each holds it to that.
+
+Sound never comes out of a filter that takes pictures too (``concat`` with both): how loud it will be is measured by a
+graph of the sound alone, which must not have to decode a single picture.
 """
 
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
 
-from tasks.media.plan import AUDIO_RATE_HZ
+AUDIO_RATE_HZ = 48_000
+"""Samples a second of all sound that is worked on and published."""
 
 
 @dataclass(frozen=True)
@@ -43,3 +47,8 @@ class Footage:
     """Progressive, constant rate from 0 on, square pixels, SDR BT.709, ``yuv420p``."""
     sound: Any | None
     """48 kHz stereo ``fltp`` from 0 on, exactly as long as the picture; ``None`` where there is none."""
+
+
+def lasting(sound: Any, sample_count: int) -> Any:
+    """Return sound that lasts exactly so many samples: cut, or with silence at its end."""
+    return sound.filter("apad", whole_len=sample_count).filter("atrim", end_sample=sample_count)

@@ -13,7 +13,7 @@ import ffmpeg
 import numpy as np
 
 from data.domain.assets import SourceFacts
-from tasks.media.arguments import paired
+from tasks.media.opening import paired
 from tasks.media.probe import SAFE_INPUT_ARGUMENTS, probe
 from tasks.media.process import Limits, run_ffmpeg
 from tasks.media.tools import Toolset

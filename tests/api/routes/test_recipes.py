@@ -36,11 +36,14 @@ def test_the_shipped_recipes_are_listed(api: httpx.Client) -> None:
 
     assert [item["name"] for item in answer["items"]] == [
         "anonymous",
+        "broadcast",
         "default",
         "full",
         "quick",
         "rehearsal",
         "restored",
+        "square",
+        "steady",
         "vertical",
     ]
     assert {item["origin"] for item in answer["items"]} == {"shipped"}

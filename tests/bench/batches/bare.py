@@ -16,6 +16,7 @@ from data.domain.recipes import Recipe
 from tasks.media.arguments import WorkFiles, encode_arguments
 from tasks.media.checks import check_candidate
 from tasks.media.cores import usable_cores
+from tasks.media.opening import Opener
 from tasks.media.plan import plan_encode
 from tasks.media.probe import SAFE_INPUT_ARGUMENTS, probe
 from tasks.media.process import Limits
@@ -85,7 +86,7 @@ def _encode_commands(tools: Toolset, clips: list[Path], recipe: Recipe, scratch:
         work = WorkFiles(scratch / path.stem)
         work.directory.mkdir()
         arguments = encode_arguments(
-            path, facts, recipe, plan_encode(facts, recipe), work, input_arguments=SAFE_INPUT_ARGUMENTS, threads=1
+            path, facts, recipe, plan_encode(facts, recipe), work, Opener(SAFE_INPUT_ARGUMENTS, 1)
         )
         argv = [str(tools.ffmpeg), "-hide_banner", "-nostdin", "-nostats", "-y", *map(str, arguments)]
         commands.append(f"{shlex.join(argv)} 2> {shlex.quote(str(work.log))}")

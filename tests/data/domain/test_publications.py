@@ -5,7 +5,7 @@ import pytest
 from pydantic import ValidationError
 
 from data.domain.assets import Asset, VideoFacts
-from data.domain.publications import GateCheck, GateReport, Package, PublicationManifest
+from data.domain.publications import EditRecord, GateCheck, GateReport, Package, PublicationManifest
 from tests.data.samples import sample_asset, sample_facts, sample_manifest, sample_package
 
 
@@ -46,3 +46,11 @@ def test_only_a_refusal_refuses() -> None:
     checks = tuple(GateCheck(name=outcome, outcome=outcome, detail="") for outcome in ("passed", "warned", "refused"))
 
     assert [check.name for check in GateReport(checks=checks).refusals] == ["refused"]
+
+
+def test_what_is_seen_and_heard_is_decided_by_the_source_and_its_edits() -> None:
+    package = sample_package(sample_asset())
+    edited = package.model_copy(update={"edit": EditRecord(digest="d", duration_seconds=4)})
+
+    assert package.content_after("source") == "source"
+    assert edited.content_after("source") not in ("source", edited.content_after("another"))

@@ -1,6 +1,7 @@
 import pytest
 
 from data.domain.errors import RecipeForBatchesError, RecipeInvalidError
+from data.domain.keys import options_digest
 from data.domain.recipes import Recipe, override_names, value_at
 
 
@@ -117,3 +118,27 @@ def test_preparation_depends_on_its_own_sections_alone(override: dict[str, objec
 
     assert recipe.has_preparation
     assert list(recipe.preparation_options()) == [section]
+
+
+def test_a_recipe_without_edits_is_what_it_was_before_there_were_any() -> None:
+    assert Recipe().digest() == "d687799bd5bf97d27540b31e"
+    assert options_digest(Recipe().transcode_options()) == "7b139406277a6277"
+
+
+def test_edits_are_part_of_what_is_encoded() -> None:
+    edited = Recipe().with_overrides({"edit.speed": 2})
+
+    assert edited.transcode_options() != Recipe().transcode_options()
+    assert edited.digest() != Recipe().digest()
+
+
+@pytest.mark.parametrize(
+    ("edit", "said"),
+    [
+        ({"trim": {"start_seconds": 5, "end_seconds": 4}}, "4 s is not after 5 s"),
+        ({"crop": {"left": 0.6, "width": 0.5}}, r"0\.6 \+ 0\.5 is more than 1"),
+    ],
+)
+def test_edits_that_fit_no_source_at_all_are_refused_with_the_recipe(edit: dict[str, object], said: str) -> None:
+    with pytest.raises(RecipeInvalidError, match=said):
+        Recipe.parse({"edit": edit})

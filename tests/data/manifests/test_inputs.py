@@ -5,10 +5,11 @@ from pathlib import Path
 
 import pytest
 
+from data.domain.errors import SourceForbiddenError, SourceNotFoundError
 from data.domain.sources import SourceRules
 from data.manifests import ManifestRules
 from data.manifests.cells import Flaw
-from data.manifests.inputs import check_inputs
+from data.manifests.inputs import check_inputs, check_recipe
 from data.recipes import load_recipe
 
 
@@ -129,3 +130,20 @@ def test_uploads_are_looked_up_all_at_once(media: Path) -> None:
         (1, "DATA.SOURCE.NOT_FOUND"),
         (3, "DATA.SOURCE.NOT_FOUND"),
     ]
+
+
+def test_what_a_rows_edits_work_with_is_checked_like_its_source(media: Path) -> None:
+    given = rules(media, find_uploads=lambda ids: ids & {"mine"})
+    recipe = load_recipe("quick")
+
+    for source in (f"{media}/a.mp4", "upload:mine", "https://media.example/a.mp4"):
+        check_recipe(recipe.with_overrides({"edit.join.intro": source}), given)
+    for source, error in (
+        ("/etc/passwd", SourceForbiddenError),
+        (f"{media}/gone.mp4", SourceNotFoundError),
+        ("upload:theirs", SourceNotFoundError),
+        ("s3://private/a.mp4", SourceForbiddenError),
+    ):
+        with pytest.raises(error, match=r"edit\.join\.intro: ") as refused:
+            check_recipe(recipe.with_overrides({"edit.join.intro": source}), given)
+        assert refused.value.facts["field"] == "edit.join.intro"

@@ -2,7 +2,7 @@
 
 import pytest
 
-from data.domain.errors import RecipeInvalidError, RecipeUnknownError
+from data.domain.errors import RecipeInvalidError, RecipeUnknownError, SourceForbiddenError
 from data.domain.recipes import Recipe
 from data.manifests.rules import RowRecipes
 from data.recipes import load_recipe
@@ -63,3 +63,23 @@ def test_an_unknown_recipe_is_named_whatever_its_overrides(recipes: RowRecipes) 
     ((column, error),) = recipes.find("nothing", (("video.crf", "99"),)).problems
 
     assert (column, error.code) == ("recipe", RecipeUnknownError.code)
+
+
+def test_what_a_recipe_may_not_name_is_blamed_on_the_override_that_names_it() -> None:
+    def check(recipe: Recipe) -> None:
+        if recipe.edit.join.intro:
+            raise SourceForbiddenError("No.", {"field": "edit.join.intro"})
+
+    recipes = RowRecipes(load_recipe, check)
+
+    assert recipes.find("quick", (("video.crf", "20"),)).problems == ()
+    for name, value in (("edit.join.intro", "/a.mp4"), ("edit.join", '{"intro": "/a.mp4"}')):
+        [(column, _)] = recipes.find("quick", ((name, value),)).problems
+        assert column == name
+
+
+def test_what_the_recipe_itself_may_not_name_is_blamed_on_the_recipe() -> None:
+    def check(recipe: Recipe) -> None:
+        raise SourceForbiddenError("No.", {"field": "edit.join.intro"})
+
+    assert [column for column, _ in RowRecipes(load_recipe, check).find("quick", ()).problems] == ["recipe"]

@@ -1,7 +1,9 @@
+from dataclasses import replace
 from pathlib import Path
 
 from data.domain.errors import RecipeUnknownError
 from data.domain.recipes import Recipe
+from data.recipes import load_recipe
 from data.repositories import ItemWish, UploadRepository
 from tasks.bulk.changes import Recipes, find_known, look_at_sources
 from tests.data.samples import TOOLS
@@ -60,3 +62,19 @@ def test_an_upload_of_a_known_file_is_known_without_having_been_taken_in(house: 
 
 def _values(wish: ItemWish) -> dict:
     return {name: getattr(wish, name) for name in ItemWish.__slots__}
+
+
+def test_what_edits_work_with_counts_by_its_content() -> None:
+    def by_content(recipe: Recipe) -> Recipe:
+        return recipe.with_overrides({"edit.join.intro": "sha256:abc"})
+
+    here, there = (
+        Recipes(load_recipe, lambda recipe: "v1", lambda recipe: "v1", by_content).of(
+            replace(WISH, overrides={"edit.join.intro": f"/media/{folder}/intro.mp4"})
+        )
+        for folder in ("here", "there")
+    )
+
+    assert here is not None
+    assert there is not None
+    assert here.digest == there.digest

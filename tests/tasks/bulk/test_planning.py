@@ -235,6 +235,17 @@ def test_estimates_learn_from_the_same_recipe_before_any_other(house: BatchHouse
     assert quick.plan.steps[0].learnt_from == 0
 
 
+def test_a_trimmed_or_hastened_video_is_expected_to_take_less(house: BatchHouse) -> None:
+    source = house.source("one.mp4")
+    whole = _transcode(house.plan(rows(source)))
+
+    part = house.plan(rows(source, **{"edit.trim.end_seconds": "6", "edit.speed": "2"}), "b2")
+
+    assert _transcode(part) < 0.5 * whole
+    assert part.plan is not None
+    assert part.plan.media_seconds == pytest.approx(60)
+
+
 def test_the_longest_comes_first_within_a_priority(house: BatchHouse) -> None:
     house.facts = {"long.mp4": source_facts(duration_seconds=900)}
     short, long = house.source("short.mp4"), house.source("long.mp4")

@@ -52,6 +52,29 @@ def test_pictures_that_an_edit_list_hides_are_no_damage() -> None:
     assert verify(Decoded(337, 241, 0), 250) == 250
 
 
+def test_what_was_decoded_ahead_of_a_part_makes_up_for_no_damage_in_it() -> None:
+    facts = source_facts(duration_seconds=60).model_copy(update={"container": "mpegts"})
+    plan = plan_encode(facts, Recipe.parse({"edit": {"trim": {"start_seconds": 40, "end_seconds": 50}}}))
+    encoded = {(str(WORK.rung(rung.spec.name)), "video"): Encoded(frames=250) for rung in plan.rungs}
+
+    assert verified_frame_count(ToolLog({"video": Decoded(1260, 1250, 0)}, encoded), facts, plan, WORK) == 250
+    with pytest.raises(CorruptInputError, match="Only 1000 of 1260"):
+        verified_frame_count(ToolLog({"video": Decoded(1260, 1000, 250)}, encoded), facts, plan, WORK)
+
+
+def test_of_a_sped_up_part_as_much_of_the_source_may_be_missing() -> None:
+    plan = plan_encode(FACTS, Recipe.parse({"edit": {"speed": 4}}))
+
+    def encoded(frames: int) -> ToolLog:
+        counts = {(str(WORK.rung(rung.spec.name)), "video"): Encoded(frames=frames) for rung in plan.rungs}
+        return ToolLog({"video": Decoded(240, 240, 0)}, counts)
+
+    assert plan.frame_count == 62
+    assert verified_frame_count(encoded(59), FACTS, plan, WORK) == 59
+    with pytest.raises(TruncatedInputError):
+        verified_frame_count(encoded(57), FACTS, plan, WORK)
+
+
 def test_nothing_decoded_is_corrupt() -> None:
     with pytest.raises(CorruptInputError):
         verify(Decoded(250, 0, 250), 0)

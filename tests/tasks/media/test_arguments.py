@@ -1,10 +1,12 @@
+import hashlib
 from pathlib import Path
 
 import pytest
 
 from data.domain.assets import AudioFacts, SourceFacts
 from data.domain.recipes import Recipe
-from tasks.media.arguments import WorkFiles, encode_arguments, paired
+from tasks.media.arguments import WorkFiles, encode_arguments
+from tasks.media.opening import Opener, paired
 from tasks.media.plan import plan_encode
 from tests.fakes.source_facts import source_facts
 
@@ -19,8 +21,7 @@ def arguments(facts: SourceFacts, recipe: Recipe | None = None, *, threads: int 
         chosen,
         plan_encode(facts, chosen),
         WORK,
-        input_arguments=("-protocol_whitelist", "file", "-max_pixels", "100"),
-        threads=threads,
+        Opener(("-protocol_whitelist", "file", "-max_pixels", "100"), threads),
     )
 
 
@@ -34,6 +35,14 @@ def options_of(output: Path, built: list[str]) -> dict[str, str]:
     end = built.index(str(output))
     start = max(index for index in range(end) if built[index] == "-map")
     return paired(built[start:end])
+
+
+def test_without_edits_the_command_is_what_it_was_before_there_were_any() -> None:
+    changes = ({}, {"is_interlaced": True}, {"picture_delay_seconds": 0.5}, {"audio": None}, {"is_hdr": True})
+    words = [word for change in (*changes, {"frame_rate": "120"}) for word in arguments(source_facts(**change))]
+
+    # A change here makes every package anew: let it be meant, and count up the version of the tools.
+    assert hashlib.sha256("\n".join(words).encode()).hexdigest()[:16] == "0e78c0f6f33c80b9"
 
 
 def test_the_source_is_opened_once_and_safely() -> None:
@@ -152,6 +161,6 @@ def test_names_that_mean_something_to_ffmpeg_stay_one_argument() -> None:
     recipe = Recipe()
     name = Path("/in/-i %03d [0:v];,'\".mp4")
 
-    built = encode_arguments(name, facts, recipe, plan_encode(facts, recipe), WORK, input_arguments=(), threads=2)
+    built = encode_arguments(name, facts, recipe, plan_encode(facts, recipe), WORK, Opener((), 2))
 
     assert built[built.index("-i") + 1] == str(name)

@@ -17,9 +17,21 @@ LOG = """\
 [out#0/mp4 @ 0x55e0]   Output stream #0:0 (video): 120 frames encoded; 120 packets muxed (483075 bytes);
 [out#1/mp4 @ 0x55e0] Output file #1 (/scratch/sound.mp4):
 [out#1/mp4 @ 0x55e0]   Output stream #1:0 (audio): 235 frames encoded (240000 samples); 236 packets muxed (8 bytes);
+[in#0/mov @ 0x55e0] Input file #0 (/in/a (1).mp4):
 [in#0/mov @ 0x55e0]   Input stream #0:0 (video): 168 packets read (250135 bytes); 156 frames decoded; 3 decode errors;
 [in#0/mov @ 0x55e0]   Input stream #0:1 (audio): 289 packets read (107310 bytes); 280 frames decoded; 0 decode errors \
 (286720 samples);
+"""
+SECOND_INPUT = """\
+[in#1/mov @ 0x55e0] Input file #1 (/in/b.mp4):
+[in#1/mov @ 0x55e0]   Input stream #1:0 (video): 50 packets read (135 bytes); 48 frames decoded; 1 decode errors;
+"""
+PEAKS = """\
+  Loudness range:
+    LRA:         0.5 LU
+
+  True peak:
+    Peak:       -7.4 dBFS
 """
 
 
@@ -30,6 +42,20 @@ def test_a_log_tells_what_was_decoded_and_encoded() -> None:
     assert (video.packets, video.frames, video.errors) == (168, 156, 3)
     assert log.frames_to(Path("/scratch/rung-720p (1).mp4")) == 120
     assert log.encoded["/scratch/sound.mp4", "audio"].samples == 240_000
+
+
+def test_a_log_tells_inputs_apart() -> None:
+    log = parse_log((LOG + SECOND_INPUT).splitlines())
+
+    assert log.decoded["video"].frames == 204
+    assert log.of_input(Path("/in/a (1).mp4")).decoded["video"].frames == 156
+    assert log.of_input("/in/b.mp4").decoded["video"].errors == 1
+    assert log.of_input("/in/c.mp4").decoded == {}
+
+
+def test_peaks_are_told_where_they_were_asked_for() -> None:
+    assert parse_log(PEAKS.splitlines()).true_peak_dbtp == -7.4
+    assert parse_log(LOG.splitlines()).true_peak_dbtp is None
 
 
 def test_an_output_that_the_log_does_not_name_has_no_frames() -> None:
@@ -65,3 +91,15 @@ def test_a_source_without_sound_has_neither_silence_nor_loudness() -> None:
 
 def test_a_share_is_never_more_than_all() -> None:
     assert parse_log(LOG.splitlines()).measures(1.0, has_audio=True).black_share == 1.0
+
+
+def test_frames_that_were_counted_by_name_are_found_also_where_the_graph_was_tried_before() -> None:
+    log = parse_log(
+        [
+            "[fps@edit.join.intro @ 0x55ee] 0 frames in, 0 frames out; 0 frames dropped, 0 frames duplicated.",
+            "[fps@edit.join.intro @ 0x7f28] 30 frames in, 25 frames out; 5 frames dropped, 0 frames duplicated.",
+            "[Parsed_fps_3 @ 0x7f29] 50 frames in, 50 frames out; 0 frames dropped, 0 frames duplicated.",
+        ]
+    )
+
+    assert log.counted == {"edit.join.intro": 25}

@@ -10,13 +10,15 @@ import pytest
 from data.domain.assets import SourceFacts
 from data.domain.errors import (
     CorruptInputError,
+    DataError,
     EncoderStalledError,
     InputTooLargeError,
     NotMediaError,
     SourceNotFoundError,
     TruncatedInputError,
+    UnsupportedInputError,
 )
-from tasks.media.probe import probe, safe_input
+from tasks.media.probe import probe, probe_sound, safe_input
 from tasks.media.process import Limits
 from tasks.media.tools import Toolset, find_tools
 from tests.fakes.nasty_inputs import (
@@ -357,3 +359,29 @@ def test_an_ffprobe_that_hangs_is_ended(nasties: Nasties, tools: Toolset, tmp_pa
             Toolset(tools.ffmpeg, hung, tools.packager, "", "", ""),
             limits=Limits(stall_seconds=0.7),
         )
+
+
+@pytest.mark.parametrize("name", ["sound.wav", "sound.mp3", "sound.ogg", "sound.m4a", "sound.flac"])
+def test_what_is_heard_of_a_sound_file_is_found(name: str, tools: Toolset, tmp_path: Path) -> None:
+    command = [tools.ffmpeg, "-v", "error", "-f", "lavfi", "-i", "sine=f=440:d=0.2:r=44100", tmp_path / name]
+    subprocess.run(command, check=True)
+
+    found = probe_sound(tmp_path / name, tools)
+
+    assert (found.channels, found.sample_rate_hz) == (1, 44_100)
+
+
+@pytest.mark.parametrize(
+    ("content", "error"),
+    [
+        (b"", NotMediaError),
+        (b"It was the best of times, it was the worst of times.\n" * 100, NotMediaError),
+        (b"#EXTM3U\n/etc/passwd\n", UnsupportedInputError),
+        (b"fLaC" + bytes(500), CorruptInputError),
+    ],
+)
+def test_what_is_no_sound_is_refused(content: bytes, error: type[DataError], tools: Toolset, tmp_path: Path) -> None:
+    (tmp_path / "sound.wav").write_bytes(content)
+
+    with pytest.raises(error):
+        probe_sound(tmp_path / "sound.wav", tools)

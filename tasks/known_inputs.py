@@ -1,0 +1,67 @@
+"""What the content of an edit's inputs is, as far as that is known before they are taken in: for plans."""
+
+import hashlib
+import stat
+import tempfile
+from functools import lru_cache
+from pathlib import Path
+
+from data.database import Database
+from data.domain.edits import CONTENT_SCHEME, EditOptions
+from data.domain.errors import DataError
+from data.domain.sources import UPLOAD_SCHEME
+from data.repositories import UploadRepository
+from data.settings import Settings
+from tasks.lettered_mark import write_lettered_mark
+from tasks.models.store import ModelStore
+from tasks.providers.sources import allowed_path
+
+_QUICKLY_READ_BYTES = 512 * 1024**2
+"""A plan reads no larger file to see whether it has changed."""
+
+
+def named_by_content(edits: EditOptions, settings: Settings, database: Database, *, owner: str | None) -> EditOptions:
+    """Return edits with their inputs named as ``tasks.inputs`` would, as far as nothing has to be fetched for it.
+
+    So a plan sees whether what a row asks for is public already. What lies elsewhere, is large or is not there keeps
+    its name, and looks new.
+
+    Args:
+        edits: As somebody wrote them.
+        settings: Say where local files may lie.
+        database: Knows the uploads.
+        owner: Whose an upload must be; ``None`` takes anybody's.
+    """
+    uploads = [each.removeprefix(UPLOAD_SCHEME) for each in edits.sources if each.startswith(UPLOAD_SCHEME)]
+    with database.session() as session:
+        found = UploadRepository(session).contents(uploads, owner) if uploads else {}
+    known = {f"{UPLOAD_SCHEME}{upload}": sha256 for upload, sha256 in found.items()}
+    for source in edits.sources:
+        if source.startswith("/") and (sha256 := _content_of(source, settings)):
+            known[source] = sha256
+    text_picture = ""
+    if edits.watermark.has_text:
+        with tempfile.TemporaryDirectory(prefix="dailies-mark-") as folder:
+            models = ModelStore(settings.models.directory, settings.models.auto_pull)
+            drawn = write_lettered_mark(edits.watermark, Path(folder) / "text.png", models)
+        text_picture = f"{CONTENT_SCHEME}{drawn.sha256}"
+    return edits.addressed({source: f"{CONTENT_SCHEME}{sha256}" for source, sha256 in known.items()}, text_picture)
+
+
+def _content_of(source: str, settings: Settings) -> str | None:
+    """Return the sha256 of a local file that is quickly read; what is wrong with it is for its job to say."""
+    try:
+        path = allowed_path(source, settings.source_roots)
+        status = path.stat()
+        if not stat.S_ISREG(status.st_mode) or status.st_size > _QUICKLY_READ_BYTES:
+            return None
+        return _hashed(path, status.st_size, status.st_mtime_ns)
+    except (DataError, OSError):
+        return None
+
+
+@lru_cache(maxsize=1024)
+def _hashed(path: Path, size_bytes: int, modified_ns: int) -> str:
+    """Return the sha256 of a file; size and time of its last change tell whether that is known."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,0 +1,27 @@
+"""Further files that edits worked with: a cache, since every job that names one fetches it again.
+
+Each is as old as its last use (``tasks.inputs`` stores anew what is stale), so one that is old enough to go was not
+taken in by any job for as long.
+"""
+
+from datetime import datetime
+
+from data.storage import ObjectStore
+from tasks.retention.rounds import Ages, Deleted, is_older
+
+
+def expire_inputs(store: ObjectStore, part: str, ages: Ages, now: datetime, deleted: Deleted) -> None:
+    """Delete files of edits, and what is known of them, that no job has used for long, of one part of the store.
+
+    Args:
+        store: The object store.
+        part: First digit of the files' sha256.
+        ages: How old something must be.
+        now: The time, aware.
+        deleted: Counts.
+    """
+    for old in [each for each in store.list(f"inputs/{part}") if is_older(each.modified_at, ages.caches, now)]:
+        there = store.stat(old.key)  # whoever uses it writes it anew
+        if there and is_older(there.modified_at, ages.caches, now):
+            store.delete(old.key)
+            deleted.add("inputs", old.size_bytes)

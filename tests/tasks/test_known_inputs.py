@@ -1,0 +1,39 @@
+"""A plan names what edits work with as the job will, wherever it can without fetching anything."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from data.domain.edits import EditOptions
+from tasks.known_inputs import named_by_content
+from tests.fakes.input_desk import Desk, make_media
+
+
+@pytest.fixture
+def media(tmp_path: Path) -> Path:
+    (tmp_path / "media").mkdir()
+    return make_media(tmp_path / "media")
+
+
+@pytest.fixture
+def desk(tmp_path: Path, media: Path) -> Iterator[Desk]:
+    desk = Desk(tmp_path, media)
+    yield desk
+    desk.database.close()
+
+
+def test_a_plan_names_what_is_at_hand_as_the_job_will(desk: Desk, media: Path) -> None:
+    edit = {
+        "join": {"intro": f"{media}/intro.mkv", "outro": "https://media.example/outro.mp4"},
+        "watermark": {"text": "Dailies"},
+        "sound": {"mode": "mix", "source": f"{media}/gone.wav"},
+    }
+
+    named = named_by_content(EditOptions.model_validate(edit), desk.settings, desk.database, owner=None)
+
+    taken = desk.take(join={"intro": f"{media}/intro.mkv"}, watermark={"text": "Dailies"})
+    assert named.watermark == taken.watermark
+    assert named.join.intro == taken.join.intro
+    assert named.join.outro == "https://media.example/outro.mp4"
+    assert named.sound.source == f"{media}/gone.wav"
