@@ -66,7 +66,7 @@ def publish_asset(
     variant = cost_variants(recipe)[CostStep.PUBLISH]
     with workspace() as scratch, step_progress("publish") as progress, measured(CostStep.PUBLISH, variant) as work:
         now, identity = standing(store, asset.id), signing_identity(settings)
-        said = to_be_signed(_provenance(database, asset, package, artifacts), package, identity)
+        said = to_be_signed(_provenance(database, asset, package, artifacts, recipe), package, identity)
         draft = draft_manifest(asset, package, artifacts, recipe, title, now.next_version, job_id(), said)
         draft = draft.model_copy(update={"held_because": why_held(artifacts, now)})
         manifest = _made_before(store, database, now, draft)
@@ -88,13 +88,15 @@ def publish_asset(
     return manifest
 
 
-def _provenance(database: Database, asset: Asset, package: Package, artifacts: GeneratedArtifacts) -> Provenance:
+def _provenance(
+    database: Database, asset: Asset, package: Package, artifacts: GeneratedArtifacts, recipe: Recipe
+) -> Provenance:
     """Return what is on record about how a publication was made."""
     settings = get_settings()
     models = ModelStore(settings.models.directory, settings.models.auto_pull)
     with database.session() as session:
         made = GenerationRepository(session).of_result(asset.sha256)
-    return provenance_of(asset, package, artifacts, made, lambda name: model_agent(name, models))
+    return provenance_of(asset, package, artifacts, made, lambda name: model_agent(name, models), recipe.edit)
 
 
 def outcome(manifest: PublicationManifest) -> PublicationManifest | State[PublicationManifest]:
