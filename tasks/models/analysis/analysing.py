@@ -1,7 +1,8 @@
 """The analysis of one video: every frame that is wanted is looked at once, in order; memory does not grow with it."""
 
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 
 import cv2
 import numpy as np
@@ -10,7 +11,7 @@ from numpy.typing import NDArray
 from data.domain.analysis import AnalysisSummary, Event, EventKind
 from tasks.models.analysis.checks import Measures, PictureChecks
 from tasks.models.analysis.clustering import Appearances
-from tasks.models.analysis.detections import Look, look_at
+from tasks.models.analysis.detections import SMALL_SIDE, Look, look_at
 from tasks.models.analysis.flicker import LEAST_RATE, FlickerCheck
 from tasks.models.analysis.opening import open_detector
 from tasks.models.analysis.plan import Analysis, AnalysisPlan, Sampled
@@ -48,13 +49,25 @@ def analyse(
         DetectorInvalidError: The user's ONNX file is no detector that can be read.
     """
     looking = _Looking(plan, sink)
-    for count, each in enumerate(pictures, start=1):
-        looking.look(each)
-        on_frame(count)
+    with _threads(plan):
+        for count, each in enumerate(pictures, start=1):
+            looking.look(each)
+            on_frame(count)
     looking.end()
     if sound is not None:
         looking.tell(find_silences(sound, float(plan.frame_rate)))
     return looking.result(has_sound=sound is not None)
+
+
+@contextmanager
+def _threads(plan: AnalysisPlan) -> Iterator[None]:
+    """OpenCV with as many threads as pay: one for small pictures, where sharing them out takes longer than the work."""
+    before = cv2.getNumThreads()
+    cv2.setNumThreads(1 if max(plan.size) <= SMALL_SIDE else plan.threads or before)
+    try:
+        yield
+    finally:
+        cv2.setNumThreads(before)
 
 
 class _Looking:

@@ -16,6 +16,7 @@ _PARTS = 3
 """From top to bottom: head, body, legs of a person."""
 _SIZE = (24, 48)
 _HUES, _SATURATIONS, _GREYS, _EDGES = 8, 2, 6, 6
+_COLOURS = _HUES * _SATURATIONS
 _COLOURED = 50
 _EDGE_WEIGHT = 0.3
 _APART = 0.45
@@ -76,14 +77,14 @@ def _described(part: Picture) -> Descriptor:
     """Square roots of shares, so that distances are those of Hellinger: a little of a colour counts too."""
     hue, saturation, value = (channel.ravel() for channel in cv2.split(cv2.cvtColor(part, cv2.COLOR_BGR2HSV)))
     coloured = (saturation >= _COLOURED) & (value >= _COLOURED)
-    colours, _, _ = np.histogram2d(
-        hue[coloured], saturation[coloured], (_HUES, _SATURATIONS), ((0, 180), (_COLOURED, 256))
-    )
-    greys, _ = np.histogram(value[~coloured], _GREYS, (0, 256))
+    saturated = (saturation[coloured].astype(np.intp) - _COLOURED) * _SATURATIONS // (256 - _COLOURED)
+    colours = np.bincount(hue[coloured].astype(np.intp) * _HUES // 180 * _SATURATIONS + saturated, minlength=_COLOURS)
+    greys = np.bincount(value[~coloured].astype(np.intp) * _GREYS // 256, minlength=_GREYS)
     grey = cv2.cvtColor(part, cv2.COLOR_BGR2GRAY).astype(np.float32)
     across, down = cv2.Sobel(grey, cv2.CV_32F, 1, 0), cv2.Sobel(grey, cv2.CV_32F, 0, 1)
     angles = np.mod(np.arctan2(down, across), np.pi)
-    edges, _ = np.histogram(angles, _EDGES, (0, np.pi), weights=np.hypot(across, down))
-    shares = np.sqrt(np.concatenate([colours.ravel(), greys]) / len(hue))
+    directions = np.minimum((angles * _EDGES / np.pi).astype(np.intp), _EDGES - 1)
+    edges = np.bincount(directions.ravel(), weights=np.hypot(across, down).ravel(), minlength=_EDGES)
+    shares = np.sqrt(np.concatenate([colours, greys]) / len(hue))
     edge_shares = np.sqrt(edges / max(float(edges.sum()), 1e-6)) * _EDGE_WEIGHT
     return np.concatenate([shares, edge_shares]).astype(np.float32)

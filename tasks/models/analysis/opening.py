@@ -2,21 +2,21 @@
 
 from data.domain.analysis import AnalysisOptions
 from data.domain.errors import ModelMissingError
-from tasks.models.analysis.detections import Detector
+from tasks.models.analysis.detections import SMALL_SIDE, Detector
 from tasks.models.analysis.faces import FaceDetector
 from tasks.models.analysis.mock import MockDetector
 from tasks.models.analysis.motion import MotionDetector
 from tasks.models.analysis.onnx import OnnxDetector
 from tasks.models.analysis.plan import AnalysisPlan
 
-_MOTION_SIDE, _DETAIL_SIDE, _TEXT_SIDE = 384, 960, 1280
+_DETAIL_SIDE, _TEXT_SIDE = 960, 1280
 
 
 def wanted_long_side(options: AnalysisOptions) -> int:
     """Return at how many pixels of the longer side pictures are to be given, if the video has as many."""
     if options.ocr_interval is not None:
         return _TEXT_SIDE
-    return _MOTION_SIDE if options.detector in ("motion", "mock") else _DETAIL_SIDE
+    return SMALL_SIDE if options.detector in ("motion", "mock") else _DETAIL_SIDE
 
 
 def open_detector(plan: AnalysisPlan) -> Detector:
