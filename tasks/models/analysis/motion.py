@@ -28,6 +28,7 @@ _LEAST_SHARE = 4e-4
 _CHANGED_SHARE = 0.4
 """More foreground than this is a cut or a change of light: another background, not things that move."""
 _LEARNING_SECONDS = 0.4
+_TRUSTING_SECONDS = 1.0
 _SPECKS = np.ones((2, 2), np.uint8)
 _GAPS = np.ones((7, 1), np.uint8)
 """A belt or a shadow cuts people across; what is side by side is two."""
@@ -48,6 +49,7 @@ class MotionDetector:
     def __init__(self, rate: float) -> None:
         self._history = int(np.clip(round(_MEMORY_SECONDS * rate), _LEAST_HISTORY, _MOST_HISTORY))
         self._learning_frames = max(2, round(_LEARNING_SECONDS * rate))
+        self._trusting_frames = max(2, round(_TRUSTING_SECONDS * rate))
         self._camera = CameraGuard(rate)
         self._model = self._new_model()
         self._age = 0
@@ -57,11 +59,9 @@ class MotionDetector:
         mask = _foreground(self._model.apply(look.small_bgr))
         share = cv2.countNonZero(mask) / mask.size
         self._age += 1
-        if self._age > 1 and share > _CHANGED_SHARE:
-            self._camera.forget()
-            self._relearn(look)
-        self._camera.look(look.grey, share if self._age > 1 else 0.0)
-        if self._camera.is_moving:
+        # A background that is only being learnt hides that the camera moves.
+        self._camera.look(look.grey, share, is_doubtful=self._age <= self._trusting_frames)
+        if self._camera.is_moving or (self._age > 1 and share > _CHANGED_SHARE):
             self._relearn(look)
         return _pieces(mask) if self._age > self._learning_frames else Detections.none()
 
