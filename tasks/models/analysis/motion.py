@@ -8,7 +8,6 @@ from typing import Any
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
 from tasks.models.analysis.camera import CameraGuard
 from tasks.models.analysis.detections import Detections, Look
@@ -90,7 +89,8 @@ def _pieces(mask: Picture) -> Detections:
     found = [(cv2.boundingRect(outline), area) for outline in outlines if (area := cv2.contourArea(outline)) >= least]
     if not found:
         return Detections.none()
-    places = np.array([[left, top, left + wide, top + high] for (left, top, wide, high), _ in found], np.float32)
-    filled = np.array([area / (wide * high) for (_, _, wide, high), area in found], np.float32)
-    boxes: NDArray[np.float32] = places / np.array([width, height, width, height], np.float32)
-    return Detections(boxes, np.clip(0.5 + 0.5 * filled / _FULL, 0, 1).astype(np.float32), (LABEL,) * len(found))
+    places = np.array([[left, top, left + wide, top + high] for (left, top, wide, high), _ in found])
+    filled = np.array([area / (wide * high) for (_, _, wide, high), area in found])
+    boxes = (places / [width, height, width, height]).astype(np.float32)
+    sure = np.clip(0.5 + 0.5 * filled / _FULL, 0, 1).astype(np.float32)
+    return Detections(boxes, sure, (LABEL,) * len(found))

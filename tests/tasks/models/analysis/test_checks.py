@@ -15,10 +15,10 @@ RATE = 10.0
 
 
 def checked(pictures: Iterable[Picture]) -> list[tuple[str, float, float | None]]:
-    checks, events, count = PictureChecks(RATE), list[Event](), 0
-    for count, look in enumerate(looks(pictures, RATE), start=1):
+    checks, events, shown = PictureChecks(RATE), list[Event](), list(pictures)
+    for look in looks(shown, RATE):
         events += checks.look(look)[1]
-    events += checks.end(count / RATE)
+    events += checks.end(len(shown) / RATE)
     return [(event.kind.value, event.at_seconds, event.value) for event in events]
 
 
@@ -61,6 +61,12 @@ def test_too_bright_and_too_dark_are_told() -> None:
 
     assert [kind for kind, _, _ in checked(moving(20, bright))] == ["overexposed"]
     assert [kind for kind, _, _ in checked(moving(20, dark))] == ["underexposed"]
+
+
+def test_a_dark_picture_with_lights_in_it_is_meant_to_be_dark() -> None:
+    night = (textured() // 8).astype(np.uint8)
+
+    assert checked(moving(20, with_box(night, 60, 60, 40, 40, (220, 220, 220)))) == []
 
 
 def test_a_blurred_scene_is_told() -> None:

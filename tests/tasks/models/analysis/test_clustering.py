@@ -1,4 +1,3 @@
-
 from tasks.models.analysis.clustering import Appearances, describe
 from tasks.models.analysis.plan import Picture
 from tasks.models.analysis.tracking import Tracked

@@ -21,7 +21,9 @@ def found(model: Path, picture: Picture = WHITE, min_confidence: float = 0.4) ->
 def yolox(path: Path, metadata: dict[str, str] | None = None) -> Path:
     """A thing at cell (2, 1) of stride 16, of 16 x 8 pixels, seen twice; in a picture of 64 x 64."""
     thing = (0.5, 0.5, 0.0, float(np.log(0.5)), 0.9)
-    rows = yolox_rows(64, {(16, 6): (*thing, 1), (8, 20): (1.0, 1.0, 0.6931, 0.0, 0.8, 1), (32, 0): (0, 0, 0, 0, 0.1, 0)}, 2)
+    rows = yolox_rows(
+        64, {(16, 6): (*thing, 1), (8, 20): (1.0, 1.0, 0.6931, 0.0, 0.8, 1), (32, 0): (0, 0, 0, 0, 0.1, 0)}, 2
+    )
     return write_model(path, {"output": rows}, white=255.0, metadata=metadata)
 
 
