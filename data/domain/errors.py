@@ -28,6 +28,7 @@
     │   ├── ToolMissingError · ModelMissingError · ObjectMissingError · EngineMissingError   (a retry does not help)
     │   ├── SigningMisconfiguredError   nothing can be signed as it is set (a retry does not help)
     │   ├── SigningFailedError    Content Credentials were not written, or do not hold
+    │   ├── DetectorInvalidError  an ONNX file of the user's is no detector that can be read (a retry does not help)
     │   └── TimeLimitError        the time limit of a tool or a job was reached (a retry does not help)
     ├── ProviderError             PROVIDER    a provider of generations is at fault
     │   ├── ProviderMisconfiguredError   its settings make no sense (a retry does not help)
@@ -435,6 +436,13 @@ class ModelMissingError(InfrastructureError):
     """The weights of a model are not in the model store."""
 
     code = "INFRA.MODEL.MISSING"
+    retryable = False
+
+
+class DetectorInvalidError(InfrastructureError):
+    """An ONNX file of the user's is damaged, or no detector of a layout that is known; the facts name its shapes."""
+
+    code = "INFRA.DETECTOR.INVALID"
     retryable = False
 
 
