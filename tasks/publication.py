@@ -57,7 +57,9 @@ def draft_manifest(
         files={},
         gate=GateReport(checks=()),
         tools=package.tools,
-        notes=(*(asset.preparation.notes if asset.preparation else ()), *artifacts.notes),
+        preview_path=package.preview_path,
+        audio_path=package.audio_path,
+        notes=(*(asset.preparation.notes if asset.preparation else ()), *package.notes, *artifacts.notes),
         text_path=TEXT_PATH if artifacts.text else None,
         moderation=artifacts.moderation,
     )

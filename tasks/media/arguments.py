@@ -12,7 +12,7 @@ One process decodes the source once. Its graph, with each scaler fed by the next
 The stills leave as raw BGR because their number is then the file's size, and numpy takes them as they are.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -22,11 +22,14 @@ import ffmpeg
 
 from data.domain.assets import SourceFacts
 from data.domain.recipes import AudioOptions, Recipe, VideoOptions
+from tasks.media.codecs import Encoder, RungTarget, rung_options, software_encoder, uploaded
 from tasks.media.plan import AUDIO_RATE_HZ, EncodePlan, PlannedRung, StillPlan, rung_threads
 
 # Unlabelled pictures of this many lines are BT.709 by custom, smaller ones BT.601; swscale takes 601 for both.
 _HD_LINES = 720
 BT709 = {"color_primaries": "bt709", "color_trc": "bt709", "colorspace": "bt709", "range": "tv"}
+_SOUND_ENCODERS = {"mp3": ("libmp3lame", 320), "opus": ("libopus", 512)}
+"""By the kind of sound file: what encodes it, and the highest bitrate (kbit/s) that it takes."""
 NO_LEFTOVERS = {"map_metadata": "-1", "map_chapters": "-1", "fflags": "+bitexact"}
 
 
@@ -44,6 +47,10 @@ class WorkFiles:
     def audio(self) -> Path:
         """The sound, as an ordinary MP4."""
         return self.directory / "sound.mp4"
+
+    def sound_file(self, suffix: str) -> Path:
+        """The sound as a file of its own; the suffix is without a dot."""
+        return self.directory / f"sound-file.{suffix}"
 
     @property
     def tiles(self) -> Path:
@@ -70,6 +77,8 @@ def encode_arguments(
     *,
     input_arguments: Sequence[str],
     threads: int,
+    encoder: Encoder | None = None,
+    crfs: Mapping[str, float] | None = None,
 ) -> list[str]:
     """Return the arguments, without the program, that turn a source into all its parts.
 
@@ -81,6 +90,8 @@ def encode_arguments(
         work: Where the parts go.
         input_arguments: Name and value pairs that make opening a foreign file safe.
         threads: Threads that the whole encode may keep busy, at least 1.
+        encoder: What encodes the picture; the recipe's codec in software by default.
+        crfs: Quality by the name of a rung, on x264's scale; the recipe's where none is given.
     """
     # Pictures that change size midway are scaled like the others: rebuilding the graph would start its clock anew.
     opened = ffmpeg.input(str(source), reinit_filter=0, threads=threads, **paired(input_arguments))
@@ -88,13 +99,35 @@ def encode_arguments(
     pictures = normalised_pictures(
         opened[str(facts.video.stream_index)], facts, plan.frame_rate, (top.width, top.height)
     )
-    outputs = _picture_outputs(pictures, recipe.video, plan, work, threads)
+    quality = _Quality(encoder or software_encoder(recipe.video), recipe.video, crfs or {})
+    outputs = _picture_outputs(pictures, quality, plan, work, threads)
     if facts.audio is not None:
         sound = sound_in_step(opened[str(facts.audio.stream_index)], facts, plan.sample_count, "stereo")
-        outputs.append(_sound_output(sound, recipe.audio, work))
+        outputs.extend(_sound_outputs(sound, recipe.audio, work))
     command: list[str] = ffmpeg.merge_outputs(*outputs).compile()
     # Only at this level ffmpeg tells how many frames it decoded and how many of them were damaged.
-    return ["-loglevel", "verbose", "-y", "-filter_complex_threads", str(threads), *command[1:]]
+    level = ["-loglevel", "verbose", "-y", "-filter_complex_threads", str(threads)]
+    return [*level, *quality.encoder.device, *command[1:]]
+
+
+@dataclass(frozen=True)
+class _Quality:
+    """What encodes the rungs of one ladder, and how well."""
+
+    encoder: Encoder
+    options: VideoOptions
+    crfs: Mapping[str, float]
+
+    def of(self, rung: PlannedRung, plan: EncodePlan, threads: int) -> dict[str, Any]:
+        """Return the options of the output of one rung."""
+        target = RungTarget(
+            crf=self.crfs.get(rung.spec.name, self.options.crf),
+            max_kbps=rung.spec.max_kbps,
+            keyframe_times=f"expr:gte(t,n_forced*{plan.segment_seconds:g})",
+            keyframe_frames=plan.keyframe_frames,
+            threads=threads,
+        )
+        return rung_options(self.encoder, self.options.preset, target)
 
 
 def paired(arguments: Sequence[str]) -> dict[str, str]:
@@ -134,16 +167,14 @@ def _tone_mapped(stream: Any, size: tuple[int, int]) -> Any:
     return mapped.filter("zscale", t="bt709", m="bt709", r="tv")
 
 
-def _picture_outputs(
-    pictures: Any, options: VideoOptions, plan: EncodePlan, work: WorkFiles, threads: int
-) -> list[Any]:
+def _picture_outputs(pictures: Any, quality: _Quality, plan: EncodePlan, work: WorkFiles, threads: int) -> list[Any]:
     outputs: list[Any] = []
     for index, (rung, rung_share) in enumerate(zip(plan.rungs, rung_threads(plan.rungs, threads), strict=True)):
         uses_candidates = plan.candidates.rung_index == index
         uses_tiles = plan.tiles.rung_index == index
         is_last = index == len(plan.rungs) - 1
         branches = iter(_split(pictures, 1 + uses_candidates + uses_tiles + (not is_last)))
-        outputs.append(_rung_output(next(branches), rung, options, plan, work, rung_share))
+        outputs.append(_rung_output(next(branches), rung, quality, plan, work, rung_share))
         if uses_candidates:
             outputs.append(_stills_output(next(branches), plan.candidates, work.candidates))
         if uses_tiles:
@@ -156,31 +187,23 @@ def _picture_outputs(
     return outputs
 
 
-def _split(stream: Any, count: int) -> list[Any]:
+def sound_encoders(options: AudioOptions) -> tuple[str, ...]:
+    """Return the encoders that a file of the sound alone needs, beside AAC."""
+    return (_SOUND_ENCODERS[options.rendition][0],) if options.rendition in _SOUND_ENCODERS else ()
+
+
+def _split(stream: Any, count: int, name: str = "split") -> list[Any]:
     if count == 1:
         return [stream]
-    parts = stream.filter_multi_output("split", count)
+    parts = stream.filter_multi_output(name, count)
     return [parts[index] for index in range(count)]
 
 
 def _rung_output(
-    stream: Any, rung: PlannedRung, options: VideoOptions, plan: EncodePlan, work: WorkFiles, threads: int
+    stream: Any, rung: PlannedRung, quality: _Quality, plan: EncodePlan, work: WorkFiles, threads: int
 ) -> Any:
-    return ffmpeg.output(
-        stream,
-        str(work.rung(rung.spec.name)),
-        **{"c:v": "libx264", "flags:v": "+bitexact"},
-        preset=options.preset,
-        crf=options.crf,
-        maxrate=f"{rung.spec.max_kbps}k",
-        bufsize=f"{2 * rung.spec.max_kbps}k",
-        # Keyframes by the clock and nowhere else, so that segments of all rungs begin with the same frame.
-        force_key_frames=f"expr:gte(t,n_forced*{options.segment_seconds:g})",
-        sc_threshold=0,
-        g=plan.keyframe_frames,
-        threads=threads,
-        **NO_LEFTOVERS,
-    )
+    pictures = uploaded(stream, quality.encoder)
+    return ffmpeg.output(pictures, str(work.rung(rung.spec.name)), **quality.of(rung, plan, threads), **NO_LEFTOVERS)
 
 
 def _stills_output(stream: Any, stills: StillPlan, target: Path) -> Any:
@@ -207,8 +230,18 @@ def sound_in_step(stream: Any, facts: SourceFacts, sample_count: int, layouts: s
     )
 
 
-def _sound_output(stream: Any, options: AudioOptions, work: WorkFiles) -> Any:
+def _sound_outputs(stream: Any, options: AudioOptions, work: WorkFiles) -> list[Any]:
+    """The sound of the rungs, and that of a file of its own where it is not the same."""
     sound = stream.filter("silencedetect", noise="-50dB", duration=0.5).filter("ebur128", framelog="quiet")
+    wanted = [(work.audio, "aac", options.kbps)]
+    if options.rendition in _SOUND_ENCODERS:
+        name, most_kbps = _SOUND_ENCODERS[options.rendition]
+        wanted.append((work.sound_file(options.rendition), name, min(options.kbps, most_kbps)))
+    branches = _split(sound, len(wanted), "asplit")
+    return [_sound_output(branch, *one) for branch, one in zip(branches, wanted, strict=True)]
+
+
+def _sound_output(sound: Any, target: Path, encoder: str, kbps: int) -> Any:
     return ffmpeg.output(
-        sound, str(work.audio), **{"c:a": "aac", "b:a": f"{options.kbps}k", "flags:a": "+bitexact"}, **NO_LEFTOVERS
+        sound, str(target), **{"c:a": encoder, "b:a": f"{kbps}k", "flags:a": "+bitexact"}, **NO_LEFTOVERS
     )

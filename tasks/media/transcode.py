@@ -5,7 +5,7 @@ dozen small frames. Nothing is believed on an exit code: what was decoded and en
 probing promised (:mod:`tasks.media.accounts`).
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,18 +13,37 @@ from pathlib import Path
 from data.domain.assets import Asset, SourceFacts
 from data.domain.errors import EncodeFailedError
 from data.domain.publications import AudioRendition, Package, PosterCandidate, Rendition, SpriteSheet
-from data.domain.recipes import Recipe
+from data.domain.recipes import AudioOptions, PreviewOptions, Recipe
 from tasks.media.accounts import blamed, verified_frame_count
-from tasks.media.arguments import WorkFiles, encode_arguments
+from tasks.media.arguments import WorkFiles, encode_arguments, sound_encoders
+from tasks.media.codecs import Encoder
 from tasks.media.frames import best_frames, extract_frame, judge_frames, raw_pictures, write_jpeg
+from tasks.media.hardware import chosen_encoder
 from tasks.media.measures import ToolLog, read_log
-from tasks.media.packaging import AUDIO_NAME, DASH_NAME, MASTER_NAME, MP4_NAME, write_progressive, write_tracks
+from tasks.media.packaging import (
+    AUDIO_NAME,
+    DASH_NAME,
+    MASTER_NAME,
+    MP4_NAME,
+    progressive_arguments,
+    write_progressive,
+    write_tracks,
+)
 from tasks.media.plan import AUDIO_RATE_HZ, EncodePlan, plan_encode
 from tasks.media.playlists import variants
+from tasks.media.preview import MOST_BYTES, preview_rung, preview_snippets, write_preview
 from tasks.media.probe import SAFE_INPUT_ARGUMENTS
 from tasks.media.process import Limits, Progress, run_ffmpeg
+from tasks.media.quality import (
+    SAMPLE_COUNT,
+    SAMPLE_SECONDS,
+    SEARCH_EFFORT,
+    QualitySearch,
+    RungQuality,
+    staged,
+)
 from tasks.media.sprite import write_sprite
-from tasks.media.tools import Toolset
+from tasks.media.tools import Toolset, require
 
 POSTER_NAME = "poster.jpg"
 _MOST_CANDIDATES = 12
@@ -69,18 +88,33 @@ def transcode(
     """
     facts = asset.media_facts
     plan = plan_encode(facts, recipe)
+    encoder = chosen_encoder(recipe.video, tools)
+    require_for(recipe, encoder, tools)
     attempt = _Attempt(facts, plan, WorkFiles(scratch), directory, tools, limits, run_id)
     with encode_slot() as threads:
-        arguments = encode_arguments(
-            source, facts, recipe, plan, attempt.work, input_arguments=SAFE_INPUT_ARGUMENTS, threads=threads
+        found = attempt.qualities(
+            source, recipe, encoder, threads, staged(on_progress, 0.0, _search_share(recipe, plan))
         )
-        log = attempt.encode(arguments, on_progress)
+        arguments = encode_arguments(
+            source,
+            facts,
+            recipe,
+            plan,
+            attempt.work,
+            input_arguments=SAFE_INPUT_ARGUMENTS,
+            threads=threads,
+            encoder=encoder,
+            crfs={quality.rung: quality.crf for quality in found},
+        )
+        log = attempt.encode(arguments, staged(on_progress, _search_share(recipe, plan), 1.0))
     frame_count = verified_frame_count(log, facts, plan, attempt.work)
     duration = float(frame_count / plan.frame_rate)
     attempt.package()
     sprite = attempt.sprite(duration)
     candidates = attempt.candidates()
     attempt.poster(candidates[0].at_seconds)
+    preview_path = attempt.preview(recipe.preview, [frame.at_seconds for frame in candidates], duration)
+    audio_path = attempt.sound_file(recipe.audio)
     files = _sizes(directory)
     codecs = _codecs(directory)
     return Package(
@@ -88,7 +122,7 @@ def transcode(
         key=key,
         prefix=prefix,
         duration_seconds=duration,
-        renditions=_renditions(plan, frame_count, files, codecs),
+        renditions=_renditions(plan, frame_count, files, codecs, {quality.rung: quality for quality in found}),
         audio=_audio_rendition(facts, duration, files, codecs),
         mp4_path=MP4_NAME,
         poster_path=POSTER_NAME,
@@ -98,9 +132,44 @@ def transcode(
         master_path=MASTER_NAME,
         dash_path=DASH_NAME,
         measures=log.measures(duration, has_audio=facts.audio is not None),
-        tools=tools.versions(threads),
+        tools=tools.versions(threads, encoder.name if encoder.is_hardware else None),
         files=files,
+        preview_path=preview_path,
+        audio_path=audio_path,
+        notes=tuple(_notes(recipe, encoder, found, has_preview=preview_path is not None)),
     )
+
+
+def require_for(recipe: Recipe, encoder: Encoder, tools: Toolset) -> None:
+    """Do nothing if ffmpeg has what a recipe needs beyond what every recipe does.
+
+    Raises:
+        ToolMissingError: It lacks some of it.
+    """
+    encoders = {encoder.name, *sound_encoders(recipe.audio)}
+    if recipe.preview.format == "webp":
+        encoders.add("libwebp_anim")
+    require(tools, encoders=sorted(encoders), filters=["libvmaf"] if recipe.video.target_vmaf else [])
+
+
+def _search_share(recipe: Recipe, plan: EncodePlan) -> float:
+    """What share of the encode's time the search for its quality takes, about."""
+    if recipe.video.target_vmaf is None:
+        return 0.0
+    search = SEARCH_EFFORT * min(plan.duration_seconds, SAMPLE_COUNT * SAMPLE_SECONDS)
+    return search / (search + plan.duration_seconds)
+
+
+def _notes(recipe: Recipe, encoder: Encoder, found: Sequence[RungQuality], *, has_preview: bool) -> Iterator[str]:
+    if encoder.is_hardware:
+        yield f"Encoded by this machine's own {encoder.name}."
+    elif recipe.video.encoder == "auto":
+        yield f"No hardware encoder of {recipe.video.codec} worked in a trial on this machine: {encoder.name} was used."
+    if recipe.video.target_vmaf is not None and not found:
+        yield "The source gives no samples to measure quality by: the recipe's CRF was used."
+    yield from (quality.sentence for quality in found)
+    if recipe.preview.format != "none" and not has_preview:
+        yield f"There is no preview: it would have been larger than {MOST_BYTES // 1_000_000} MB."
 
 
 @dataclass(frozen=True)
@@ -114,6 +183,33 @@ class _Attempt:
     tools: Toolset
     limits: Limits
     run_id: str
+
+    def qualities(
+        self,
+        source: Path,
+        recipe: Recipe,
+        encoder: Encoder,
+        threads: int,
+        on_progress: Callable[[Progress], None] | None,
+    ) -> tuple[RungQuality, ...]:
+        """Find the quality of each rung by trials, where the recipe names a VMAF; else nothing."""
+        if recipe.video.target_vmaf is None:
+            return ()
+        search = QualitySearch(
+            source,
+            self.facts,
+            self.plan,
+            encoder,
+            recipe.video.preset,
+            first_crf=recipe.video.crf,
+            scratch=self.work.directory,
+            tools=self.tools,
+            limits=self.limits,
+            threads=threads,
+            run_id=self.run_id,
+            on_progress=on_progress,
+        )
+        return search.run(recipe.video.target_vmaf)
 
     def encode(self, arguments: list[str], on_progress: Callable[[Progress], None] | None) -> ToolLog:
         """Run the one decode and return its own account of it."""
@@ -185,6 +281,42 @@ class _Attempt:
             run_id=self.run_id,
         )
 
+    def preview(self, options: PreviewOptions, best_times: Sequence[float], duration_seconds: float) -> str | None:
+        """Write the preview, if one is wanted; return its name."""
+        if options.format == "none":
+            return None
+        name = f"preview.{options.format}"
+        rung = preview_rung(self.plan.rungs, options.width)
+        is_there = write_preview(
+            options,
+            rung,
+            self.work.rung(rung.spec.name),
+            preview_snippets(best_times, duration_seconds, options.seconds),
+            self.directory / name,
+            tools=self.tools,
+            log_path=self.work.directory / "preview.log",
+            limits=self.limits,
+            run_id=self.run_id,
+        )
+        return name if is_there else None
+
+    def sound_file(self, options: AudioOptions) -> str | None:
+        """Put the sound into a file of its own, if one is wanted and there is sound; return its name."""
+        if options.rendition == "none" or self.facts.audio is None:
+            return None
+        name = f"{AUDIO_NAME}.{options.rendition}"
+        if options.rendition != "m4a":
+            return self.work.sound_file(options.rendition).rename(self.directory / name).name
+        run_ffmpeg(
+            progressive_arguments([self.work.audio], self.directory / name),
+            tools=self.tools,
+            log_path=self.work.directory / "sound-file.log",
+            limits=self.limits,
+            expected_seconds=self.plan.duration_seconds,
+            run_id=self.run_id,
+        )
+        return name
+
 
 def _language(facts: SourceFacts) -> str | None:
     language = facts.audio.language if facts.audio else None
@@ -202,13 +334,18 @@ def _codecs(directory: Path) -> dict[str, tuple[str, ...]]:
 
 
 def _renditions(
-    plan: EncodePlan, frame_count: int, files: dict[str, int], codecs: dict[str, tuple[str, ...]]
+    plan: EncodePlan,
+    frame_count: int,
+    files: dict[str, int],
+    codecs: dict[str, tuple[str, ...]],
+    found: dict[str, RungQuality],
 ) -> tuple[Rendition, ...]:
     duration = float(frame_count / plan.frame_rate)
     renditions = []
     for rung in plan.rungs:
         media, playlist = f"{rung.spec.name}/", f"{rung.spec.name}.m3u8"
         size_bytes = _size_below(media, files)
+        quality = found.get(rung.spec.name)
         renditions.append(
             Rendition(
                 name=rung.spec.name,
@@ -221,6 +358,8 @@ def _renditions(
                 codec=next(codec for codec in codecs[playlist] if not codec.startswith("mp4a")),
                 media_prefix=media,
                 playlist_path=playlist,
+                crf=quality.crf if quality else None,
+                predicted_vmaf=quality.vmaf if quality else None,
             )
         )
     return tuple(renditions)

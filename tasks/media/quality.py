@@ -1,0 +1,308 @@
+"""Find the quality setting that gives a wanted VMAF: trial encodes of a few short samples, measured by libvmaf.
+
+Samples are cut once, evenly spread, through the very filters of the encode, and kept without loss. Each trial encodes
+them into every rung that is still sought, under its bitrate cap, and measures each rung against the samples at the
+rung's own size: what a rung loses by being small is the ladder's decision. The next setting is interpolated.
+"""
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import ffmpeg
+
+from data.domain.assets import SourceFacts
+from data.domain.errors import EncodeFailedError
+from data.domain.recipes import Preset
+from tasks.media.arguments import normalised_pictures, paired
+from tasks.media.codecs import Encoder, RungTarget, rung_options, uploaded
+from tasks.media.plan import EncodePlan, PlannedRung, rung_threads
+from tasks.media.probe import SAFE_INPUT_ARGUMENTS
+from tasks.media.process import Limits, Progress, run_ffmpeg
+from tasks.media.tools import Toolset
+
+MOST_TRIALS = 4
+SAMPLE_COUNT = 3
+SAMPLE_SECONDS = 2.0
+NEAR_ENOUGH = 0.4
+"""VMAF: what is nearer to the target than this is taken. Two samples of one film differ by more."""
+SEARCH_EFFORT = 8.0
+"""How many times as long as the encode of the samples the search takes, about: for progress."""
+
+_LOWEST_CRF, _HIGHEST_CRF = 10.0, 45.0
+_CRF_STEP = 0.5
+_LONGEST_LEAP = 10.0
+_USUAL_SLOPE = -1.4
+"""VMAF for each step of CRF, as long as only one trial is known."""
+_AT_THE_CAP = 0.9
+"""A trial that takes this share of its bitrate cap gains nothing from a lower CRF."""
+_EVERY_NTH_FRAME = 2
+_RUNS = 1 + 2 * MOST_TRIALS
+
+
+@dataclass(frozen=True)
+class Trial:
+    """What one setting came to, on the samples."""
+
+    crf: float
+    """On x264's scale."""
+    vmaf: float
+    kbps: float
+
+
+@dataclass(frozen=True)
+class RungQuality:
+    """The setting that was found for a rung."""
+
+    rung: str
+    crf: float
+    vmaf: float
+    """Of the samples, at that setting."""
+    is_capped: bool
+    """The bitrate cap keeps it from the target."""
+    trials: tuple[Trial, ...]
+
+    @property
+    def sentence(self) -> str:
+        """What was found, for a person."""
+        capped = ", held down by its bitrate cap" if self.is_capped else ""
+        return f"{self.rung}: CRF {self.crf:g} for a VMAF of {self.vmaf:.1f}{capped}, after {len(self.trials)} trials."
+
+
+def sample_starts(duration_seconds: float) -> tuple[float, ...]:
+    """Return where the samples begin (seconds): evenly spread, one from the beginning where they would touch."""
+    if duration_seconds <= SAMPLE_COUNT * SAMPLE_SECONDS:
+        return (0.0,)
+    middle = duration_seconds / SAMPLE_COUNT
+    return tuple(round((index + 0.5) * middle - SAMPLE_SECONDS / 2, 3) for index in range(SAMPLE_COUNT))
+
+
+def next_crf(trials: Sequence[Trial], target: float, max_kbps: float, first: float) -> float | None:
+    """Return the setting to try next; ``None`` when the best is known, or enough was tried.
+
+    Args:
+        trials: What was tried so far.
+        target: The wanted VMAF.
+        max_kbps: The rung's cap.
+        first: Where to begin.
+    """
+    if not trials:
+        return _stepped(first)
+    nearest = nearest_trial(trials, target)
+    if len(trials) >= MOST_TRIALS or abs(nearest.vmaf - target) <= NEAR_ENOUGH or is_capped(nearest, target, max_kbps):
+        return None
+    better = max((each for each in trials if each.vmaf >= target), key=lambda each: each.crf, default=None)
+    worse = min((each for each in trials if each.vmaf < target), key=lambda each: each.crf, default=None)
+    if better and worse:
+        share = (better.vmaf - target) / (better.vmaf - worse.vmaf)
+        wanted = better.crf + share * (worse.crf - better.crf)
+    else:
+        leap = (target - nearest.vmaf) / _slope(trials)
+        wanted = nearest.crf + max(-_LONGEST_LEAP, min(_LONGEST_LEAP, leap))
+    crf = _stepped(wanted)
+    return None if any(each.crf == crf for each in trials) else crf
+
+
+def nearest_trial(trials: Sequence[Trial], target: float) -> Trial:
+    """Return the trial that came nearest to the target."""
+    return min(trials, key=lambda each: (abs(each.vmaf - target), each.crf))
+
+
+def is_capped(trial: Trial, target: float, max_kbps: float) -> bool:
+    """Say whether the cap, and not the setting, kept a trial from the target."""
+    return trial.vmaf < target - NEAR_ENOUGH and trial.kbps >= _AT_THE_CAP * max_kbps
+
+
+def _slope(trials: Sequence[Trial]) -> float:
+    first, last = min(trials, key=lambda each: each.crf), max(trials, key=lambda each: each.crf)
+    if first.crf == last.crf:
+        return _USUAL_SLOPE
+    return min(-0.2, (last.vmaf - first.vmaf) / (last.crf - first.crf))
+
+
+def _stepped(crf: float) -> float:
+    return max(_LOWEST_CRF, min(_HIGHEST_CRF, round(crf / _CRF_STEP) * _CRF_STEP))
+
+
+@dataclass(frozen=True)
+class QualitySearch:
+    """One search, for one source and one plan; lives inside the encode's slot."""
+
+    source: Path
+    facts: SourceFacts
+    plan: EncodePlan
+    encoder: Encoder
+    preset: Preset
+    first_crf: float
+    scratch: Path
+    tools: Toolset
+    limits: Limits
+    threads: int
+    run_id: str = ""
+    on_progress: Callable[[Progress], None] | None = None
+    """Told how much of the search is done, at most."""
+
+    def run(self, target: float) -> tuple[RungQuality, ...]:
+        """Return the setting of every rung, highest first; empty if the source gives no samples.
+
+        Raises:
+            DailiesError: ffmpeg failed otherwise, stalled, was killed, or ran out of time or disk.
+        """
+        samples = self.scratch / "samples.nut"
+        try:
+            self._ffmpeg(self.samples_arguments(samples), "samples", 0)
+        except EncodeFailedError:
+            return ()  # what is wrong with the source, the encode will say
+        tried: dict[str, tuple[Trial, ...]] = {rung.spec.name: () for rung in self.plan.rungs}
+        for number in range(MOST_TRIALS):
+            crfs = self._to_try(tried, target)
+            if not crfs:
+                break
+            for name, trial in self._trials(samples, crfs, number).items():
+                tried[name] += (trial,)
+        samples.unlink()
+        return tuple(self._found(rung, tried[rung.spec.name], target) for rung in self.plan.rungs)
+
+    def _to_try(self, tried: Mapping[str, tuple[Trial, ...]], target: float) -> dict[str, float]:
+        wanted = {
+            rung.spec.name: next_crf(tried[rung.spec.name], target, rung.spec.max_kbps, self.first_crf)
+            for rung in self.plan.rungs
+        }
+        return {name: crf for name, crf in wanted.items() if crf is not None}
+
+    def _found(self, rung: PlannedRung, trials: tuple[Trial, ...], target: float) -> RungQuality:
+        best = nearest_trial(trials, target)
+        capped = is_capped(best, target, rung.spec.max_kbps)
+        return RungQuality(rung.spec.name, best.crf, round(best.vmaf, 2), capped, trials)
+
+    def samples_arguments(self, target: Path) -> list[str]:
+        """Return the arguments that cut the samples, at the size of the highest rung, without loss."""
+        top = self.plan.rungs[0]
+        # Seeking sets the clock anew, so what delays the first picture of the file is no delay of a sample.
+        facts = self.facts.model_copy(update={"picture_delay_seconds": 0.0})
+        pictures = []
+        for start in sample_starts(self.plan.duration_seconds):
+            position = {"ss": f"{self.facts.picture_delay_seconds + start:.3f}"} if start else {}
+            opened = ffmpeg.input(
+                str(self.source), t=f"{self._sample_seconds:.3f}", **position, **paired(SAFE_INPUT_ARGUMENTS)
+            )
+            picture = opened[str(facts.video.stream_index)]
+            pictures.append(normalised_pictures(picture, facts, self.plan.frame_rate, (top.width, top.height)))
+        joined = pictures[0] if len(pictures) == 1 else ffmpeg.concat(*pictures, v=1, a=0)
+        return _compiled(ffmpeg.output(joined, str(target), **{"c:v": "ffv1", "threads": self.threads}))
+
+    @property
+    def _sample_seconds(self) -> float:
+        """How long each sample is."""
+        starts = sample_starts(self.plan.duration_seconds)
+        return SAMPLE_SECONDS if len(starts) > 1 else self.plan.duration_seconds
+
+    @property
+    def _seconds(self) -> float:
+        """How long all samples are."""
+        return self._sample_seconds * len(sample_starts(self.plan.duration_seconds))
+
+    def _trials(self, samples: Path, crfs: Mapping[str, float], number: int) -> dict[str, Trial]:
+        rungs = [rung for rung in self.plan.rungs if rung.spec.name in crfs]
+        self._ffmpeg(self.trial_arguments(samples, rungs, crfs), f"trial-{number}", 1 + 2 * number)
+        self._ffmpeg(self.measure_arguments(samples, rungs), f"measure-{number}", 2 + 2 * number)
+        return {
+            rung.spec.name: Trial(
+                crf=crfs[rung.spec.name],
+                vmaf=_pooled(self._scores(rung)),
+                kbps=self._encoded(rung).stat().st_size * 8 / 1000 / self._seconds,
+            )
+            for rung in rungs
+        }
+
+    def trial_arguments(self, samples: Path, rungs: Sequence[PlannedRung], crfs: Mapping[str, float]) -> list[str]:
+        """Return the arguments that encode the samples into rungs as the encode would."""
+        copies = _scaled_copies(ffmpeg.input(str(samples)), rungs)
+        threads = rung_threads(rungs, self.threads)
+        outputs = [
+            ffmpeg.output(
+                uploaded(copy, self.encoder),
+                str(self._encoded(rung)),
+                **self._options(rung, crfs[rung.spec.name], share),
+            )
+            for copy, rung, share in zip(copies, rungs, threads, strict=True)
+        ]
+        return [*self.encoder.device, *_compiled(ffmpeg.merge_outputs(*outputs))]
+
+    def _options(self, rung: PlannedRung, crf: float, threads: int) -> dict[str, Any]:
+        cuts = f"expr:gte(t,n_forced*{min(self._sample_seconds, self.plan.segment_seconds):g})"
+        target = RungTarget(crf, rung.spec.max_kbps, cuts, self.plan.keyframe_frames, threads)
+        return rung_options(self.encoder, self.preset, target)
+
+    def measure_arguments(self, samples: Path, rungs: Sequence[PlannedRung]) -> list[str]:
+        """Return the arguments that measure encoded rungs against the samples, frame by frame whatever their clocks."""
+        references = _scaled_copies(ffmpeg.input(str(samples)), rungs)
+        outputs = []
+        for reference, rung in zip(references, rungs, strict=True):
+            encoded = ffmpeg.input(str(self._encoded(rung)))["v"]
+            scores = ffmpeg.filter(
+                [_counted(encoded), _counted(reference)],
+                "libvmaf",
+                log_fmt="json",
+                log_path=str(self._scores(rung)),
+                n_threads=self.threads,
+                n_subsample=_EVERY_NTH_FRAME,
+            )
+            outputs.append(ffmpeg.output(scores, "-", f="null"))
+        return _compiled(ffmpeg.merge_outputs(*outputs))
+
+    def _encoded(self, rung: PlannedRung) -> Path:
+        return self.scratch / f"trial-{rung.spec.name}.mp4"
+
+    def _scores(self, rung: PlannedRung) -> Path:
+        return self.scratch / f"trial-{rung.spec.name}.json"
+
+    def _ffmpeg(self, arguments: list[str], name: str, run: int) -> None:
+        run_ffmpeg(
+            arguments,
+            tools=self.tools,
+            log_path=self.scratch / f"{name}.log",
+            limits=self.limits,
+            expected_seconds=self._seconds,
+            on_progress=staged(self.on_progress, run / _RUNS, (run + 1) / _RUNS),
+            run_id=self.run_id,
+        )
+
+
+def staged(
+    on_progress: Callable[[Progress], None] | None, start: float, end: float
+) -> Callable[[Progress], None] | None:
+    """Return what is to be told the progress of a part of the work, which goes from a share (0–1) to another."""
+    if on_progress is None:
+        return None
+    return lambda told: on_progress(replace(told, share=start + (end - start) * (told.share or 0.0)))
+
+
+def _scaled_copies(samples: Any, rungs: Sequence[PlannedRung]) -> list[Any]:
+    """The samples at the size of each rung, each scaled as in the encode: from the next larger one."""
+    copies = []
+    stream = samples["v"]
+    for index, rung in enumerate(rungs):
+        stream = stream.filter("scale", rung.width, rung.height).filter("setsar", 1)
+        if index < len(rungs) - 1:
+            parts = stream.filter_multi_output("split", 2)
+            copies.append(parts[0])
+            stream = parts[1]
+    return [*copies, stream]
+
+
+def _pooled(scores: Path) -> float:
+    told = json.loads(scores.read_text(encoding="utf-8"))
+    return float(told["pooled_metrics"]["vmaf"]["mean"])
+
+
+def _compiled(output: Any) -> list[str]:
+    command: list[str] = output.compile()
+    return ["-loglevel", "info", *command[1:]]
+
+
+def _counted(stream: Any) -> Any:
+    """A stream whose clock counts frames."""
+    return stream.filter("settb", "1/25").filter("setpts", "N")
