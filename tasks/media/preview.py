@@ -109,6 +109,7 @@ def write_preview(
     log_path: Path,
     limits: Limits = _DEFAULT_LIMITS,
     run_id: str = "",
+    most_bytes: int = MOST_BYTES,
 ) -> bool:
     """Write a preview, as large as is wanted or as stays small enough; say whether there is one.
 
@@ -122,6 +123,7 @@ def write_preview(
         log_path: File for what ffmpeg says.
         limits: Time limits in seconds.
         run_id: Marks the process for a later sweep.
+        most_bytes: Nothing larger is left.
 
     Raises:
         DailiesError: ffmpeg failed, stalled, was killed or ran out of disk.
@@ -130,7 +132,7 @@ def write_preview(
         size = fitted_size(rung.width, rung.height, max(16, round(options.width * share)))
         arguments = preview_arguments(video, snippets, size, options.fps, target)
         run_ffmpeg(arguments, tools=tools, log_path=log_path, limits=limits, run_id=run_id)
-        if target.stat().st_size <= MOST_BYTES:
+        if target.stat().st_size <= most_bytes:
             return True
     target.unlink()
     return False

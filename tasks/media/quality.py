@@ -24,8 +24,8 @@ from tasks.media.process import Limits, Progress, run_ffmpeg
 from tasks.media.tools import Toolset
 
 MOST_TRIALS = 4
-SAMPLE_COUNT = 3
-SAMPLE_SECONDS = 2.0
+SAMPLE_COUNT = 4
+SAMPLE_SECONDS = 1.5
 NEAR_ENOUGH = 0.4
 """VMAF: what is nearer to the target than this is taken. Two samples of one film differ by more."""
 SEARCH_EFFORT = 8.0
