@@ -6,6 +6,7 @@ An exit code of 0 proves nothing: a truncated file ends so with half its frames,
 from data.domain.assets import SourceFacts
 from data.domain.errors import CorruptInputError, EncodeFailedError, TruncatedInputError
 from tasks.media.arguments import WorkFiles
+from tasks.media.conforming import Copied
 from tasks.media.measures import Decoded, ToolLog
 from tasks.media.plan import EncodePlan
 
@@ -34,10 +35,13 @@ def blamed(error: EncodeFailedError, log: ToolLog) -> EncodeFailedError | Corrup
     return error
 
 
-def verified_frame_count(log: ToolLog, facts: SourceFacts, plan: EncodePlan, work: WorkFiles) -> int:
+def verified_frame_count(
+    log: ToolLog, facts: SourceFacts, plan: EncodePlan, work: WorkFiles, copied: Copied | None = None
+) -> int:
     """Return how many frames every rung has, after holding them against what the source promised.
 
-    Up to half a second (or two frames) may be missing at the end, or too many there.
+    Up to half a second (or two frames) may be missing at the end, or too many there. A copied rung has the frames of
+    the source, every one of which was counted before.
 
     Raises:
         CorruptInputError: Nothing or too little could be decoded, or clearly more than there was a time for.
@@ -45,11 +49,19 @@ def verified_frame_count(log: ToolLog, facts: SourceFacts, plan: EncodePlan, wor
         EncodeFailedError: The rungs differ in their number of frames.
     """
     counts = {rung.spec.name: log.frames_to(work.rung(rung.spec.name)) for rung in plan.rungs}
+    if copied is not None:
+        counts[copied.rung] = copied.frame_count
     encoded = min(counts.values())
     refuse_damaged(log, facts, encoded=encoded, promised=plan.frame_count)
     if encoded != max(counts.values()):
         raise EncodeFailedError(f"The rungs have different numbers of frames: {counts}.", {"encoded_frames": encoded})
     return encoded
+
+
+def is_true_copy(log: ToolLog, plan: EncodePlan, work: WorkFiles, copied: Copied) -> bool:
+    """Say whether a copied rung is what the others are: every picture decoded whole, and as many in each rung."""
+    counts = {log.frames_to(work.rung(rung.spec.name)) for rung in plan.rungs if rung.spec.name != copied.rung}
+    return not log.has_damage and counts <= {copied.frame_count}
 
 
 def refuse_damaged(log: ToolLog, facts: SourceFacts, *, encoded: int, promised: int) -> None:

@@ -23,6 +23,7 @@ import ffmpeg
 from data.domain.assets import SourceFacts
 from data.domain.recipes import AudioOptions, Recipe, VideoOptions
 from tasks.media.codecs import Encoder, RungTarget, rung_options, software_encoder, uploaded
+from tasks.media.conforming import Copied
 from tasks.media.plan import AUDIO_RATE_HZ, EncodePlan, PlannedRung, StillPlan, rung_threads
 
 # Unlabelled pictures of this many lines are BT.709 by custom, smaller ones BT.601; swscale takes 601 for both.
@@ -79,6 +80,7 @@ def encode_arguments(
     threads: int,
     encoder: Encoder | None = None,
     crfs: Mapping[str, float] | None = None,
+    copied: Copied | None = None,
 ) -> list[str]:
     """Return the arguments, without the program, that turn a source into all its parts.
 
@@ -92,6 +94,7 @@ def encode_arguments(
         threads: Threads that the whole encode may keep busy, at least 1.
         encoder: What encodes the picture; the recipe's codec in software by default.
         crfs: Quality by the name of a rung, on x264's scale; the recipe's where none is given.
+        copied: The highest rung, where it is the source's own pictures.
     """
     # Pictures that change size midway are scaled like the others: rebuilding the graph would start its clock anew.
     opened = ffmpeg.input(str(source), reinit_filter=0, threads=threads, **paired(input_arguments))
@@ -99,8 +102,10 @@ def encode_arguments(
     pictures = normalised_pictures(
         opened[str(facts.video.stream_index)], facts, plan.frame_rate, (top.width, top.height)
     )
-    quality = _Quality(encoder or software_encoder(recipe.video), recipe.video, crfs or {})
+    quality = _Quality(encoder or software_encoder(recipe.video), recipe.video, crfs or {}, copied)
     outputs = _picture_outputs(pictures, quality, plan, work, threads)
+    if copied is not None:
+        outputs.append(_copy_output(opened[str(facts.video.stream_index)], work.rung(copied.rung)))
     if facts.audio is not None:
         sound = sound_in_step(opened[str(facts.audio.stream_index)], facts, plan.sample_count, "stereo")
         outputs.extend(_sound_outputs(sound, recipe.audio, work))
@@ -117,14 +122,22 @@ class _Quality:
     encoder: Encoder
     options: VideoOptions
     crfs: Mapping[str, float]
+    copied: Copied | None
+
+    def threads(self, rungs: Sequence[PlannedRung], threads: int) -> dict[str, int]:
+        """Return how many threads each rung gets that is encoded, by its name."""
+        encoded = [rung for rung in rungs if self.copied is None or rung.spec.name != self.copied.rung]
+        return {rung.spec.name: share for rung, share in zip(encoded, rung_threads(encoded, threads), strict=True)}
 
     def of(self, rung: PlannedRung, plan: EncodePlan, threads: int) -> dict[str, Any]:
         """Return the options of the output of one rung."""
         target = RungTarget(
             crf=self.crfs.get(rung.spec.name, self.options.crf),
             max_kbps=rung.spec.max_kbps,
-            keyframe_times=f"expr:gte(t,n_forced*{plan.segment_seconds:g})",
-            keyframe_frames=plan.keyframe_frames,
+            keyframe_times=(
+                self.copied.keyframe_times if self.copied else f"expr:gte(t,n_forced*{plan.segment_seconds:g})"
+            ),
+            keyframe_frames=self.copied.keyframe_frames if self.copied else plan.keyframe_frames,
             threads=threads,
         )
         return rung_options(self.encoder, self.options.preset, target)
@@ -169,12 +182,15 @@ def _tone_mapped(stream: Any, size: tuple[int, int]) -> Any:
 
 def _picture_outputs(pictures: Any, quality: _Quality, plan: EncodePlan, work: WorkFiles, threads: int) -> list[Any]:
     outputs: list[Any] = []
-    for index, (rung, rung_share) in enumerate(zip(plan.rungs, rung_threads(plan.rungs, threads), strict=True)):
+    shares = quality.threads(plan.rungs, threads)
+    for index, rung in enumerate(plan.rungs):
         uses_candidates = plan.candidates.rung_index == index
         uses_tiles = plan.tiles.rung_index == index
         is_last = index == len(plan.rungs) - 1
-        branches = iter(_split(pictures, 1 + uses_candidates + uses_tiles + (not is_last)))
-        outputs.append(_rung_output(next(branches), rung, quality, plan, work, rung_share))
+        share = shares.get(rung.spec.name)
+        branches = iter(_split(pictures, (share is not None) + uses_candidates + uses_tiles + (not is_last)))
+        if share is not None:
+            outputs.append(_rung_output(next(branches), rung, quality, plan, work, share))
         if uses_candidates:
             outputs.append(_stills_output(next(branches), plan.candidates, work.candidates))
         if uses_tiles:
@@ -204,6 +220,11 @@ def _rung_output(
 ) -> Any:
     pictures = uploaded(stream, quality.encoder)
     return ffmpeg.output(pictures, str(work.rung(rung.spec.name)), **quality.of(rung, plan, threads), **NO_LEFTOVERS)
+
+
+def _copy_output(stream: Any, target: Path) -> Any:
+    """The source's own pictures, without what its maker wrote between them (SEI messages, type 6)."""
+    return ffmpeg.output(stream, str(target), **{"c:v": "copy", "bsf:v": "filter_units=remove_types=6"}, **NO_LEFTOVERS)
 
 
 def _stills_output(stream: Any, stills: StillPlan, target: Path) -> Any:

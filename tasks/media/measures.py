@@ -56,6 +56,11 @@ class ToolLog:
     """Start of a silence that the log never ends."""
     loudness_lufs: float | None = None
 
+    @property
+    def has_damage(self) -> bool:
+        """Whether any picture of the input could not be decoded whole."""
+        return "video" in self.decoded and self.decoded["video"].errors > 0
+
     def frames_to(self, path: Path | str) -> int:
         """Return how many pictures went to an output file."""
         return self.encoded.get((str(path), "video"), Encoded()).frames

@@ -5,18 +5,18 @@ dozen small frames. Nothing is believed on an exit code: what was decoded and en
 probing promised (:mod:`tasks.media.accounts`).
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from data.domain.assets import Asset, SourceFacts
 from data.domain.errors import EncodeFailedError
 from data.domain.publications import AudioRendition, Package, PosterCandidate, Rendition, SpriteSheet
 from data.domain.recipes import AudioOptions, PreviewOptions, Recipe
-from tasks.media.accounts import blamed, verified_frame_count
-from tasks.media.arguments import WorkFiles, encode_arguments, sound_encoders
-from tasks.media.codecs import Encoder
+from tasks.media.accounts import blamed, is_true_copy, verified_frame_count
+from tasks.media.arguments import WorkFiles, encode_arguments
+from tasks.media.choices import Choices, Chooser, require_for
 from tasks.media.frames import best_frames, extract_frame, judge_frames, raw_pictures, write_jpeg
 from tasks.media.hardware import chosen_encoder
 from tasks.media.measures import ToolLog, read_log
@@ -34,19 +34,13 @@ from tasks.media.playlists import variants
 from tasks.media.preview import MOST_BYTES, preview_rung, preview_snippets, write_preview
 from tasks.media.probe import SAFE_INPUT_ARGUMENTS
 from tasks.media.process import Limits, Progress, run_ffmpeg
-from tasks.media.quality import (
-    SAMPLE_COUNT,
-    SAMPLE_SECONDS,
-    SEARCH_EFFORT,
-    QualitySearch,
-    RungQuality,
-    staged,
-)
+from tasks.media.quality import staged
 from tasks.media.sprite import write_sprite
-from tasks.media.tools import Toolset, require
+from tasks.media.tools import Toolset
 
 POSTER_NAME = "poster.jpg"
 _MOST_CANDIDATES = 12
+_NO_PREVIEW = f"There is no preview: it would have been larger than {MOST_BYTES // 1_000_000} MB."
 
 
 def transcode(
@@ -91,23 +85,14 @@ def transcode(
     encoder = chosen_encoder(recipe.video, tools)
     require_for(recipe, encoder, tools)
     attempt = _Attempt(facts, plan, WorkFiles(scratch), directory, tools, limits, run_id)
+    chooser = Chooser(source, facts, recipe, plan, scratch, tools, limits, run_id)
     with encode_slot() as threads:
-        found = attempt.qualities(
-            source, recipe, encoder, threads, staged(on_progress, 0.0, _search_share(recipe, plan))
-        )
-        arguments = encode_arguments(
-            source,
-            facts,
-            recipe,
-            plan,
-            attempt.work,
-            input_arguments=SAFE_INPUT_ARGUMENTS,
-            threads=threads,
-            encoder=encoder,
-            crfs={quality.rung: quality.crf for quality in found},
-        )
-        log = attempt.encode(arguments, staged(on_progress, _search_share(recipe, plan), 1.0))
-    frame_count = verified_frame_count(log, facts, plan, attempt.work)
+        choices = chooser.choose(encoder, threads, on_progress)
+        log = attempt.encode(source, choices, threads, staged(on_progress, chooser.share, 1.0))
+        if choices.copied and not is_true_copy(log, plan, attempt.work, choices.copied):
+            choices = replace(choices, copied=None, why_not_copied="some of its pictures are damaged")
+            log = attempt.encode(source, choices, threads, staged(on_progress, chooser.share, 1.0))
+    frame_count = verified_frame_count(log, facts, plan, attempt.work, choices.copied)
     duration = float(frame_count / plan.frame_rate)
     attempt.package()
     sprite = attempt.sprite(duration)
@@ -122,7 +107,7 @@ def transcode(
         key=key,
         prefix=prefix,
         duration_seconds=duration,
-        renditions=_renditions(plan, frame_count, files, codecs, {quality.rung: quality for quality in found}),
+        renditions=_renditions(plan, frame_count, files, codecs, choices),
         audio=_audio_rendition(facts, duration, files, codecs),
         mp4_path=MP4_NAME,
         poster_path=POSTER_NAME,
@@ -132,44 +117,12 @@ def transcode(
         master_path=MASTER_NAME,
         dash_path=DASH_NAME,
         measures=log.measures(duration, has_audio=facts.audio is not None),
-        tools=tools.versions(threads, encoder.name if encoder.is_hardware else None),
+        tools=tools.versions(threads, choices.hardware_encoder),
         files=files,
         preview_path=preview_path,
         audio_path=audio_path,
-        notes=tuple(_notes(recipe, encoder, found, has_preview=preview_path is not None)),
+        notes=choices.notes if preview_path or recipe.preview.format == "none" else (*choices.notes, _NO_PREVIEW),
     )
-
-
-def require_for(recipe: Recipe, encoder: Encoder, tools: Toolset) -> None:
-    """Do nothing if ffmpeg has what a recipe needs beyond what every recipe does.
-
-    Raises:
-        ToolMissingError: It lacks some of it.
-    """
-    encoders = {encoder.name, *sound_encoders(recipe.audio)}
-    if recipe.preview.format == "webp":
-        encoders.add("libwebp_anim")
-    require(tools, encoders=sorted(encoders), filters=["libvmaf"] if recipe.video.target_vmaf else [])
-
-
-def _search_share(recipe: Recipe, plan: EncodePlan) -> float:
-    """What share of the encode's time the search for its quality takes, about."""
-    if recipe.video.target_vmaf is None:
-        return 0.0
-    search = SEARCH_EFFORT * min(plan.duration_seconds, SAMPLE_COUNT * SAMPLE_SECONDS)
-    return search / (search + plan.duration_seconds)
-
-
-def _notes(recipe: Recipe, encoder: Encoder, found: Sequence[RungQuality], *, has_preview: bool) -> Iterator[str]:
-    if encoder.is_hardware:
-        yield f"Encoded by this machine's own {encoder.name}."
-    elif recipe.video.encoder == "auto":
-        yield f"No hardware encoder of {recipe.video.codec} worked in a trial on this machine: {encoder.name} was used."
-    if recipe.video.target_vmaf is not None and not found:
-        yield "The source gives no samples to measure quality by: the recipe's CRF was used."
-    yield from (quality.sentence for quality in found)
-    if recipe.preview.format != "none" and not has_preview:
-        yield f"There is no preview: it would have been larger than {MOST_BYTES // 1_000_000} MB."
 
 
 @dataclass(frozen=True)
@@ -184,35 +137,22 @@ class _Attempt:
     limits: Limits
     run_id: str
 
-    def qualities(
-        self,
-        source: Path,
-        recipe: Recipe,
-        encoder: Encoder,
-        threads: int,
-        on_progress: Callable[[Progress], None] | None,
-    ) -> tuple[RungQuality, ...]:
-        """Find the quality of each rung by trials, where the recipe names a VMAF; else nothing."""
-        if recipe.video.target_vmaf is None:
-            return ()
-        search = QualitySearch(
+    def encode(
+        self, source: Path, choices: Choices, threads: int, on_progress: Callable[[Progress], None] | None
+    ) -> ToolLog:
+        """Run the one decode and return its own account of it."""
+        arguments = encode_arguments(
             source,
             self.facts,
+            choices.recipe,
             self.plan,
-            encoder,
-            recipe.video.preset,
-            first_crf=recipe.video.crf,
-            scratch=self.work.directory,
-            tools=self.tools,
-            limits=self.limits,
+            self.work,
+            input_arguments=SAFE_INPUT_ARGUMENTS,
             threads=threads,
-            run_id=self.run_id,
-            on_progress=on_progress,
+            encoder=choices.encoder,
+            crfs=choices.crfs,
+            copied=choices.copied,
         )
-        return search.run(recipe.video.target_vmaf)
-
-    def encode(self, arguments: list[str], on_progress: Callable[[Progress], None] | None) -> ToolLog:
-        """Run the one decode and return its own account of it."""
         try:
             run_ffmpeg(
                 arguments,
@@ -338,14 +278,14 @@ def _renditions(
     frame_count: int,
     files: dict[str, int],
     codecs: dict[str, tuple[str, ...]],
-    found: dict[str, RungQuality],
+    choices: Choices,
 ) -> tuple[Rendition, ...]:
     duration = float(frame_count / plan.frame_rate)
     renditions = []
     for rung in plan.rungs:
         media, playlist = f"{rung.spec.name}/", f"{rung.spec.name}.m3u8"
         size_bytes = _size_below(media, files)
-        quality = found.get(rung.spec.name)
+        quality = choices.quality(rung.spec.name)
         renditions.append(
             Rendition(
                 name=rung.spec.name,
@@ -360,6 +300,7 @@ def _renditions(
                 playlist_path=playlist,
                 crf=quality.crf if quality else None,
                 predicted_vmaf=quality.vmaf if quality else None,
+                is_copy=choices.is_copy(rung.spec.name),
             )
         )
     return tuple(renditions)

@@ -58,5 +58,5 @@ def test_nothing_says_software_but_the_note_that_hardware_was_asked_for(
     package, _, _ = make_package(photographed, tmp_path, SMALL.with_overrides({"video.encoder": encoder}))
 
     if package.tools.hardware_encoder is None:
-        said = "No hardware encoder of h264 worked in a trial on this machine: libx264 was used."
+        said = "No hardware encoder of h264 passed a trial on this machine: libx264 was used."
         assert package.notes == ((said,) if encoder == "auto" else ())
