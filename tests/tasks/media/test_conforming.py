@@ -11,10 +11,14 @@ from data.domain.publications import Package
 from data.domain.recipes import GateOptions, Recipe
 from tasks.media.boxes import read_segments
 from tasks.media.checks import check_candidate
+from tasks.media.choices import Chooser
+from tasks.media.codecs import H264
 from tasks.media.conforming import Copied, Packet, copied_from, difference, read_packets
 from tasks.media.measures import read_log
 from tasks.media.plan import EncodePlan, plan_encode
 from tasks.media.playlists import media_playlist
+from tasks.media.probe import probe
+from tasks.media.process import Limits
 from tasks.media.tools import find_tools
 from tests.fakes.packages import make_package
 from tests.fakes.source_facts import source_facts
@@ -123,17 +127,34 @@ def test_a_ladder_of_one_rung_encodes_no_picture(make: Callable[..., Path], tmp_
     [
         (("-g", "70"), LABELLED, "its keyframes are more than 2 s apart"),
         (("-x264-params", "open-gop=1:bframes=3"), LABELLED, "it has pictures that need those before their keyframe"),
-        (("-crf", "1"), f"noise=alls=60:allf=t,{LABELLED}", "it takes more than the 2000 kb/s of the highest rung"),
+        (("-crf", "1"), f"noise=alls=40:allf=t,{LABELLED}", "it takes more than the 2000 kb/s of the highest rung"),
         ((), "null", "its colours are not BT.709"),
     ],
 )
 def test_what_does_not_conform_is_encoded_and_said_why(
     make: Callable[..., Path], tmp_path: Path, options: tuple[str, ...], filters: str, reason: str
 ) -> None:
-    package, _, _ = make_package(make(*options, filters=filters), tmp_path / "made", COPY)
+    source, tools = make(*options, filters=filters), find_tools()
+    facts = probe(source, tools)
+    chooser = Chooser(source, facts, COPY, plan_encode(facts, COPY), tmp_path, tools, Limits())
+
+    choices = chooser.choose(H264, 2, None)
+
+    assert choices.copied is None
+    assert choices.notes == (f"The source was encoded, not copied: {reason}.",)
+
+
+def test_a_damaged_source_is_encoded(make: Callable[..., Path], tmp_path: Path) -> None:
+    source = make()
+    content = bytearray(source.read_bytes())
+    middle = content.index(b"mdat") + len(content) // 3
+    content[middle : middle + 400] = bytes(range(200)) * 2
+    source.write_bytes(content)
+
+    package, _, _ = make_package(source, tmp_path / "made", COPY)
 
     assert not package.renditions[0].is_copy
-    assert package.notes == (f"The source was encoded, not copied: {reason}.",)
+    assert package.notes == ("The source was encoded, not copied: some of its pictures are damaged.",)
 
 
 @pytest.mark.parametrize(
