@@ -11,7 +11,15 @@ from tasks.media.codecs import Encoder
 from tasks.media.conforming import Copied, copied_from, difference, read_packets
 from tasks.media.plan import EncodePlan
 from tasks.media.process import Limits, Progress
-from tasks.media.quality import SAMPLE_COUNT, SAMPLE_SECONDS, SEARCH_EFFORT, QualitySearch, RungQuality, staged
+from tasks.media.quality import (
+    LEAST_SIDE,
+    SAMPLE_COUNT,
+    SAMPLE_SECONDS,
+    SEARCH_EFFORT,
+    QualitySearch,
+    RungQuality,
+    staged,
+)
 from tasks.media.tools import Toolset, require
 
 
@@ -61,7 +69,7 @@ class Choices:
         elif video.encoder == "auto":
             yield f"No hardware encoder of {video.codec} passed a trial on this machine: {self.encoder.name} was used."
         if video.target_vmaf is not None and not self.qualities and self.copied is None:
-            yield "The source gives no samples to measure quality by: the recipe's CRF was used."
+            yield "Quality could not be measured on samples of this source: the recipe's CRF was used."
         yield from (found.sentence for found in self.qualities)
 
 
@@ -133,7 +141,8 @@ class Chooser:
     def _qualities(
         self, encoder: Encoder, copied: Copied | None, threads: int, on_progress: Callable[[Progress], None] | None
     ) -> tuple[RungQuality, ...]:
-        rungs = tuple(rung for rung in self.plan.rungs if copied is None or rung.spec.name != copied.rung)
+        encoded = (rung for rung in self.plan.rungs if copied is None or rung.spec.name != copied.rung)
+        rungs = tuple(rung for rung in encoded if min(rung.width, rung.height) >= LEAST_SIDE)
         video = self.recipe.video
         if video.target_vmaf is None or not rungs:
             return ()

@@ -78,7 +78,7 @@ def preview_arguments(
         ffmpeg.input(str(video), ss=f"{part.start_seconds:.3f}", t=f"{part.seconds:.3f}")["v"] for part in snippets
     ]
     pictures = parts[0] if len(parts) == 1 else ffmpeg.concat(*parts, v=1, a=0)
-    pictures = pictures.filter("fps", fps=f"{fps:g}").filter(
+    pictures = pictures.filter("fps", fps=f"{fps:g}", eof_action="pass").filter(
         "scale", *size, in_color_matrix="bt709", flags="lanczos+accurate_rnd+full_chroma_int"
     )
     options: dict[str, Any] = {"loop": 0, "map_metadata": "-1", "fflags": "+bitexact"}

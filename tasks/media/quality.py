@@ -28,6 +28,8 @@ SAMPLE_COUNT = 4
 SAMPLE_SECONDS = 1.5
 NEAR_ENOUGH = 0.4
 """VMAF: what is nearer to the target than this is taken. Two samples of one film differ by more."""
+LEAST_SIDE = 32
+"""Pixels: of pictures of 16 lines libvmaf dies, and what it says of tiny ones means nothing."""
 SEARCH_EFFORT = 8.0
 """How many times as long as the encode of the samples the search takes, about: for progress."""
 
@@ -145,24 +147,25 @@ class QualitySearch:
     """Told how much of the search is done, at most."""
 
     def run(self, target: float) -> tuple[RungQuality, ...]:
-        """Return the setting of every rung, highest first; empty if the source gives no samples.
+        """Return the setting of every rung, highest first; empty if ffmpeg cannot make or measure a trial.
+
+        What is wrong with a source then, the encode will say.
 
         Raises:
-            DailiesError: ffmpeg failed otherwise, stalled, was killed, or ran out of time or disk.
+            DailiesError: ffmpeg stalled, was killed, or ran out of time or disk.
         """
         samples = self.scratch / "samples.nut"
+        tried: dict[str, tuple[Trial, ...]] = {rung.spec.name: () for rung in self.plan.rungs}
         try:
             self._ffmpeg(self.samples_arguments(samples), "samples", 0)
+            for number in range(MOST_TRIALS):
+                crfs = self._to_try(tried, target)
+                for name, trial in self._trials(samples, crfs, number).items() if crfs else ():
+                    tried[name] += (trial,)
         except EncodeFailedError:
-            return ()  # what is wrong with the source, the encode will say
-        tried: dict[str, tuple[Trial, ...]] = {rung.spec.name: () for rung in self.plan.rungs}
-        for number in range(MOST_TRIALS):
-            crfs = self._to_try(tried, target)
-            if not crfs:
-                break
-            for name, trial in self._trials(samples, crfs, number).items():
-                tried[name] += (trial,)
-        samples.unlink()
+            return ()
+        finally:
+            samples.unlink(missing_ok=True)
         return tuple(self._found(rung, tried[rung.spec.name], target) for rung in self.plan.rungs)
 
     def _to_try(self, tried: Mapping[str, tuple[Trial, ...]], target: float) -> dict[str, float]:
@@ -183,7 +186,7 @@ class QualitySearch:
         # Seeking sets the clock anew, so what delays the first picture of the file is no delay of a sample.
         facts = self.facts.model_copy(update={"picture_delay_seconds": 0.0})
         pictures = []
-        for start in sample_starts(self.plan.duration_seconds):
+        for start in self._starts:
             position = {"ss": f"{self.facts.picture_delay_seconds + start:.3f}"} if start else {}
             opened = ffmpeg.input(
                 str(self.source), t=f"{self._sample_seconds:.3f}", **position, **paired(SAFE_INPUT_ARGUMENTS)
@@ -194,15 +197,18 @@ class QualitySearch:
         return _compiled(ffmpeg.output(joined, str(target), **{"c:v": "ffv1", "threads": self.threads}))
 
     @property
+    def _starts(self) -> tuple[float, ...]:
+        return sample_starts(self.facts.duration_seconds)
+
+    @property
     def _sample_seconds(self) -> float:
         """How long each sample is."""
-        starts = sample_starts(self.plan.duration_seconds)
-        return SAMPLE_SECONDS if len(starts) > 1 else self.plan.duration_seconds
+        return SAMPLE_SECONDS if len(self._starts) > 1 else self.facts.duration_seconds
 
     @property
     def _seconds(self) -> float:
         """How long all samples are."""
-        return self._sample_seconds * len(sample_starts(self.plan.duration_seconds))
+        return self._sample_seconds * len(self._starts)
 
     def _trials(self, samples: Path, crfs: Mapping[str, float], number: int) -> dict[str, Trial]:
         rungs = [rung for rung in self.plan.rungs if rung.spec.name in crfs]

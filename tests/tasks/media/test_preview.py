@@ -1,3 +1,4 @@
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -58,6 +59,18 @@ def test_a_preview_moves_is_small_and_passes_the_gate(kind: str, photographed: P
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
     gate = check_candidate(directory, package, facts, GateOptions(), tools=find_tools(), scratch=tmp_path)
     assert [check.name for check in gate.refusals] == ["images"]
+
+
+@pytest.mark.parametrize("kind", ["gif", "webp"])
+def test_of_a_single_frame_the_preview_is_a_still(kind: str, photographed: Path, tmp_path: Path) -> None:
+    one = tmp_path / "one.mp4"
+    command = [find_tools().ffmpeg, "-v", "error", "-i", photographed, "-frames:v", "1"]
+    subprocess.run([*command, "-c:v", "libx264", "-preset", "ultrafast", one], check=True, timeout=60)
+
+    package, _, directory = make_package(one, tmp_path / "made", SMALL.with_overrides({"preview.format": kind}))
+
+    assert package.preview_path is not None
+    assert frame_count(directory / package.preview_path) == 1
 
 
 def test_a_preview_that_stays_too_large_is_not_made(photographed: Path, tmp_path: Path) -> None:

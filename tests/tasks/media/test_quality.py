@@ -1,3 +1,4 @@
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -5,8 +6,11 @@ import pytest
 from data.domain.recipes import Recipe
 from tasks.media.process import Progress
 from tasks.media.quality import Trial, is_capped, nearest_trial, next_crf, sample_starts, staged
+from tasks.media.tools import find_tools
 from tests.fakes.packages import make_package
 from tests.fakes.vmaf import vmaf
+
+SMALL_RUNG: dict[str, object] = {"name": "64p", "short_side": 64, "max_kbps": 200}
 
 
 def linear(crf: float) -> float:
@@ -97,6 +101,28 @@ def test_the_cap_holds_whatever_quality_was_asked_for(photographed: Path, tmp_pa
     assert rung.predicted_vmaf < 86
     assert rung.average_kbps < 100
     assert "held down by its bitrate cap" in package.notes[0]
+
+
+@pytest.mark.parametrize("size", ["16x16", "320x16"])
+def test_what_is_too_small_to_be_measured_is_encoded_all_the_same(size: str, tmp_path: Path) -> None:
+    source = tmp_path / "tiny.mp4"
+    command = [find_tools().ffmpeg, "-v", "error", "-f", "lavfi", "-i", f"testsrc2=s={size}:r=25:d=0.4"]
+    subprocess.run([*command, "-c:v", "libx264", "-pix_fmt", "yuv420p", source], check=True, timeout=60)
+
+    package, _, _ = make_package(source, tmp_path / "made", sought("h264", [SMALL_RUNG]))
+
+    assert package.notes == ("Quality could not be measured on samples of this source: the recipe's CRF was used.",)
+
+
+@pytest.mark.parametrize("codec", ["h264", "hevc"])
+def test_a_single_frame_can_be_measured(codec: str, tmp_path: Path) -> None:
+    source = tmp_path / "frame.mp4"
+    command = [find_tools().ffmpeg, "-v", "error", "-f", "lavfi", "-i", "testsrc2=s=128x72:r=25", "-frames:v", "1"]
+    subprocess.run([*command, "-c:v", "libx264", "-pix_fmt", "yuv420p", source], check=True, timeout=60)
+
+    package, _, _ = make_package(source, tmp_path / "made", sought(codec, [SMALL_RUNG]))
+
+    assert package.renditions[0].predicted_vmaf is not None
 
 
 def test_nobody_measures_where_no_vmaf_is_named(photographed: Path, tmp_path: Path) -> None:
