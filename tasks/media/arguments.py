@@ -29,6 +29,10 @@ from tasks.media.plan import AUDIO_RATE_HZ, EncodePlan, PlannedRung, StillPlan, 
 # Unlabelled pictures of this many lines are BT.709 by custom, smaller ones BT.601; swscale takes 601 for both.
 _HD_LINES = 720
 BT709 = {"color_primaries": "bt709", "color_trc": "bt709", "colorspace": "bt709", "range": "tv"}
+_CLEANING = (
+    "filter_units=remove_types=6",  # SEI messages: the encoder's description of itself, captions, times of day
+    "h264_metadata=colour_primaries=1:transfer_characteristics=1:matrix_coefficients=1",  # BT.709
+)
 _SOUND_ENCODERS = {"mp3": ("libmp3lame", 320), "opus": ("libopus", 512)}
 """By the kind of sound file: what encodes it, and the highest bitrate (kbit/s) that it takes."""
 NO_LEFTOVERS = {"map_metadata": "-1", "map_chapters": "-1", "fflags": "+bitexact"}
@@ -223,8 +227,8 @@ def _rung_output(
 
 
 def _copy_output(stream: Any, target: Path) -> Any:
-    """The source's own pictures, without what its maker wrote between them (SEI messages, type 6)."""
-    return ffmpeg.output(stream, str(target), **{"c:v": "copy", "bsf:v": "filter_units=remove_types=6"}, **NO_LEFTOVERS)
+    """The source's own pictures, labelled as they are, without what its maker wrote between them."""
+    return ffmpeg.output(stream, str(target), **{"c:v": "copy", "bsf:v": ",".join(_CLEANING)}, **NO_LEFTOVERS)
 
 
 def _stills_output(stream: Any, stills: StillPlan, target: Path) -> Any:

@@ -21,6 +21,8 @@ from tasks.media.tools import Toolset
 _EXACT_SECONDS = 1e-5
 _BUFFER_SECONDS = 2
 """How far a rate may run ahead of its cap: as much as an encode's may."""
+_HD_LINES = 720
+"""From so many lines on unlabelled pictures are BT.709 by custom; the copy gets the label."""
 _LONGEST_LIST = 100_000
 """Characters: Linux takes 131 071 in one argument."""
 _DEFAULT_LIMITS = Limits()
@@ -75,7 +77,7 @@ def difference(facts: SourceFacts, options: VideoOptions, plan: EncodePlan) -> s
 
 
 def _is_bt709(video: VideoFacts) -> bool:
-    return video.color_matrix == "bt709"
+    return video.color_matrix == "bt709" or (video.color_matrix is None and video.height >= _HD_LINES)
 
 
 def copied_from(packets: Sequence[Packet], plan: EncodePlan) -> Copied | str:

@@ -178,6 +178,13 @@ def test_facts_that_differ_are_named(change: dict[str, object], reason: str) -> 
     assert difference(changed, COPY.video, plan()) == reason
 
 
+def test_unlabelled_pictures_are_taken_for_bt709_from_720_lines_on() -> None:
+    facts = source_facts(1280, 720, duration_seconds=3)
+    recipe = Recipe()
+
+    assert difference(facts, recipe.video, plan_encode(facts, recipe)) == ""
+
+
 def test_a_copy_is_of_the_codec_that_the_recipe_asks_for() -> None:
     options = COPY.with_overrides({"video.codec": "av1"}).video
 
