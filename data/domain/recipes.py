@@ -54,9 +54,13 @@ class VideoOptions(DomainModel):
     crf: float = Field(default=23, ge=10, le=45)
     """Quality on x264's scale, whatever the codec (less is better); each rung's ``max_kbps`` caps it."""
     target_vmaf: float | None = Field(default=None, ge=50, le=99)
-    """Quality by VMAF: ``crf`` is then found for each rung by trials on short samples; ``max_kbps`` caps it still."""
+    """Quality by VMAF: ``crf`` is then where trials on short samples begin; ``max_kbps`` caps each rung still."""
     copy_conforming: bool = False
-    """Take a source that already is what its highest rung asks for as that rung, not encoded again."""
+    """Take a source that already is what its highest rung asks for as that rung, not encoded again.
+
+    Not by default: such a rung takes what bits the source does, up to the cap, where an encode would do with less; and
+    how well its maker's encoder kept to the rules, only the players of the viewers will tell.
+    """
     segment_seconds: float = Field(default=4.0, ge=1, le=20)
     max_frame_rate: float = Field(default=60, ge=1, le=120)
 

@@ -1,7 +1,7 @@
 """From one source to its whole package with one decode: rungs, sound, sprite, poster and measurements.
 
-The only slow step is one ffmpeg process (:mod:`tasks.media.arguments`); what follows copies streams and looks at a few
-dozen small frames. Nothing is believed on an exit code: what was decoded and encoded is counted and held against what
+The slow step is one ffmpeg process (:mod:`tasks.media.arguments`), before it perhaps trials that find the quality
+(:mod:`tasks.media.choices`); what follows copies streams and looks at a few dozen small frames. Nothing is believed on an exit code: what was decoded and encoded is counted and held against what
 probing promised (:mod:`tasks.media.accounts`).
 """
 
