@@ -9,8 +9,9 @@ One process decodes the source once. Its graph, with each scaler fed by the next
                                                                                   └─ blackdetect → tiles.bgr
     sound ── resample ─ stereo ─ as long as the picture ─ silencedetect ─ ebur128 ─ AAC audio.mp4
 
-The stills leave as raw BGR because their number is then the file's size, and numpy takes them as they are. What encodes
-a rung is the recipe's to say (:mod:`tasks.media.codecs`); the highest one may be a copy (:mod:`tasks.media.conforming`).
+The stills leave as raw BGR because their number is then the file's size, and numpy takes them as they are. What
+encodes a rung is the recipe's to say (:mod:`tasks.media.codecs`); the highest may be a copy
+(:mod:`tasks.media.conforming`).
 """
 
 from collections.abc import Mapping, Sequence

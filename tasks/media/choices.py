@@ -10,16 +10,10 @@ from tasks.media.arguments import sound_encoders
 from tasks.media.codecs import Encoder
 from tasks.media.conforming import Copied, copied_from, difference, read_packets
 from tasks.media.plan import EncodePlan
-from tasks.media.process import Limits, Progress
-from tasks.media.quality import (
-    LEAST_SIDE,
-    SAMPLE_COUNT,
-    SAMPLE_SECONDS,
-    SEARCH_EFFORT,
-    QualitySearch,
-    RungQuality,
-    staged,
-)
+from tasks.media.process import Limits
+from tasks.media.progress import Progress, staged
+from tasks.media.quality import LEAST_SIDE, SAMPLE_COUNT, SAMPLE_SECONDS, SEARCH_EFFORT, RungQuality
+from tasks.media.quality_trials import QualitySearch
 from tasks.media.tools import Toolset, require
 
 

@@ -1,8 +1,9 @@
 """From one source to its whole package with one decode: rungs, sound, sprite, poster and measurements.
 
-The slow step is one ffmpeg process (:mod:`tasks.media.arguments`), before it perhaps trials that find the quality
-(:mod:`tasks.media.choices`); what follows copies streams and looks at a few dozen small frames. Nothing is believed on an exit code: what was decoded and encoded is counted and held against what
-probing promised (:mod:`tasks.media.accounts`).
+The slow step is one ffmpeg process (:mod:`tasks.media.arguments`), after trials of its quality perhaps
+(:mod:`tasks.media.choices`); what follows copies streams and looks at a few dozen small frames. Nothing is believed on
+an exit code: what was decoded and encoded is counted and held against what probing promised
+(:mod:`tasks.media.accounts`).
 """
 
 from collections.abc import Callable, Sequence
@@ -34,7 +35,7 @@ from tasks.media.playlists import variants
 from tasks.media.preview import MOST_BYTES, preview_rung, preview_snippets, write_preview
 from tasks.media.probe import SAFE_INPUT_ARGUMENTS
 from tasks.media.process import Limits, Progress, run_ffmpeg
-from tasks.media.quality import staged
+from tasks.media.progress import staged
 from tasks.media.sprite import write_sprite
 from tasks.media.tools import Toolset
 

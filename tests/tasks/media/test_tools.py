@@ -107,5 +107,5 @@ def test_what_only_some_recipes_need_is_asked_for_by_name() -> None:
     tools = find_tools()
     require(tools, encoders=["libx264", "libsvtav1"], filters=["libvmaf"])
 
-    with pytest.raises(ToolMissingError, match="lacks encoder libnothing, filter nothing, which the recipe needs"):
-        require(tools, encoders=["libx264", "libnothing"], filters=["nothing"])
+    with pytest.raises(ToolMissingError, match="lacks encoder libnothing, filter nofilter, which the recipe needs"):
+        require(tools, encoders=["libx264", "libnothing"], filters=["nofilter"])
