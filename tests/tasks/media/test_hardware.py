@@ -52,7 +52,7 @@ def test_pictures_are_brought_to_the_device_that_wants_them_there() -> None:
 
 
 @pytest.mark.parametrize("encoder", ["software", "auto"])
-def test_nothing_says_software_but_the_note_that_hardware_was_asked_for(
+def test_a_package_notes_that_hardware_was_asked_for_and_not_there(
     encoder: str, photographed: Path, tmp_path: Path
 ) -> None:
     package, _, _ = make_package(photographed, tmp_path, SMALL.with_overrides({"video.encoder": encoder}))
