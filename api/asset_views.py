@@ -276,6 +276,8 @@ def _urls(manifest: PublicationManifest, address: Address) -> PlaybackUrls:
         poster=address(manifest.poster_path),
         sprite=address(manifest.sprite.image_path),
         thumbnails=address(manifest.sprite.vtt_path),
+        preview=address(manifest.preview_path) if manifest.preview_path else None,
+        audio=address(manifest.audio_path) if manifest.audio_path else None,
         chapters=address(manifest.chapters_path) if manifest.chapters_path else None,
         text=address(manifest.text_path) if manifest.text_path else None,
     )

@@ -374,6 +374,10 @@ class PlaybackUrls(Answer):
     poster: str
     sprite: str
     thumbnails: str
+    preview: str | None = Field(
+        default=None, description="GIF or animated WebP; `null` where the recipe asks for none."
+    )
+    audio: str | None = Field(default=None, description="The sound alone, for a download; `null` where there is none.")
     chapters: str | None = None
     text: str | None = Field(default=None, description="The text in the picture with its times and places, as JSON.")
 

@@ -65,9 +65,12 @@ def draft_manifest(
         files={},
         gate=GateReport(checks=()),
         tools=package.tools,
+        preview_path=package.preview_path,
+        audio_path=package.audio_path,
         notes=(
             *(asset.preparation.notes if asset.preparation else ()),
             *(package.edit.notes if package.edit else ()),
+            *package.notes,
             *artifacts.notes,
         ),
         text_path=TEXT_PATH if artifacts.text else None,

@@ -25,6 +25,7 @@ from data.storage import ObjectStore, open_store
 from tasks.costs import measured
 from tasks.inputs import fetch_inputs
 from tasks.last_use import note_use
+from tasks.media.hardware import chosen_encoder
 from tasks.media.process import Progress
 from tasks.media.slots import holding_slot
 from tasks.media.tools import find_tools
@@ -49,7 +50,8 @@ def transcode_asset(asset: Asset, recipe: Recipe) -> Package:
     media = settings.media
     store = open_store(settings.storage_url, **settings.storage_options)
     tools = find_tools(media.ffmpeg, media.ffprobe, media.packager)
-    versions = tools.versions()
+    encoder = chosen_encoder(recipe.video, tools)
+    versions = tools.versions(hardware_encoder=encoder.name if encoder.is_hardware else None)
     key = step_key("transcode", asset.content, recipe.transcode_options(), versions)
     record_key = package_record_key(asset.id, key)
     variant = cost_variants(recipe)[CostStep.TRANSCODE]
@@ -82,6 +84,8 @@ def transcode_asset(asset: Asset, recipe: Recipe) -> Package:
             packages = PackageRepository(session)
             packages.forget(package.key)  # an older attempt's, whose files may be gone
             packages.record(package)
+        for note in package.notes:
+            get_run_logger().info("%s", note)
         work.done(asset, sum(package.files.values()), package.duration_seconds)
     return package
 

@@ -103,6 +103,8 @@ function renditionRow(rendition) {
 function fileLinks() {
   const { urls, captions } = publication;
   const links = [["HLS", urls.hls], ["DASH", urls.dash], ["MP4", urls.mp4], ["Poster", urls.poster]];
+  if (urls.preview) links.push(["Preview", urls.preview]);
+  if (urls.audio) links.push(["Sound", urls.audio]);
   for (const track of captions) {
     links.push([`${track.label} VTT`, track.vtt_url]);
     if (track.srt_url) links.push([`${track.label} SRT`, track.srt_url]);

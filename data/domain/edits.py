@@ -35,13 +35,11 @@ class NamedInput(NamedTuple):
 
 
 class TrimOptions(DomainModel):
-    """The part of the source that is kept."""
+    """The part of the source that is kept, exact to the frame."""
 
     start_seconds: float = Field(default=0.0, ge=0)
     end_seconds: float | None = Field(default=None, gt=0)
     """``null``: to its end."""
-    mode: Literal["exact", "keyframe"] = "exact"
-    """``keyframe`` begins at the keyframe at or before the start, as far as nothing else has to be encoded."""
 
     @model_validator(mode="after")
     def _has_a_length(self) -> Self:

@@ -17,7 +17,7 @@ def step_key(step: str, content: str, options: dict[str, Any], tools: ToolVersio
         options: The part of the recipe that the step depends on, as plain JSON values.
         tools: Versions of the programs or models that make the output.
     """
-    versions = tools if isinstance(tools, str) else tools.model_dump(mode="json", exclude={"encoder_threads"})
+    versions = tools if isinstance(tools, str) else tools.of_key()
     text = json.dumps([step, content, options, versions], sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()[:24]
 

@@ -17,6 +17,13 @@ class ToolVersions(DomainModel):
     packager: str
     encoder_threads: int | None = None
     """Threads that the encode was granted, for the record; in no key, since the grant differs from run to run."""
+    hardware_encoder: str | None = None
+    """The machine's own encoder (``hevc_nvenc``), where a recipe let it be used and it was; ``None``: software."""
+
+    def of_key(self) -> dict[str, str]:
+        """Return what of it is part of keys."""
+        hardware = {"hardware_encoder": self.hardware_encoder} if self.hardware_encoder else {}
+        return {"ffmpeg": self.ffmpeg, "packager": self.packager, **hardware}
 
 
 class Rendition(DomainModel):
@@ -34,6 +41,12 @@ class Rendition(DomainModel):
     media_prefix: str
     """Folder of its CMAF segments inside the package (``720p/``), which HLS and DASH share."""
     playlist_path: str
+    crf: float | None = None
+    """Quality on x264's scale that was found for ``target_vmaf``; ``None`` where the recipe names it itself."""
+    predicted_vmaf: float | None = None
+    """VMAF of the samples at that quality, at the rung's own size; less than the target where the bitrate cap holds."""
+    is_copy: bool = False
+    """The source's own pictures, not encoded again."""
 
 
 class AudioRendition(DomainModel):
@@ -121,6 +134,12 @@ class Package(DomainModel):
     """Every file of the package with its size in bytes."""
     edit: EditRecord | None = None
     """``None`` where the recipe edits nothing."""
+    preview_path: str | None = None
+    """GIF or animated WebP; ``None`` where the recipe asks for none."""
+    audio_path: str | None = None
+    """The sound alone, to be downloaded; ``None`` without sound, or where the recipe asks for none."""
+    notes: tuple[str, ...] = ()
+    """How it was encoded, where that was not simply as the recipe says: sentences for a person."""
 
     def content_after(self, content: str) -> str:
         """Return what decides what is seen or heard in it, given what decides that of the source."""
@@ -264,6 +283,10 @@ class PublicationManifest(DomainModel):
     mp4_path: str
     poster_path: str
     sprite: SpriteSheet
+    preview_path: str | None = None
+    """GIF or animated WebP; ``None`` when there is none."""
+    audio_path: str | None = None
+    """The sound alone, to be downloaded; ``None`` when there is none."""
     chapters_path: str | None = None
     """WebVTT chapter track; ``None`` when there are no chapters."""
     files: dict[str, int]

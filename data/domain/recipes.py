@@ -17,6 +17,9 @@ from data.domain.model import DomainModel
 
 IDENTITY = frozenset({"name", "version", "description"})
 """Fields that say which recipe it is, not what to do: never inherited, never overridden, in no key."""
+Codec = Literal["h264", "hevc", "av1", "vp9"]
+Preset = Literal["ultrafast", "superfast", "veryfast", "faster", "fast", "medium", "slow"]
+
 _FIXED = IDENTITY | {"rehearsal"}
 _PREPARATIONS = frozenset({"reframe", "anonymise", "upscale", "speech", "voice_over", "burn_in"})
 """Sections that change picture or sound themselves, before the ladder."""
@@ -31,14 +34,34 @@ DEFAULT_LADDER = Ladder(
 )
 
 
+_LATER_OPTIONS: Mapping[str, Mapping[str, Any]] = {
+    "video": {"encoder": "software", "target_vmaf": None, "copy_conforming": False},
+    "audio": {"rendition": "none"},
+    "preview": {"format": "none"},
+}
+"""Options that were added to sections of older recipes, each with the value that changes nothing."""
+
+
 class VideoOptions(DomainModel):
     """How pictures are encoded."""
 
     ladder: Ladder = DEFAULT_LADDER
-    codec: Literal["h264"] = "h264"
-    preset: Literal["ultrafast", "superfast", "veryfast", "faster", "fast", "medium", "slow"] = "veryfast"
+    codec: Codec = "h264"
+    """H.264 plays everywhere. The others need fewer bits and newer players, for the MP4 too: it is a copy of a rung."""
+    encoder: Literal["software", "auto"] = "software"
+    """``auto`` takes the machine's own encoder if a trial of it succeeds: faster, at more bits for the same."""
+    preset: Preset = "veryfast"
+    """How much work an encoder does, in x264's words; the others have settings of about the same standing."""
     crf: float = Field(default=23, ge=10, le=45)
-    """x264 quality target; each rung's ``max_kbps`` caps it."""
+    """Quality on x264's scale, whatever the codec (less is better); each rung's ``max_kbps`` caps it."""
+    target_vmaf: float | None = Field(default=None, ge=50, le=99)
+    """Quality by VMAF: ``crf`` is then where trials on short samples begin; ``max_kbps`` caps each rung still."""
+    copy_conforming: bool = False
+    """Take a source that already is what its highest rung asks for as that rung, not encoded again.
+
+    Not by default: such a rung takes what bits the source does, up to the cap, where an encode would do with less; and
+    how well its maker's encoder kept to the rules, only the players of the viewers will tell.
+    """
     segment_seconds: float = Field(default=4.0, ge=1, le=20)
     max_frame_rate: float = Field(default=60, ge=1, le=120)
 
@@ -47,7 +70,19 @@ class AudioOptions(DomainModel):
     """How sound is encoded."""
 
     kbps: int = Field(default=128, ge=32, le=512)
-    """AAC bitrate of the stereo rendition."""
+    """Bitrate of the stereo rendition, and of the file below."""
+    rendition: Literal["none", "m4a", "mp3", "opus"] = "none"
+    """The sound alone, as a file to be downloaded; ``m4a`` is the rendition's own AAC."""
+
+
+class PreviewOptions(DomainModel):
+    """A few seconds that move in place of a poster, where no video can play."""
+
+    format: Literal["none", "gif", "webp"] = "none"
+    seconds: float = Field(default=3.0, ge=0.5, le=10)
+    width: int = Field(default=320, ge=64, le=640)
+    """Of landscape video, in pixels; portrait video gets this as its height. Less where the file would be too large."""
+    fps: float = Field(default=10.0, ge=1, le=25)
 
 
 class ThumbnailOptions(DomainModel):
@@ -211,6 +246,7 @@ class Recipe(DomainModel):
     video: VideoOptions = VideoOptions()
     audio: AudioOptions = AudioOptions()
     thumbnails: ThumbnailOptions = ThumbnailOptions()
+    preview: PreviewOptions = PreviewOptions()
     captions: CaptionOptions = CaptionOptions()
     chapters: ChapterOptions = ChapterOptions()
     poster: PosterOptions = PosterOptions()
@@ -311,14 +347,26 @@ class Recipe(DomainModel):
         unused = _PREPARATIONS - self._preparations  # so that recipes without them stay what they were
         if self.edit.is_empty:
             unused |= {"edit"}
-        effective = self.model_dump(mode="json", exclude={*IDENTITY, "generation", *unused})
+        effective = _without_later_defaults(self.model_dump(mode="json", exclude={*IDENTITY, "generation", *unused}))
         text = json.dumps(effective, sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(text.encode()).hexdigest()[:24]
 
     def transcode_options(self) -> dict[str, Any]:
         """The part of the recipe that the transcode step depends on, for its cache key."""
         edit = set() if self.edit.is_empty else {"edit"}
-        return self.model_dump(mode="json", include={"video", "audio", "thumbnails", *edit})
+        return _without_later_defaults(
+            self.model_dump(mode="json", include={"video", "audio", "thumbnails", "preview", *edit})
+        )
+
+
+def _without_later_defaults(options: dict[str, Any]) -> dict[str, Any]:
+    """Take out what recipes once could not say and do not: their keys and digests stay what they were."""
+    for section, default in _LATER_OPTIONS.items():
+        said = options[section]
+        options[section] = {name: said[name] for name in said if name not in default or said[name] != default[name]}
+    if options["preview"].get("format") is None:  # the rest means nothing without a format
+        del options["preview"]
+    return options
 
 
 @cache

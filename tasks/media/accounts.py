@@ -8,6 +8,7 @@ from fractions import Fraction
 from data.domain.assets import SourceFacts
 from data.domain.errors import CorruptInputError, EncodeFailedError, Fact, TruncatedInputError
 from tasks.media.arguments import WorkFiles
+from tasks.media.conforming import Copied
 from tasks.media.edits import join
 from tasks.media.edits.editing import EditPlan, watched_clips
 from tasks.media.edits.inputs import Input
@@ -45,10 +46,13 @@ def blamed(
     return error
 
 
-def verified_frame_count(log: ToolLog, facts: SourceFacts, plan: EncodePlan, work: WorkFiles) -> int:
+def verified_frame_count(
+    log: ToolLog, facts: SourceFacts, plan: EncodePlan, work: WorkFiles, copied: Copied | None = None
+) -> int:
     """Return how many frames every rung has, after holding them against what the source promised.
 
-    Up to half a second (or two frames) may be missing at the end, or too many there.
+    Up to half a second (or two frames) may be missing at the end, or too many there. A copied rung has the frames of
+    the source, every one of which was counted before.
 
     Raises:
         CorruptInputError: Nothing or too little could be decoded, or clearly more than there was a time for.
@@ -56,6 +60,8 @@ def verified_frame_count(log: ToolLog, facts: SourceFacts, plan: EncodePlan, wor
         EncodeFailedError: The rungs differ in their number of frames.
     """
     counts = {rung.spec.name: log.frames_to(work.rung(rung.spec.name)) for rung in plan.rungs}
+    if copied is not None:
+        counts[copied.rung] = copied.frame_count
     encoded = min(counts.values())
     if plan.edits is None:
         refuse_damaged(log, facts, encoded=encoded, promised=plan.frame_count)
@@ -64,6 +70,12 @@ def verified_frame_count(log: ToolLog, facts: SourceFacts, plan: EncodePlan, wor
     if encoded != max(counts.values()):
         raise EncodeFailedError(f"The rungs have different numbers of frames: {counts}.", {"encoded_frames": encoded})
     return encoded
+
+
+def is_true_copy(log: ToolLog, plan: EncodePlan, work: WorkFiles, copied: Copied) -> bool:
+    """Say whether a copied rung is what the others are: every picture decoded whole, and as many in each rung."""
+    counts = {log.frames_to(work.rung(rung.spec.name)) for rung in plan.rungs if rung.spec.name != copied.rung}
+    return not log.has_damage and counts <= {copied.frame_count}
 
 
 def _refuse_damaged_parts(log: ToolLog, facts: SourceFacts, edits: EditPlan, *, encoded: int) -> None:

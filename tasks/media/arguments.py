@@ -10,9 +10,12 @@ recipe (:mod:`tasks.media.edits.editing`) between what is normalised and what is
                                                                                   └─ blackdetect → tiles.bgr
     sound ── resample ─ stereo ─ as long as the picture ─ silencedetect ─ ebur128 ─ AAC audio.mp4
 
-The stills leave as raw BGR because their number is then the file's size, and numpy takes them as they are.
+The stills leave as raw BGR because their number is then the file's size, and numpy takes them as they are. What
+encodes a rung is the recipe's to say (:mod:`tasks.media.codecs`); the highest may be a copy
+(:mod:`tasks.media.conforming`).
 """
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -21,11 +24,19 @@ import ffmpeg
 
 from data.domain.assets import SourceFacts
 from data.domain.recipes import AudioOptions, Recipe, VideoOptions
+from tasks.media.codecs import Encoder, RungTarget, rung_options, software_encoder, uploaded
+from tasks.media.conforming import Copied
 from tasks.media.edits.editing import NO_FINDINGS, Findings, edited_footage
 from tasks.media.edits.footage import Footage, Shape
 from tasks.media.opening import Opener
 from tasks.media.plan import EncodePlan, PlannedRung, StillPlan, rung_threads
 
+_CLEANING = (
+    "filter_units=remove_types=6",  # SEI messages: the encoder's description of itself, captions, times of day
+    "h264_metadata=colour_primaries=1:transfer_characteristics=1:matrix_coefficients=1",  # BT.709
+)
+_SOUND_ENCODERS = {"mp3": ("libmp3lame", 320), "opus": ("libopus", 512)}
+"""By the kind of sound file: what encodes it, and the highest bitrate (kbit/s) that it takes."""
 NO_LEFTOVERS = {"map_metadata": "-1", "map_chapters": "-1", "fflags": "+bitexact"}
 
 
@@ -43,6 +54,10 @@ class WorkFiles:
     def audio(self) -> Path:
         """The sound, as an ordinary MP4."""
         return self.directory / "sound.mp4"
+
+    def sound_file(self, suffix: str) -> Path:
+        """The sound as a file of its own; the suffix is without a dot."""
+        return self.directory / f"sound-file.{suffix}"
 
     @property
     def tiles(self) -> Path:
@@ -67,7 +82,11 @@ def encode_arguments(
     plan: EncodePlan,
     work: WorkFiles,
     opener: Opener,
+    *,
     findings: Findings = NO_FINDINGS,
+    encoder: Encoder | None = None,
+    crfs: Mapping[str, float] | None = None,
+    copied: Copied | None = None,
 ) -> list[str]:
     """Return the arguments, without the program, that turn a source into all its parts.
 
@@ -79,15 +98,51 @@ def encode_arguments(
         work: Where the parts go.
         opener: How files are opened; its threads are what the whole encode may keep busy.
         findings: Of the first passes that its edits need.
+        encoder: What encodes the picture; the recipe's codec in software by default.
+        crfs: Quality by the name of a rung, on x264's scale; the recipe's where none is given.
+        copied: The highest rung, where it is the source's own pictures; never with edits.
     """
     threads = opener.threads
     footage = _footage(source, facts, plan, opener, findings)
-    outputs = _picture_outputs(footage.picture, recipe.video, plan, work, threads)
+    quality = _Quality(encoder or software_encoder(recipe.video), recipe.video, crfs or {}, copied)
+    outputs = _picture_outputs(footage.picture, quality, plan, work, threads)
+    if copied is not None:
+        own_pictures = opener.file(source)[str(facts.video.stream_index)]  # of the same input: it is opened once
+        outputs.append(_copy_output(own_pictures, work.rung(copied.rung)))
     if footage.sound is not None:
-        outputs.append(_sound_output(footage.sound, recipe.audio, work))
+        outputs.extend(_sound_outputs(footage.sound, recipe.audio, work))
     command: list[str] = ffmpeg.merge_outputs(*outputs).compile()
     # Only at this level ffmpeg tells how many frames it decoded and how many of them were damaged.
-    return ["-loglevel", "verbose", "-y", "-filter_complex_threads", str(threads), *command[1:]]
+    level = ["-loglevel", "verbose", "-y", "-filter_complex_threads", str(threads)]
+    return [*level, *quality.encoder.device, *command[1:]]
+
+
+@dataclass(frozen=True)
+class _Quality:
+    """What encodes the rungs of one ladder, and how well."""
+
+    encoder: Encoder
+    options: VideoOptions
+    crfs: Mapping[str, float]
+    copied: Copied | None
+
+    def threads(self, rungs: Sequence[PlannedRung], threads: int) -> dict[str, int]:
+        """Return how many threads each rung gets that is encoded, by its name."""
+        encoded = [rung for rung in rungs if self.copied is None or rung.spec.name != self.copied.rung]
+        return {rung.spec.name: share for rung, share in zip(encoded, rung_threads(encoded, threads), strict=True)}
+
+    def of(self, rung: PlannedRung, plan: EncodePlan, threads: int) -> dict[str, Any]:
+        """Return the options of the output of one rung."""
+        target = RungTarget(
+            crf=self.crfs.get(rung.spec.name, self.options.crf),
+            max_kbps=rung.spec.max_kbps,
+            keyframe_times=(
+                self.copied.keyframe_times if self.copied else f"expr:gte(t,n_forced*{plan.segment_seconds:g})"
+            ),
+            keyframe_frames=self.copied.keyframe_frames if self.copied else plan.keyframe_frames,
+            threads=threads,
+        )
+        return rung_options(self.encoder, self.options.preset, target)
 
 
 def _footage(source: Path, facts: SourceFacts, plan: EncodePlan, opener: Opener, findings: Findings) -> Footage:
@@ -106,16 +161,17 @@ def _scaled(footage: Footage, size: tuple[int, int]) -> Footage:
     return replace(footage, shape=replace(footage.shape, size=size), picture=picture)
 
 
-def _picture_outputs(
-    pictures: Any, options: VideoOptions, plan: EncodePlan, work: WorkFiles, threads: int
-) -> list[Any]:
+def _picture_outputs(pictures: Any, quality: _Quality, plan: EncodePlan, work: WorkFiles, threads: int) -> list[Any]:
     outputs: list[Any] = []
-    for index, (rung, rung_share) in enumerate(zip(plan.rungs, rung_threads(plan.rungs, threads), strict=True)):
+    shares = quality.threads(plan.rungs, threads)
+    for index, rung in enumerate(plan.rungs):
         uses_candidates = plan.candidates.rung_index == index
         uses_tiles = plan.tiles.rung_index == index
         is_last = index == len(plan.rungs) - 1
-        branches = iter(_split(pictures, 1 + uses_candidates + uses_tiles + (not is_last)))
-        outputs.append(_rung_output(next(branches), rung, options, plan, work, rung_share))
+        share = shares.get(rung.spec.name)
+        branches = iter(_split(pictures, (share is not None) + uses_candidates + uses_tiles + (not is_last)))
+        if share is not None:
+            outputs.append(_rung_output(next(branches), rung, quality, plan, work, share))
         if uses_candidates:
             outputs.append(_stills_output(next(branches), plan.candidates, work.candidates))
         if uses_tiles:
@@ -128,31 +184,28 @@ def _picture_outputs(
     return outputs
 
 
-def _split(stream: Any, count: int) -> list[Any]:
+def sound_encoders(options: AudioOptions) -> tuple[str, ...]:
+    """Return the encoders that a file of the sound alone needs, beside AAC."""
+    return (_SOUND_ENCODERS[options.rendition][0],) if options.rendition in _SOUND_ENCODERS else ()
+
+
+def _split(stream: Any, count: int, name: str = "split") -> list[Any]:
     if count == 1:
         return [stream]
-    parts = stream.filter_multi_output("split", count)
+    parts = stream.filter_multi_output(name, count)
     return [parts[index] for index in range(count)]
 
 
 def _rung_output(
-    stream: Any, rung: PlannedRung, options: VideoOptions, plan: EncodePlan, work: WorkFiles, threads: int
+    stream: Any, rung: PlannedRung, quality: _Quality, plan: EncodePlan, work: WorkFiles, threads: int
 ) -> Any:
-    return ffmpeg.output(
-        stream,
-        str(work.rung(rung.spec.name)),
-        **{"c:v": "libx264", "flags:v": "+bitexact"},
-        preset=options.preset,
-        crf=options.crf,
-        maxrate=f"{rung.spec.max_kbps}k",
-        bufsize=f"{2 * rung.spec.max_kbps}k",
-        # Keyframes by the clock and nowhere else, so that segments of all rungs begin with the same frame.
-        force_key_frames=f"expr:gte(t,n_forced*{options.segment_seconds:g})",
-        sc_threshold=0,
-        g=plan.keyframe_frames,
-        threads=threads,
-        **NO_LEFTOVERS,
-    )
+    pictures = uploaded(stream, quality.encoder)
+    return ffmpeg.output(pictures, str(work.rung(rung.spec.name)), **quality.of(rung, plan, threads), **NO_LEFTOVERS)
+
+
+def _copy_output(stream: Any, target: Path) -> Any:
+    """The source's own pictures, labelled as they are, without what its maker wrote between them."""
+    return ffmpeg.output(stream, str(target), **{"c:v": "copy", "bsf:v": ",".join(_CLEANING)}, **NO_LEFTOVERS)
 
 
 def _stills_output(stream: Any, stills: StillPlan, target: Path) -> Any:
@@ -161,8 +214,18 @@ def _stills_output(stream: Any, stills: StillPlan, target: Path) -> Any:
     return ffmpeg.output(chosen, str(target), f="rawvideo", pix_fmt="bgr24", fps_mode="passthrough")
 
 
-def _sound_output(stream: Any, options: AudioOptions, work: WorkFiles) -> Any:
+def _sound_outputs(stream: Any, options: AudioOptions, work: WorkFiles) -> list[Any]:
+    """The sound of the rungs, and that of a file of its own where it is not the same."""
     sound = stream.filter("silencedetect", noise="-50dB", duration=0.5).filter("ebur128", framelog="quiet")
+    wanted = [(work.audio, "aac", options.kbps)]
+    if options.rendition in _SOUND_ENCODERS:
+        name, most_kbps = _SOUND_ENCODERS[options.rendition]
+        wanted.append((work.sound_file(options.rendition), name, min(options.kbps, most_kbps)))
+    branches = _split(sound, len(wanted), "asplit")
+    return [_sound_output(branch, *one) for branch, one in zip(branches, wanted, strict=True)]
+
+
+def _sound_output(sound: Any, target: Path, encoder: str, kbps: int) -> Any:
     return ffmpeg.output(
-        sound, str(work.audio), **{"c:a": "aac", "b:a": f"{options.kbps}k", "flags:a": "+bitexact"}, **NO_LEFTOVERS
+        sound, str(target), **{"c:a": encoder, "b:a": f"{kbps}k", "flags:a": "+bitexact"}, **NO_LEFTOVERS
     )

@@ -10,6 +10,7 @@ from data.domain.publications import AudioRendition, GateCheck, Package, Renditi
 from tasks.media.boxes import MediaSegment, read_segments
 from tasks.media.inspection import jpeg_size
 from tasks.media.playlists import MediaPlaylist, dash_summary, media_playlist, media_renditions, variants
+from tasks.media.preview import frame_count
 
 _SAME_SECONDS = 0.001
 
@@ -45,7 +46,11 @@ class CandidateFiles:
                 "HLS and DASH play the same segments. All are whole and follow one another, and those of all rungs "
                 "begin together with a keyframe.",
             )
-        yield verdict("images", list(self._image_problems()), "Poster and sprite are whole JPEGs of the right size.")
+        yield verdict(
+            "images",
+            list(self._image_problems()),
+            "Poster, sprite and what previews are whole pictures of the right size.",
+        )
 
     @property
     def _tracks(self) -> tuple[Rendition | AudioRendition, ...]:
@@ -56,6 +61,7 @@ class CandidateFiles:
         package = self.package
         named = {package.master_path, package.dash_path, package.mp4_path, package.poster_path}
         named |= {package.sprite.image_path, package.sprite.vtt_path, *(track.playlist_path for track in self._tracks)}
+        named |= {path for path in (package.preview_path, package.audio_path) if path}
         media = (package.mp4_path, *(track.media_prefix for track in self._tracks))
         for name in sorted(named | set(package.files)):
             if not self._is_ours(name):
@@ -188,6 +194,9 @@ class CandidateFiles:
                 yield f"{name} is not a whole JPEG"
             elif found != size:
                 yield f"{name} is {found[0]}x{found[1]} instead of {size[0]}x{size[1]}"
+        preview = self.package.preview_path
+        if preview and not frame_count(self.directory / preview):
+            yield f"{preview} is not a whole picture"
 
 
 def _sequence_problems(found: tuple[MediaSegment, ...]) -> Iterator[str]:

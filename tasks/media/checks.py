@@ -98,6 +98,10 @@ class _Playback:
             list(self._mp4_problems()),
             "The progressive MP4 is whole: a rung, packet by packet.",
         )
+        if self.package.audio_path is not None:
+            yield verdict(
+                "audio", list(self._audio_problems(self.package.audio_path)), "The file of the sound is whole."
+            )
         if log is not None:
             yield self._duration(log, lowest)
             measures = log.measures(self.package.duration_seconds, has_audio=self.package.audio is not None)
@@ -193,6 +197,14 @@ class _Playback:
         packets = [self.inspector.picture_hash(self.directory / path) for path in (name, rendition.playlist_path)]
         if None in packets or len(set(packets)) > 1:
             yield f"{name} does not hold the same pictures as {rendition.name}"
+
+    def _audio_problems(self, name: str) -> Iterator[str]:
+        tracks = self.inspector.tracks(self.directory / name)
+        sound = tracks.get("audio")
+        if sound is None or len(tracks) > 1:
+            yield f"{name} holds {' and '.join(tracks) or 'nothing'}"
+        elif abs(sound.duration_seconds - self.package.duration_seconds) > self.options.max_duration_drift_seconds:
+            yield f"{name} lasts {sound.duration_seconds:.2f} s"
 
     def _duration(self, log: ToolLog, rendition: Rendition) -> GateCheck:
         frames = log.decoded.get("video", Decoded()).frames

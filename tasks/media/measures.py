@@ -19,6 +19,7 @@ _INPUT = re.compile(
     r"Input stream #\d+:\d+ \((video|audio)\): (\d+) packets read .*?; (\d+) frames decoded; (\d+) decode errors"
 )
 _COUNTED = re.compile(r"\[fps@(\S+) @ .*\] \d+ frames in, (\d+) frames out;")
+_PATCHED = "corrupt decoded frame"
 _OUTPUT_FILE = re.compile(r"Output file #\d+ \((.*)\):$")
 _OUTPUT = re.compile(r"Output stream #\d+:\d+ \((video|audio)\): (\d+) frames encoded(?: \((\d+) samples\))?")
 _BLACK = re.compile(r"blackdetect.*\bblack_start:\s*\S+ black_end:\s*\S+ black_duration:\s*([\d.]+)")
@@ -53,6 +54,8 @@ class ToolLog:
     """By kind: ``video``, ``audio``."""
     encoded: dict[tuple[str, str], Encoded] = field(default_factory=dict)
     """By output path and kind."""
+    patched_frames: int = 0
+    """Pictures of the input in which the decoder filled damaged parts as well as it could; no error to it."""
     black_seconds: float = 0.0
     silent_seconds: float = 0.0
     silent_since: float | None = None
@@ -69,6 +72,11 @@ class ToolLog:
     def of_input(self, path: Path | str) -> "ToolLog":
         """Return the log as if only one of several inputs had been read."""
         return replace(self, decoded=self.decoded_by_file.get(str(path), {}))
+
+    @property
+    def has_damage(self) -> bool:
+        """Whether any picture of the input could not be decoded, or not whole."""
+        return self.patched_frames > 0 or ("video" in self.decoded and self.decoded["video"].errors > 0)
 
     def frames_to(self, path: Path | str) -> int:
         """Return how many pictures went to an output file."""
@@ -101,6 +109,8 @@ def parse_log(lines: Iterable[str]) -> ToolLog:
         text = line.rstrip()
         if match := _OUTPUT_FILE.search(text):
             output = match[1]
+        elif _PATCHED in text:
+            log.patched_frames += 1
         elif match := _OUTPUT.search(text):
             encoded = log.encoded.setdefault((output, match[1]), Encoded())
             encoded.frames += int(match[2])

@@ -4,6 +4,9 @@ Shaka Packager writes one folder of segments per track, named by both playlists,
 One file per track with byte ranges would be fewer objects, but ffmpeg 9.0 plays no more than the first segment of such
 an HLS playlist over HTTP. The packager runs in the scratch directory with relative names because commas and equal signs
 in a path would end its stream descriptors early.
+
+The progressive MP4 is a rung, byte by byte, and so of the recipe's codec: an H.264 of its own beside AV1 would cost an
+encode that the other codec was chosen to spare. Who needs a file that plays everywhere asks for ``h264``, the default.
 """
 
 import shutil

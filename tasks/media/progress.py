@@ -1,6 +1,7 @@
 """Read what ffmpeg says of its progress: blocks of ``key=value`` lines, each closed by ``progress=continue|end``."""
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 
 
 @dataclass(frozen=True)
@@ -14,6 +15,15 @@ class Progress:
     """Seconds of media made in a second; 0 while unknown."""
     share: float | None
     """0 to 1, never falling; ``None`` when the expected duration is unknown."""
+
+
+def staged(
+    on_progress: Callable[[Progress], None] | None, start: float, end: float
+) -> Callable[[Progress], None] | None:
+    """Return what is to be told the progress of a part of the work, which goes from a share (0–1) to another."""
+    if on_progress is None:
+        return None
+    return lambda told: on_progress(replace(told, share=start + (end - start) * (told.share or 0.0)))
 
 
 class ProgressReader:

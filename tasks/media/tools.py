@@ -52,17 +52,19 @@ class Toolset:
     ffmpeg_build: str = ""
     """Eight hex digits over compiler, configuration and library versions: two builds of one version differ in bytes."""
 
-    def versions(self, encoder_threads: int | None = None) -> ToolVersions:
+    def versions(self, encoder_threads: int | None = None, hardware_encoder: str | None = None) -> ToolVersions:
         """Return what belongs into the cache key of everything these tools make.
 
         Args:
             encoder_threads: Threads that an encode was granted, once it was: a record, no part of any key. The bytes
                 of x264 depend on them, and under a bitrate cap they are not the same twice anyway; the quality is.
+            hardware_encoder: The machine's own encoder, where one is used.
         """
         return ToolVersions(
             ffmpeg=f"{self.ffmpeg_version} ({self.ffmpeg_origin}, build {self.ffmpeg_build})",
             packager=self.packager_version,
             encoder_threads=encoder_threads,
+            hardware_encoder=hardware_encoder,
         )
 
 
@@ -115,6 +117,24 @@ def find_tools(ffmpeg: Path | None = None, ffprobe: Path | None = None, packager
         ffprobe_version=prober.version,
         ffmpeg_build=hashlib.sha256(encoder.version_text.encode()).hexdigest()[:8],
     )
+
+
+def require(tools: Toolset, *, encoders: Iterable[str] = (), filters: Iterable[str] = ()) -> None:
+    """Do nothing if ffmpeg was built with what only some recipes need.
+
+    Raises:
+        ToolMissingError: It lacks some of it; the message says what to do.
+    """
+    lacks = [
+        *_not_listed(tools.ffmpeg, "-encoders", encoders, "encoder"),
+        *_not_listed(tools.ffmpeg, "-filters", filters, "filter"),
+    ]
+    if lacks:
+        raise ToolMissingError(
+            f"ffmpeg at {tools.ffmpeg} ({tools.ffmpeg_origin}) lacks {', '.join(lacks)}, which the recipe needs: point "
+            f"{_FFMPEG.variable} at a build that has it, or at that of the Python package {_FFMPEG.package}.",
+            {"tool": "ffmpeg", "path": str(tools.ffmpeg), "lacks": lacks},
+        )
 
 
 def _find(program: _Program, setting: Path | None) -> _Found:

@@ -1,11 +1,12 @@
 """From one source to its whole package with one decode: rungs, sound, sprite, poster and measurements.
 
-The only slow step is one ffmpeg process (:mod:`tasks.media.arguments`); what follows copies streams and looks at a few
-dozen small frames. Nothing is believed on an exit code: what was decoded and encoded is counted and held against what
-probing promised (:mod:`tasks.media.accounts`).
+The slow step is one ffmpeg process (:mod:`tasks.media.arguments`), after trials of its quality perhaps
+(:mod:`tasks.media.choices`); what follows copies streams and looks at a few dozen small frames. Nothing is believed on
+an exit code: what was decoded and encoded is counted and held against what probing promised
+(:mod:`tasks.media.accounts`).
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -13,22 +14,34 @@ from pathlib import Path
 from data.domain.assets import Asset, SourceFacts
 from data.domain.errors import EncodeFailedError
 from data.domain.publications import AudioRendition, EditRecord, Package, PosterCandidate, Rendition, SpriteSheet
-from data.domain.recipes import Recipe
-from tasks.media.accounts import blamed, verified_frame_count
+from data.domain.recipes import AudioOptions, PreviewOptions, Recipe
+from tasks.media.accounts import blamed, is_true_copy, verified_frame_count
 from tasks.media.arguments import WorkFiles, encode_arguments
+from tasks.media.choices import Choices, Chooser, require_for
 from tasks.media.edits.editing import NO_INPUTS, Findings
 from tasks.media.edits.footage import AUDIO_RATE_HZ
 from tasks.media.edits.inputs import Inputs
 from tasks.media.edits.wording import sentences
 from tasks.media.first_passes import FirstPasses
 from tasks.media.frames import best_frames, extract_frame, judge_frames, raw_pictures, write_jpeg
+from tasks.media.hardware import chosen_encoder
 from tasks.media.measures import ToolLog, read_log
 from tasks.media.opening import Opener
-from tasks.media.packaging import AUDIO_NAME, DASH_NAME, MASTER_NAME, MP4_NAME, write_progressive, write_tracks
+from tasks.media.packaging import (
+    AUDIO_NAME,
+    DASH_NAME,
+    MASTER_NAME,
+    MP4_NAME,
+    progressive_arguments,
+    write_progressive,
+    write_tracks,
+)
 from tasks.media.plan import EncodePlan, plan_encode
 from tasks.media.playlists import variants
+from tasks.media.preview import MOST_BYTES, preview_rung, preview_snippets, write_preview
 from tasks.media.probe import SAFE_INPUT_ARGUMENTS
 from tasks.media.process import Limits, Progress, run_ffmpeg
+from tasks.media.progress import staged
 from tasks.media.sprite import write_sprite
 from tasks.media.tools import Toolset
 
@@ -36,6 +49,7 @@ POSTER_NAME = "poster.jpg"
 _MOST_CANDIDATES = 12
 _SLOWEST_DECODE = 2.0
 """Seconds that a second of video takes to decode, at worst."""
+_NO_PREVIEW = f"There is no preview: it would have been larger than {MOST_BYTES // 1_000_000} MB."
 
 
 def transcode(
@@ -80,19 +94,27 @@ def transcode(
     """
     facts = asset.media_facts
     plan = plan_encode(facts, recipe, inputs)
+    encoder = chosen_encoder(recipe.video, tools)
+    require_for(recipe, encoder, tools)
     limits = _patient(limits, plan)
     attempt = _Attempt(facts, plan, WorkFiles(scratch), directory, tools, limits, run_id)
+    chooser = Chooser(source, facts, recipe, plan, scratch, tools, limits, run_id)
     with encode_slot() as threads:
         opener = Opener(SAFE_INPUT_ARGUMENTS, threads)
         findings = FirstPasses(source, facts, plan, opener, scratch, tools, limits, run_id).findings()
-        arguments = encode_arguments(source, facts, recipe, plan, attempt.work, opener, findings)
-        log = attempt.encode(arguments, on_progress).of_input(source)
-    frame_count = verified_frame_count(log, facts, plan, attempt.work)
+        choices = chooser.choose(encoder, threads, on_progress)
+        log = attempt.encode(source, choices, opener, findings, staged(on_progress, chooser.share, 1.0))
+        if choices.copied and not is_true_copy(log, plan, attempt.work, choices.copied):
+            choices = replace(choices, copied=None, why_not_copied="some of its pictures are damaged")
+            log = attempt.encode(source, choices, opener, findings, staged(on_progress, chooser.share, 1.0))
+    frame_count = verified_frame_count(log, facts, plan, attempt.work, choices.copied)
     duration = float(frame_count / plan.frame_rate)
     attempt.package()
     sprite = attempt.sprite(duration)
     candidates = attempt.candidates()
     attempt.poster(candidates[0].at_seconds)
+    preview_path = attempt.preview(recipe.preview, [frame.at_seconds for frame in candidates], duration)
+    audio_path = attempt.sound_file(recipe.audio)
     files = _sizes(directory)
     codecs = _codecs(directory)
     return Package(
@@ -100,7 +122,7 @@ def transcode(
         key=key,
         prefix=prefix,
         duration_seconds=duration,
-        renditions=_renditions(plan, frame_count, files, codecs),
+        renditions=_renditions(plan, frame_count, files, codecs, choices),
         audio=_audio_rendition(plan, facts, duration, files, codecs),
         mp4_path=MP4_NAME,
         poster_path=POSTER_NAME,
@@ -110,8 +132,11 @@ def transcode(
         master_path=MASTER_NAME,
         dash_path=DASH_NAME,
         measures=log.measures(duration, has_audio=plan.has_sound),
-        tools=tools.versions(threads),
+        tools=tools.versions(threads, choices.hardware_encoder),
         files=files,
+        preview_path=preview_path,
+        audio_path=audio_path,
+        notes=choices.notes if preview_path or recipe.preview.format == "none" else (*choices.notes, _NO_PREVIEW),
         edit=_edit_record(plan, findings),
     )
 
@@ -128,8 +153,27 @@ class _Attempt:
     limits: Limits
     run_id: str
 
-    def encode(self, arguments: list[str], on_progress: Callable[[Progress], None] | None) -> ToolLog:
+    def encode(
+        self,
+        source: Path,
+        choices: Choices,
+        opener: Opener,
+        findings: Findings,
+        on_progress: Callable[[Progress], None] | None,
+    ) -> ToolLog:
         """Run the one decode and return its own account of it."""
+        arguments = encode_arguments(
+            source,
+            self.facts,
+            choices.recipe,
+            self.plan,
+            self.work,
+            opener,
+            findings=findings,
+            encoder=choices.encoder,
+            crfs=choices.crfs,
+            copied=choices.copied,
+        )
         try:
             run_ffmpeg(
                 arguments,
@@ -142,7 +186,7 @@ class _Attempt:
             )
         except EncodeFailedError as error:
             raise blamed(error, read_log(self.work.log), self.plan.edits) from error
-        return read_log(self.work.log)
+        return read_log(self.work.log).of_input(source)
 
     def package(self) -> None:
         """Write tracks, playlists and the progressive MP4."""
@@ -198,6 +242,42 @@ class _Attempt:
             run_id=self.run_id,
         )
 
+    def preview(self, options: PreviewOptions, best_times: Sequence[float], duration_seconds: float) -> str | None:
+        """Write the preview, if one is wanted; return its name."""
+        if options.format == "none":
+            return None
+        name = f"preview.{options.format}"
+        rung = preview_rung(self.plan.rungs, options.width)
+        is_there = write_preview(
+            options,
+            rung,
+            self.work.rung(rung.spec.name),
+            preview_snippets(best_times, duration_seconds, options.seconds),
+            self.directory / name,
+            tools=self.tools,
+            log_path=self.work.directory / "preview.log",
+            limits=self.limits,
+            run_id=self.run_id,
+        )
+        return name if is_there else None
+
+    def sound_file(self, options: AudioOptions) -> str | None:
+        """Put the sound into a file of its own, if one is wanted and there is sound; return its name."""
+        if options.rendition == "none" or not self.plan.has_sound:
+            return None
+        name = f"{AUDIO_NAME}.{options.rendition}"
+        if options.rendition != "m4a":
+            return self.work.sound_file(options.rendition).rename(self.directory / name).name
+        run_ffmpeg(
+            progressive_arguments([self.work.audio], self.directory / name),
+            tools=self.tools,
+            log_path=self.work.directory / "sound-file.log",
+            limits=self.limits,
+            expected_seconds=self.plan.duration_seconds,
+            run_id=self.run_id,
+        )
+        return name
+
 
 def _patient(limits: Limits, plan: EncodePlan) -> Limits:
     """Limits that let pictures be decoded which nobody will see: nothing moves until the first one that is kept."""
@@ -228,13 +308,18 @@ def _codecs(directory: Path) -> dict[str, tuple[str, ...]]:
 
 
 def _renditions(
-    plan: EncodePlan, frame_count: int, files: dict[str, int], codecs: dict[str, tuple[str, ...]]
+    plan: EncodePlan,
+    frame_count: int,
+    files: dict[str, int],
+    codecs: dict[str, tuple[str, ...]],
+    choices: Choices,
 ) -> tuple[Rendition, ...]:
     duration = float(frame_count / plan.frame_rate)
     renditions = []
     for rung in plan.rungs:
         media, playlist = f"{rung.spec.name}/", f"{rung.spec.name}.m3u8"
         size_bytes = _size_below(media, files)
+        quality = choices.quality(rung.spec.name)
         renditions.append(
             Rendition(
                 name=rung.spec.name,
@@ -247,6 +332,9 @@ def _renditions(
                 codec=next(codec for codec in codecs[playlist] if not codec.startswith("mp4a")),
                 media_prefix=media,
                 playlist_path=playlist,
+                crf=quality.crf if quality else None,
+                predicted_vmaf=quality.vmaf if quality else None,
+                is_copy=choices.is_copy(rung.spec.name),
             )
         )
     return tuple(renditions)

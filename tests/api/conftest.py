@@ -23,6 +23,7 @@ from data.database import Database, migrate
 from data.domain.identity import Role
 from data.domain.jobs import RESTS_LABEL
 from data.domain.publications import Chapter, PublicationManifest
+from data.domain.recipes import Recipe
 from data.settings import ApiSettings, AuthSettings, IngestSettings, LimitSettings, Settings
 from data.storage import ObjectStore, open_store
 from deployments.stack import Stack
@@ -226,5 +227,12 @@ def published(tmp_path_factory: pytest.TempPathFactory, store: ObjectStore, data
             Chapter(start_seconds=0, end_seconds=3, title="Beginning"),
             Chapter(start_seconds=3, end_seconds=6, title="Middle"),
             Chapter(start_seconds=6, end_seconds=8, title="End"),
+        ),
+        recipe=Recipe().with_overrides(
+            {
+                "video.preset": "ultrafast",
+                "preview": {"format": "gif", "seconds": 1, "width": 160},
+                "audio.rendition": "mp3",
+            }
         ),
     )

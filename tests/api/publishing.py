@@ -98,6 +98,8 @@ def publish_video(
         mp4_path=package.mp4_path,
         poster_path=package.poster_path,
         sprite=package.sprite,
+        preview_path=package.preview_path,
+        audio_path=package.audio_path,
         chapters_path="chapters.vtt" if chapters else None,
         files=files,
         gate=GateReport(checks=(GateCheck(name="decodes", outcome="passed", detail="whole"),)),

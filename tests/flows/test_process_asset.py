@@ -188,3 +188,22 @@ def prefect_run(stack: Stack, *parameters: str) -> subprocess.CompletedProcess[s
 def test_a_rehearsal_is_refused_before_anything_is_taken_in() -> None:
     with pytest.raises(RecipeForBatchesError):
         process_asset.fn("/anything.mp4", recipe="rehearsal")
+
+
+@pytest.mark.slow
+def test_codec_quality_preview_and_sound_file_of_a_recipe_are_published(jobs: JobClient, speech: Path) -> None:
+    overrides = {
+        "video.codec": "av1",
+        "video.target_vmaf": 85,
+        "preview": {"format": "gif", "seconds": 1, "width": 160},
+        "audio.rendition": "m4a",
+    }
+    job = jobs.succeed(str(speech), recipe="quick", overrides=overrides, title="In AV1")
+
+    publication = jobs.publication(job)
+    assert {rendition["codec"].partition(".")[0] for rendition in publication["renditions"]} == {"av01"}
+    for rendition in publication["renditions"]:
+        assert f"{rendition['name']}: CRF {rendition['crf']:g} for a VMAF of" in "".join(publication["notes"])
+        assert f"{rendition['name']}: CRF {rendition['crf']:g}" in jobs.log_text(job["id"])
+    assert jobs.http.get(publication["urls"]["preview"]).content.startswith(b"GIF89a")
+    assert jobs.http.get(publication["urls"]["audio"]).headers["Content-Type"] == "audio/mp4"

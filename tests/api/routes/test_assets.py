@@ -33,6 +33,8 @@ def test_every_address_of_a_publication_answers_with_its_type(
         "poster": "image/jpeg",
         "sprite": "image/jpeg",
         "thumbnails": "text/vtt",
+        "preview": "image/gif",
+        "audio": "audio/mpeg",
         "chapters": "text/vtt",
         "captions": "text/vtt",
     }

@@ -36,6 +36,8 @@ def test_the_shipped_recipes_are_listed(api: httpx.Client) -> None:
 
     assert [item["name"] for item in answer["items"]] == [
         "anonymous",
+        "archive",
+        "av1",
         "broadcast",
         "default",
         "full",

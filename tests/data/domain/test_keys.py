@@ -26,11 +26,11 @@ def test_everything_that_changes_the_output_changes_the_key() -> None:
         keys.step_key("transcode", SHA, Recipe().with_overrides({"video.crf": 30}).transcode_options(), TOOLS),
         *(
             keys.step_key("transcode", SHA, options, TOOLS.model_copy(update=change))
-            for change in ({"ffmpeg": "9.1"}, {"packager": "3.9"})
+            for change in ({"ffmpeg": "9.1"}, {"packager": "3.9"}, {"hardware_encoder": "h264_nvenc"})
         ),
     }
 
-    assert len(others | {base}) == 6
+    assert len(others | {base}) == 7
 
 
 def test_work_is_found_again_whatever_number_of_threads_did_it() -> None:

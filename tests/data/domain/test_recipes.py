@@ -3,6 +3,7 @@ import pytest
 from data.domain.errors import RecipeForBatchesError, RecipeInvalidError
 from data.domain.keys import options_digest
 from data.domain.recipes import Recipe, override_names, value_at
+from data.recipes import load_recipe
 
 
 def test_overrides_replace_fields_by_dotted_name() -> None:
@@ -142,3 +143,44 @@ def test_edits_are_part_of_what_is_encoded() -> None:
 def test_edits_that_fit_no_source_at_all_are_refused_with_the_recipe(edit: dict[str, object], said: str) -> None:
     with pytest.raises(RecipeInvalidError, match=said):
         Recipe.parse({"edit": edit})
+
+
+@pytest.mark.parametrize(
+    ("name", "digest", "options"),
+    [
+        ("default", "d687799bd5bf97d27540b31e", "7b139406277a6277"),
+        ("quick", "083cd7d715ffe5f3528e8272", "af958e777dac8b7b"),
+        ("full", "588188dd94f86b5167783211", "7b139406277a6277"),
+        ("vertical", "77fe287aa6c20a4feffb7ea5", "7b139406277a6277"),
+    ],
+)
+def test_what_older_recipes_could_not_say_leaves_their_keys_alone(name: str, digest: str, options: str) -> None:
+    recipe = load_recipe(name)
+
+    assert recipe.digest() == digest
+    assert options_digest(recipe.transcode_options()) == options
+
+
+@pytest.mark.parametrize(
+    "overrides",
+    [
+        {"video.codec": "av1"},
+        {"video.encoder": "auto"},
+        {"video.target_vmaf": 93},
+        {"video.copy_conforming": True},
+        {"audio.rendition": "mp3"},
+        {"preview.format": "gif"},
+    ],
+)
+def test_what_changes_the_output_changes_digest_and_options(overrides: dict[str, object]) -> None:
+    changed = Recipe().with_overrides(overrides)
+
+    assert changed.digest() != Recipe().digest()
+    assert changed.transcode_options() != Recipe().transcode_options()
+
+
+def test_how_a_preview_would_look_means_nothing_without_one() -> None:
+    assert Recipe().with_overrides({"preview.width": 200}).digest() == Recipe().digest()
+    assert Recipe().with_overrides({"preview.format": "gif"}).digest() != (
+        Recipe().with_overrides({"preview.format": "gif", "preview.width": 200}).digest()
+    )

@@ -5,8 +5,9 @@ import pytest
 from data.domain.assets import SourceFacts
 from data.domain.errors import CorruptInputError, EncodeFailedError, TruncatedInputError
 from data.domain.recipes import Recipe
-from tasks.media.accounts import blamed, verified_frame_count
+from tasks.media.accounts import blamed, is_true_copy, verified_frame_count
 from tasks.media.arguments import WorkFiles
+from tasks.media.conforming import Copied
 from tasks.media.measures import Decoded, Encoded, ToolLog
 from tasks.media.plan import plan_encode
 from tests.fakes.source_facts import source_facts
@@ -111,3 +112,18 @@ def test_a_failure_is_blamed_on_the_source_only_where_the_log_shows_it(
     error = blamed(EncodeFailedError("ffmpeg ended with exit code 1", {"stderr_tail": tail}), log)
 
     assert type(error) is expected
+
+
+@pytest.mark.parametrize(("errors", "encoded", "is_true"), [(0, 250, True), (1, 250, False), (0, 249, False)])
+def test_a_copy_holds_where_all_was_decoded_and_the_other_rungs_have_as_many_frames(
+    errors: int, encoded: int, is_true: bool
+) -> None:
+    plan = plan_encode(FACTS, Recipe())
+    copied = Copied(plan.rungs[0].spec.name, 250, "0", 100)
+    names = [rung.spec.name for rung in plan.rungs[1:]]
+    log = ToolLog(
+        decoded={"video": Decoded(250, 250, errors)},
+        encoded={(str(WORK.rung(name)), "video"): Encoded(frames=encoded) for name in names},
+    )
+
+    assert is_true_copy(log, plan, WORK, copied) is is_true

@@ -1,11 +1,13 @@
 import hashlib
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from data.domain.assets import AudioFacts, SourceFacts
 from data.domain.recipes import Recipe
 from tasks.media.arguments import WorkFiles, encode_arguments
+from tasks.media.conforming import Copied
 from tasks.media.opening import Opener, paired
 from tasks.media.plan import plan_encode
 from tests.fakes.source_facts import source_facts
@@ -13,7 +15,7 @@ from tests.fakes.source_facts import source_facts
 WORK = WorkFiles(Path("/scratch"))
 
 
-def arguments(facts: SourceFacts, recipe: Recipe | None = None, *, threads: int = 2) -> list[str]:
+def arguments(facts: SourceFacts, recipe: Recipe | None = None, *, threads: int = 2, **choices: Any) -> list[str]:
     chosen = recipe or Recipe()
     return encode_arguments(
         Path("/sources/clip.mp4"),
@@ -22,6 +24,7 @@ def arguments(facts: SourceFacts, recipe: Recipe | None = None, *, threads: int 
         plan_encode(facts, chosen),
         WORK,
         Opener(("-protocol_whitelist", "file", "-max_pixels", "100"), threads),
+        **choices,
     )
 
 
@@ -164,3 +167,35 @@ def test_names_that_mean_something_to_ffmpeg_stay_one_argument() -> None:
     built = encode_arguments(name, facts, recipe, plan_encode(facts, recipe), WORK, Opener((), 2))
 
     assert built[built.index("-i") + 1] == str(name)
+
+
+def test_a_rung_has_the_quality_that_was_found_for_it() -> None:
+    built = arguments(source_facts(), crfs={"720p": 28.5})
+
+    assert options_of(WORK.rung("720p"), built)["crf"] == "28.5"
+    assert options_of(WORK.rung("480p"), built)["crf"] == "23"
+
+
+def test_a_copied_rung_is_not_encoded_and_the_others_follow_its_keyframes() -> None:
+    built = arguments(source_facts(), copied=Copied("1080p", 1500, "0.000000,3.980000", 120))
+
+    top = options_of(WORK.rung("1080p"), built)
+    assert (top["map"], top["c:v"]) == ("0:0", "copy")
+    assert top["bsf:v"].startswith("filter_units=remove_types=6,h264_metadata=colour_primaries=1")
+    for name in ("720p", "480p", "240p"):
+        options = options_of(WORK.rung(name), built)
+        assert (options["force_key_frames"], options["g"]) == ("0.000000,3.980000", "120")
+    threads = [options_of(WORK.rung(name), built)["threads"] for name in ("720p", "480p", "240p")]
+    assert threads == ["2", "1", "1"]
+
+
+def test_the_sound_alone_is_encoded_from_the_same_samples_unless_it_is_the_same() -> None:
+    for kind, encoder, kbps in (("mp3", "libmp3lame", "320k"), ("opus", "libopus", "400k")):
+        recipe = Recipe().with_overrides({"audio": {"kbps": 400, "rendition": kind}})
+        built = arguments(source_facts(), recipe)
+        options = options_of(WORK.sound_file(kind), built)
+        assert (options["c:a"], options["b:a"]) == (encoder, kbps)
+        assert graph(source_facts(), recipe).count("asplit=2") == 1
+
+    built = arguments(source_facts(), Recipe().with_overrides({"audio.rendition": "m4a"}))
+    assert not any("sound-file" in argument for argument in built)

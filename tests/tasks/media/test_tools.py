@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from data.domain.errors import ToolMissingError
-from tasks.media.tools import executable, find_tools
+from tasks.media.tools import executable, find_tools, require
 
 
 @pytest.fixture
@@ -101,3 +101,11 @@ def test_a_packaged_program_without_its_executable_bit_gets_it(tmp_path: Path) -
 
     assert executable(program) == program
     assert program.stat().st_mode & 0o111
+
+
+def test_what_only_some_recipes_need_is_asked_for_by_name() -> None:
+    tools = find_tools()
+    require(tools, encoders=["libx264", "libsvtav1"], filters=["libvmaf"])
+
+    with pytest.raises(ToolMissingError, match="lacks encoder libnothing, filter nofilter, which the recipe needs"):
+        require(tools, encoders=["libx264", "libnothing"], filters=["nofilter"])

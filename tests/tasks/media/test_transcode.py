@@ -13,6 +13,7 @@ from data.domain.errors import CorruptInputError, TruncatedInputError
 from data.domain.publications import AudioRendition, Package, Rendition
 from data.domain.recipes import Recipe
 from tasks.media.boxes import MediaSegment, read_segments
+from tasks.media.checks import check_candidate
 from tasks.media.frames import Picture
 from tasks.media.inspection import Inspector, Track, has_index_in_front, jpeg_size
 from tasks.media.measures import read_log
@@ -512,3 +513,55 @@ def test_progress_is_handed_on_and_only_the_encode_holds_a_slot(make: Make, tmp_
     assert reports[-1].frame_count >= 25
     assert "rung-90p.mp4" in left
     assert package.tools.encoder_threads == 1
+
+
+@pytest.mark.parametrize(("kind", "codec"), [("m4a", "aac"), ("mp3", "mp3"), ("opus", "opus")])
+def test_the_sound_alone_is_a_file_that_lasts_as_long_as_the_picture(
+    make: Make, tmp_path: Path, kind: str, codec: str
+) -> None:
+    sound = ("-f", "lavfi", "-i", "sine=frequency=440:sample_rate=44100:duration=2", "-shortest")
+    source = make("-f", "lavfi", "-i", "testsrc2=s=160x120:r=25:d=2", *sound, *X264, "-c:a", "aac")
+    package, facts, directory = make_package(source, tmp_path / "made", SMALL.with_overrides({"audio.rendition": kind}))
+
+    assert package.audio_path == f"audio.{kind}"
+    found = probe_sound(directory / package.audio_path)
+    assert found[0] == codec
+    assert found[1] == pytest.approx(package.duration_seconds, abs=0.08)
+    gate = check_candidate(
+        directory, package, facts, SMALL.gate, tools=find_tools(), scratch=tmp_path / "made" / "scratch"
+    )
+    assert ("audio", "passed") in {(check.name, check.outcome) for check in gate.checks}
+    (directory / package.audio_path).write_bytes(b"no sound")
+    short = package.model_copy(update={"files": {**package.files, package.audio_path: 8}})
+    gate = check_candidate(
+        directory, short, facts, SMALL.gate, tools=find_tools(), scratch=tmp_path / "made" / "scratch"
+    )
+    assert [check.name for check in gate.refusals] == ["audio"]
+
+
+def test_the_m4a_is_the_very_sound_of_the_renditions(make: Make, tmp_path: Path) -> None:
+    sound = ("-f", "lavfi", "-i", "sine=frequency=440:sample_rate=48000:duration=1", "-shortest")
+    source = make("-f", "lavfi", "-i", "testsrc2=s=160x120:r=25:d=1", *sound, *X264, "-c:a", "aac")
+    package, _, directory = make_package(source, tmp_path / "made", SMALL.with_overrides({"audio.rendition": "m4a"}))
+
+    assert package.audio_path is not None
+    assert sound_hash(directory / package.audio_path) == sound_hash(directory / package.mp4_path)
+
+
+def test_a_source_without_sound_has_no_file_of_it(make: Make, tmp_path: Path) -> None:
+    source = make("-f", "lavfi", "-i", "testsrc2=s=160x120:r=25:d=1", *X264)
+    package, _, _ = make_package(source, tmp_path / "made", SMALL.with_overrides({"audio.rendition": "mp3"}))
+
+    assert package.audio_path is None
+
+
+def probe_sound(path: Path) -> tuple[str, float]:
+    """Return codec and duration (seconds) of a file of sound."""
+    command = [find_tools().ffprobe, "-v", "error", "-show_entries", "stream=codec_name:format=duration", "-of", "csv"]
+    stream, form = subprocess.run([*command, path], check=True, capture_output=True, text=True).stdout.split()
+    return stream.split(",")[1], float(form.split(",")[1])
+
+
+def sound_hash(path: Path) -> bytes:
+    command = [find_tools().ffmpeg, "-v", "error", "-i", path, "-map", "0:a", "-c", "copy", "-f", "hash", "-"]
+    return subprocess.run(command, check=True, capture_output=True).stdout
