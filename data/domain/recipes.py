@@ -9,6 +9,7 @@ from typing import Any, Literal, Self
 
 from pydantic import Field, ValidationError
 
+from data.domain.analysis import AnalysisOptions
 from data.domain.errors import RecipeForBatchesError, RecipeInvalidError
 from data.domain.generations import GenerationOptions
 from data.domain.ladders import Ladder, RenditionSpec
@@ -216,6 +217,7 @@ class Recipe(DomainModel):
     moderation: ModerationOptions = ModerationOptions()
     text: TextOptions = TextOptions()
     search: SearchOptions = SearchOptions()
+    analysis: AnalysisOptions = AnalysisOptions()
     gate: GateOptions = GateOptions()
     reframe: ReframeOptions = ReframeOptions()
     anonymise: AnonymiseOptions = AnonymiseOptions()
@@ -271,7 +273,7 @@ class Recipe(DomainModel):
     @property
     def has_ai_steps(self) -> bool:
         """Whether there is anything for the AI stage to do."""
-        asked = (self.captions, self.chapters, self.moderation, self.text)
+        asked = (self.captions, self.chapters, self.moderation, self.text, self.analysis)
         return any(options.enabled for options in asked) or self.poster.faces
 
     @property
@@ -307,6 +309,7 @@ class Recipe(DomainModel):
     def digest(self) -> str:
         """Return 24 hex digits of sha256 over what the recipe does; recipes that do the same share it."""
         unused = _PREPARATIONS - self._preparations  # so that recipes without them stay what they were
+        unused |= frozenset() if self.analysis.enabled else {"analysis"}
         effective = self.model_dump(mode="json", exclude={*IDENTITY, "generation", *unused})
         text = json.dumps(effective, sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(text.encode()).hexdigest()[:24]
