@@ -283,7 +283,8 @@ def _outline(zone: Zone, size: tuple[int, int]) -> NDArray[np.int32]:
         (x0, y0), (x1, y1) = points
         points = [(x0, y0), (x1, y0), (x1, y1), (x0, y1)]
     last = np.array(size) - 1
-    return np.rint(np.array(points) * last).astype(np.int32)
+    outline: NDArray[np.int32] = np.rint(np.array(points) * last).astype(np.int32)
+    return outline
 
 
 def _draw_line(picture: Picture, ends: NDArray[np.int32], colour: Colour, stroke: int) -> None:

@@ -1,7 +1,7 @@
 """Charts of an analysis as PNG: what happened when, and where in the picture most went on.
 
-Drawn with Pillow and OpenCV, which are loaded anyway: matplotlib would take longer to import than a chart to draw. Twice
-the size at which the page shows them, in its colours.
+Drawn with Pillow and OpenCV, which are loaded anyway: matplotlib would take longer to import than a chart to draw.
+Twice the size at which the page shows them, in its colours.
 """
 
 import math
@@ -138,8 +138,8 @@ def heat_map(picture: Picture, heat: NDArray[np.float32], title: str) -> Picture
     shown = (0.35 * ground + 0.65 * grey) * 0.72
     hottest = float(heat.max()) if heat.size else 0.0
     if hottest > 0:
-        # The root, so that a place where somebody passed is seen beside one where somebody stood.
-        share = np.sqrt(np.clip(heat / hottest, 0, 1)).astype(np.float32)
+        # The root, and the hottest few left out of the scale: where somebody passed is seen beside where one stood.
+        share = np.sqrt(np.clip(heat / np.percentile(heat[heat > 0], 97), 0, 1)).astype(np.float32)
         share = np.clip(np.asarray(cv2.resize(share, size, interpolation=cv2.INTER_CUBIC)), 0, 1)
         share = np.asarray(cv2.GaussianBlur(share, (0, 0), size[0] / 110))
         colours = np.asarray(cv2.applyColorMap((share * 255).astype(np.uint8), cv2.COLORMAP_INFERNO), np.float32)

@@ -41,7 +41,7 @@ def draw_text(
     """Write a text with its upper left corner at a place (pixels); return how wide it is."""
     mask = text_mask(text, size, strong=strong)
     lay(picture, mask, at, colour)
-    return mask.shape[1]
+    return int(mask.shape[1])
 
 
 def lay(picture: Picture, mask: NDArray[np.uint8], at: tuple[int, int], colour: Colour, opacity: float = 1.0) -> None:

@@ -40,13 +40,14 @@ class Course:
     def motion(self) -> tuple[tuple[float, float], ...]:
         """Time in seconds and mean motion (0-1) of each part that has frames."""
         return tuple(
-            (self._at(step), float(self._motion[step] / self._samples[step])) for step in np.flatnonzero(self._samples)
+            (self._at(int(step)), float(self._motion[step] / self._samples[step]))
+            for step in np.flatnonzero(self._samples)
         )
 
     @property
     def tracks(self) -> tuple[tuple[float, int], ...]:
         """Time in seconds and the most tracks at once of each part that has frames."""
-        return tuple((self._at(step), int(self._tracks[step])) for step in np.flatnonzero(self._samples))
+        return tuple((self._at(int(step)), int(self._tracks[step])) for step in np.flatnonzero(self._samples))
 
     def _at(self, step: int) -> float:
         return (step + 0.5) / COURSE_STEPS * self.duration_seconds

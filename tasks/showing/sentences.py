@@ -69,9 +69,10 @@ def _seen(summary: AnalysisSummary) -> list[str]:
     named = sorted(labels.items(), key=lambda each: (-each[1], each[0]))
     kinds = ", ".join(f"{count} {label}" for label, count in named[:5]) if len(named) > 1 else ""
     what = {"moving": "moving thing", "face": "face"}.get(named[0][0], named[0][0]) if len(named) == 1 else "track"
-    lines = [f"{_count(summary.track_count, what)} {'was' if summary.track_count == 1 else 'were'} followed" + (
-        f": {kinds}." if kinds else "."
-    )]
+    lines = [
+        f"{_count(summary.track_count, what)} {'was' if summary.track_count == 1 else 'were'} followed"
+        + (f": {kinds}." if kinds else ".")
+    ]
     if 1 < summary.cluster_count < summary.track_count:
         lines.append(f"By their looks they fall into {summary.cluster_count} groups.")
     return lines
