@@ -20,6 +20,7 @@ from api.middleware import RequestContext
 from api.observing import Observation, open_telemetry
 from api.production import check_production
 from api.routes import (
+    analysis,
     api_keys,
     assets,
     audit,
@@ -63,6 +64,7 @@ AREAS = (
     batches,
     schedules,
     ranking,
+    analysis,
     assets,
     search,
     recipes,

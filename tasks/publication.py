@@ -106,6 +106,7 @@ def _published_analysis(report: AnalysisReport) -> PublishedAnalysis:
     summary = report.summary
     return PublishedAnalysis(
         key=report.key,
+        options=report.options,
         detector=summary.detector,
         is_simulated=summary.is_simulated,
         track_count=summary.track_count,

@@ -65,7 +65,7 @@ class AnalysisOptions(DomainModel):
         if not isinstance(zones, str):
             return zones
         try:
-            return json.loads(zones or "[]")
+            return json.loads(zones)
         except ValueError as error:
             raise ValueError(f"zones are no JSON: {error}") from error
 
@@ -212,6 +212,7 @@ class PublishedAnalysis(DomainModel):
 
     key: str
     """Of the analysis (:attr:`AnalysisReport.key`)."""
+    options: AnalysisOptions
     detector: str
     is_simulated: bool
     track_count: int

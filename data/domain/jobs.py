@@ -15,6 +15,14 @@ _RETRIES_PREFIX = "retries:"
 ITEM_TAG = "dailies-item"
 """Prefect tag of a run that its batch's feed made, and tries again."""
 
+
+class JobDeployment(StrEnum):
+    """What a job is a run of: flow and deployment."""
+
+    PROCESS = "process-asset/on-demand"
+    ANALYZE = "analyze-asset/on-demand"
+
+
 WORK_POOLS = ("cpu", "gpu", "control")
 """The work pools that our deployments run on."""
 

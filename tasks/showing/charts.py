@@ -40,7 +40,7 @@ _LASTS = frozenset(EventKind) - set(_COLOURS)
 _NICE_SECONDS = (0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200)
 _MOST_MARKS = 9
 _HEAT_OPACITY = 0.78
-_HEAT_WIDTH = 1280
+_HEAT_WIDTH = 960
 
 
 def events_chart(events: Sequence[Event], course: Course, title: str) -> Image.Image:

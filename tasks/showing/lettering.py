@@ -98,12 +98,6 @@ def draw_pill(
     return width, height
 
 
-def pill_size(text: str, size: int) -> tuple[int, int]:
-    """Return the width and height in pixels that a text has on its plate."""
-    mask = text_mask(text, size)
-    return mask.shape[1] + 2 * max(3, size * 2 // 5), mask.shape[0] + 2 * max(1, size // 8)
-
-
 def ink_on(colour: Colour) -> Colour:
     """Return the ink that is legible on a colour."""
     grey = cv2.cvtColor(np.array([[colour]], np.uint8), cv2.COLOR_BGR2GRAY)
