@@ -15,8 +15,8 @@ class AnalyzeCall(Call):
 
     options: AnalysisOptions = Field(
         default=AnalysisOptions(enabled=True),
-        description="As `analysis` of a recipe; that it is `enabled` goes without saying. Places are shares (0–1) of the "
-        "picture's width and height.",
+        description="As `analysis` of a recipe; that it is `enabled` goes without saying. Places are shares (0–1) of "
+        "the picture's width and height.",
     )
     priority: Priority = Priority.DEFAULT
     title: Annotated[str, BeforeValidator(clean_title)] = Field(default="", max_length=MAX_TITLE_CHARACTERS)

@@ -2,16 +2,19 @@
 
 import getpass
 from typing import Annotated, Any
-from urllib.parse import quote
 
 from cyclopts import App, Parameter
 
-from flows.cli.client import Api, ApiError, Document, connected
+from flows.cli.analyses import analyze, events, show_analysis
+from flows.cli.client import Api, ApiError, AssetId, Document, asset_path, connected
 from flows.cli.output import Json, local_time, print_facts, print_json, print_table, say
 
 app = App(name="asset", help="List, publish and retract videos, and search in them.")
 
-AssetId = Annotated[str, Parameter(help="Id of the asset.")]
+app.command(analyze)
+app.command(show_analysis, name="analysis")
+app.command(events)
+
 Reason = Annotated[str, Parameter(help="Why; it is kept with the decision.")]
 By = Annotated[str, Parameter(help="Who decides; your name on this machine by default.")]
 
@@ -38,7 +41,7 @@ def list_assets(
 def show(asset: AssetId, /, *, api: Api = "", as_json: Json = False) -> None:
     """Show an asset: what is public of it, and what waits."""
     with connected(api) as client:
-        found = client.get(_path(asset))
+        found = client.get(asset_path(asset))
         _show(found, as_json, client.address)
 
 
@@ -56,7 +59,7 @@ def approve(
     """Let the version that waits become public."""
     body = {"by": by or _me(), "reason": reason, "job_id": job}
     with connected(api) as client:
-        _show(client.call("POST", _path(asset, "publish"), json=body), as_json, client.address)
+        _show(client.call("POST", asset_path(asset, "publish"), json=body), as_json, client.address)
 
 
 @app.command
@@ -74,8 +77,8 @@ def retract(
 ) -> None:
     """Reject the version that waits; where none does, take down what is public."""
     with connected(api) as client:
-        body = {"by": by or _me(), "reason": reason, **_named(client.get(_path(asset)), public)}
-        _show(client.call("POST", _path(asset, "retract"), json=body), as_json, client.address)
+        body = {"by": by or _me(), "reason": reason, **_named(client.get(asset_path(asset)), public)}
+        _show(client.call("POST", asset_path(asset, "retract"), json=body), as_json, client.address)
 
 
 @app.command
@@ -94,10 +97,6 @@ def search(
         print_json(hits)
         return
     print_table(("ASSET", "AT", "KIND", "TITLE", "WORDS"), [_hit(each) for each in hits])
-
-
-def _path(asset: str, *more: str) -> str:
-    return "/".join(("/assets", quote(asset, safe=""), *more))
 
 
 def _me() -> str:
