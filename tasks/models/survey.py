@@ -267,14 +267,14 @@ class _Glancing:
 def _moved(before: Picture, now: Picture) -> NDArray[np.bool_]:
     """Where two small grey pictures differ once the camera's own motion between them is taken out."""
     size = (now.shape[1], now.shape[0])
-    camera = _camera_motion(before, now)
+    camera = camera_motion(before, now)
     steady = cv2.warpAffine(before, camera, size, borderMode=cv2.BORDER_REPLICATE)
     seen = cv2.warpAffine(np.full_like(before, 255), camera, size) == 255  # the rest came in with the camera
     return np.asarray((np.asarray(cv2.absdiff(now, steady)) > _MOVED) & seen)
 
 
-def _camera_motion(before: Picture, now: Picture) -> NDArray[np.float64]:
-    """How most of the picture shifted, turned and grew, as an affine matrix; none where that cannot be told."""
+def camera_motion(before: Picture, now: Picture) -> NDArray[np.float64]:
+    """Return how most of a small grey picture shifted, turned and grew, as a 2 × 3 matrix in pixels; none if unclear."""
     still = np.eye(2, 3)
     corners = cv2.goodFeaturesToTrack(before, _CORNERS, 0.01, 5)
     if corners is None or len(corners) < _LEAST_CORNERS:

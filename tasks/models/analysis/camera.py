@@ -1,0 +1,74 @@
+"""Does the camera stand still? While it does not, a background model sees everything move, and nothing can be said.
+
+A few times a second, and at once when much of the picture seems to move, it is found out how most of the picture has
+shifted, turned and grown since a moment ago; a slow pan shows within a second.
+"""
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from tasks.models.analysis.plan import Picture
+from tasks.models.survey import camera_motion
+
+_SIDE = 160
+_SHIFTED = 0.006
+"""Of the picture's longer side: more than compression and a lamp post in the wind do."""
+_LOOK_SECONDS = 0.25
+_ANCHOR_SECONDS = 1.0
+_SETTLING_SECONDS = 0.5
+_MUCH = 0.08
+"""Share of the picture that seems to move, from which on one looks at once."""
+
+
+class CameraGuard:
+    """Tells whether the camera moves; lives as long as one analysis.
+
+    Args:
+        rate: Frames looked at, a second.
+    """
+
+    def __init__(self, rate: float) -> None:
+        self._look_frames = max(1, round(_LOOK_SECONDS * rate))
+        self._anchor_frames = max(1, round(_ANCHOR_SECONDS * rate))
+        self._settling_frames = max(1, round(_SETTLING_SECONDS * rate))
+        self._anchor: Picture | None = None
+        self._anchor_age = 0
+        self._moved_ago = self._settling_frames
+
+    @property
+    def is_moving(self) -> bool:
+        """Whether it moves, or did a moment ago."""
+        return self._moved_ago < self._settling_frames
+
+    def look(self, grey: Picture, foreground_share: float) -> None:
+        """Take the next frame, and how much of it (0–1) seems to move."""
+        self._anchor_age += 1
+        self._moved_ago += 1
+        is_due = self._anchor_age % self._look_frames == 0 or foreground_share > _MUCH
+        if self._anchor is not None and not is_due:
+            return
+        now = _tiny(grey)
+        if self._anchor is not None and _shift(self._anchor, now) > _SHIFTED:
+            self._moved_ago = 0
+        if self._anchor is None or self._moved_ago == 0 or self._anchor_age >= self._anchor_frames:
+            self._anchor, self._anchor_age = now, 0
+
+    def forget(self) -> None:
+        """Start anew: the picture is another altogether."""
+        self._anchor, self._anchor_age, self._moved_ago = None, 0, self._settling_frames
+
+
+def _tiny(grey: Picture) -> Picture:
+    height, width = grey.shape
+    scale = min(1.0, _SIDE / max(height, width))
+    size = (max(2, round(width * scale)), max(2, round(height * scale)))
+    return np.asarray(cv2.resize(grey, size, interpolation=cv2.INTER_AREA), dtype=np.uint8)
+
+
+def _shift(before: Picture, now: Picture) -> float:
+    """How far the corner of the picture that moved most has moved, in shares of the longer side."""
+    height, width = now.shape
+    corners: NDArray[np.float64] = np.array([[0, 0, 1], [width, 0, 1], [0, height, 1], [width, height, 1]], np.float64)
+    moved = corners @ camera_motion(before, now).T - corners[:, :2]
+    return float(np.hypot(moved[:, 0], moved[:, 1]).max() / max(height, width))

@@ -1,0 +1,96 @@
+"""Whatever moves before a resting background: OpenCV's mixture model (MOG2), cleaned up and cut into pieces.
+
+It finds people and cars as well as shadows of clouds, does not know what they are, and sees two who walk arm in arm as
+one. It needs a camera that stands still; while it does not, nothing is found.
+"""
+
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from tasks.models.analysis.camera import CameraGuard
+from tasks.models.analysis.detections import Detections, Look
+from tasks.models.analysis.plan import Picture
+
+LABEL = "moving"
+
+_MEMORY_SECONDS = 30.0
+"""For about so long a thing may rest before it counts as background."""
+_LEAST_HISTORY, _MOST_HISTORY = 50, 900
+_VARIANCES = 25.0
+"""A pixel is foreground when it is √25 standard deviations from all that it usually is."""
+_FOREGROUND = 200
+"""The model marks shadows with 127."""
+_LEAST_SHARE = 4e-4
+"""Of the picture, that a thing covers."""
+_CHANGED_SHARE = 0.4
+"""More foreground than this is a cut or a change of light: another background, not things that move."""
+_LEARNING_SECONDS = 0.4
+_SPECKS = np.ones((2, 2), np.uint8)
+_GAPS = np.ones((7, 1), np.uint8)
+"""A belt or a shadow cuts people across; what is side by side is two."""
+_FULL = 0.35
+"""Share of its box that a thing fills, from which on that is as sure as can be."""
+
+
+class MotionDetector:
+    """Finds what moves; lives as long as one analysis.
+
+    Args:
+        rate: Frames looked at, a second.
+    """
+
+    name = f"motion (OpenCV {cv2.__version__} MOG2)"
+    is_simulated = False
+
+    def __init__(self, rate: float) -> None:
+        self._history = int(np.clip(round(_MEMORY_SECONDS * rate), _LEAST_HISTORY, _MOST_HISTORY))
+        self._learning_frames = max(2, round(_LEARNING_SECONDS * rate))
+        self._camera = CameraGuard(rate)
+        self._model = self._new_model()
+        self._age = 0
+
+    def detect(self, look: Look) -> Detections:
+        """Find what moves in the next frame; nothing while the background is learnt or the camera moves."""
+        mask = _foreground(self._model.apply(look.small_bgr))
+        share = cv2.countNonZero(mask) / mask.size
+        self._age += 1
+        if self._age > 1 and share > _CHANGED_SHARE:
+            self._camera.forget()
+            self._relearn(look)
+        self._camera.look(look.grey, share if self._age > 1 else 0.0)
+        if self._camera.is_moving:
+            self._relearn(look)
+        return _pieces(mask) if self._age > self._learning_frames else Detections.none()
+
+    def _relearn(self, look: Look) -> None:
+        """Begin with another background, which this frame is the first of."""
+        if self._age > 1:
+            self._model = self._new_model()
+            self._model.apply(look.small_bgr)
+            self._age = 1
+
+    def _new_model(self) -> Any:
+        return cv2.createBackgroundSubtractorMOG2(self._history, _VARIANCES, True)
+
+
+def _foreground(mask: Any) -> Picture:
+    _, mask = cv2.threshold(mask, _FOREGROUND, 255, cv2.THRESH_BINARY)
+    mask = cv2.morphologyEx(mask, cv2.MORPH_OPEN, _SPECKS)
+    return np.asarray(cv2.morphologyEx(mask, cv2.MORPH_CLOSE, _GAPS), dtype=np.uint8)
+
+
+def _pieces(mask: Picture) -> Detections:
+    """Cut the foreground into things."""
+    height, width = mask.shape
+    outlines, _ = cv2.findContours(mask, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE)
+    least = _LEAST_SHARE * mask.size
+    found = [(cv2.boundingRect(outline), area) for outline in outlines if (area := cv2.contourArea(outline)) >= least]
+    if not found:
+        return Detections.none()
+    places = np.array([[left, top, left + wide, top + high] for (left, top, wide, high), _ in found], np.float32)
+    filled = np.array([area / (wide * high) for (_, _, wide, high), area in found], np.float32)
+    boxes: NDArray[np.float32] = places / np.array([width, height, width, height], np.float32)
+    return Detections(boxes, np.clip(0.5 + 0.5 * filled / _FULL, 0, 1).astype(np.float32), (LABEL,) * len(found))
