@@ -6,7 +6,7 @@ from data.domain.errors import RecipeInvalidError, RecipeUnknownError
 from data.domain.recipes import Recipe
 from data.recipes import RecipeList, RecipeOrigin, find_recipe, list_recipes, load_recipe
 
-SHIPPED_NAMES = ["anonymous", "default", "full", "quick", "rehearsal", "restored", "vertical"]
+SHIPPED_NAMES = ["analysed", "anonymous", "default", "full", "quick", "rehearsal", "restored", "vertical"]
 
 
 def names(recipes: RecipeList) -> list[str]:
