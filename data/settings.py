@@ -110,7 +110,8 @@ class ModelSettings(BaseModel):
     auto_pull: bool = Field(True, description="Fetch a missing model when a recipe needs it, hash-checked.")
     threads: int = Field(0, ge=0, le=64, description="Threads of one model; 0 lets it choose.")
     detectors: Path | None = Field(
-        None, description="Folder of your own detectors for analysis: `NAME.onnx`, with its labels in `NAME.txt`."
+        None,
+        description="Folder of your own detectors for analysis: `NAME.onnx`, its labels in it or in `NAME.txt` or `.json`.",
     )
 
 

@@ -75,7 +75,7 @@ def analyze_asset(asset: Asset, version: Version | None, options: AnalysisOption
     What was found before in the same video with the same options and versions is found again.
     """
     detector = _own_detector(options)
-    digest = hashlib.sha256(detector.read_bytes()).hexdigest()[:16] if detector else ""
+    digest = _digest(detector) if detector else ""
     key = step_key(
         "analysis",
         _content(asset, version),
@@ -129,6 +129,15 @@ def _own_detector(options: AnalysisOptions) -> Path | None:
         )
         raise ModelMissingError(f"There is no detector {name!r}: {where}.", {"model": name})
     return path
+
+
+def _digest(detector: Path) -> str:
+    """Return 16 hex digits of sha256 over a model with the labels that lie beside it."""
+    digest = hashlib.sha256()
+    for suffix in (".onnx", ".txt", ".json"):
+        path = detector.with_suffix(suffix)
+        digest.update(path.read_bytes() if path.is_file() else b"none")
+    return digest.hexdigest()[:16]
 
 
 def _footage(asset: Asset, version: Version | None, scratch: Path) -> Footage:

@@ -15,6 +15,7 @@ from tasks.media.frames import Picture
 from tasks.media.slots import holding_slot
 from tasks.media.tools import Toolset
 from tasks.models.analysis.analysing import analyse
+from tasks.models.analysis.opening import wanted_long_side
 from tasks.models.analysis.plan import Analysis, AnalysisPlan, Sampled, sampled
 from tasks.policies import encode_slots, tool_limits
 from tasks.progress import report_progress
@@ -27,9 +28,6 @@ from tasks.workspace import run_id
 
 SHOWN_SHORT_SIDE = 720
 """Pixels of the annotated video on its shorter side, at most."""
-_LONG_SIDES = {"faces": 960}
-_LONG_SIDE = 768
-"""Pixels at which frames are looked at; faces are found from a hundredth of the width on at theirs."""
 _SOUND_BLOCK_SAMPLES = 480_000
 _KEPT_TRACKS = 50
 """In the record; all are in ``summary.json``."""
@@ -53,7 +51,7 @@ def analysis_plan(
         options=options,
         frame_rate=clip.frame_rate,
         frame_count=clip.frame_count,
-        size=clip.fitted(_LONG_SIDES.get(options.detector, _LONG_SIDE)),
+        size=clip.fitted(wanted_long_side(options)),
         faces_model=faces_model,
         onnx_model=onnx_model,
         threads=get_settings().models.threads,

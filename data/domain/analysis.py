@@ -84,15 +84,15 @@ class EventKind(StrEnum):
     """A track begins."""
     VANISH = "vanish"
     ENTER = "enter"
-    """A track comes into a zone."""
+    """A track comes into a zone, or is first seen in it; not what is in it when the video begins."""
     LEAVE = "leave"
-    """A track goes out of a zone, or ends in it; ``value``: how long it was in it, in seconds."""
+    """A track goes out of a zone, or is lost in it, but not by the video's end; ``value``: seconds that it was in."""
     CROSS = "cross"
     """A track crosses a line; ``value``: 1 from left to right as seen from its first point to its second, else -1."""
     TEXT = "text"
     """A text is seen; ``label`` says it."""
     SHOT = "shot"
-    """A shot begins."""
+    """A shot begins with a cut; the video's first shot has none."""
     BLACK = "black"
     """The picture is black; ``value``: for how long, in seconds. So for those that follow."""
     FREEZE = "freeze"
@@ -169,7 +169,11 @@ class AnalysisSummary(DomainModel):
     event_counts: dict[str, int] = Field(default_factory=dict)
     cluster_count: int = 0
     sharpness_mean: float | None = None
+    """Of all frames, as the telemetry has it."""
     motion_mean: float | None = None
+    """Share (0–1) of the picture that moves, of all frames but the first."""
+    unjudged: tuple[str, ...] = ()
+    """Kinds of events that could not be looked for: flicker in too few frames a second, silence without sound."""
 
 
 class AnalysisFile(StrEnum):

@@ -25,6 +25,7 @@
     │   ├── EncoderKilledError · EncoderStalledError · DiskFullError · OrchestratorUnavailableError
     │   ├── CatalogueUnavailableError · ProcessLostError · StepStalledError
     │   ├── ToolMissingError · ModelMissingError · ObjectMissingError · EngineMissingError   (a retry does not help)
+    │   ├── DetectorInvalidError  an ONNX file in the folder of detectors is none that can be read (a retry does not help)
     │   └── TimeLimitError        the time limit of a tool or a job was reached (a retry does not help)
     ├── ProviderError             PROVIDER    a provider of generations is at fault
     │   ├── ProviderMisconfiguredError   its settings make no sense (a retry does not help)
@@ -407,6 +408,13 @@ class ModelMissingError(InfrastructureError):
     """The weights of a model are not in the model store."""
 
     code = "INFRA.MODEL.MISSING"
+    retryable = False
+
+
+class DetectorInvalidError(InfrastructureError):
+    """An ONNX file of the user's is damaged, or no detector of a layout that is known; the facts name its shapes."""
+
+    code = "INFRA.DETECTOR.INVALID"
     retryable = False
 
 

@@ -94,7 +94,7 @@ def survey(pictures: Iterable[Picture], plan: SurveyPlan, on_frame: Callable[[in
     Raises:
         ModelMissingError: A model is not there.
     """
-    cuts = _Cuts(plan.frame_rate)
+    cuts = Cuts(plan.frame_rate)
     glancing = _Glancing(plan)
     step = max(1, round(plan.frame_rate / _GLANCES_PER_SECOND))
     faces: list[tuple[FaceBox, ...]] = []
@@ -123,7 +123,7 @@ def _every_face(picture: Picture, plan: SurveyPlan) -> tuple[FaceBox, ...]:
     return find_faces(picture, plan.models.faces, plan.min_score, long_side=max(picture.shape[:2]))
 
 
-class _Cuts:
+class Cuts:
     """Finds where one picture cuts to another, as :mod:`tasks.models.shots` does, in frames that are given to it."""
 
     def __init__(self, frame_rate: Fraction) -> None:
@@ -132,6 +132,7 @@ class _Cuts:
         self._detector = AdaptiveDetector(min_scene_len=max(1, round(MIN_SHOT_SECONDS * frame_rate)))
 
     def look(self, frame: int, picture: Picture) -> None:
+        """Take the next frame, by its number."""
         scale = min(1.0, 2 * _SMALL_WIDTH / picture.shape[1])
         small = cv2.resize(picture, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA) if scale < 1 else picture
         for cut in self._detector.process_frame(FrameTimecode(frame, self._frame_rate), np.asarray(small)):

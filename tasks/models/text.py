@@ -158,7 +158,7 @@ def read_texts(
     Raises:
         ModelMissingError: The package has lost its weights.
     """
-    engine = _load(threads)
+    engine = load_engine(threads)
     tracker = TextTracker(lambda image: read_frame(image, engine, min_confidence), interval_seconds)
     for frame in frames:
         tracker.look(frame)
@@ -210,7 +210,7 @@ def _is_better(line: ReadLine, best: ReadLine) -> bool:
 
 
 @lru_cache(maxsize=1)
-def _load(threads: int) -> "RapidOCR":
+def load_engine(threads: int) -> "RapidOCR":
     """Load the weights, once per process; the imports take more than a second."""
     models = Path(str(files("rapidocr") / "models"))
     missing = [name for name in MODEL_FILES if not (models / name).is_file()]

@@ -23,6 +23,7 @@ def sentences(summary: AnalysisSummary) -> tuple[str, ...]:
         *([f"{_count(counts[EventKind.TEXT], 'text')} could be read."] if counts.get(EventKind.TEXT) else []),
         *([_shots(counts[EventKind.SHOT])] if counts.get(EventKind.SHOT) else []),
         *_flaws(counts),
+        *([f"Could not be judged: {', '.join(summary.unjudged)}."] if summary.unjudged else []),
         _looked_at(summary),
     ]
     if summary.is_simulated:

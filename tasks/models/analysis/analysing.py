@@ -1,15 +1,31 @@
-"""The analysis of one video: every frame that is wanted is looked at once, in order."""
+"""The analysis of one video: every frame that is wanted is looked at once, in order; memory does not grow with it."""
 
 from collections import Counter
-from collections.abc import Callable, Iterable
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from data.domain.analysis import AnalysisSummary
-from tasks.models.analysis.plan import HEAT_COLUMNS, HEAT_ROWS, Analysis, AnalysisPlan, Sampled
-from tasks.models.analysis.sink import FrameRow, TelemetrySink
+from data.domain.analysis import AnalysisSummary, Event, EventKind
+from tasks.models.analysis.checks import Measures, PictureChecks
+from tasks.models.analysis.clustering import Appearances
+from tasks.models.analysis.detections import SMALL_SIDE, Look, look_at
+from tasks.models.analysis.flicker import LEAST_RATE, FlickerCheck
+from tasks.models.analysis.opening import open_detector
+from tasks.models.analysis.plan import Analysis, AnalysisPlan, Sampled
+from tasks.models.analysis.presence import Presence
+from tasks.models.analysis.reading import TextWatch
+from tasks.models.analysis.silence import find_silences
+from tasks.models.analysis.sink import FrameRow, TelemetrySink, TrackRow
+from tasks.models.analysis.tracking import Tracked, Tracker
+from tasks.models.analysis.zones import AT_THE_EDGE_SECONDS, ZoneWatch
+from tasks.models.survey import Cuts
+
+_SURE = {"motion": 0.4, "faces": 0.6, "onnx": 0.5, "mock": 0.4}
+"""Confidence that begins a track; less sure detections only continue one."""
+_CUTS_WIDTH = 96
 
 
 def analyse(
@@ -30,15 +46,154 @@ def analyse(
 
     Raises:
         ModelMissingError: A model is not there.
-        DetectorInvalidError: The user's ONNX file is no detector that we can read.
+        DetectorInvalidError: The user's ONNX file is no detector that can be read.
     """
-    count = 0
-    for count, each in enumerate(pictures, start=1):
-        sink.frame_row(FrameRow(each.frame, each.at_seconds, 0, 0.0, 0.0, 0.0))
-        on_frame(count)
-    events: Counter[str] = Counter()
-    extra: dict[str, Any] = {"event_counts": dict(events)}
-    summary = AnalysisSummary(
-        detector="none yet", frame_count=count, size=plan.size, duration_seconds=plan.duration_seconds, **extra
+    looking = _Looking(plan, sink)
+    with _threads(plan):
+        for count, each in enumerate(pictures, start=1):
+            looking.look(each)
+            on_frame(count)
+    looking.end()
+    if sound is not None:
+        looking.tell(find_silences(sound, float(plan.frame_rate)))
+    return looking.result(has_sound=sound is not None)
+
+
+@contextmanager
+def _threads(plan: AnalysisPlan) -> Iterator[None]:
+    """OpenCV with as many threads as pay: one for small pictures, where sharing them out takes longer than the work."""
+    before = cv2.getNumThreads()
+    cv2.setNumThreads(1 if max(plan.size) <= SMALL_SIDE else plan.threads or before)
+    try:
+        yield
+    finally:
+        cv2.setNumThreads(before)
+
+
+class _Looking:
+    """All that looks at frames, and what is known so far; lives as long as one analysis."""
+
+    def __init__(self, plan: AnalysisPlan, sink: TelemetrySink) -> None:
+        options, rate, aspect = plan.options, plan.samples_per_second, plan.size[1] / plan.size[0]
+        self._plan, self._sink = plan, sink
+        self._detector = open_detector(plan)
+        sure = max(options.min_confidence, _SURE[options.detector])
+        self._tracker = Tracker(rate, aspect, sure)
+        self._zones = ZoneWatch(options.zones, aspect)
+        self._presence = Presence(1 / rate)
+        self._looks = None if options.clustering_interval is None else Appearances(options.clustering_interval)
+        self._texts = None if options.ocr_interval is None else TextWatch(plan)
+        self._cuts = Cuts(plan.frame_rate)
+        self._told_cuts = 0
+        self._checks = PictureChecks(rate)
+        self._flicker = FlickerCheck() if rate >= LEAST_RATE else None
+        self._counts: Counter[str] = Counter()
+        self._frames = 0
+        self._sums = np.zeros(2)
+
+    def look(self, sampled: Sampled) -> None:
+        """Take the next frame."""
+        look, now = look_at(sampled), sampled.at_seconds
+        seen = self._tracker.follow(self._detector.detect(look), now)
+        self.tell(self._presence.look(seen, sampled.frame, now))
+        self.tell(self._zones.look(seen, sampled.frame, now))
+        for track in self._tracker.gone(now):
+            self._end_track(track)
+        if self._looks is not None:
+            self._looks.look(sampled.image_bgr, seen, now)
+        if self._texts is not None:
+            self._texts.look(sampled)
+        self._note_cuts(look)
+        measures, events = self._checks.look(look)
+        self.tell(events)
+        if self._flicker is not None:
+            self.tell(self._flicker.look(look))
+        self._write(sampled, seen, measures)
+
+    def end(self) -> None:
+        """End the pictures: what lasted to the end, lasts to the video's end."""
+        duration = self._plan.duration_seconds
+        self.tell(self._zones.end(duration))
+        for track in self._presence.followed:
+            self._end_track(track, duration)
+        self.tell(self._checks.end(duration))
+        if self._flicker is not None:
+            self.tell(self._flicker.end(duration))
+        if self._texts is not None:
+            self.tell(self._texts.end(duration))
+
+    def tell(self, events: Iterable[Event]) -> None:
+        """Hand events on and count them."""
+        for event in events:
+            self._counts[event.kind.value] += 1
+            self._sink.event(event)
+
+    def result(self, *, has_sound: bool) -> Analysis:
+        """Sum it up."""
+        groups = {} if self._looks is None else self._looks.groups()
+        unjudged = [EventKind.FLICKER.value] if self._flicker is None else []
+        unjudged += [] if has_sound else [EventKind.SILENCE.value]
+        summary = AnalysisSummary(
+            detector=self._detector.name,
+            is_simulated=self._detector.is_simulated,
+            frame_count=self._frames,
+            size=self._plan.size,
+            duration_seconds=round(self._plan.duration_seconds, 3),
+            tracks=self._presence.summaries(groups),
+            track_count=self._presence.count,
+            zones=self._zones.summaries(),
+            event_counts=dict(sorted(self._counts.items())),
+            cluster_count=len(set(groups.values())),
+            sharpness_mean=round(float(self._sums[0]) / self._frames, 3) if self._frames else None,
+            motion_mean=round(float(self._sums[1]) / (self._frames - 1), 5) if self._frames > 1 else None,
+            unjudged=tuple(unjudged),
+        )
+        return Analysis(summary, self._presence.heat, groups)
+
+    def _end_track(self, track: int, end_seconds: float | None = None) -> None:
+        """Say that a track is over; one that is seen until the video ends has not vanished, and left no zone."""
+        self.tell(self._zones.gone(track) if end_seconds is None else ())
+        event = self._presence.gone(track, self._zones.dwell_seconds(track))
+        if end_seconds is None or end_seconds - event.at_seconds > AT_THE_EDGE_SECONDS:
+            self.tell([event])
+
+    def _note_cuts(self, look: Look) -> None:
+        height, width = look.small_bgr.shape[:2]
+        size = (min(width, _CUTS_WIDTH), max(1, round(height * min(width, _CUTS_WIDTH) / width)))
+        tiny = np.asarray(cv2.resize(look.small_bgr, size, interpolation=cv2.INTER_AREA), np.uint8)
+        self._cuts.look(look.sampled.frame, tiny)
+        new, self._told_cuts = self._cuts.found[self._told_cuts :], len(self._cuts.found)
+        rate = self._plan.frame_rate
+        self.tell(Event(kind=EventKind.SHOT, at_seconds=round(float(cut / rate), 3), frame=cut) for cut in new)
+
+    def _write(self, sampled: Sampled, seen: list[Tracked], measures: Measures) -> None:
+        for each in seen:
+            self._sink.track_row(_row(each, sampled))
+        self._sink.frame_row(
+            FrameRow(
+                frame=sampled.frame,
+                at_seconds=sampled.at_seconds,
+                track_count=len(seen),
+                motion=measures.motion,
+                sharpness=measures.sharpness,
+                brightness=measures.brightness,
+            )
+        )
+        self._frames += 1
+        self._sums += (measures.sharpness, measures.motion)
+
+
+def _row(each: Tracked, sampled: Sampled) -> TrackRow:
+    left, top, right, bottom = each.box
+    return TrackRow(
+        track=each.track,
+        label=each.label,
+        frame=sampled.frame,
+        at_seconds=sampled.at_seconds,
+        left=left,
+        top=top,
+        width=right - left,
+        height=bottom - top,
+        confidence=each.confidence,
+        speed=each.speed,
     )
-    return Analysis(summary, np.zeros((HEAT_ROWS, HEAT_COLUMNS), np.float32))

@@ -14,7 +14,7 @@ from tasks.models.survey import camera_motion
 _SIDE = 160
 _SHIFTED = 0.006
 """Of the picture's longer side: more than compression and a lamp post in the wind do."""
-_LOOK_SECONDS = 0.25
+_LOOK_SECONDS = 0.3
 _ANCHOR_SECONDS = 1.0
 _SETTLING_SECONDS = 0.5
 _MUCH = 0.08

@@ -1,0 +1,115 @@
+"""What a technician would see: black, frozen, blurred and badly exposed pictures, with from when to when."""
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from data.domain.analysis import Event, EventKind
+from tasks.models.analysis.detections import Look
+from tasks.models.analysis.plan import Picture
+from tasks.models.analysis.spells import Spell
+
+_BLACK, _BLACK_SHARE = 26, 0.98
+_MOVED = 12  # of 255: more than what coding changes
+_MOVED_SHARE = 5e-5
+_MOTION = 18
+_CLIPPED, _CLIPPED_SHARE, _BRIGHT = 250, 0.3, 0.7
+_DARK, _DARK_SHARE, _DIM = 40, 0.85, 0.14
+_BLURRED = 0.55
+_LEAST_CONTRAST = 12.0
+_BLUR_EVERY_SECONDS = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class Measures:
+    """Numbers of one frame; see :class:`tasks.models.analysis.sink.FrameRow`."""
+
+    motion: float
+    sharpness: float
+    brightness: float
+
+
+class PictureChecks:
+    """Measures every frame and notes what lasts; lives as long as one analysis."""
+
+    def __init__(self, rate: float) -> None:
+        self._black = Spell(EventKind.BLACK, 0.5)
+        self._freeze = Spell(EventKind.FREEZE, 2.0)
+        self._blur = Spell(EventKind.BLUR, 1.0)
+        self._over = Spell(EventKind.OVEREXPOSED, 1.0)
+        self._under = Spell(EventKind.UNDEREXPOSED, 1.0)
+        self._before: Picture | None = None
+        self._resting: Picture | None = None
+        self._blur_frames = max(1, round(_BLUR_EVERY_SECONDS * rate))
+        self._count = 0
+        self._is_blurred = False
+
+    def look(self, look: Look) -> tuple[Measures, list[Event]]:
+        """Take the next frame and return its measures, and what is over."""
+        grey, frame, now = look.grey, look.sampled.frame, look.sampled.at_seconds
+        mean = float(cv2.mean(grey)[0]) / 255
+        is_black = mean < _DIM and _share(grey <= _BLACK) >= _BLACK_SHARE
+        is_frozen = not is_black and self._is_frozen(grey)
+        if self._count % self._blur_frames == 0:
+            self._is_blurred = blur(grey) > _BLURRED
+        events = self._black.look(is_black, frame, now)
+        events += self._freeze.look(is_frozen, frame, now)
+        events += self._blur.look(self._is_blurred and not is_black, frame, now)
+        events += self._over.look(mean > _BRIGHT and _share(grey >= _CLIPPED) > _CLIPPED_SHARE, frame, now)
+        is_dark = not is_black and mean < _DIM and _share(grey < _DARK) > _DARK_SHARE
+        events += self._under.look(is_dark, frame, now)
+        measures = Measures(self._motion(grey), sharpness(grey), mean)
+        self._before = grey
+        self._count += 1
+        return measures, events
+
+    def end(self, at_seconds: float) -> list[Event]:
+        """End the video and return what lasted to its end."""
+        spells = (self._black, self._freeze, self._blur, self._over, self._under)
+        return [event for spell in spells for event in spell.end(at_seconds)]
+
+    def _is_frozen(self, grey: Picture) -> bool:
+        """Say whether the picture is the one that it began to rest with; so that what moves slowly is not frozen."""
+        if self._resting is not None and _differing(self._resting, grey, _MOVED) <= _MOVED_SHARE:
+            return True
+        self._resting = grey
+        return False
+
+    def _motion(self, grey: Picture) -> float:
+        return 0.0 if self._before is None else _differing(self._before, grey, _MOTION)
+
+
+def sharpness(grey: Picture) -> float:
+    """Return the natural logarithm of 1 + the variance of the Laplacian of a grey picture."""
+    _, deviation = cv2.meanStdDev(cv2.Laplacian(grey, cv2.CV_16S))
+    return float(np.log1p(deviation[0, 0] ** 2))
+
+
+def blur(grey: Picture) -> float:
+    """Return how blurred a picture is, 0–1; 0 where there is too little in it to tell.
+
+    A picture that is blurred already hardly loses detail when it is blurred again (Crete et al., 2007).
+    """
+    _, deviation = cv2.meanStdDev(grey)
+    if deviation[0, 0] < _LEAST_CONTRAST:
+        return 0.0
+    picture = grey.astype(np.float32)
+    return max(_kept(picture, (9, 1), 1), _kept(picture, (1, 9), 0))
+
+
+def _kept(picture: NDArray[np.float32], window: tuple[int, int], axis: int) -> float:
+    steps = np.abs(np.diff(picture, axis=axis))
+    blurred_steps = np.abs(np.diff(cv2.blur(picture, window), axis=axis))
+    total = float(steps.sum())
+    return 1 - float(np.maximum(0, steps - blurred_steps).sum()) / total if total > 0 else 0.0
+
+
+def _share(mask: NDArray[np.bool_]) -> float:
+    return float(np.count_nonzero(mask)) / mask.size
+
+
+def _differing(one: Picture, other: Picture, by: int) -> float:
+    _, mask = cv2.threshold(cv2.absdiff(one, other), by, 1, cv2.THRESH_BINARY)
+    return float(cv2.countNonZero(mask)) / one.size

@@ -1,0 +1,90 @@
+"""Which tracks look alike: colours and edges of what is in their boxes, grouped from the bottom up.
+
+A red jacket is found again when its wearer comes back; two people in black coats are one group.
+"""
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from tasks.models.analysis.plan import Picture
+from tasks.models.analysis.tracking import Edges, Tracked
+
+_CORE = 0.2
+"""Of a box, on its left and right, is mostly background."""
+_PARTS = 3
+"""From top to bottom: head, body, legs of a person."""
+_SIZE = (24, 48)
+_HUES, _SATURATIONS, _GREYS, _EDGES = 8, 2, 6, 6
+_COLOURS = _HUES * _SATURATIONS
+_COLOURED = 50
+_EDGE_WEIGHT = 0.3
+_APART = 0.45
+"""Mean distance of two groups' members (0–√2), from which on they do not look alike."""
+_MOST_TRACKS = 1000
+_LEAST_PIXELS = 6
+
+Descriptor = NDArray[np.float32]
+
+
+class Appearances:
+    """What tracks look like; lives as long as one analysis and keeps a few hundred bytes of each track."""
+
+    def __init__(self, interval_seconds: float) -> None:
+        self._interval = interval_seconds
+        self._looks: dict[int, tuple[Descriptor, int, float]] = {}
+
+    def look(self, picture: Picture, seen: list[Tracked], at_seconds: float) -> None:
+        """Take the appearance of each track of a frame whose turn it is."""
+        for each in seen:
+            total, count, due_at = self._looks.get(each.track, (None, 0, at_seconds))
+            if at_seconds + 1e-6 < due_at:
+                continue
+            described = describe(picture, each.box)
+            if described is not None:
+                total = described if total is None else total + described
+                self._looks[each.track] = total, count + 1, at_seconds + self._interval
+
+    def groups(self) -> dict[int, int]:
+        """Return the number of the group of each track, from 1 in order of the groups' first tracks."""
+        most_seen = sorted(self._looks, key=lambda track: -self._looks[track][1])[:_MOST_TRACKS]
+        tracks = sorted(most_seen)
+        if len(tracks) < 2:
+            return dict.fromkeys(tracks, 1)
+        from scipy.cluster.hierarchy import fcluster, linkage
+
+        means = np.stack([self._looks[track][0] / self._looks[track][1] for track in tracks])
+        found = fcluster(linkage(means, "average"), _APART, "distance")
+        order: dict[int, int] = {}
+        return {track: order.setdefault(int(group), len(order) + 1) for track, group in zip(tracks, found, strict=True)}
+
+
+def describe(picture: Picture, box: Edges) -> Descriptor | None:
+    """Return what is in a box (shares of the picture) as a vector of length about 1; ``None`` if it is too small."""
+    height, width = picture.shape[:2]
+    inset = (box[2] - box[0]) * _CORE
+    left, right = round((box[0] + inset) * width), round((box[2] - inset) * width)
+    top, bottom = round(box[1] * height), round(box[3] * height)
+    crop = picture[max(0, top) : bottom, max(0, left) : right]
+    if crop.shape[0] < _LEAST_PIXELS or crop.shape[1] < 2:
+        return None
+    crop = np.asarray(cv2.resize(crop, _SIZE, interpolation=cv2.INTER_AREA), dtype=np.uint8)
+    parts = [_described(part) for part in np.array_split(crop, _PARTS)]
+    return np.concatenate(parts) / np.float32(np.sqrt(_PARTS * (1 + _EDGE_WEIGHT**2)))
+
+
+def _described(part: Picture) -> Descriptor:
+    """Square roots of shares, so that distances are those of Hellinger: a little of a colour counts too."""
+    hue, saturation, value = (channel.ravel() for channel in cv2.split(cv2.cvtColor(part, cv2.COLOR_BGR2HSV)))
+    coloured = (saturation >= _COLOURED) & (value >= _COLOURED)
+    saturated = (saturation[coloured].astype(np.intp) - _COLOURED) * _SATURATIONS // (256 - _COLOURED)
+    colours = np.bincount(hue[coloured].astype(np.intp) * _HUES // 180 * _SATURATIONS + saturated, minlength=_COLOURS)
+    greys = np.bincount(value[~coloured].astype(np.intp) * _GREYS // 256, minlength=_GREYS)
+    grey = cv2.cvtColor(part, cv2.COLOR_BGR2GRAY).astype(np.float32)
+    across, down = cv2.Sobel(grey, cv2.CV_32F, 1, 0), cv2.Sobel(grey, cv2.CV_32F, 0, 1)
+    angles = np.mod(np.arctan2(down, across), np.pi)
+    directions = np.minimum((angles * _EDGES / np.pi).astype(np.intp), _EDGES - 1)
+    edges = np.bincount(directions.ravel(), weights=np.hypot(across, down).ravel(), minlength=_EDGES)
+    shares = np.sqrt(np.concatenate([colours, greys]) / len(hue))
+    edge_shares = np.sqrt(edges / max(float(edges.sum()), 1e-6)) * _EDGE_WEIGHT
+    return np.concatenate([shares, edge_shares]).astype(np.float32)

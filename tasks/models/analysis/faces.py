@@ -1,0 +1,41 @@
+"""Faces, by the model that the project has for them."""
+
+from pathlib import Path
+
+import numpy as np
+
+from tasks.models.analysis.detections import Detections, Look
+from tasks.models.faces import MODEL_FILE, find_faces
+
+LABEL = "face"
+
+
+class FaceDetector:
+    """Finds faces in every frame that is looked at.
+
+    Args:
+        model_path: CenterFace, as the model store gives it.
+        min_confidence: Less sure ones are left out (0–1).
+    """
+
+    name = f"faces ({MODEL_FILE.removesuffix('.onnx')})"
+    is_simulated = False
+
+    def __init__(self, model_path: Path, min_confidence: float) -> None:
+        self._model_path = model_path
+        self._min_confidence = min_confidence
+
+    def detect(self, look: Look) -> Detections:
+        """Find the faces of the next frame.
+
+        Raises:
+            ModelMissingError: The model is not there.
+        """
+        picture = look.sampled.image_bgr
+        faces = find_faces(picture, self._model_path, self._min_confidence)
+        if not faces:
+            return Detections.none()
+        height, width = picture.shape[:2]
+        edges = [(face.left, face.top, face.left + face.width, face.top + face.height) for face in faces]
+        boxes = np.array(edges, np.float32) / np.array([width, height, width, height], np.float32)
+        return Detections(boxes, np.array([face.score for face in faces], np.float32), (LABEL,) * len(faces))

@@ -1,0 +1,79 @@
+"""Flashes that can cause seizures (WCAG 2.3.1, ITU-R BT.1702): more than three a second, over a quarter of the picture.
+
+A flash is a pair of opposing changes of relative luminance by a tenth or more, of which the darker state is below 0.8.
+The whole picture stands for the ten degrees of the visual field that the rule speaks of. Saturated red is not judged.
+"""
+
+from collections import deque
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from data.domain.analysis import Event, EventKind
+from tasks.models.analysis.detections import Look
+from tasks.models.analysis.spells import Spell
+
+LEAST_RATE = 10.0
+"""Frames looked at a second, with fewer of which flashes cannot be told."""
+
+_GRID = (32, 18)
+_CHANGE = 0.1
+_DARKER = 0.8
+_AREA = 0.25
+_MOST_CHANGES = 6
+"""In a second: three flashes; one more is too many."""
+_TOGETHER_SECONDS = 0.06
+"""Cells that change within this change at once."""
+_LINEAR = ((np.arange(256) / 255) ** 2.2).astype(np.float32)
+
+
+class FlickerCheck:
+    """Counts flashes; lives as long as one analysis."""
+
+    def __init__(self) -> None:
+        self._spell = Spell(EventKind.FLICKER, 0.0)
+        shape = _GRID[::-1]
+        self._direction = np.zeros(shape, np.int8)
+        self._peak = np.full(shape, -np.inf, np.float32)
+        self._valley = np.full(shape, np.inf, np.float32)
+        self._changed_at = {1: np.full(shape, -np.inf), -1: np.full(shape, -np.inf)}
+        self._last = 0
+        self._changes: deque[tuple[int, float]] = deque()
+        """Frame and time of the picture's changes, of the last second."""
+        self._since: tuple[int, float] | None = None
+
+    def look(self, look: Look) -> list[Event]:
+        """Take the next frame and return what is over."""
+        frame, now = look.sampled.frame, look.sampled.at_seconds
+        self._note(_LINEAR[cv2.resize(look.grey, _GRID, interpolation=cv2.INTER_AREA)], now)
+        for direction, changed_at in self._changed_at.items():
+            share = np.count_nonzero(now - changed_at <= _TOGETHER_SECONDS) / changed_at.size
+            if direction != self._last and share >= _AREA:
+                self._last = direction
+                self._changes.append((frame, now))
+        while self._changes and now - self._changes[0][1] > 1.0:
+            self._changes.popleft()
+        is_flashing = len(self._changes) > _MOST_CHANGES
+        if is_flashing and self._since is None:
+            self._since = self._changes[0]
+            return self._spell.look(True, *self._since)  # it began with the first of them
+        if not is_flashing:
+            self._since = None
+        return self._spell.look(is_flashing, frame, now)
+
+    def end(self, at_seconds: float) -> list[Event]:
+        """End the video and return what lasted to its end."""
+        return self._spell.end(at_seconds)
+
+    def _note(self, luminance: NDArray[np.float32], now: float) -> None:
+        """Follow each cell from one extreme to the next."""
+        self._peak = np.maximum(self._peak, luminance)
+        self._valley = np.minimum(self._valley, luminance)
+        down = (self._direction != -1) & (luminance <= self._peak - _CHANGE) & (luminance < _DARKER)
+        up = (self._direction != 1) & (luminance >= self._valley + _CHANGE) & (self._valley < _DARKER)
+        for direction, mask in ((-1, down), (1, up & ~down)):
+            self._direction[mask] = direction
+            self._peak[mask] = luminance[mask]
+            self._valley[mask] = luminance[mask]
+            self._changed_at[direction][mask] = now

@@ -1,0 +1,34 @@
+"""Things that last: from when to when a check held, told as an event when it is over."""
+
+from dataclasses import dataclass, field
+
+from data.domain.analysis import Event, EventKind
+
+
+@dataclass(slots=True)
+class Spell:
+    """One kind of thing that lasts; tells only what lasted long enough.
+
+    Args:
+        kind: Of the events.
+        least_seconds: What is shorter is not told.
+    """
+
+    kind: EventKind
+    least_seconds: float
+    _since: tuple[int, float] | None = field(default=None, init=False)
+
+    def look(self, is_so: bool, frame: int, at_seconds: float) -> list[Event]:
+        """Take the next frame and return what is over."""
+        if is_so:
+            self._since = self._since or (frame, at_seconds)
+            return []
+        return self.end(at_seconds)
+
+    def end(self, at_seconds: float) -> list[Event]:
+        """Say that it is over, at the latest."""
+        since, self._since = self._since, None
+        if since is None or at_seconds - since[1] < self.least_seconds - 1e-6:
+            return []
+        seconds = round(at_seconds - since[1], 3)
+        return [Event(kind=self.kind, at_seconds=round(since[1], 3), frame=since[0], value=seconds)]
