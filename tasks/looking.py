@@ -112,6 +112,8 @@ class Looking:
 
         def drawn(number: int, picture: Picture) -> Picture:
             report_progress(_LOOKING_SHARE + (1 - _LOOKING_SHARE) * number / clip.frame_count)
+            if number == clip.frame_count // 3:
+                self._still = picture.copy()  # larger than the one that was looked at
             return annotator.draw(number, picture)
 
         with holding_slot(encode_slots(get_settings())) as grant:

@@ -201,12 +201,16 @@ class Annotator:
         cv2.polylines(picture, [outline], True, colour, self._stroke, cv2.LINE_AA)
 
     def _label_zone(self, picture: Picture, zone: Zone, outline: NDArray[np.int32]) -> None:
-        left, top = (int(each) for each in outline.min(axis=0))
+        gap = self._letters // 2
         if zone.kind == "line":
-            left, top = (int(each) for each in outline.mean(axis=0))
+            left, top = (int(each) + 3 * gap for each in outline.mean(axis=0))
+        else:  # at the foot, where it covers ground rather than heads
+            foot = int(outline[:, 1].max())
+            left = int(outline[outline[:, 1] >= foot - 3 * gap, 0].min())
+            top = foot - text_mask("", self._letters).shape[0] - 2 * gap
         count = self._counts[zone.name]
         colour = BUSY_COLOUR if count.inside else ZONE_COLOUR
-        at = (left + self._letters // 2, top + self._letters // 2)
+        at = (left + gap, top)
         draw_pill(picture, count.line(zone), at, self._letters, INK, colour, opacity=0.72)
 
     def _draw_trail(
