@@ -27,8 +27,8 @@ def test_an_analysis_depends_on_what_looks() -> None:
     plain = Recipe().with_overrides({"analysis.enabled": True})
     faces = plain.with_overrides({"analysis.detector": "faces"})
 
-    assert "analysis-" not in made_with(Recipe(), TOOLS, MODELS)
-    assert "analysis-" in made_with(plain, TOOLS, MODELS)
+    assert "opencv" not in made_with(Recipe(), TOOLS, MODELS)
+    assert "opencv" in made_with(plain, TOOLS, MODELS)
     assert "centerface" in analysis_version(faces.analysis, MODELS)
     assert "centerface" not in analysis_version(plain.analysis, MODELS)
     assert analysis_version(plain.analysis, MODELS, "abc").endswith("abc")
