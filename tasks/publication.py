@@ -62,7 +62,7 @@ def draft_manifest(
         notes=(*(asset.preparation.notes if asset.preparation else ()), *artifacts.notes),
         text_path=TEXT_PATH if artifacts.text else None,
         moderation=artifacts.moderation,
-        analysis=_published_analysis(artifacts.analysis) if artifacts.analysis else None,
+        analysis=published_analysis(artifacts.analysis) if artifacts.analysis else None,
     )
 
 
@@ -102,7 +102,8 @@ def _published(track: CaptionTrack) -> PublishedCaptions:
     )
 
 
-def _published_analysis(report: AnalysisReport) -> PublishedAnalysis:
+def published_analysis(report: AnalysisReport) -> PublishedAnalysis:
+    """Return what a manifest says of an analysis."""
     summary = report.summary
     return PublishedAnalysis(
         key=report.key,

@@ -14,11 +14,7 @@ def at(x: float, y: float, track: int = 1) -> Tracked:
 
 
 def walked(watch: ZoneWatch, places: Iterable[tuple[float, float]], since: float = 2.0) -> list[Event]:
-    return [
-        event
-        for step, (x, y) in enumerate(places)
-        for event in watch.look([at(x, y)], step, since + step / 10)
-    ]
+    return [event for step, (x, y) in enumerate(places) for event in watch.look([at(x, y)], step, since + step / 10)]
 
 
 def told(events: list[Event]) -> list[tuple[str, int, float | None]]:
@@ -30,7 +26,10 @@ def test_who_walks_through_a_zone_enters_and_leaves_it() -> None:
 
     events = walked(watch, [(0.3 + 0.02 * step, 0.5) for step in range(20)])
 
-    assert [(event.kind, event.zone, event.track) for event in events] == [("enter", "middle", 1), ("leave", "middle", 1)]
+    assert [(event.kind, event.zone, event.track) for event in events] == [
+        ("enter", "middle", 1),
+        ("leave", "middle", 1),
+    ]
     assert events[1].value == round(events[1].at_seconds - events[0].at_seconds, 3)
     (summary,) = watch.summaries()
     assert (summary.entered, summary.left, summary.most_at_once) == (1, 1, 1)
