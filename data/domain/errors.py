@@ -25,7 +25,7 @@
     │   ├── EncoderKilledError · EncoderStalledError · DiskFullError · OrchestratorUnavailableError
     │   ├── CatalogueUnavailableError · ProcessLostError · StepStalledError
     │   ├── ToolMissingError · ModelMissingError · ObjectMissingError · EngineMissingError   (a retry does not help)
-    │   ├── DetectorInvalidError  an ONNX file in the folder of detectors is none that can be read (a retry does not help)
+    │   ├── DetectorInvalidError  an ONNX file of the user's is no detector that can be read (a retry does not help)
     │   └── TimeLimitError        the time limit of a tool or a job was reached (a retry does not help)
     ├── ProviderError             PROVIDER    a provider of generations is at fault
     │   ├── ProviderMisconfiguredError   its settings make no sense (a retry does not help)

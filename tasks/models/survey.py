@@ -275,7 +275,7 @@ def _moved(before: Picture, now: Picture) -> NDArray[np.bool_]:
 
 
 def camera_motion(before: Picture, now: Picture) -> NDArray[np.float64]:
-    """Return how most of a small grey picture shifted, turned and grew, as a 2 × 3 matrix in pixels; none if unclear."""
+    """Return how most of a small grey picture shifted, turned and grew, as a 2 × 3 matrix; none if unclear."""
     still = np.eye(2, 3)
     corners = cv2.goodFeaturesToTrack(before, _CORNERS, 0.01, 5)
     if corners is None or len(corners) < _LEAST_CORNERS:

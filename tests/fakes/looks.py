@@ -15,9 +15,9 @@ def flat(value: int, width: int = 256, height: int = 192) -> Picture:
 
 
 def textured(width: int = 256, height: int = 192, seed: int = 1) -> Picture:
-    """Return a picture with detail everywhere, as a photograph has."""
+    """Return a picture with sharp detail everywhere."""
     noise = np.random.default_rng(seed).integers(0, 256, (height // 8, width // 8, 3), np.uint8)
-    return np.asarray(cv2.resize(noise, (width, height), interpolation=cv2.INTER_CUBIC), np.uint8)
+    return np.asarray(cv2.resize(noise, (width, height), interpolation=cv2.INTER_NEAREST), np.uint8)
 
 
 def with_box(picture: Picture, left: int, top: int, width: int, height: int, bgr: tuple[int, int, int]) -> Picture:

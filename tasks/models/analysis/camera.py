@@ -33,6 +33,7 @@ class CameraGuard:
         self._anchor_frames = max(1, round(_ANCHOR_SECONDS * rate))
         self._settling_frames = max(1, round(_SETTLING_SECONDS * rate))
         self._anchor: Picture | None = None
+        self._last: Picture | None = None
         self._anchor_age = 0
         self._moved_ago = self._settling_frames
 
@@ -41,22 +42,22 @@ class CameraGuard:
         """Whether it moves, or did a moment ago."""
         return self._moved_ago < self._settling_frames
 
-    def look(self, grey: Picture, foreground_share: float) -> None:
-        """Take the next frame, and how much of it (0–1) seems to move."""
+    def look(self, grey: Picture, foreground_share: float, *, is_doubtful: bool = False) -> None:
+        """Take the next frame, how much of it (0–1) seems to move, and whether that cannot be relied on yet."""
+        is_urgent = is_doubtful or foreground_share > _MUCH
         self._anchor_age += 1
         self._moved_ago += 1
-        is_due = self._anchor_age % self._look_frames == 0 or foreground_share > _MUCH
+        before, self._last = self._last, grey
+        is_due = self._anchor_age % self._look_frames == 0 or is_urgent
         if self._anchor is not None and not is_due:
             return
         now = _tiny(grey)
-        if self._anchor is not None and _shift(self._anchor, now) > _SHIFTED:
+        # A fast pan shows from one frame to the next, before everything has gone out of the picture.
+        others = [self._anchor] if not is_urgent or before is None else [_tiny(before), self._anchor]
+        if any(other is not None and _shift(other, now) > _SHIFTED for other in others):
             self._moved_ago = 0
         if self._anchor is None or self._moved_ago == 0 or self._anchor_age >= self._anchor_frames:
             self._anchor, self._anchor_age = now, 0
-
-    def forget(self) -> None:
-        """Start anew: the picture is another altogether."""
-        self._anchor, self._anchor_age, self._moved_ago = None, 0, self._settling_frames
 
 
 def _tiny(grey: Picture) -> Picture:

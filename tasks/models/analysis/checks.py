@@ -17,6 +17,8 @@ _MOVED_SHARE = 5e-5
 _MOTION = 18
 _CLIPPED, _CLIPPED_SHARE, _BRIGHT = 250, 0.3, 0.7
 _DARK, _DARK_SHARE, _DIM = 40, 0.85, 0.14
+_LIT, _LIT_SHARE = 120, 0.005
+"""Where more is lit, the rest is meant to be dark."""
 _BLURRED = 0.55
 _LEAST_CONTRAST = 12.0
 _BLUR_EVERY_SECONDS = 0.5
@@ -59,6 +61,7 @@ class PictureChecks:
         events += self._blur.look(self._is_blurred and not is_black, frame, now)
         events += self._over.look(mean > _BRIGHT and _share(grey >= _CLIPPED) > _CLIPPED_SHARE, frame, now)
         is_dark = not is_black and mean < _DIM and _share(grey < _DARK) > _DARK_SHARE
+        is_dark = is_dark and _share(grey > _LIT) < _LIT_SHARE
         events += self._under.look(is_dark, frame, now)
         measures = Measures(self._motion(grey), sharpness(grey), mean)
         self._before = grey

@@ -37,5 +37,7 @@ class FaceDetector:
             return Detections.none()
         height, width = picture.shape[:2]
         edges = [(face.left, face.top, face.left + face.width, face.top + face.height) for face in faces]
-        boxes = np.array(edges, np.float32) / np.array([width, height, width, height], np.float32)
-        return Detections(boxes, np.array([face.score for face in faces], np.float32), (LABEL,) * len(faces))
+        boxes = np.array(edges) / [width, height, width, height]
+        return Detections(
+            boxes.astype(np.float32), np.array([face.score for face in faces], np.float32), (LABEL,) * len(faces)
+        )

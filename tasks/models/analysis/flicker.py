@@ -23,6 +23,8 @@ _DARKER = 0.8
 _AREA = 0.25
 _MOST_CHANGES = 6
 """In a second: three flashes; one more is too many."""
+_WINDOW_SECONDS = 0.98
+"""A second, less what rounding may add."""
 _TOGETHER_SECONDS = 0.06
 """Cells that change within this change at once."""
 _LINEAR = ((np.arange(256) / 255) ** 2.2).astype(np.float32)
@@ -47,12 +49,10 @@ class FlickerCheck:
         """Take the next frame and return what is over."""
         frame, now = look.sampled.frame, look.sampled.at_seconds
         self._note(_LINEAR[cv2.resize(look.grey, _GRID, interpolation=cv2.INTER_AREA)], now)
-        for direction, changed_at in self._changed_at.items():
-            share = np.count_nonzero(now - changed_at <= _TOGETHER_SECONDS) / changed_at.size
-            if direction != self._last and share >= _AREA:
-                self._last = direction
-                self._changes.append((frame, now))
-        while self._changes and now - self._changes[0][1] > 1.0:
+        if (direction := self._change(now)) not in (0, self._last):
+            self._last = direction
+            self._changes.append((frame, now))
+        while self._changes and now - self._changes[0][1] > _WINDOW_SECONDS:
             self._changes.popleft()
         is_flashing = len(self._changes) > _MOST_CHANGES
         if is_flashing and self._since is None:
@@ -65,6 +65,19 @@ class FlickerCheck:
     def end(self, at_seconds: float) -> list[Event]:
         """End the video and return what lasted to its end."""
         return self._spell.end(at_seconds)
+
+    def _change(self, now: float) -> int:
+        """Say whether the picture as a whole gets brighter (1) or darker (-1).
+
+        Where as much gets darker as brighter, something patterned moves.
+        """
+        up, down = (
+            np.count_nonzero(now - self._changed_at[direction] <= _TOGETHER_SECONDS) / self._peak.size
+            for direction in (1, -1)
+        )
+        if max(up, down) < _AREA or min(up, down) > max(up, down) / 2:
+            return 0
+        return 1 if up > down else -1
 
     def _note(self, luminance: NDArray[np.float32], now: float) -> None:
         """Follow each cell from one extreme to the next."""

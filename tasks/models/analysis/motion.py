@@ -8,7 +8,6 @@ from typing import Any
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
 from tasks.models.analysis.camera import CameraGuard
 from tasks.models.analysis.detections import Detections, Look
@@ -28,6 +27,7 @@ _LEAST_SHARE = 4e-4
 _CHANGED_SHARE = 0.4
 """More foreground than this is a cut or a change of light: another background, not things that move."""
 _LEARNING_SECONDS = 0.4
+_TRUSTING_SECONDS = 1.0
 _SPECKS = np.ones((2, 2), np.uint8)
 _GAPS = np.ones((7, 1), np.uint8)
 """A belt or a shadow cuts people across; what is side by side is two."""
@@ -48,6 +48,7 @@ class MotionDetector:
     def __init__(self, rate: float) -> None:
         self._history = int(np.clip(round(_MEMORY_SECONDS * rate), _LEAST_HISTORY, _MOST_HISTORY))
         self._learning_frames = max(2, round(_LEARNING_SECONDS * rate))
+        self._trusting_frames = max(2, round(_TRUSTING_SECONDS * rate))
         self._camera = CameraGuard(rate)
         self._model = self._new_model()
         self._age = 0
@@ -57,11 +58,9 @@ class MotionDetector:
         mask = _foreground(self._model.apply(look.small_bgr))
         share = cv2.countNonZero(mask) / mask.size
         self._age += 1
-        if self._age > 1 and share > _CHANGED_SHARE:
-            self._camera.forget()
-            self._relearn(look)
-        self._camera.look(look.grey, share if self._age > 1 else 0.0)
-        if self._camera.is_moving:
+        # A background that is only being learnt hides that the camera moves.
+        self._camera.look(look.grey, share, is_doubtful=self._age <= self._trusting_frames)
+        if self._camera.is_moving or (self._age > 1 and share > _CHANGED_SHARE):
             self._relearn(look)
         return _pieces(mask) if self._age > self._learning_frames else Detections.none()
 
@@ -90,7 +89,8 @@ def _pieces(mask: Picture) -> Detections:
     found = [(cv2.boundingRect(outline), area) for outline in outlines if (area := cv2.contourArea(outline)) >= least]
     if not found:
         return Detections.none()
-    places = np.array([[left, top, left + wide, top + high] for (left, top, wide, high), _ in found], np.float32)
-    filled = np.array([area / (wide * high) for (_, _, wide, high), area in found], np.float32)
-    boxes: NDArray[np.float32] = places / np.array([width, height, width, height], np.float32)
-    return Detections(boxes, np.clip(0.5 + 0.5 * filled / _FULL, 0, 1).astype(np.float32), (LABEL,) * len(found))
+    places = np.array([[left, top, left + wide, top + high] for (left, top, wide, high), _ in found])
+    filled = np.array([area / (wide * high) for (_, _, wide, high), area in found])
+    boxes = (places / [width, height, width, height]).astype(np.float32)
+    sure = np.clip(0.5 + 0.5 * filled / _FULL, 0, 1).astype(np.float32)
+    return Detections(boxes, sure, (LABEL,) * len(found))

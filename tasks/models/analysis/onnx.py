@@ -1,4 +1,4 @@
-"""Any detector of the user's that is an ONNX file: YOLOX or RT-DETR, as their own exports and Hugging Face's write them.
+"""Any detector of the user's that is an ONNX file: YOLOX or RT-DETR, as their own exports or Hugging Face's have them.
 
 The layout is told by names and shapes of what the network takes and gives:
 
@@ -103,7 +103,9 @@ def _load(model_path: Path, threads: int) -> _Network:
     import onnxruntime  # takes a while: only for those who detect with it
 
     if not model_path.is_file():
-        raise ModelMissingError(f"There is no detector {model_path.name} in the settings' folder.", {"model": model_path.name})
+        raise ModelMissingError(
+            f"There is no detector {model_path.name} in the settings' folder.", {"model": model_path.name}
+        )
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     options.log_severity_level = 4
@@ -120,7 +122,7 @@ def _described(session: Any, name: str) -> _Network:
     inputs, outputs = session.get_inputs(), {each.name: each.shape for each in session.get_outputs()}
     picture = next((each for each in inputs if len(each.shape) == 4), None)
     others = [each for each in inputs if each is not picture]
-    dtypes = {"tensor(float)": np.float32, "tensor(float16)": np.float16}
+    dtypes: dict[str, type[np.floating[Any]]] = {"tensor(float)": np.float32, "tensor(float16)": np.float16}
     sizes = others[0].name if len(others) == 1 and len(others[0].shape) == 2 else None
     if picture is None or picture.shape[1] != 3 or picture.type not in dtypes or (others and sizes is None):
         taken = ", ".join(f"{each.name} {each.shape} {each.type}" for each in inputs)
@@ -142,7 +144,7 @@ def _layout(network: _Network) -> Callable[[_Network, Picture, float], _Found]:
         if answer.ndim == 3 and answer.shape[0] == 1:
             if answer.shape[2] > 5 and answer.shape[1] == len(_grid(network.size)[0]):
                 return _yolox
-            if 4 < answer.shape[2] and answer.shape[1] <= _MOST_QUERIES:
+            if answer.shape[2] > 4 and answer.shape[1] <= _MOST_QUERIES:
                 return _detr_joined
     raise _invalid(network.name, "it is neither a YOLOX nor an RT-DETR", network.outputs)
 
@@ -231,7 +233,7 @@ def _apart(boxes: Array, scores: Array, classes: Array, least: float) -> NDArray
 def _labels(model_path: Path, network: _Network) -> dict[int, str]:
     """Names of the classes, from the file beside the model, else from within it; none where there are none."""
     if (lines := model_path.with_suffix(".txt")).is_file():
-        return dict(enumerate(lines.read_text(encoding="utf-8").split("\n")))
+        return dict(enumerate(lines.read_text(encoding="utf-8").splitlines()))
     beside = model_path.with_suffix(".json")
     text = beside.read_text(encoding="utf-8") if beside.is_file() else _within(network.session)
     if not text:
@@ -259,12 +261,22 @@ def _numbered(found: Any) -> dict[int, str]:
 def _invalid(name: str, why: str, outputs: Mapping[str, Sequence[Any]]) -> DetectorInvalidError:
     shapes = [f"{output} {list(shape)}" for output, shape in outputs.items()]
     gives = f" (it gives {', '.join(shapes)})" if shapes else ""
-    return DetectorInvalidError(f"The detector {name} cannot be used: {why}{gives}.", {"model": name, "outputs": shapes})
+    return DetectorInvalidError(
+        f"The detector {name} cannot be used: {why}{gives}.", {"model": name, "outputs": shapes}
+    )
 
 
 def _runtime_errors() -> tuple[type[Exception], ...]:
     """What onnxruntime raises; it has no class for all of it."""
     from onnxruntime.capi import onnxruntime_pybind11_state as state
 
-    names = ("Fail", "InvalidArgument", "InvalidGraph", "InvalidProtobuf", "NoModel", "NotImplemented", "RuntimeException")
+    names = (
+        "Fail",
+        "InvalidArgument",
+        "InvalidGraph",
+        "InvalidProtobuf",
+        "NoModel",
+        "NotImplemented",
+        "RuntimeException",
+    )
     return tuple(getattr(state, name) for name in names)

@@ -48,6 +48,4 @@ def _silence(since: int | None, until: int, frame_rate: float, rate_hz: int) -> 
         return
     start = since / rate_hz
     seconds = round((until - since) / rate_hz, 3)
-    yield Event(
-        kind=EventKind.SILENCE, at_seconds=round(start, 3), frame=int(start * frame_rate + 1e-6), value=seconds
-    )
+    yield Event(kind=EventKind.SILENCE, at_seconds=round(start, 3), frame=int(start * frame_rate + 1e-6), value=seconds)

@@ -1,7 +1,7 @@
 """Zones and lines: who comes in, stays for how long, goes out, and crosses.
 
-A thing is where it stands: at the middle of the lower edge of its box. That point trembles, so that it has to be clearly
-in or out, by a share of the thing's height, before anything has happened.
+A thing is where it stands: at the middle of the lower edge of its box. That point trembles, so that it has to be
+clearly in or out, by a share of the thing's height, before anything has happened.
 """
 
 from collections import defaultdict

@@ -1,0 +1,158 @@
+import json
+from collections.abc import Iterator
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import cv2
+import numpy as np
+import pytest
+
+from data.domain.analysis import AnalysisOptions, Event, Zone
+from tasks.models.analysis.analysing import analyse
+from tasks.models.analysis.plan import Analysis, AnalysisPlan, Picture, sampled
+from tasks.models.analysis.sink import ListSink
+from tests.fakes.looks import flat, textured, with_box
+from tests.fakes.vtest import vtest
+
+TRUTH = json.loads((Path(__file__).parent / "vtest_truth.json").read_text(encoding="utf-8"))
+RATE = Fraction(10)
+WITHIN = 0.15
+
+
+def analysed(
+    pictures: list[Picture] | Iterator[Picture], count: int, size: tuple[int, int] = (256, 192), **options: object
+) -> tuple[Analysis, ListSink]:
+    plan = AnalysisPlan(AnalysisOptions.model_validate(options), RATE, count, size, threads=1)
+    sink = ListSink()
+    return analyse(sampled(pictures, plan), plan, sink, lambda _: None), sink
+
+
+def street(count: int = 795) -> Iterator[Picture]:
+    with av.open(str(vtest())) as container:
+        for number, picture in enumerate(container.decode(video=0)):
+            if number == count:
+                return
+            small = cv2.resize(picture.to_ndarray(format="bgr24"), (256, 192), interpolation=cv2.INTER_AREA)
+            yield np.asarray(small, np.uint8)
+
+
+def zones() -> list[Zone]:
+    return [Zone(name=each["name"], kind=each["kind"], points=each["points"]) for each in TRUTH["zones"]]
+
+
+def counted(zone: str, verb: str, before: int = 795) -> int:
+    visits = next(each["visits"] for each in TRUTH["zones"] if each["name"] == zone)
+    return sum(visit[verb] is not None and visit[verb] < before for visit in visits)
+
+
+def crossing(count: int) -> list[Picture]:
+    scene = textured()
+    moving = [with_box(scene, 5 * step - 16, 90, 16, 40, (0, 0, 255)) for step in range(count - 15)]
+    return [scene] * 15 + moving
+
+
+def test_what_crosses_a_zone_is_told_from_beginning_to_end() -> None:
+    zone = {"name": "middle", "kind": "rectangle", "points": [[0.4, 0.5], [0.6, 0.8]]}
+
+    analysis, sink = analysed(crossing(85), 85, zones=[zone])
+
+    assert [event.kind for event in sink.events] == ["appear", "enter", "leave", "vanish"]
+    (track,) = analysis.summary.tracks
+    assert track.dwell_seconds["middle"] == pytest.approx(1.0, abs=0.3)
+    assert track.sample_count == len(sink.tracks)
+    speeds = [row.speed for row in sink.tracks if row.at_seconds > 4 and row.left > 0.05 and row.left < 0.8]
+    assert np.mean(speeds) == pytest.approx(50 / 256, rel=0.15)
+    assert analysis.heat.sum() > 0
+    assert analysis.clusters == {1: 1}
+    assert analysis.summary.event_counts == {"appear": 1, "enter": 1, "leave": 1, "vanish": 1}
+
+
+def test_each_frame_that_is_looked_at_has_a_row_after_those_of_its_tracks() -> None:
+    analysis, sink = analysed(crossing(60), 60, fps=5)
+
+    assert [row.frame for row in sink.frames] == list(range(0, 60, 2))
+    assert analysis.summary.frame_count == 30
+    for row in sink.frames:
+        assert row.track_count == sum(track.frame == row.frame for track in sink.tracks)
+
+
+@pytest.mark.parametrize("value", [0, 127])
+def test_nothing_is_invented_where_there_is_nothing(value: int) -> None:
+    whole = {"name": "all", "kind": "rectangle", "points": [[0, 0], [1, 1]]}
+
+    analysis, sink = analysed([flat(value)] * 40, 40, zones=[whole])
+
+    assert sink.tracks == []
+    assert analysis.summary.track_count == 0
+    assert [event.kind for event in sink.events] == ["black" if value == 0 else "freeze"]
+    assert analysis.heat.max() == 0
+
+
+def test_cuts_are_shots_and_nothing_else() -> None:
+    _, sink = analysed([textured(seed=1)] * 15 + [textured(seed=2)] * 15 + [textured(seed=3)] * 15, 45)
+
+    assert [(event.kind, event.frame) for event in sink.events] == [("shot", 15), ("shot", 30)]
+
+
+def test_sound_is_listened_to_and_without_it_silence_is_not_judged() -> None:
+    plan = AnalysisPlan(AnalysisOptions(), RATE, 30, (256, 192))
+    sink = ListSink()
+    quiet = [np.zeros((48_000, 2), np.float32)] * 3
+
+    heard = analyse(sampled(crossing(30), plan), plan, sink, lambda _: None, quiet)
+    deaf, _ = analysed(crossing(30), 30, fps=5)
+
+    assert [event.kind for event in sink.events if event.kind == "silence"] == ["silence"]
+    assert heard.summary.unjudged == ()
+    assert deaf.summary.unjudged == ("flicker", "silence")
+
+
+def test_a_simulation_is_labelled_as_one() -> None:
+    analysis, sink = analysed([flat(90)] * 40, 40, detector="mock")
+
+    assert analysis.summary.is_simulated
+    assert analysis.summary.detector.startswith("SIMULATED")
+    assert {row.label for row in sink.tracks} == {"simulated"}
+
+
+def test_progress_is_told_frame_by_frame() -> None:
+    plan, told = AnalysisPlan(AnalysisOptions(fps=5), RATE, 20, (256, 192)), list[int]()
+
+    analyse(sampled([flat(9)] * 20, plan), plan, ListSink(), told.append)
+
+    assert told == list(range(1, plan.sample_count + 1))
+
+
+def test_a_video_without_frames_comes_to_nothing() -> None:
+    analysis, sink = analysed([], 10)
+
+    assert (analysis.summary.frame_count, sink.events, analysis.summary.motion_mean) == (0, [], None)
+
+
+def test_people_in_a_street_are_followed_across_a_zone() -> None:
+    analysis, sink = analysed(street(150), 150, zones=[zones()[0].model_dump()])
+
+    (road,) = analysis.summary.zones
+    assert abs(road.entered - counted("road", "entered", 150)) <= 2
+    assert abs(road.left - counted("road", "left", 150)) <= 2
+    assert len(sink.frames) == 150
+
+
+@pytest.mark.slow
+def test_people_who_enter_and_leave_are_as_many_as_one_counts_by_eye() -> None:
+    analysis, sink = analysed(street(), 795, zones=[zone.model_dump() for zone in zones()])
+
+    assert len(sink.frames) == 795
+    for zone in analysis.summary.zones:
+        assert zone.entered == pytest.approx(counted(zone.zone, "entered"), rel=WITHIN)
+        assert zone.left == pytest.approx(counted(zone.zone, "left"), rel=WITHIN)
+    assert _on_time(sink.events, "road") >= 0.8
+
+
+def _on_time(events: list[Event], zone: str) -> float:
+    """Share of the entries counted by eye that an entry was told within a second and a half of."""
+    told = [event.frame for event in events if event.kind == "enter" and event.zone == zone]
+    visits = next(each["visits"] for each in TRUTH["zones"] if each["name"] == zone)
+    entered = [visit["entered"] for visit in visits if visit["entered"] is not None]
+    return sum(any(abs(frame - each) <= 15 for frame in told) for each in entered) / len(entered)
