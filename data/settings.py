@@ -111,7 +111,7 @@ class ModelSettings(BaseModel):
     threads: int = Field(0, ge=0, le=64, description="Threads of one model; 0 lets it choose.")
     detectors: Path | None = Field(
         None,
-        description="Folder of your own detectors for analysis: `NAME.onnx`, its labels in it or in `NAME.txt` or `.json`.",
+        description="Folder of your own detectors: `NAME.onnx`, its labels in it or in `NAME.txt` or `.json`.",
     )
 
 

@@ -15,7 +15,19 @@ from numpy.typing import NDArray
 from data.domain.analysis import Event, EventKind, Zone
 from tasks.media.frames import Picture
 from tasks.models.analysis.sink import TrackRow
-from tasks.showing.lettering import INK, PAPER, SOFT, Colour, draw_pill, draw_text, ink_on, lay, rounded_mask, text_mask
+from tasks.showing.lettering import (
+    INK,
+    PAPER,
+    SOFT,
+    Colour,
+    draw_pill,
+    draw_text,
+    ink_on,
+    lay,
+    pill_size,
+    rounded_mask,
+    text_mask,
+)
 from tasks.showing.sentences import clock
 
 PALETTE: tuple[Colour, ...] = (
@@ -39,6 +51,8 @@ _TOLD_SECONDS = 2.5
 _MOST_TOLD = 3
 _ZONE_OPACITY, _BUSY_OPACITY = 0.10, 0.22
 
+_Plate = tuple[int, int, int, int]
+"""Left, top, right and bottom in pixels."""
 Samples = Iterator[tuple[int, tuple[TrackRow, ...]]]
 
 
@@ -154,10 +168,11 @@ class Annotator:
             self._draw_trail(picture, trail, _colour(track), at_seconds)
         for zone, outline in self._zones:
             self._label_zone(picture, zone, outline)
+        plates: list[_Plate] = []
         for row in rows:
-            self._draw_box(picture, row)
-        self._draw_panel(picture, at_seconds, len(rows))
-        self._draw_told(picture, at_seconds)
+            self._draw_box(picture, row, plates)
+        foot = self._draw_panel(picture, at_seconds, len(rows))
+        self._draw_told(picture, at_seconds, foot)
         return picture
 
     # --- what has happened ---
@@ -230,7 +245,8 @@ class Annotator:
             cv2.line(mask, start, end, int(235 * (1 - age)), self._stroke + 1, cv2.LINE_AA)
         lay(picture, mask, (left, top), colour)
 
-    def _draw_box(self, picture: Picture, row: TrackRow) -> None:
+    def _draw_box(self, picture: Picture, row: TrackRow, plates: list[_Plate]) -> None:
+        """Draw a box, and its plate where none of the others drawn so far is: above it, below it, or inside."""
         width, height = self._scene.size
         left, top = round(row.left * width), round(row.top * height)
         right, bottom = round((row.left + row.width) * width), round((row.top + row.height) * height)
@@ -238,14 +254,16 @@ class Annotator:
         cv2.rectangle(picture, (left, top), (right, bottom), INK, self._stroke + 2, cv2.LINE_AA)
         cv2.rectangle(picture, (left, top), (right, bottom), colour, self._stroke, cv2.LINE_AA)
         text = f"{row.track} · {row.label}"
-        plate_height = text_mask(text, self._letters).shape[0] + 2 * max(1, self._letters // 8)
-        above = top - plate_height - self._stroke
-        draw_pill(
-            picture, text, (left, above if above >= 0 else top + self._stroke), self._letters, colour, ink_on(colour)
-        )
+        plate_width, plate_height = pill_size(text, self._letters)
+        tops = (top - plate_height - self._stroke, bottom + self._stroke, top + self._stroke)
+        inside = [each for each in tops if 0 <= each <= height - plate_height] or [0]
+        places = [(left, each, left + plate_width, each + plate_height) for each in inside]
+        place = next((each for each in places if not any(_overlap(each, other) for other in plates)), places[0])
+        plates.append(place)
+        draw_pill(picture, text, place[:2], self._letters, colour, ink_on(colour))
 
-    def _draw_panel(self, picture: Picture, at_seconds: float, count: int) -> None:
-        """What is so now: time, tracks, and what looked."""
+    def _draw_panel(self, picture: Picture, at_seconds: float, count: int) -> int:
+        """Say what is so now: time, tracks, and what looked; return where the panel ends, in pixels from above."""
         size, pad = self._letters, self._letters * 2 // 3
         time = text_mask(clock(at_seconds), round(size * 1.5), strong=True)
         facts = f"{count} in sight · {len(self._seen)} so far"
@@ -262,22 +280,22 @@ class Annotator:
         draw_text(picture, self._scene.detector, (at[0], at[1]), round(size * 0.85), SOFT)
         if self._scene.is_simulated:
             draw_pill(picture, "SIMULATED", (picture.shape[1], pad), round(size * 1.3), _ALARM, PAPER)
+        return int(pad + height)
 
-    def _draw_told(self, picture: Picture, at_seconds: float) -> None:
-        """What has just happened, at the foot; each line fades."""
-        size = self._letters
-        foot = picture.shape[0] - size
+    def _draw_told(self, picture: Picture, at_seconds: float, top: int) -> None:
+        """Say what has just happened, the latest first, below the panel: at the foot a player has its controls."""
+        size, pad = self._letters, self._letters * 2 // 3
+        top += size // 3
         for told_at, words, colour in reversed(self._told):
             left_share = 1 - (at_seconds - told_at) / _TOLD_SECONDS
             if left_share <= 0:
                 continue
             mask = text_mask(words, size)
-            pad = size // 2
-            foot -= mask.shape[0] + size // 3
             opacity = min(1.0, left_share * 3)
             plate = rounded_mask(mask.shape[1] + 2 * pad, mask.shape[0] + 2, size // 3)
-            lay(picture, plate, (size, foot), INK, 0.66 * opacity)
-            lay(picture, mask, (size + pad, foot + 1), colour, opacity)
+            lay(picture, plate, (pad, top), INK, 0.66 * opacity)
+            lay(picture, mask, (2 * pad, top + 1), colour, opacity)
+            top += mask.shape[0] + size // 3
 
 
 def _outline(zone: Zone, size: tuple[int, int]) -> NDArray[np.int32]:
@@ -322,6 +340,10 @@ def _words(event: Event) -> str:
             return event.kind.value.capitalize()
         case _:
             return ""
+
+
+def _overlap(one: _Plate, other: _Plate) -> bool:
+    return one[0] < other[2] and other[0] < one[2] and one[1] < other[3] and other[1] < one[3]
 
 
 def _colour(track: int | None) -> Colour:

@@ -76,8 +76,8 @@ def draw_pill(
     ink: Colour = INK,
     *,
     opacity: float = 0.92,
-) -> tuple[int, int]:
-    """Write a text on a rounded plate whose upper left corner is at a place; kept within the picture. Return its size.
+) -> None:
+    """Write a text on a rounded plate whose upper left corner is at a place; kept within the picture.
 
     Args:
         picture: Drawn on in place.
@@ -89,13 +89,17 @@ def draw_pill(
         opacity: Of the plate, 0-1.
     """
     mask = text_mask(text, size)
-    pad_x, pad_y = max(3, size * 2 // 5), max(1, size // 8)
-    width, height = mask.shape[1] + 2 * pad_x, mask.shape[0] + 2 * pad_y
+    width, height = pill_size(text, size)
     left = min(max(0, at[0]), max(0, picture.shape[1] - width))
     top = min(max(0, at[1]), max(0, picture.shape[0] - height))
     lay(picture, rounded_mask(width, height, size // 3), (left, top), colour, opacity)
-    lay(picture, mask, (left + pad_x, top + pad_y), ink)
-    return width, height
+    lay(picture, mask, (left + (width - mask.shape[1]) // 2, top + (height - mask.shape[0]) // 2), ink)
+
+
+def pill_size(text: str, size: int) -> tuple[int, int]:
+    """Return the width and height in pixels of the plate that a text has."""
+    height, width = text_mask(text, size).shape
+    return int(width) + 2 * max(3, size * 2 // 5), int(height) + 2 * max(1, size // 8)
 
 
 def ink_on(colour: Colour) -> Colour:

@@ -1,7 +1,6 @@
 """What was found in an asset: for its owner alone, page by page, and only what was asked for."""
 
 import io
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +23,7 @@ NAMES = iter(range(1000))
 
 
 @pytest.fixture
-def analysed(store: ObjectStore, database: Database, tmp_path: Path) -> Iterator[Asset]:
+def analysed(store: ObjectStore, database: Database, tmp_path: Path) -> Asset:
     """An asset of nobody's in particular in which something was found."""
     asset = sample_asset(f"analysed-{next(NAMES)}")
     folder = tmp_path / "files"
@@ -40,7 +39,7 @@ def analysed(store: ObjectStore, database: Database, tmp_path: Path) -> Iterator
             details=report.model_dump(mode="json"),
             job_id=f"job-of-{asset.id}",
         )
-    yield asset
+    return asset
 
 
 def url(asset: Asset, *more: str) -> str:
