@@ -5,7 +5,7 @@ Pure; frames come in order. A video of which only every nth frame was looked at 
 
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from fractions import Fraction
 
 import cv2
@@ -44,6 +44,7 @@ PALETTE: tuple[Colour, ...] = (
 )
 """Of tracks, by their numbers: bright enough for dark ink on them, and told apart on grey streets and green grass."""
 ZONE_COLOUR: Colour = (255, 190, 110)
+LINE_COLOUR: Colour = (240, 222, 130)
 BUSY_COLOUR: Colour = (80, 170, 255)
 _ALARM: Colour = (60, 60, 235)
 _TRAIL_SECONDS = 2.5
@@ -97,7 +98,8 @@ def _between(row: TrackRow, later: TrackRow, share: float) -> TrackRow:
 class _ZoneCount:
     """What has happened at a zone or a line so far."""
 
-    inside: set[int] = field(default_factory=set)
+    inside: int = 0
+    """Tracks that stand in it in this frame; those that were there from the first are never told to enter."""
     entered: int = 0
     left: int = 0
     forward: int = 0
@@ -107,10 +109,8 @@ class _ZoneCount:
         """Count an event."""
         if event.kind is EventKind.ENTER:
             self.entered += 1
-            self.inside.add(event.track or 0)
         elif event.kind is EventKind.LEAVE:
             self.left += 1
-            self.inside.discard(event.track or 0)
         elif event.kind is EventKind.CROSS:
             self.forward += (event.value or 0) > 0
             self.backward += (event.value or 0) < 0
@@ -119,7 +119,7 @@ class _ZoneCount:
         """Say it in a few signs."""
         if zone.kind == "line":
             return f"{zone.name} · {self.forward} → · {self.backward} ←"
-        return f"{zone.name} · {len(self.inside)} inside · {self.entered} in · {self.left} out"
+        return f"{zone.name} · {self.inside} inside · {self.entered} in · {self.left} out"
 
 
 @dataclass(frozen=True)
@@ -163,6 +163,7 @@ class Annotator:
         self._take_events(number, at_seconds)
         self._follow(rows, at_seconds)
         for zone, outline in self._zones:
+            self._counts[zone.name].inside = sum(self._stands_in(row, outline) for row in rows)
             self._draw_zone(picture, zone, outline)
         for track, trail in self._trails.items():
             self._draw_trail(picture, trail, _colour(track), at_seconds)
@@ -186,6 +187,12 @@ class Annotator:
                 colour = _colour(event.track) if event.track is not None else PAPER
                 self._told.append((at_seconds, words, colour))
 
+    def _stands_in(self, row: TrackRow, outline: NDArray[np.int32]) -> bool:
+        """Say whether a track stands in a zone: the middle of its lower edge does."""
+        width, height = self._scene.size
+        foot = ((row.left + row.width / 2) * width, (row.top + row.height) * height)
+        return cv2.pointPolygonTest(outline, foot, False) >= 0
+
     def _follow(self, rows: Iterable[TrackRow], at_seconds: float) -> None:
         width, height = self._scene.size
         for row in rows:
@@ -202,11 +209,11 @@ class Annotator:
     # --- drawing ---
 
     def _draw_zone(self, picture: Picture, zone: Zone, outline: NDArray[np.int32]) -> None:
-        is_busy = bool(self._counts[zone.name].inside)
-        colour = BUSY_COLOUR if is_busy else ZONE_COLOUR
         if zone.kind == "line":
-            _draw_line(picture, outline, colour, self._stroke)
+            _draw_line(picture, outline, LINE_COLOUR, self._stroke)
             return
+        is_busy = self._counts[zone.name].inside > 0
+        colour = BUSY_COLOUR if is_busy else ZONE_COLOUR
         left, top, width, height = cv2.boundingRect(outline)
         patch = picture[max(0, top) : top + height, max(0, left) : left + width]
         mask = np.zeros(patch.shape[:2], np.uint8)
@@ -224,7 +231,7 @@ class Annotator:
             left = int(outline[outline[:, 1] >= foot - 3 * gap, 0].min())
             top = foot - text_mask("", self._letters).shape[0] - 2 * gap
         count = self._counts[zone.name]
-        colour = BUSY_COLOUR if count.inside else ZONE_COLOUR
+        colour = LINE_COLOUR if zone.kind == "line" else BUSY_COLOUR if count.inside else ZONE_COLOUR
         at = (left + gap, top)
         draw_pill(picture, count.line(zone), at, self._letters, INK, colour, opacity=0.72)
 
