@@ -74,8 +74,8 @@ def analyze_asset(asset: Asset, version: Version | None, options: AnalysisOption
 
     What was found before in the same video with the same options and versions is found again.
     """
-    detector = _own_detector(options)
-    digest = _digest(detector) if detector else ""
+    detector = own_detector(options)
+    digest = detector_digest(detector) if detector else ""
     key = step_key(
         "analysis",
         _content(asset, version),
@@ -110,7 +110,7 @@ def _content(asset: Asset, version: Version | None) -> str:
     return version.key if isinstance(version, Package) else version.content_key
 
 
-def _own_detector(options: AnalysisOptions) -> Path | None:
+def own_detector(options: AnalysisOptions) -> Path | None:
     """Return the file of the user's own model, if that one is to detect.
 
     Raises:
@@ -131,7 +131,7 @@ def _own_detector(options: AnalysisOptions) -> Path | None:
     return path
 
 
-def _digest(detector: Path) -> str:
+def detector_digest(detector: Path) -> str:
     """Return 16 hex digits of sha256 over a model with the labels that lie beside it."""
     digest = hashlib.sha256()
     for suffix in (".onnx", ".txt", ".json"):
