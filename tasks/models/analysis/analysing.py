@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 
 import cv2
@@ -11,7 +12,7 @@ from numpy.typing import NDArray
 from data.domain.analysis import AnalysisSummary, Event, EventKind
 from tasks.models.analysis.checks import Measures, PictureChecks
 from tasks.models.analysis.clustering import Appearances
-from tasks.models.analysis.detections import SMALL_SIDE, Look, look_at
+from tasks.models.analysis.detections import SMALL_SIDE, Detections, Detector, Look, look_at
 from tasks.models.analysis.flicker import LEAST_RATE, FlickerCheck
 from tasks.models.analysis.opening import open_detector
 from tasks.models.analysis.plan import Analysis, AnalysisPlan, Sampled
@@ -48,10 +49,11 @@ def analyse(
         ModelMissingError: A model is not there.
         DetectorInvalidError: The user's ONNX file is no detector that can be read.
     """
-    looking = _Looking(plan, sink)
+    detector = open_detector(plan)
+    looking = _Looking(plan, sink, detector)
     with _threads(plan):
-        for count, each in enumerate(pictures, start=1):
-            looking.look(each)
+        for count, (look, found) in enumerate(_detected(pictures, detector), start=1):
+            looking.look(look, found)
             on_frame(count)
     looking.end()
     if sound is not None:
@@ -70,13 +72,30 @@ def _threads(plan: AnalysisPlan) -> Iterator[None]:
         cv2.setNumThreads(before)
 
 
+def _detected(pictures: Iterable[Sampled], detector: Detector) -> Iterator[tuple[Look, Detections]]:
+    """Detect in the next frame while the last one is followed: OpenCV and networks need no Python meanwhile."""
+
+    def detected(sampled: Sampled) -> tuple[Look, Detections]:
+        look = look_at(sampled)
+        return look, detector.detect(look)
+
+    with ThreadPoolExecutor(1, "detect") as pool:
+        under_way: Future[tuple[Look, Detections]] | None = None
+        for each in pictures:  # read by the thread that began to decode them
+            due, under_way = under_way, pool.submit(detected, each)
+            if due is not None:
+                yield due.result()
+        if under_way is not None:
+            yield under_way.result()
+
+
 class _Looking:
     """All that looks at frames, and what is known so far; lives as long as one analysis."""
 
-    def __init__(self, plan: AnalysisPlan, sink: TelemetrySink) -> None:
+    def __init__(self, plan: AnalysisPlan, sink: TelemetrySink, detector: Detector) -> None:
         options, rate, aspect = plan.options, plan.samples_per_second, plan.size[1] / plan.size[0]
         self._plan, self._sink = plan, sink
-        self._detector = open_detector(plan)
+        self._detector = detector
         sure = max(options.min_confidence, _SURE[options.detector])
         self._tracker = Tracker(rate, aspect, sure)
         self._zones = ZoneWatch(options.zones, aspect)
@@ -91,10 +110,10 @@ class _Looking:
         self._frames = 0
         self._sums = np.zeros(2)
 
-    def look(self, sampled: Sampled) -> None:
-        """Take the next frame."""
-        look, now = look_at(sampled), sampled.at_seconds
-        seen = self._tracker.follow(self._detector.detect(look), now)
+    def look(self, look: Look, found: Detections) -> None:
+        """Take the next frame and what was detected in it."""
+        sampled, now = look.sampled, look.sampled.at_seconds
+        seen = self._tracker.follow(found, now)
         self.tell(self._presence.look(seen, sampled.frame, now))
         self.tell(self._zones.look(seen, sampled.frame, now))
         for track in self._tracker.gone(now):

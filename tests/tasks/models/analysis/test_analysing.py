@@ -1,5 +1,6 @@
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 
@@ -9,9 +10,15 @@ import numpy as np
 import pytest
 
 from data.domain.analysis import AnalysisOptions, Event, Zone
+from data.domain.errors import DataError
+from tasks.media.decoding import Clip, DecodeContext, decoded_pictures
+from tasks.media.probe import probe
+from tasks.media.tools import find_tools
 from tasks.models.analysis.analysing import analyse
+from tasks.models.analysis.opening import wanted_long_side
 from tasks.models.analysis.plan import Analysis, AnalysisPlan, Picture, sampled
 from tasks.models.analysis.sink import ListSink
+from tests.fakes.clips import clip
 from tests.fakes.looks import flat, textured, with_box
 from tests.fakes.vtest import vtest
 
@@ -156,3 +163,38 @@ def _on_time(events: list[Event], zone: str) -> float:
     visits = next(each["visits"] for each in TRUTH["zones"] if each["name"] == zone)
     entered = [visit["entered"] for visit in visits if visit["entered"] is not None]
     return sum(any(abs(frame - each) <= 15 for frame in told) for each in entered) / len(entered)
+
+
+def decoded(source: Path, scratch: Path, options: AnalysisOptions) -> tuple[AnalysisPlan, ListSink]:
+    tools = find_tools()
+    video = Clip(source, probe(source, tools))
+    size = video.fitted(wanted_long_side(options))
+    plan, sink = AnalysisPlan(options, video.frame_rate, video.frame_count, size), ListSink()
+    with decoded_pictures(video, size, DecodeContext(tools), scratch / "decoder.log") as pictures:
+        analyse(sampled(pictures, plan), plan, sink, lambda _: None)
+    return plan, sink
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["bikes", "face_noface", "a", "carphone_distorted", "single_face_video"])
+def test_every_frame_of_any_codec_has_a_row(name: str, tmp_path: Path) -> None:
+    plan, sink = decoded(clip(name), tmp_path, AnalysisOptions())
+
+    assert abs(len(sink.frames) - plan.sample_count) <= 1
+    assert [row.frame for row in sink.frames] == list(range(len(sink.frames)))
+
+
+def test_a_video_that_breaks_off_fails_with_the_decoders_error(tmp_path: Path) -> None:
+    content = clip("single_face_video").read_bytes()
+    whole = Clip(clip("single_face_video"), probe(clip("single_face_video"), find_tools()))
+    broken = tmp_path / "broken.mp4"
+    broken.write_bytes(content[: len(content) // 2])
+    plan = AnalysisPlan(AnalysisOptions(), whole.frame_rate, whole.frame_count, (256, 144))
+
+    with (
+        pytest.raises(DataError),
+        decoded_pictures(
+            replace(whole, path=broken), (256, 144), DecodeContext(find_tools()), tmp_path / "decoder.log"
+        ) as pictures,
+    ):
+        analyse(sampled(pictures, plan), plan, ListSink(), lambda _: None)
