@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
 
+import httpx
 import numpy as np
 import pytest
 from playwright.sync_api import Page, expect, sync_playwright
@@ -23,7 +24,7 @@ from tasks.showing.annotating import Annotator, Positions, Scene
 from tasks.showing.charts import events_chart, heat_map, write_png
 from tests.api.publishing import add_analysis, publish_video
 from tests.api.routes.test_watch import ARGUMENTS, CHROMIUM, marked, wait_for
-from tests.fakes.sightings import EVENTS, ZONES, record, rows_of, store_report
+from tests.fakes.sightings import EVENTS, SUMMARY, ZONES, record, rows_of, store_report
 
 QUICK = Recipe().with_overrides({"video.preset": "ultrafast", "captions.enabled": False})
 
@@ -103,3 +104,16 @@ def test_a_narrow_screen_shows_all_of_it(page: Page) -> None:
 
     page.locator("#heatMap").scroll_into_view_if_needed()
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+
+
+def test_what_was_published_with_a_version_outlives_the_cache(api: httpx.Client, analysed: PublicationManifest) -> None:
+    answer = api.get(f"/api/v1/assets/{analysed.asset_id}/analysis")
+
+    assert answer.status_code == 200, answer.text
+    found = answer.json()
+    assert found["summary"] == SUMMARY.model_dump(mode="json")
+    assert found["job_id"] == analysed.job_id
+    assert len(api.get(found["events"]).json()["items"]) == len(EVENTS)
+    assert api.get(found["urls"]["heat_map"]).content.startswith(b"\x89PNG")
+    public = api.get(f"/media/{analysed.asset_id}").json()["publication"]["analysis"]
+    assert api.get(public["urls"]["annotated"], headers={"Range": "bytes=4-7"}).content == b"ftyp"
