@@ -47,7 +47,8 @@ class AnalysisOptions(DomainModel):
     """For ``onnx``: name of a model in the settings' folder of detectors."""
     min_confidence: float = Field(default=0.4, ge=0, le=1)
     fps: float | None = Field(default=None, gt=0, le=120)
-    """Frames a second that are looked at; ``null``: every one."""
+    """Frames a second that are looked at; ``null``: every one. Flicker is judged from ten on, and things are tracked
+    that overlap themselves from one frame to the next: five or more for people who walk."""
     max_frames: int | None = Field(default=None, ge=1)
     """Look at no more than this; of a longer video fewer a second."""
     zones: tuple[Zone, ...] = Field(default=(), max_length=50)

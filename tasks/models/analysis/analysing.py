@@ -1,6 +1,6 @@
 """The analysis of one video: every frame that is wanted is looked at once, in order; memory does not grow with it."""
 
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
@@ -27,6 +27,8 @@ from tasks.models.survey import Cuts
 _SURE = {"motion": 0.4, "faces": 0.6, "onnx": 0.5, "mock": 0.4}
 """Confidence that begins a track; less sure detections only continue one."""
 _CUTS_WIDTH = 96
+_AHEAD = 4
+"""Frames in which is detected before they are followed."""
 
 
 def analyse(
@@ -73,20 +75,20 @@ def _threads(plan: AnalysisPlan) -> Iterator[None]:
 
 
 def _detected(pictures: Iterable[Sampled], detector: Detector) -> Iterator[tuple[Look, Detections]]:
-    """Detect in the next frame while the last one is followed: OpenCV and networks need no Python meanwhile."""
+    """Detect in the next frames while one is followed: OpenCV and networks need no Python meanwhile."""
 
     def detected(sampled: Sampled) -> tuple[Look, Detections]:
         look = look_at(sampled)
         return look, detector.detect(look)
 
     with ThreadPoolExecutor(1, "detect") as pool:
-        under_way: Future[tuple[Look, Detections]] | None = None
+        under_way: deque[Future[tuple[Look, Detections]]] = deque()
         for each in pictures:  # read by the thread that began to decode them
-            due, under_way = under_way, pool.submit(detected, each)
-            if due is not None:
-                yield due.result()
-        if under_way is not None:
-            yield under_way.result()
+            under_way.append(pool.submit(detected, each))
+            if len(under_way) > _AHEAD:
+                yield under_way.popleft().result()
+        while under_way:
+            yield under_way.popleft().result()
 
 
 class _Looking:
