@@ -15,8 +15,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from data.domain.analysis import Event, EventKind
 from tasks.media.frames import Picture
-from tasks.providers.storyboard.typefaces import SHIPPED
-from tasks.showing.lettering import INK, PAPER, draw_pill
+from tasks.showing.lettering import FONT, INK, PAPER, draw_pill
 from tasks.showing.recording import Course
 
 _GROUND, _LINE, _SOFT, _TEXT = "#151516", "#29292C", "#A6A39D", "#F2F0EC"
@@ -160,4 +159,4 @@ def write_png(picture: Picture, target: Path) -> None:
 
 
 def _font(size: int) -> ImageFont.FreeTypeFont:
-    return ImageFont.truetype(str(SHIPPED / "BricolageGrotesque-SemiBold.ttf"), size)
+    return ImageFont.truetype(str(FONT), size)

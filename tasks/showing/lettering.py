@@ -1,6 +1,7 @@
 """Words on pictures: antialiased letters of the shipped typeface, laid over BGR arrays."""
 
 from functools import lru_cache
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -8,7 +9,6 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
 from tasks.media.frames import Picture
-from tasks.providers.storyboard.typefaces import SHIPPED
 
 Colour = tuple[int, int, int]
 """Blue, green, red, 0-255."""
@@ -16,13 +16,15 @@ Colour = tuple[int, int, int]
 INK: Colour = (18, 16, 15)
 PAPER: Colour = (244, 241, 240)
 SOFT: Colour = (168, 163, 160)
-_FONT = SHIPPED / "BricolageGrotesque-SemiBold.ttf"
-_STRONG_FONT = SHIPPED / "BricolageGrotesque-ExtraBold.ttf"
+# By its place: the package around it loads the engines of narration, and with them threads that no fork would have.
+_FONTS = Path(__file__).parents[1] / "providers" / "storyboard" / "fonts"
+FONT = _FONTS / "BricolageGrotesque-SemiBold.ttf"
+_STRONG_FONT = _FONTS / "BricolageGrotesque-ExtraBold.ttf"
 
 
 @lru_cache(maxsize=32)
 def _font(size: int, *, strong: bool) -> ImageFont.FreeTypeFont:
-    return ImageFont.truetype(str(_STRONG_FONT if strong else _FONT), size)
+    return ImageFont.truetype(str(_STRONG_FONT if strong else FONT), size)
 
 
 @lru_cache(maxsize=2048)
