@@ -48,7 +48,7 @@ class CameraGuard:
         self._anchor_age += 1
         self._moved_ago += 1
         before, self._last = self._last, grey
-        is_due = self._anchor_age % self._look_frames == 0 or is_urgent
+        is_due = is_urgent or (foreground_share > 0 and self._anchor_age % self._look_frames == 0)
         if self._anchor is not None and not is_due:
             return
         now = _tiny(grey)
