@@ -19,8 +19,9 @@ from tasks.models.analysis.opening import wanted_long_side
 from tasks.models.analysis.plan import Analysis, AnalysisPlan, Sampled, sampled
 from tasks.policies import encode_slots, tool_limits
 from tasks.progress import report_progress
-from tasks.showing.annotating import Annotator, Positions, Scene
+from tasks.showing.annotating import Annotator, Scene
 from tasks.showing.charts import events_chart, heat_map, write_png
+from tasks.showing.positions import Positions
 from tasks.showing.recording import Recorder
 from tasks.showing.sentences import markdown, sentences
 from tasks.showing.tables import read_tracks

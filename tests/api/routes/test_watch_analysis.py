@@ -20,8 +20,9 @@ from tasks.media.drawn_over import DrawnOver, write_drawn_over
 from tasks.media.probe import probe
 from tasks.media.process import Limits
 from tasks.media.tools import find_tools
-from tasks.showing.annotating import Annotator, Positions, Scene
+from tasks.showing.annotating import Annotator, Scene
 from tasks.showing.charts import events_chart, heat_map, write_png
+from tasks.showing.positions import Positions
 from tests.api.publishing import add_analysis, publish_video
 from tests.api.routes.test_watch import ARGUMENTS, CHROMIUM, marked, wait_for
 from tests.fakes.sightings import EVENTS, SUMMARY, ZONES, record, rows_of, store_report

@@ -3,11 +3,11 @@
 from fractions import Fraction
 
 import numpy as np
-import pytest
 
 from tasks.media.frames import Picture
 from tasks.models.analysis.sink import TrackRow
-from tasks.showing.annotating import PALETTE, Annotator, Positions, Scene
+from tasks.showing.annotating import PALETTE, Annotator, Scene
+from tasks.showing.positions import Positions
 from tests.fakes.sightings import EVENTS, RATE, ZONES, rows_of
 
 SIZE = (640, 360)
@@ -60,19 +60,6 @@ def test_a_simulation_says_so_in_each_frame() -> None:
 
     assert np.array_equal(drawn(0)[corner], np.full((60, 160, 3), 90))
     assert is_coloured(drawn(0, is_simulated=True), 630, 20, (60, 60, 235))
-
-
-def test_between_frames_that_were_looked_at_boxes_move_evenly() -> None:
-    positions = Positions(iter(samples(4, last=8)), 4)
-
-    lefts = [positions.at(frame)[0].left for frame in range(9)]
-    assert lefts == [pytest.approx(0.08 * frame) for frame in range(9)]
-
-
-def test_what_was_not_seen_any_more_is_not_drawn_any_more() -> None:
-    positions = Positions(iter(samples(2, last=4)), 2)
-
-    assert [len(positions.at(frame)) for frame in range(2, 8)] == [2, 2, 2, 2, 0, 0]
 
 
 def test_a_box_beyond_the_edge_and_an_endless_text_do_no_harm() -> None:
