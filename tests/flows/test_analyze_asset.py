@@ -2,7 +2,7 @@
 
 import io
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -30,10 +30,13 @@ def jobs(stack: Stack) -> Iterator[JobClient]:
 
 @pytest.fixture(scope="module")
 def street(media_root: Path) -> Path:
-    """Four seconds of a street, with a tone."""
+    """Five seconds in which something crosses a view that rests, with a tone."""
     target = media_root / "street.mp4"
-    command = [find_tools().ffmpeg, "-v", "error", "-y", "-ss", "1", "-i", clip("bikes"), "-f", "lavfi", "-i", "sine"]
-    command += ["-t", "4", "-vf", "scale=480:-2", "-c:v", "libx264", "-preset", "ultrafast", "-c:a", "aac"]
+    command = [find_tools().ffmpeg, "-v", "error", "-y", "-loop", "1", "-r", "15", "-i", clip("mountain")]
+    command += ["-loop", "1", "-r", "15", "-i", clip("cheetah"), "-f", "lavfi", "-i", "sine", "-filter_complex"]
+    picture = "[0]scale=480:270,setsar=1[a];[1]scale=60:80,setsar=1[b];[a][b]overlay=x='-60+130*max(0,t-1)':y=150[v]"
+    command += [picture, "-map", "[v]", "-map", "2:a", "-t", "5", "-c:v", "libx264", "-pix_fmt", "yuv420p"]
+    command += ["-preset", "ultrafast", "-c:a", "aac"]
     subprocess.run([*command, target], check=True)
     return target
 
@@ -66,6 +69,7 @@ def test_what_is_published_carries_what_was_found_in_it(jobs: JobClient, publish
     assert not analysis["is_simulated"]
     assert analysis["track_count"] > 0
     assert analysis["event_counts"]["appear"] == analysis["track_count"]
+    assert analysis["event_counts"]["enter"] == analysis["event_counts"]["leave"] == 1
     tracks = pandas.read_parquet(io.BytesIO(fetched(jobs, analysis["urls"]["telemetry"])))
     assert tracks["track"].nunique() == analysis["track_count"]
     assert (tracks[["left", "top"]] >= -0.01).all(axis=None)
@@ -93,7 +97,9 @@ def test_events_are_read_page_by_page_of_the_asset_and_of_the_job(jobs: JobClien
     assert all_events(jobs.http, f"/api/v1/jobs/{published['id']}/events", 3) == whole
 
 
-def test_an_asset_is_analysed_without_being_published_anew(jobs: JobClient, published: dict[str, Any]) -> None:
+def test_an_asset_is_analysed_without_being_published_anew(
+    jobs: JobClient, published: dict[str, Any], wait_until: Callable[..., None]
+) -> None:
     asset = published["asset_id"]
     body = {"options": {"detector": "mock", "fps": 5, "max_frames": 10, "annotate": False}}
 
@@ -107,7 +113,7 @@ def test_an_asset_is_analysed_without_being_published_anew(jobs: JobClient, publ
     assert found["urls"]["annotated"] is None
     assert jobs.publication(published)["version"] == 1
     again = jobs.wait(jobs.http.post(f"/api/v1/assets/{asset}/analyze", json=body).json()["id"])
-    assert "Nothing to do for analysis" in jobs.log_text(again["id"])
+    wait_until(lambda: "Nothing to do for analysis" in jobs.log_text(again["id"]), 20, "the log to arrive")
     assert all_events(jobs.http, f"/api/v1/jobs/{again['id']}/events", 200) == all_events(
         jobs.http, f"/api/v1/jobs/{job['id']}/events", 200
     )
