@@ -19,6 +19,7 @@ from api.middleware import RequestContext
 from api.observing import Observation, open_telemetry
 from api.production import check_production
 from api.routes import (
+    analysis,
     api_keys,
     assets,
     audit,
@@ -61,6 +62,7 @@ AREAS = (
     batches,
     schedules,
     ranking,
+    analysis,
     assets,
     search,
     recipes,

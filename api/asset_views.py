@@ -1,11 +1,12 @@
 """Assets, publications and candidates as the API shows them."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 
 from api.asset_schemas import AssetAnswer, AssetSummary, CandidateAnswer, Frame, PublicVideo, RetractionAnswer
 from api.dependencies import Services
 from api.links import candidate_url, media_url, watch_url
 from api.schemas import (
+    AnalysisLinks,
     CaptionLink,
     ChapterMark,
     JobArtifact,
@@ -13,8 +14,10 @@ from api.schemas import (
     Page,
     PlaybackUrls,
     ProvenanceAnswer,
+    PublicAnalysis,
     Publication,
 )
+from data.domain.analysis import AnalysisFile, PublishedAnalysis
 from data.domain.candidates import Candidate, CandidateState
 from data.domain.errors import NotFoundError
 from data.domain.provenance import Provenance
@@ -197,6 +200,7 @@ def _publication(manifest: PublicationManifest) -> Publication:
         notes=manifest.notes,
         approval=manifest.approval,
         provenance=_provenance(manifest.provenance) if manifest.provenance else None,
+        analysis=_analysis(manifest.analysis, address) if manifest.analysis else None,
         size_bytes=sum(manifest.files.values()),
     )
 
@@ -264,6 +268,38 @@ def _captions(manifest: PublicationManifest, address: Address) -> tuple[CaptionL
             is_translation=track.is_translation,
         )
         for track in manifest.captions
+    )
+
+
+def analysis_links(names: Collection[str], address: Address) -> AnalysisLinks:
+    """Return where the files of an analysis are.
+
+    Args:
+        names: Those that there are (:class:`data.domain.analysis.AnalysisFile`).
+        address: Gives the address of a file by its name.
+    """
+    return AnalysisLinks(
+        events=address(AnalysisFile.EVENTS),
+        telemetry=address(AnalysisFile.TELEMETRY),
+        telemetry_csv=address(AnalysisFile.TELEMETRY_CSV),
+        frames=address(AnalysisFile.FRAMES),
+        frames_csv=address(AnalysisFile.FRAMES_CSV),
+        annotated=address(AnalysisFile.ANNOTATED) if AnalysisFile.ANNOTATED in names else None,
+        events_chart=address(AnalysisFile.EVENTS_CHART),
+        heat_map=address(AnalysisFile.HEAT_MAP),
+        summary=address(AnalysisFile.SUMMARY),
+        summary_text=address(AnalysisFile.SUMMARY_TEXT),
+    )
+
+
+def _analysis(found: PublishedAnalysis, address: Address) -> PublicAnalysis:
+    return PublicAnalysis(
+        detector=found.detector,
+        is_simulated=found.is_simulated,
+        track_count=found.track_count,
+        event_counts=found.event_counts,
+        sentences=found.sentences,
+        urls=analysis_links(found.paths, lambda name: address(found.paths[name])),
     )
 
 

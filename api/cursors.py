@@ -78,6 +78,23 @@ def decode_row(text: str) -> int:
     return row
 
 
+def encode_event(analysis: str, offset: int) -> str:
+    """Return the cursor after an event of an analysis: how many bytes of its events were read."""
+    return _encode([analysis, offset])
+
+
+def decode_event(text: str, analysis: str) -> int:
+    """Read a cursor over the events of an analysis; return how many bytes were read.
+
+    Raises:
+        InvalidRequestError: The text is no cursor of ours, or one of another analysis.
+    """
+    key, offset = _decode(text, list)
+    if key != analysis or not isinstance(offset, int) or isinstance(offset, bool) or offset < 0:
+        raise _invalid()
+    return offset
+
+
 @dataclass(frozen=True)
 class LogPosition:
     """Where the reading of one run's log stands: the last time seen and the lines seen at exactly that time."""

@@ -56,6 +56,16 @@ def candidate_url(asset_id: str, *parts: str) -> str:
     return "/".join((f"{asset_url(asset_id)}/candidate", *(quote(part) for part in parts)))
 
 
+def analysis_url(asset_id: str, *parts: str) -> str:
+    """Return the address of what was found in an asset, or of a file of that; below the API, not public."""
+    return "/".join((f"{asset_url(asset_id)}/analysis", *(quote(part, safe="") for part in parts)))
+
+
+def events_url(asset_id: str) -> str:
+    """Return the address of the events that were found in an asset."""
+    return f"{asset_url(asset_id)}/events"
+
+
 def moment_url(asset_id: str, at_seconds: float) -> str:
     """Return the address of an asset's player page at a time."""
     return f"{watch_url(asset_id)}#t={at_seconds:g}"

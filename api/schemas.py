@@ -99,7 +99,8 @@ def _within_limit(metadata: dict[str, Any]) -> dict[str, Any]:
     return metadata
 
 
-def _clean_title(title: object) -> object:
+def clean_title(title: object) -> object:
+    """Return a title as one line of visible characters; what is no text stays as it is."""
     return one_line(title) if isinstance(title, str) else title
 
 
@@ -136,7 +137,7 @@ class JobRequest(Call):
         le=MAX_RETRIES,
         description="How often a step is tried again after a failure that may pass; by default as the service is set.",
     )
-    title: Annotated[str, BeforeValidator(_clean_title)] = Field(default="", max_length=MAX_TITLE_CHARACTERS)
+    title: Annotated[str, BeforeValidator(clean_title)] = Field(default="", max_length=MAX_TITLE_CHARACTERS)
     metadata: Annotated[dict[str, Any], AfterValidator(_within_limit)] = Field(
         default_factory=dict, description="Yours: kept with the job and given back as it is, at most 16 KiB of JSON."
     )
@@ -189,6 +190,9 @@ class Job(Answer):
     source: str | None = None
     recipe: str | None = None
     overrides: dict[str, Any] = Field(default_factory=dict)
+    analysis: dict[str, Any] | None = Field(
+        default=None, description="The options, where the job only analyses an asset; `null` for others."
+    )
     metadata: dict[str, Any] = Field(default_factory=dict)
     asset_id: str | None = Field(default=None, description="Known once the source is ingested.")
     webhooks: tuple[str, ...] = Field(default=(), description="Ids of the webhook endpoints that came with it.")
@@ -247,7 +251,7 @@ class JobMetrics(Answer):
 class JobPatch(Call):
     """What to change about a job; what is left out stays."""
 
-    title: Annotated[str | None, BeforeValidator(_clean_title)] = Field(
+    title: Annotated[str | None, BeforeValidator(clean_title)] = Field(
         default=None, max_length=MAX_TITLE_CHARACTERS, description="Of the publication: while the job has not begun."
     )
     metadata: Annotated[dict[str, Any], AfterValidator(_within_limit)] | None = Field(
@@ -415,6 +419,34 @@ class ProvenanceAnswer(Answer):
     signer: str = Field(description="Name in the certificate that they are signed with.")
 
 
+class AnalysisLinks(Answer):
+    """Where the files of an analysis are."""
+
+    events: str = Field(description="Every event, one a line of JSON, by time.")
+    telemetry: str = Field(description="Parquet: one row a track and frame that was looked at.")
+    telemetry_csv: str
+    frames: str = Field(description="Parquet: one row a frame that was looked at.")
+    frames_csv: str
+    annotated: str | None = Field(
+        default=None, description="MP4: boxes, tracks, zones and counts drawn in; `null` where nobody wanted it."
+    )
+    events_chart: str = Field(description="PNG: what happened when.")
+    heat_map: str = Field(description="PNG: where tracks were.")
+    summary: str = Field(description="JSON: all numbers, with every track.")
+    summary_text: str = Field(description="Markdown, for a person.")
+
+
+class PublicAnalysis(Answer):
+    """What was found in a video that is public."""
+
+    detector: str = Field(description="What looked; begins with `SIMULATED` where nothing did.")
+    is_simulated: bool
+    track_count: int
+    event_counts: dict[str, int] = Field(description="By kind.")
+    sentences: tuple[str, ...] = Field(description="What it came to, for a person.")
+    urls: AnalysisLinks
+
+
 class Publication(Answer):
     """What is public about an asset now."""
 
@@ -437,6 +469,7 @@ class Publication(Answer):
     provenance: ProvenanceAnswer | None = Field(
         default=None, description="`null` where it was published before that was told."
     )
+    analysis: PublicAnalysis | None = Field(default=None, description="What was found in it, where somebody looked.")
     size_bytes: int
 
 

@@ -1,7 +1,8 @@
 """Serves files of a version: one byte range at a time, only what its manifest lists."""
 
 import hashlib
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, Protocol
 
 from fastapi import Request
 from fastapi.concurrency import run_in_threadpool
@@ -10,7 +11,6 @@ from starlette.responses import Response, StreamingResponse
 from api.playback import CACHE_IMMUTABLE, served_part
 from api.streaming import from_thread
 from data.domain.errors import NotFoundError
-from data.domain.publications import PublicationManifest
 from data.storage import ObjectStore, content_type_of
 
 BINARY: dict[str, Any] = {"*/*": {"schema": {"type": "string", "format": "binary"}}}
@@ -24,9 +24,21 @@ FILE_ANSWERS: dict[int | str, dict[str, Any]] = {
 """What a route that serves a file can answer."""
 
 
+class FileSet(Protocol):
+    """Files that lie together, and stay as they are once they were written: a version, an analysis."""
+
+    @property
+    def prefix(self) -> str:
+        """Where they lie in the object store."""
+
+    @property
+    def files(self) -> Mapping[str, int]:
+        """Each by its path below the prefix, with its size in bytes."""
+
+
 async def serve_file(
     store: ObjectStore,
-    manifest: PublicationManifest,
+    files: FileSet,
     path: str,
     request: Request,
     *,
@@ -35,23 +47,23 @@ async def serve_file(
     """Answer a request for a file.
 
     Raises:
-        NotFoundError: The manifest lists no such file.
+        NotFoundError: There is no such file among them.
     """
-    if path not in manifest.files:
-        raise NotFoundError(f"Version {manifest.version} of asset {manifest.asset_id} has no file {path}.")
+    if path not in files.files:
+        raise NotFoundError(f"There is no file {path}.")
     part = served_part(
         request.headers,
-        etag=_etag(manifest, path),
-        size_bytes=manifest.files[path],
+        etag=_etag(files, path),
+        size_bytes=files.files[path],
         content_type=content_type_of(path),
         cache_control=cache_control,
     )
     if request.method == "HEAD" or part.start == part.end_exclusive:
         return Response(status_code=part.status, headers=part.headers)
-    chunks = await run_in_threadpool(store.read_range, manifest.prefix + path, part.start, part.end_exclusive)
+    chunks = await run_in_threadpool(store.read_range, files.prefix + path, part.start, part.end_exclusive)
     return StreamingResponse(from_thread(chunks), part.status, part.headers)
 
 
-def _etag(manifest: PublicationManifest, path: str) -> str:
-    """A version's prefix is written once and never again, so the place of a file names its bytes."""
-    return f'"{hashlib.sha256((manifest.prefix + path).encode()).hexdigest()[:32]}"'
+def _etag(files: FileSet, path: str) -> str:
+    """Such a prefix is written once and never again, so the place of a file names its bytes."""
+    return f'"{hashlib.sha256((files.prefix + path).encode()).hexdigest()[:32]}"'

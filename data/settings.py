@@ -109,6 +109,10 @@ class ModelSettings(BaseModel):
     )
     auto_pull: bool = Field(True, description="Fetch a missing model when a recipe needs it, hash-checked.")
     threads: int = Field(0, ge=0, le=64, description="Threads of one model; 0 lets it choose.")
+    detectors: Path | None = Field(
+        None,
+        description="Folder of your own detectors: `NAME.onnx`, its labels in it or in `NAME.txt` or `.json`.",
+    )
 
 
 class ProvenanceSettings(BaseModel):

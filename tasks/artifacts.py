@@ -1,6 +1,6 @@
 """What the AI steps share: their stores and input, and how what they make is found again by content and options."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TypeVar
 
@@ -11,7 +11,7 @@ from data.domain.assets import Asset
 from data.domain.costs import CostStep
 from data.domain.keys import artifact_prefix, options_digest
 from data.domain.model import DomainModel
-from data.domain.publications import AudioRendition, Package, Rendition
+from data.domain.publications import AudioRendition, Package, PublicationManifest, Rendition
 from data.repositories import ArtifactRepository
 from data.settings import get_settings
 from data.storage import ObjectStore, open_store
@@ -38,11 +38,19 @@ def model_store() -> ModelStore:
     return ModelStore(models.directory, models.auto_pull)
 
 
-def fetch_track(store: ObjectStore, package: Package, track: Rendition | AudioRendition, scratch: Path) -> Path:
-    """Bring one track of a package into the workspace as a single file."""
+def fetch_track(
+    store: ObjectStore, package: Package | PublicationManifest, track: Rendition | AudioRendition, scratch: Path
+) -> Path:
+    """Bring one track of a package, or of what is public, into the workspace as a single file."""
     for path in (track.playlist_path, *(path for path in package.files if path.startswith(track.media_prefix))):
         store.fetch(package.prefix + path, scratch / path)
     return join_segments(scratch, track.playlist_path, scratch / "track.mp4")
+
+
+def rung_up_to(renditions: Sequence[Rendition], short_side: int) -> Rendition:
+    """Return the largest of some rungs that is no larger than that on its shorter side; the smallest where all are."""
+    fitting = [rung for rung in renditions if min(rung.width, rung.height) <= short_side]
+    return fitting[0] if fitting else renditions[-1]
 
 
 def made_once(

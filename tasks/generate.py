@@ -16,6 +16,7 @@ from data.domain.publications import CaptionTrack, Chapter, GeneratedArtifacts, 
 from data.domain.recipes import CaptionOptions, ChapterOptions, PosterOptions, Recipe
 from data.settings import get_settings
 from data.storage import ObjectStore
+from tasks.analysis import analyze_asset
 from tasks.artifacts import fetch_track, made_once, model_store, object_store
 from tasks.media.captions import Transcript, build_cues, to_srt, to_webvtt
 from tasks.media.chapters import chapters_from_shots
@@ -28,7 +29,7 @@ from tasks.models.speech import TRANSLATED_LANGUAGE, transcribe, translate
 from tasks.models.store import ModelStore
 from tasks.models.versions import CAPTIONS_VERSION, CHAPTERS_VERSION, FACE_MODEL
 from tasks.policies import TASK_POLICY, tool_limits
-from tasks.progress import report_progress
+from tasks.progress import part_of_step, report_progress
 from tasks.understanding import make_passages, moderate_asset, read_text
 from tasks.workspace import run_id, workspace
 
@@ -76,6 +77,8 @@ def generate_all(
     on_progress(_SPEECH_SHARE + 0.1)
     text = run(read_text, asset, package, recipe.text).track if recipe.text.enabled else None
     passages = run(make_passages, asset, recipe.search, captions.tracks, text).file if recipe.has_words else None
+    with part_of_step(_SPEECH_SHARE + 0.15, 1.0):
+        analysis = run(analyze_asset, asset, package, recipe.analysis) if recipe.analysis.enabled else None
     return GeneratedArtifacts(
         captions=captions.tracks,
         chapters=chapters.chapters if chapters else (),
@@ -83,6 +86,7 @@ def generate_all(
         moderation=moderation,
         text=text,
         passages=passages,
+        analysis=analysis,
         notes=(captions.note,) if captions.note else (),
     )
 

@@ -83,11 +83,25 @@ def _created(artifact: object) -> UUID:
 _current: ContextVar[StepProgress | None] = ContextVar("step_progress", default=None)
 
 
+_part: ContextVar[tuple[float, float]] = ContextVar("part_of_step", default=(0.0, 1.0))
+
+
 def report_progress(share: float) -> None:
     """Tell the step that this code runs in that a share (0–1) of it is done; outside a step, nobody."""
     progress = _current.get()
     if progress is not None:
-        progress.update(share)
+        begin, end = _part.get()
+        progress.update(begin + (end - begin) * share)
+
+
+@contextmanager
+def part_of_step(begin: float, end: float) -> Iterator[None]:
+    """Let what is reported while the block runs be a part of the step: from one share of it to another."""
+    token = _part.set((begin, end))
+    try:
+        yield
+    finally:
+        _part.reset(token)
 
 
 @contextmanager

@@ -5,6 +5,7 @@ import logging
 from datetime import UTC, datetime
 from pathlib import Path
 
+from data.domain.analysis import AnalysisReport, PublishedAnalysis
 from data.domain.assets import Asset
 from data.domain.errors import DailiesError, OutputRefusedError, StoreUnavailableError
 from data.domain.keys import publication_prefix
@@ -27,6 +28,7 @@ logger = logging.getLogger(__name__)
 
 CHAPTERS_PATH = "chapters.vtt"
 TEXT_PATH = "text.json"
+ANALYSIS_FOLDER = "analysis/"
 
 
 def draft_manifest(
@@ -76,6 +78,7 @@ def draft_manifest(
         text_path=TEXT_PATH if artifacts.text else None,
         moderation=artifacts.moderation,
         provenance=provenance,
+        analysis=published_analysis(artifacts.analysis) if artifacts.analysis else None,
     )
 
 
@@ -96,7 +99,8 @@ def _content_key(
     package: Package, artifacts: GeneratedArtifacts, recipe: Recipe, title: str, provenance: Provenance | None
 ) -> str:
     """Digest everything that a viewer could tell apart."""
-    parts = [package.key, artifacts.model_dump_json(), recipe.gate.model_dump_json(), title]
+    unused = set() if artifacts.analysis else {"analysis"}  # so that what has none stays what it was
+    parts = [package.key, artifacts.model_dump_json(exclude=unused), recipe.gate.model_dump_json(), title]
     parts += [provenance.model_dump_json()] if provenance else []
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:24]
 
@@ -117,6 +121,21 @@ def _published(track: CaptionTrack) -> PublishedCaptions:
     )
 
 
+def published_analysis(report: AnalysisReport) -> PublishedAnalysis:
+    """Return what a manifest says of an analysis."""
+    summary = report.summary
+    return PublishedAnalysis(
+        key=report.key,
+        options=report.options,
+        detector=summary.detector,
+        is_simulated=summary.is_simulated,
+        track_count=summary.track_count,
+        event_counts=summary.event_counts,
+        sentences=report.sentences,
+        paths={name: ANALYSIS_FOLDER + name for name in report.files},
+    )
+
+
 def assemble_candidate(directory: Path, store: ObjectStore, package: Package, artifacts: GeneratedArtifacts) -> Path:
     """Bring everything that is to be public into one directory, playlists complete."""
     directory.mkdir()
@@ -128,6 +147,9 @@ def assemble_candidate(directory: Path, store: ObjectStore, package: Package, ar
         (directory / CHAPTERS_PATH).write_text(chapters_vtt(artifacts.chapters), encoding="utf-8")
     if artifacts.text:
         store.fetch(artifacts.text.key, directory / TEXT_PATH)
+    if artifacts.analysis:
+        for name in artifacts.analysis.files:
+            store.fetch(artifacts.analysis.prefix + name, directory / ANALYSIS_FOLDER / name)
     if artifacts.captions:
         _add_captions(directory, store, package, artifacts.captions)
     return directory

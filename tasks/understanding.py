@@ -10,13 +10,13 @@ from data.domain.findings import ModerationVerdict, PassagesFile, SeenTexts, Tex
 from data.domain.keys import step_key
 from data.domain.model import DomainModel
 from data.domain.passages import Passage, PassageKind, Passages
-from data.domain.publications import CaptionTrack, Package, Rendition
+from data.domain.publications import CaptionTrack, Package
 from data.domain.recipes import ModerationOptions, SearchOptions, TextOptions
 from data.search.embedding import MODEL_NAME, embed, pack
 from data.search.passages import shown_passages, spoken_passages
 from data.settings import get_settings
 from data.storage import ObjectStore
-from tasks.artifacts import fetch_track, made_once, object_store
+from tasks.artifacts import fetch_track, made_once, object_store, rung_up_to
 from tasks.media.captions import Transcript, build_cues
 from tasks.media.sampling import sampled_frames
 from tasks.models.moderation import Moderation, moderate
@@ -26,6 +26,7 @@ from tasks.policies import TASK_POLICY
 from tasks.workspace import workspace
 
 _READABLE_SHORT_SIDE = 720
+"""Pixels; a larger picture only takes longer to read."""
 _JPEG_QUALITY = 85
 
 
@@ -83,7 +84,7 @@ def read_text(asset: Asset, package: Package, options: TextOptions) -> TextOutco
 
     def make(prefix: str) -> TextOutcome:
         with workspace() as scratch:
-            video = fetch_track(store, package, _readable(package), scratch)
+            video = fetch_track(store, package, rung_up_to(package.renditions, _READABLE_SHORT_SIDE), scratch)
             lines, count = read_texts(
                 sampled_frames(video, SAMPLE_SECONDS, threads),
                 package.duration_seconds,
@@ -100,12 +101,6 @@ def read_text(asset: Asset, package: Package, options: TextOptions) -> TextOutco
 
     key = step_key("text", package.key, options.model_dump(mode="json"), text_version())
     return made_once(TextOutcome, asset, CostStep.TEXT, options, key, make, package.duration_seconds)
-
-
-def _readable(package: Package) -> Rendition:
-    """The largest rung that is no larger than reading needs; each larger one only takes longer."""
-    fitting = [rung for rung in package.renditions if min(rung.width, rung.height) <= _READABLE_SHORT_SIDE]
-    return fitting[0] if fitting else package.renditions[-1]
 
 
 @task(task_run_name="passages", **TASK_POLICY)

@@ -17,6 +17,7 @@ let tiles = []; // Scrubbing thumbnails: {start, end, x, y, width, height}
 let sprite = null; // {url, width, height}
 let stretches = []; // The rail's parts, one a chapter: {start, end, loaded, played}
 let captionTrack = null;
+let isAnnotated = false; // Whether the picture is the one with boxes and tracks.
 const captionTracks = [];
 let idleTimer = 0;
 let isSeeking = false;
@@ -32,6 +33,7 @@ async function start() {
   publication = asset.publication;
   describe(asset);
   addTracks();
+  describeAnalysis();
   loadPicture();
   await loadThumbnails();
   drawChapters();
@@ -89,6 +91,30 @@ function describeProvenance(said) {
   $("made").hidden = false;
 }
 
+function describeAnalysis() {
+  const found = publication.analysis;
+  if (!found) return;
+  const { urls } = found;
+  $("analysisPanel").hidden = false;
+  $("analysisAlarm").hidden = !found.is_simulated;
+  $("analysisSentences").replaceChildren(...found.sentences.map((text) => element("li", { textContent: text })));
+  for (const [id, url] of [["eventsChart", urls.events_chart], ["heatMap", urls.heat_map]]) {
+    $(id).href = url;
+    $(id).firstElementChild.src = url;
+  }
+  const files = [
+    ["Annotated MP4", urls.annotated], ["Events", urls.events], ["Telemetry Parquet", urls.telemetry],
+    ["Telemetry CSV", urls.telemetry_csv], ["Frames Parquet", urls.frames], ["Frames CSV", urls.frames_csv],
+    ["Summary", urls.summary_text], ["Summary JSON", urls.summary],
+  ];
+  $("analysisFiles").replaceChildren(...files.filter(([, url]) => url).map(([name, url]) => {
+    const item = element("li");
+    item.append(element("a", { textContent: name, href: url }));
+    return item;
+  }));
+  for (const id of ["viewSwitch", "analysisToggle", "analysisKey"]) $(id).hidden = !urls.annotated;
+}
+
 function renditionRow(rendition) {
   const row = element("tr");
   row.dataset.height = rendition.height;
@@ -116,11 +142,32 @@ function fileLinks() {
 
 function loadPicture() {
   video.poster = publication.urls.poster;
+  if (new URLSearchParams(location.search).get("view") === "analysis" && publication.analysis?.urls.annotated) {
+    showAnnotated(true);
+  } else useBest();
+  const asked = Number(new URLSearchParams(location.hash.slice(1)).get("t"));  // what a hit of the search names
+  if (asked > 0) video.addEventListener("loadedmetadata", () => { video.currentTime = asked; }, { once: true });
+}
+
+function useBest() {
   const isMp4Asked = new URLSearchParams(location.search).get("source") === "mp4";
   if (isMp4Asked || !video.canPlayType(HLS_TYPE)) useMp4();
   else useSource(publication.urls.hls, "HLS");
-  const asked = Number(new URLSearchParams(location.hash.slice(1)).get("t"));  // what a hit of the search names
-  if (asked > 0) video.addEventListener("loadedmetadata", () => { video.currentTime = asked; }, { once: true });
+}
+
+// The picture with boxes and tracks, or the one without, at the same place.
+function showAnnotated(wanted) {
+  if (wanted === isAnnotated || !publication.analysis?.urls.annotated) return;
+  isAnnotated = wanted;
+  const { currentTime, paused } = video;
+  if (wanted) useSource(publication.analysis.urls.annotated, "Analysis");
+  else useBest();
+  if (currentTime) video.addEventListener("loadedmetadata", () => { video.currentTime = currentTime; }, { once: true });
+  if (!paused) play();
+  $("viewPlain").setAttribute("aria-checked", !wanted);
+  $("viewAnalysis").setAttribute("aria-checked", wanted);
+  $("analysisToggle").setAttribute("aria-pressed", wanted);
+  say(wanted ? "Analysis view" : "Video");
 }
 
 function useSource(url, kind) {
@@ -137,6 +184,7 @@ function useMp4() {
 
 video.addEventListener("error", () => {
   if (player.dataset.source === "HLS") return useMp4();
+  if (isAnnotated) return showAnnotated(false);
   player.removeAttribute("data-waiting");
   $("notice").textContent = "This video cannot be played here.";
   $("notice").hidden = false;
@@ -368,6 +416,9 @@ $("bigPlay").addEventListener("click", toggle);
 $("mute").addEventListener("click", toggleMute);
 $("captionsToggle").addEventListener("click", nextCaptions);
 $("fullscreen").addEventListener("click", toggleFullscreen);
+$("analysisToggle").addEventListener("click", () => showAnnotated(!isAnnotated));
+$("viewPlain").addEventListener("click", () => showAnnotated(false));
+$("viewAnalysis").addEventListener("click", () => showAnnotated(true));
 $("volume").addEventListener("input", (event) => setVolume(+event.target.value));
 video.addEventListener("click", () => { if (matchMedia("(hover: hover)").matches) toggle(); else wake(); });
 video.addEventListener("dblclick", toggleFullscreen);
@@ -399,8 +450,9 @@ function drawQuality() {
   if (!video.videoHeight) return;
   const rows = [...$("renditions").children];
   const current = rows.find((row) => +row.dataset.height === video.videoHeight);
-  rows.forEach((row) => row.toggleAttribute("data-current", row === current));
-  $("badge").textContent = `${current?.firstChild.textContent ?? `${video.videoHeight}p`} ${player.dataset.source}`;
+  rows.forEach((row) => row.toggleAttribute("data-current", row === current && !isAnnotated));
+  if (isAnnotated) $("badge").textContent = "Analysis";
+  else $("badge").textContent = `${current?.firstChild.textContent ?? `${video.videoHeight}p`} ${player.dataset.source}`;
 }
 
 function wake() {
@@ -414,7 +466,7 @@ for (const name of ["pointermove", "pointerdown", "focusin"]) player.addEventLis
 player.addEventListener("pointerleave", () => { if (!video.paused && !isSeeking) player.dataset.controls = "hidden"; });
 
 const KEYS = {
-  " ": toggle, k: toggle, m: toggleMute, c: nextCaptions, f: toggleFullscreen,
+  " ": toggle, k: toggle, m: toggleMute, c: nextCaptions, f: toggleFullscreen, a: () => showAnnotated(!isAnnotated),
   ArrowLeft: () => seek(video.currentTime - SKIP_SECONDS),
   ArrowRight: () => seek(video.currentTime + SKIP_SECONDS),
   ArrowUp: () => setVolume(video.volume + 0.1),

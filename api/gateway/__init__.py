@@ -42,7 +42,7 @@ from api.schemas import Job, JobMetrics, JobQuery, LogLine, LogPage, LogQuery, P
 from data.domain.batches import Batch
 from data.domain.errors import NotFoundError
 from data.domain.identity import LOCAL_CALLER, Caller, owner_of
-from data.domain.jobs import TERMINAL_STATES, JobState, PauseMode
+from data.domain.jobs import TERMINAL_STATES, JobDeployment, JobState, PauseMode
 from data.domain.tidings import JobStory
 
 __all__ = ["DEFAULT_API_URL", "PrefectGateway", "open_gateway"]
@@ -115,8 +115,9 @@ class PrefectGateway:
         max_retries: int | None = None,
         idempotency_key: str | None = None,
         tags: Sequence[str] = (),
+        deployment: JobDeployment = JobDeployment.PROCESS,
     ) -> Job:
-        """Create a run of ``process-asset/on-demand``.
+        """Create a run of a deployment whose runs are jobs.
 
         Args:
             parameters: Those of the flow.
@@ -125,6 +126,7 @@ class PrefectGateway:
             max_retries: How often a step is tried again at most; ``None`` leaves it to the setting.
             idempotency_key: A second submit with the same key returns the first one's run.
             tags: Put on the run beside those that make it a job.
+            deployment: Which one.
 
         Raises:
             OrchestratorUnavailableError: Prefect is away, or its deployments were never made.
@@ -132,6 +134,7 @@ class PrefectGateway:
         """
         run = await submit_run(
             self._deployments,
+            deployment,
             parameters,
             name=title,
             priority=priority,

@@ -64,6 +64,7 @@ def job_of(run: FlowRun, reports: Iterable[StepReport], crash_attempts: int) -> 
         source=parameters.get("source"),
         recipe=parameters.get("recipe"),
         overrides=parameters.get("overrides") or {},
+        analysis=parameters.get("options"),
         metadata=parameters.get("metadata") or {},
         webhooks=webhooks_of(run.tags),
         moves=moves_of(run, crash_attempts),

@@ -16,15 +16,15 @@ from api.gateway.translation import translated
 from api.schemas import Priority
 from data.domain.errors import IllegalMoveError
 from data.domain.identity import owner_tag
-from data.domain.jobs import JOB_TAG, JobMove, JobState, retries_tag
+from data.domain.jobs import JOB_TAG, JobDeployment, JobMove, JobState, retries_tag
 from data.telemetry.tracing import trace_labels
 
-PROCESS_ASSET = "process-asset/on-demand"
 _CANCELLED = "Cancelled by request."
 
 
 async def submit_run(
     deployments: KnownDeployments,
+    deployment: JobDeployment,
     parameters: dict[str, Any],
     *,
     name: str,
@@ -34,14 +34,14 @@ async def submit_run(
     max_retries: int | None = None,
     tags: Sequence[str] = (),
 ) -> FlowRun:
-    """Create a run of ``process-asset/on-demand``; the same key again returns the first one's run.
+    """Create a run of a deployment whose runs are jobs; the same key again returns the first one's run.
 
     Raises:
         OrchestratorUnavailableError: Prefect is away, or its deployments were never made.
         InvalidRequestError: Prefect does not take the parameters.
     """
     return await deployments.create_run(
-        PROCESS_ASSET,
+        deployment.value,
         parameters=parameters,
         name=name,
         tags=[JOB_TAG, owner_tag(owner), *([] if max_retries is None else [retries_tag(max_retries)]), *tags],

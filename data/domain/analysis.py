@@ -4,10 +4,11 @@ Places are shares (0–1) of the picture's width and height, from its upper left
 published video; image coordinates never leave the code that looks.
 """
 
+import json
 from enum import StrEnum
 from typing import Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from data.domain.findings import TextBox
 from data.domain.model import DomainModel
@@ -57,6 +58,17 @@ class AnalysisOptions(DomainModel):
     """Read text in the picture so often (seconds); ``null``: do not."""
     annotate: bool = True
     """Make a video that shows boxes, tracks, zones and counts."""
+
+    @field_validator("zones", mode="before")
+    @classmethod
+    def _from_json(cls, zones: object) -> object:
+        """Take zones as JSON text, too: a form, a command line and a cell of a manifest hold nothing else."""
+        if not isinstance(zones, str):
+            return zones
+        try:
+            return json.loads(zones)
+        except ValueError as error:
+            raise ValueError(f"zones are no JSON: {error}") from error
 
     @model_validator(mode="after")
     def _names_are_unique(self) -> Self:
@@ -163,3 +175,53 @@ class AnalysisSummary(DomainModel):
     """Share (0–1) of the picture that moves, of all frames but the first."""
     unjudged: tuple[str, ...] = ()
     """Kinds of events that could not be looked for: flicker in too few frames a second, silence without sound."""
+
+
+class AnalysisFile(StrEnum):
+    """What an analysis leaves, by the name of its file."""
+
+    EVENTS = "events.jsonl"
+    """One event a line, by time."""
+    TELEMETRY = "telemetry.parquet"
+    """One row a track and frame that was looked at."""
+    TELEMETRY_CSV = "telemetry.csv"
+    FRAMES = "frames.parquet"
+    """One row a frame that was looked at."""
+    FRAMES_CSV = "frames.csv"
+    ANNOTATED = "annotated.mp4"
+    """The video with boxes, tracks, zones and counts drawn into it, and its own sound; only if it was asked for."""
+    EVENTS_CHART = "events.png"
+    HEAT_MAP = "heat-map.png"
+    SUMMARY = "summary.json"
+    SUMMARY_TEXT = "summary.md"
+
+
+class AnalysisReport(DomainModel):
+    """An analysis as it is kept: what it came to in short, and where its files are."""
+
+    key: str
+    """Cache key of the step: content + options + versions."""
+    prefix: str
+    """Where its files lie in the object store."""
+    options: AnalysisOptions
+    summary: AnalysisSummary
+    """With the longest tracks only; all that there is stands in the files."""
+    sentences: tuple[str, ...]
+    """What it came to, for a person."""
+    files: dict[str, int]
+    """Every file (:class:`AnalysisFile`) with its size in bytes."""
+
+
+class PublishedAnalysis(DomainModel):
+    """An analysis as it is public with a version."""
+
+    key: str
+    """Of the analysis (:attr:`AnalysisReport.key`)."""
+    options: AnalysisOptions
+    detector: str
+    is_simulated: bool
+    track_count: int
+    event_counts: dict[str, int]
+    sentences: tuple[str, ...]
+    paths: dict[str, str]
+    """Where each file (:class:`AnalysisFile`) lies, relative to the publication's prefix."""

@@ -20,6 +20,7 @@ class CostStep(StrEnum):
     MODERATION = "moderation"
     TEXT = "text"
     PASSAGES = "passages"
+    ANALYSIS = "analysis"
     PUBLISH = "publish"
     REHEARSE = "rehearse"
     """Everything that a rehearsal does to an item."""
@@ -40,6 +41,7 @@ _AI_STEPS = frozenset(
         CostStep.MODERATION,
         CostStep.TEXT,
         CostStep.PASSAGES,
+        CostStep.ANALYSIS,
     }
 )
 
@@ -70,4 +72,6 @@ def cost_variants(recipe: Recipe, *, from_words: bool = False) -> dict[CostStep,
         steps[CostStep.TEXT] = options_digest(recipe.text.model_dump(mode="json"))
     if recipe.has_words:
         steps[CostStep.PASSAGES] = options_digest(recipe.search.model_dump(mode="json"))
+    if recipe.analysis.enabled:
+        steps[CostStep.ANALYSIS] = options_digest(recipe.analysis.model_dump(mode="json"))
     return {**steps, CostStep.PUBLISH: encode}

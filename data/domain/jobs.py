@@ -15,6 +15,14 @@ _RETRIES_PREFIX = "retries:"
 ITEM_TAG = "dailies-item"
 """Prefect tag of a run that its batch's feed made, and tries again."""
 
+
+class JobDeployment(StrEnum):
+    """What a job is a run of: flow and deployment."""
+
+    PROCESS = "process-asset/on-demand"
+    ANALYZE = "analyze-asset/on-demand"
+
+
 WORK_POOLS = ("cpu", "gpu", "control")
 """The work pools that our deployments run on."""
 
@@ -32,7 +40,9 @@ MAKE_SHARE = 0.5
 """Share of a job's progress that making a video of words takes, in place of ingest."""
 PREPARE_SHARE = 0.5
 """Share of a job's progress that the prepare step takes, where there is one, of what follows the first step."""
-ALL_STEPS = frozenset({*STEP_WEIGHTS, "make", "prepare"})
+ANALYSE_SHARE = 0.95
+"""Share of a job's progress that analysis takes, where it is all there is to do beside ingest."""
+ALL_STEPS = frozenset({*STEP_WEIGHTS, "make", "prepare", "analyse"})
 
 
 def step_weights(begun: Collection[str] = ()) -> dict[str, float]:
@@ -41,6 +51,8 @@ def step_weights(begun: Collection[str] = ()) -> dict[str, float]:
     Args:
         begun: Steps that are known to belong to the job; most jobs have neither ``make`` nor ``prepare``.
     """
+    if "analyse" in begun:
+        return {"ingest": 1 - ANALYSE_SHARE, "analyse": ANALYSE_SHARE}
     first = {"make": MAKE_SHARE} if "make" in begun else {"ingest": STEP_WEIGHTS["ingest"]}
     left = 1 - sum(first.values())
     if "prepare" in begun:

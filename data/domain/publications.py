@@ -3,6 +3,7 @@
 from datetime import datetime
 from typing import Literal
 
+from data.domain.analysis import AnalysisReport, PublishedAnalysis
 from data.domain.assets import Preparation, SourceFacts
 from data.domain.findings import Decision, ModerationVerdict, PassagesFile, TextTrack
 from data.domain.model import DomainModel
@@ -209,6 +210,7 @@ class GeneratedArtifacts(DomainModel):
     moderation: ModerationVerdict | None = None
     text: TextTrack | None = None
     passages: PassagesFile | None = None
+    analysis: AnalysisReport | None = None
     notes: tuple[str, ...] = ()
     """Sentences for a person: ``no speech was found``."""
 
@@ -297,6 +299,8 @@ class PublicationManifest(DomainModel):
     text_path: str | None = None
     """The text in the picture as JSON; ``None`` when there is none."""
     moderation: ModerationVerdict | None = None
+    analysis: PublishedAnalysis | None = None
+    """What was found in its picture and sound; ``None`` where nobody looked."""
     held_because: str = ""
     """Why a person has to decide before it becomes public; empty when nobody has to."""
     approval: Decision | None = None

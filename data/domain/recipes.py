@@ -9,6 +9,7 @@ from typing import Any, Literal, Self
 
 from pydantic import Field, ValidationError
 
+from data.domain.analysis import AnalysisOptions
 from data.domain.edits import EditOptions
 from data.domain.errors import RecipeForBatchesError, RecipeInvalidError
 from data.domain.generations import GenerationOptions
@@ -253,6 +254,7 @@ class Recipe(DomainModel):
     moderation: ModerationOptions = ModerationOptions()
     text: TextOptions = TextOptions()
     search: SearchOptions = SearchOptions()
+    analysis: AnalysisOptions = AnalysisOptions()
     gate: GateOptions = GateOptions()
     reframe: ReframeOptions = ReframeOptions()
     anonymise: AnonymiseOptions = AnonymiseOptions()
@@ -309,7 +311,7 @@ class Recipe(DomainModel):
     @property
     def has_ai_steps(self) -> bool:
         """Whether there is anything for the AI stage to do."""
-        asked = (self.captions, self.chapters, self.moderation, self.text)
+        asked = (self.captions, self.chapters, self.moderation, self.text, self.analysis)
         return any(options.enabled for options in asked) or self.poster.faces
 
     @property
@@ -347,6 +349,7 @@ class Recipe(DomainModel):
         unused = _PREPARATIONS - self._preparations  # so that recipes without them stay what they were
         if self.edit.is_empty:
             unused |= {"edit"}
+        unused |= frozenset() if self.analysis.enabled else {"analysis"}
         effective = _without_later_defaults(self.model_dump(mode="json", exclude={*IDENTITY, "generation", *unused}))
         text = json.dumps(effective, sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(text.encode()).hexdigest()[:24]

@@ -147,15 +147,16 @@ class AssetRepository:
         items = tuple(_entry(row) for row in rows[:limit])
         return AssetPage(items, _cursor(items[-1]) if len(rows) > limit else None)
 
-    def bind_job(self, job_id: str, asset_id: str, owner: str = LOCAL_USER) -> None:
+    def bind_job(self, job_id: str, asset_id: str, owner: str | None = LOCAL_USER) -> None:
         """Remember which asset a job works on. A retried job may find another one: the last word counts.
 
         Args:
             job_id: The job.
             asset_id: What it works on.
-            owner: Whose job it is, and so whose asset.
+            owner: Whose job it is, and so whose asset; ``None`` leaves whose it is.
         """
-        self.own([asset_id], owner)
+        if owner is not None:
+            self.own([asset_id], owner)
         values = {"job_id": job_id, "asset_id": asset_id, "created_at": utc_now()}
         if not insert_once(self._session, JobAssetRow, values):
             row = self._session.get_one(JobAssetRow, job_id)

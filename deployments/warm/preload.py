@@ -45,6 +45,7 @@ FLOWS: tuple[str, ...] = (
     "flows.prepare_asset",
     "flows.generate_asset",
     "flows.generate_items",
+    "flows.analyze_asset",
     "flows.maintenance",
 )
 _CERTIFICATES = "PREFECT_API_SSL_CERT_FILE"

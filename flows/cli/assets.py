@@ -3,26 +3,28 @@
 import getpass
 from pathlib import Path
 from typing import Annotated, Any
-from urllib.parse import quote
 
 from cyclopts import App, Parameter
 
 from data.domain.errors import CredentialsChangedError, SourceNotFoundError
 from data.domain.provenance import CredentialState, ReadCredentials
-from flows.cli.client import Api, ApiError, Document, connected
+from flows.cli.analyses import analyze, events, show_analysis
+from flows.cli.client import Api, ApiError, AssetId, Document, asset_path, connected
 from flows.cli.output import Json, local_time, print_facts, print_json, print_table, say
 from tasks.media.certificates import read_anchors
 from tasks.media.content_credentials import read_credentials
 
 app = App(name="asset", help="List, publish and retract videos, and search in them.")
 
+app.command(analyze)
+app.command(show_analysis, name="analysis")
+app.command(events)
+
 _TRUST = {
     CredentialState.TRUSTED: "somebody trusted vouches for the signer",
     CredentialState.UNTRUSTED: "nobody trusted vouches for the signer",
     CredentialState.CHANGED: "",
 }
-
-AssetId = Annotated[str, Parameter(help="Id of the asset.")]
 Reason = Annotated[str, Parameter(help="Why; it is kept with the decision.")]
 By = Annotated[str, Parameter(help="Who decides; your name on this machine by default.")]
 
@@ -49,7 +51,7 @@ def list_assets(
 def show(asset: AssetId, /, *, api: Api = "", as_json: Json = False) -> None:
     """Show an asset: what is public of it, and what waits."""
     with connected(api) as client:
-        found = client.get(_path(asset))
+        found = client.get(asset_path(asset))
         _show(found, as_json, client.address)
 
 
@@ -67,7 +69,7 @@ def approve(
     """Let the version that waits become public."""
     body = {"by": by or _me(), "reason": reason, "job_id": job}
     with connected(api) as client:
-        _show(client.call("POST", _path(asset, "publish"), json=body), as_json, client.address)
+        _show(client.call("POST", asset_path(asset, "publish"), json=body), as_json, client.address)
 
 
 @app.command
@@ -85,8 +87,8 @@ def retract(
 ) -> None:
     """Reject the version that waits; where none does, take down what is public."""
     with connected(api) as client:
-        body = {"by": by or _me(), "reason": reason, **_named(client.get(_path(asset)), public)}
-        _show(client.call("POST", _path(asset, "retract"), json=body), as_json, client.address)
+        body = {"by": by or _me(), "reason": reason, **_named(client.get(asset_path(asset)), public)}
+        _show(client.call("POST", asset_path(asset, "retract"), json=body), as_json, client.address)
 
 
 @app.command
@@ -149,10 +151,6 @@ def _show_credentials(found: ReadCredentials) -> None:
             ("ACTION", "BY", "MODELS", "WHAT"),
             [(each.name, each.agent, ", ".join(each.models), each.description) for each in found.actions],
         )
-
-
-def _path(asset: str, *more: str) -> str:
-    return "/".join(("/assets", quote(asset, safe=""), *more))
 
 
 def _me() -> str:

@@ -20,6 +20,7 @@ MOST_ITEMS = 200
 BASE = "/api/v1"
 Document = dict[str, Any]
 
+AssetId = Annotated[str, Parameter(help="Id of the asset.")]
 Api = Annotated[str, Parameter(name="--api", help="Address of the API; `DAILIES_API_URL` or http://127.0.0.1:8000.")]
 
 
@@ -144,6 +145,11 @@ def connected(api: str) -> Iterator[Client]:
     headers = {"X-API-Key": settings.api_key.get_secret_value()} if settings.api_key else {}
     with httpx.Client(base_url=api or settings.api_url, headers=headers, timeout=TIMEOUT_SECONDS) as http:
         yield Client(http)
+
+
+def asset_path(asset_id: str, *more: str) -> str:
+    """Return the path of an asset, or of something that belongs to it; whatever was typed stays one part of it."""
+    return "/".join(("/assets", quote(asset_id, safe=""), *more))
 
 
 def job_path(job_id: str, *more: str) -> str:

@@ -73,6 +73,7 @@ DEFAULTS: Mapping[CostStep, CostModel] = {
     CostStep.MODERATION: CostModel(Unit.SECONDS, 1.0, 0.06),
     CostStep.TEXT: CostModel(Unit.SECONDS, 3.0, 0.4),
     CostStep.PASSAGES: CostModel(Unit.SECONDS, 0.5, 0.002),
+    CostStep.ANALYSIS: CostModel(Unit.SECONDS, 2.0, 1.0),
     CostStep.PUBLISH: CostModel(Unit.PIXELS, 1.0, 0.1),
     CostStep.REHEARSE: CostModel(Unit.SECONDS, 0.02, 0.0),
 }

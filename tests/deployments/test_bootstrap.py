@@ -101,6 +101,7 @@ def test_the_deployments_of_the_project_are_registered(project: Project) -> None
         "process-asset/on-demand": ("cpu", "default"),
         "prepare-asset/on-demand": ("gpu", "default"),
         "generate-asset/on-demand": ("gpu", "default"),
+        "analyze-asset/on-demand": ("gpu", "default"),
         "process-items/on-demand": ("cpu", "default"),
         "generate-items/on-demand": ("gpu", "default"),
         "check-providers/on-demand": ("control", "high"),

@@ -14,6 +14,7 @@ _DEPLOYMENTS = (
     ("process-asset", "on-demand", "cpu", ["dailies-job"]),
     ("process-items", "on-demand", "cpu", ["dailies-item"]),
     ("generate-asset", "on-demand", "gpu", []),
+    ("analyze-asset", "on-demand", "gpu", ["dailies-job"]),
     ("check-providers", "on-demand", "control", []),
     ("settle-generations", "on-demand", "control", []),
     ("process-batch", "on-demand", "control", ["dailies-batch"]),

@@ -88,4 +88,7 @@ def test_what_does_not_change_the_cost_is_no_variant_of_its_own() -> None:
     assert slower[CostStep.TRANSCODE] != renamed[CostStep.TRANSCODE]
     assert slower[CostStep.CAPTIONS] == renamed[CostStep.CAPTIONS]
     assert CostStep.CAPTIONS not in cost_variants(recipe.with_overrides({"captions.enabled": False}))
+    assert CostStep.ANALYSIS not in cost_variants(recipe)
+    analysed = [recipe.with_overrides({"analysis.enabled": True, "analysis.fps": fps}) for fps in (1, 5)]
+    assert len({cost_variants(each)[CostStep.ANALYSIS] for each in analysed}) == 2
     assert list(cost_variants(recipe.model_copy(update={"rehearsal": True}))) == [CostStep.REHEARSE]

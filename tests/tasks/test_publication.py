@@ -1,5 +1,6 @@
 """A publication is there whole, or it is not there; and the one before it stays until then."""
 
+import hashlib
 from datetime import UTC, datetime
 from fractions import Fraction
 from pathlib import Path
@@ -31,6 +32,7 @@ from data.publishing import Standing, current_publication, is_whole, standing
 from data.storage import ObjectStore, open_store
 from tasks.publication import assemble_candidate, draft_manifest, refuse_unfit, release, why_held
 from tests.fakes.failing_store import FailingStore
+from tests.fakes.sightings import store_report
 
 MASTER = """#EXTM3U
 #EXT-X-INDEPENDENT-SEGMENTS
@@ -271,3 +273,25 @@ def test_what_is_said_of_its_provenance_is_part_of_what_is_published() -> None:
 
     assert drafts[0].content_key != drafts[1].content_key
     assert drafts[1].content_key == drafts[2].content_key
+
+
+def test_what_was_found_is_published_with_the_video(store: ObjectStore, tmp_path: Path) -> None:
+    found = tmp_path / "found"
+    found.mkdir()
+    report = store_report(store, "artifacts/a/analysis/k/one/", found)
+
+    manifest = publish(store, tmp_path / "one", artifacts=GeneratedArtifacts(analysis=report))
+
+    assert is_whole(store, manifest)
+    assert manifest.analysis is not None
+    assert set(manifest.analysis.paths) == set(report.files)
+    assert {name: manifest.files[path] for name, path in manifest.analysis.paths.items()} == report.files
+    assert manifest.analysis.options == report.options
+
+
+def test_without_an_analysis_the_content_key_is_what_it_was() -> None:
+    plain = draft_manifest(ASSET, package(), GeneratedArtifacts(), Recipe(), "", 1, "job-1")
+
+    artifacts = GeneratedArtifacts().model_dump_json(exclude={"analysis"})
+    parts = [package().key, artifacts, Recipe().gate.model_dump_json(), ASSET.original_name]
+    assert plain.content_key == hashlib.sha256("\n".join(parts).encode()).hexdigest()[:24]

@@ -1,3 +1,5 @@
+import json
+
 import pytest
 
 from data.domain.errors import RecipeForBatchesError, RecipeInvalidError
@@ -184,3 +186,35 @@ def test_how_a_preview_would_look_means_nothing_without_one() -> None:
     assert Recipe().with_overrides({"preview.format": "gif"}).digest() != (
         Recipe().with_overrides({"preview.format": "gif", "preview.width": 200}).digest()
     )
+
+
+def test_a_recipe_that_does_not_analyse_is_what_it_was() -> None:
+    plain = Recipe()
+    zones = {"analysis.zones": [{"name": "Door", "points": [[0, 0], [1, 0], [1, 1]]}]}
+
+    assert plain.with_overrides(zones).digest() == plain.digest()
+    assert plain.with_overrides({"analysis.enabled": True}).digest() != plain.digest()
+    assert "analysis" not in plain.transcode_options()
+
+
+def test_analysis_alone_is_work_for_the_ai_stage() -> None:
+    silent = {"captions.enabled": False, "chapters.enabled": False, "poster.faces": False}
+
+    assert not Recipe().with_overrides(silent).has_ai_steps
+    assert Recipe().with_overrides({**silent, "analysis.enabled": True}).has_ai_steps
+
+
+def test_zones_are_taken_as_a_list_or_as_json() -> None:
+    zones = [{"name": "Door", "kind": "line", "points": [[0, 0], [1, 1]]}]
+
+    listed, told = (Recipe().with_overrides({"analysis.zones": given}) for given in (zones, json.dumps(zones)))
+    assert listed == told
+    assert listed.analysis.zones[0].points == ((0, 0), (1, 1))
+
+
+@pytest.mark.parametrize(
+    "zones", ["", "[{", '[{"name": "Door"}]', '{"name": "Door"}', '[{"name": "", "points": [[0, 0]]}]']
+)
+def test_zones_that_are_none_are_refused(zones: str) -> None:
+    with pytest.raises(RecipeInvalidError, match=r"analysis\.zones"):
+        Recipe().with_overrides({"analysis.zones": zones})

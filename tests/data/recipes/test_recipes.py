@@ -7,7 +7,7 @@ from data.domain.recipes import Recipe
 from data.recipes import RecipeList, RecipeOrigin, find_recipe, list_recipes, load_recipe
 
 SHIPPED_NAMES = [
-    *("anonymous", "archive", "av1", "broadcast", "default", "full", "quick", "rehearsal"),
+    *("analysed", "anonymous", "archive", "av1", "broadcast", "default", "full", "quick", "rehearsal"),
     *("restored", "square", "steady", "vertical"),
 ]
 

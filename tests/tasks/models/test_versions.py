@@ -4,7 +4,7 @@ from pathlib import Path
 from data.domain.recipes import Recipe
 from tasks.media.tools import Toolset
 from tasks.models.store import ModelStore
-from tasks.models.versions import made_with
+from tasks.models.versions import analysis_version, made_with
 
 TOOLS = Toolset(Path("f"), Path("p"), Path("s"), "9.0", "PATH", "3.8", ffmpeg_build="abc")
 MODELS = ModelStore(Path("models"))
@@ -21,3 +21,14 @@ def test_only_what_a_recipe_uses_counts() -> None:
 
 def test_a_model_that_nobody_knows_is_left_to_the_step_that_needs_it() -> None:
     assert "whisper-none" in made_with(Recipe().with_overrides({"captions.model": "whisper-none"}), TOOLS, MODELS)
+
+
+def test_an_analysis_depends_on_what_looks() -> None:
+    plain = Recipe().with_overrides({"analysis.enabled": True})
+    faces = plain.with_overrides({"analysis.detector": "faces"})
+
+    assert "opencv" not in made_with(Recipe(), TOOLS, MODELS)
+    assert "opencv" in made_with(plain, TOOLS, MODELS)
+    assert "centerface" in analysis_version(faces.analysis, MODELS)
+    assert "centerface" not in analysis_version(plain.analysis, MODELS)
+    assert analysis_version(plain.analysis, MODELS, "abc").endswith("abc")

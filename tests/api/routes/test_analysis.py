@@ -1,0 +1,179 @@
+"""What was found in an asset: for its owner alone, page by page, and only what was asked for."""
+
+import io
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pandas
+import pytest
+
+from data.database import Database
+from data.domain.assets import Asset
+from data.domain.identity import Role
+from data.domain.jobs import JOB_TAG
+from data.repositories import ArtifactRepository, AssetRepository
+from data.storage import ObjectStore
+from tests.api.callers import Person
+from tests.api.conftest import Prefect
+from tests.data.samples import sample_asset
+from tests.fakes.sightings import EVENTS, OPTIONS, SUMMARY, store_report
+
+NAMES = iter(range(1000))
+
+
+@pytest.fixture
+def analysed(store: ObjectStore, database: Database, tmp_path: Path) -> Asset:
+    """An asset of nobody's in particular in which something was found."""
+    asset = sample_asset(f"analysed-{next(NAMES)}")
+    folder = tmp_path / "files"
+    folder.mkdir()
+    report = store_report(store, f"artifacts/{asset.id}/analysis/key/one/", folder, key=asset.id)
+    with database.session() as session:
+        AssetRepository(session).record(asset)
+        ArtifactRepository(session).record(
+            asset.id,
+            "analysis",
+            report.key,
+            prefix=report.prefix,
+            details=report.model_dump(mode="json"),
+            job_id=f"job-of-{asset.id}",
+        )
+    return asset
+
+
+def url(asset: Asset, *more: str) -> str:
+    return "/".join((f"/api/v1/assets/{asset.id}", *more))
+
+
+def events(api: httpx.Client, asset: Asset, **query: Any) -> list[dict[str, Any]]:
+    answer = api.get(url(asset, "events"), params=query)
+    assert answer.status_code == 200, answer.text
+    return list(answer.json()["items"])
+
+
+def test_what_was_found_is_shown_with_its_files(api: httpx.Client, analysed: Asset) -> None:
+    answer = api.get(url(analysed, "analysis"))
+
+    assert answer.status_code == 200, answer.text
+    found = answer.json()
+    assert found["summary"] == SUMMARY.model_dump(mode="json")
+    assert found["options"] == OPTIONS.model_dump(mode="json")
+    assert found["sentences"][0] == "2 moving things were followed."
+    assert len(api.get(found["events"]).json()["items"]) == len(EVENTS)
+    tracks = pandas.read_parquet(io.BytesIO(api.get(found["urls"]["telemetry"]).content))
+    assert set(tracks["track"]) == {1, 2}
+
+
+def test_a_file_is_served_in_ranges_and_kept_by_nobody(api: httpx.Client, analysed: Asset) -> None:
+    address = api.get(url(analysed, "analysis")).json()["urls"]["annotated"]
+
+    part = api.get(address, headers={"Range": "bytes=8-16"})
+    assert (part.status_code, part.text) == (206, "annotated")
+    assert part.headers["Cache-Control"] == "private, no-store"
+    assert part.headers["Content-Type"] == "video/mp4"
+    assert api.get(address.replace("annotated.mp4", "record.json")).status_code == 404
+    assert api.get(address.replace(analysed.id + "/files", "x/files")).status_code == 404
+
+
+def test_events_come_page_by_page_and_none_is_lost_or_told_twice(api: httpx.Client, analysed: Asset) -> None:
+    told, after = [], None
+    for _ in range(10):
+        query = {"limit": 2, **({"after": after} if after else {})}
+        page = api.get(url(analysed, "events"), params=query).json()
+        told += page["items"]
+        after = page["next"]
+        if after is None:
+            break
+
+    assert after is None
+    assert [event["at_seconds"] for event in told] == [event.at_seconds for event in EVENTS]
+    assert sorted(map(str, told)) == sorted(str(event.model_dump(mode="json")) for event in EVENTS)
+
+
+def test_events_are_chosen_by_kind_track_zone_and_time(api: httpx.Client, analysed: Asset) -> None:
+    assert {each["kind"] for each in events(api, analysed, type=["enter", "leave"])} == {"enter", "leave"}
+    assert {each["track"] for each in events(api, analysed, track=2)} == {2}
+    assert {each["zone"] for each in events(api, analysed, zone="Gate")} == {"Gate"}
+    assert {each["at_seconds"] for each in events(api, analysed, **{"from": 0.2, "to": 0.5})} == {0.2, 0.5}
+    assert events(api, analysed, zone="Gate", track=2) == []
+
+
+def test_a_cursor_of_another_analysis_is_refused(api: httpx.Client, analysed: Asset) -> None:
+    after = api.get(url(analysed, "events"), params={"limit": 1}).json()["next"]
+
+    assert api.get(url(analysed, "events"), params={"after": after}).status_code == 200
+    assert api.get(url(analysed, "events"), params={"after": after[:-2]}).status_code == 422
+    assert api.get(url(analysed, "events"), params={"after": after, "analysis": "x"}).status_code == 404
+
+
+def test_an_asset_in_which_nobody_looked_has_no_analysis(api: httpx.Client, database: Database) -> None:
+    asset = sample_asset(f"unseen-{next(NAMES)}")
+    with database.session() as session:
+        AssetRepository(session).record(asset)
+
+    for path in ("analysis", "events"):
+        answer = api.get(url(asset, path))
+        assert (answer.status_code, answer.json()["code"]) == (404, "REQUEST.NOT_FOUND")
+
+
+def test_the_events_of_a_job_are_those_that_it_found_or_found_again(
+    api: httpx.Client, prefect: Prefect, database: Database, analysed: Asset
+) -> None:
+    def job(**parameters: Any) -> str:
+        run = prefect.client.create_flow_run_from_deployment(
+            prefect.deployment_id, parameters={"asset_id": analysed.id, **parameters}, tags=[JOB_TAG]
+        )
+        with database.session() as session:
+            AssetRepository(session).bind_job(str(run.id), analysed.id)
+        return str(run.id)
+
+    again, other = job(options=OPTIONS.model_dump(mode="json")), job(options={"fps": 3})
+
+    assert len(api.get(f"/api/v1/jobs/{again}/events", params={"limit": 3}).json()["items"]) == 3
+    assert api.get(f"/api/v1/jobs/{other}/events").status_code == 404
+    assert api.get(f"/api/v1/jobs/{again}").json()["analysis"]["detector"] == "motion"
+
+
+def test_an_asset_is_analysed_by_a_job_once_a_key(api: httpx.Client, prefect: Prefect, analysed: Asset) -> None:
+    zones = [{"name": "Door", "points": [[0, 0], [1, 0], [1, 1]]}]
+    body = {"options": {"fps": 5, "zones": zones}, "priority": "high"}
+    key = {"Idempotency-Key": f"look-{analysed.id}"}
+
+    first, again = (api.post(url(analysed, "analyze"), json=body, headers=key) for _ in range(2))
+
+    assert first.status_code == 202, first.text
+    job = first.json()
+    assert again.json()["id"] == job["id"]
+    assert first.headers["Location"].endswith(job["id"])
+    assert (job["asset_id"], job["title"], job["priority"]) == (analysed.id, analysed.original_name, "high")
+    run = prefect.client.read_flow_run(job["id"])
+    assert run.parameters["asset_id"] == analysed.id
+    assert run.parameters["options"]["fps"] == 5
+    assert run.parameters["options"]["zones"][0]["name"] == "Door"
+    assert api.post(url(analysed, "analyze"), json={}, headers=key).status_code == 422
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{"detector": "magic"}, {"zones": [{"name": "Door", "points": [[0, 0], [2, 2], [1, 0]]}]}, {"zones": "[{"}],
+)
+def test_what_cannot_be_looked_for_is_refused_at_once(
+    api: httpx.Client, analysed: Asset, options: dict[str, Any]
+) -> None:
+    answer = api.post(url(analysed, "analyze"), json={"options": options})
+
+    assert answer.status_code == 422, answer.text
+    assert answer.json()["errors"]
+
+
+def test_anothers_analysis_is_not_there(
+    locked_url: str, people: dict[Role, Person], database: Database, analysed: Asset
+) -> None:
+    with database.session() as session:
+        AssetRepository(session).own([analysed.id], people[Role.OPERATOR].user.id)
+
+    for role, status in ((Role.OPERATOR, 200), (Role.VIEWER, 404), (Role.ADMIN, 200)):
+        with httpx.Client(base_url=locked_url, headers=people[role].headers) as client:
+            assert client.get(url(analysed, "analysis")).status_code == status
+            assert client.get(url(analysed, "analysis", analysed.id, "files", "annotated.mp4")).status_code == status
