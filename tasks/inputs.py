@@ -24,7 +24,6 @@ from data.settings import Settings, get_settings
 from data.storage import ObjectStore, StoredObject, open_store
 from tasks.fetching import fetch_handed_in
 from tasks.last_use import is_stale, note_use
-from tasks.lettered_mark import write_lettered_mark
 from tasks.media.edits.inputs import Input
 from tasks.media.pictures import write_plain_picture
 from tasks.media.probe import probe, probe_sound
@@ -162,6 +161,8 @@ class _Door:
         """Make a picture of the watermark's text, and return its address."""
         path = self.scratch / "text.png"
         models = ModelStore(self.settings.models.directory, self.settings.models.auto_pull)
+        from tasks.lettered_mark import write_lettered_mark  # brings models along; few have words
+
         drawn = write_lettered_mark(edits.watermark, path, models)
         key = input_key(drawn.sha256, ".png")
         taken = TakenInput(sha256=drawn.sha256, kind="picture", media_key=key, size=drawn.size)

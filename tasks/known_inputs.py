@@ -12,7 +12,6 @@ from data.domain.errors import DataError
 from data.domain.sources import UPLOAD_SCHEME
 from data.repositories import UploadRepository
 from data.settings import Settings
-from tasks.lettered_mark import write_lettered_mark
 from tasks.models.store import ModelStore
 from tasks.providers.sources import allowed_path
 
@@ -43,6 +42,8 @@ def named_by_content(edits: EditOptions, settings: Settings, database: Database,
     if edits.watermark.has_text:
         with tempfile.TemporaryDirectory(prefix="dailies-mark-") as folder:
             models = ModelStore(settings.models.directory, settings.models.auto_pull)
+            from tasks.lettered_mark import write_lettered_mark  # brings models along; few have words
+
             drawn = write_lettered_mark(edits.watermark, Path(folder) / "text.png", models)
         text_picture = f"{CONTENT_SCHEME}{drawn.sha256}"
     return edits.addressed({source: f"{CONTENT_SCHEME}{sha256}" for source, sha256 in known.items()}, text_picture)

@@ -35,6 +35,7 @@ def test_the_shipped_recipes_are_listed(api: httpx.Client) -> None:
     answer = api.get(RECIPES).json()
 
     assert [item["name"] for item in answer["items"]] == [
+        "analysed",
         "anonymous",
         "archive",
         "av1",
