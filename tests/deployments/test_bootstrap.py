@@ -137,6 +137,7 @@ def test_the_schedule_makes_runs(project: Project, wait_until: WaitUntil) -> Non
     )
 
 
+@pytest.mark.slow
 def test_a_second_bootstrap_changes_nothing(project: Project) -> None:
     before = project.server_state()
 
@@ -145,6 +146,7 @@ def test_a_second_bootstrap_changes_nothing(project: Project) -> None:
     assert project.server_state() == before
 
 
+@pytest.mark.slow
 def test_schedules_stay_as_people_made_them(project: Project) -> None:
     with temporary_settings({PREFECT_API_URL: project.stack.prefect_api_url}), get_client(sync_client=True) as client:
         nightly = client.read_deployment_by_name(NIGHTLY)

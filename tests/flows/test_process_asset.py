@@ -94,6 +94,7 @@ def test_the_same_source_with_the_same_recipe_is_not_encoded_again(
     assert jobs.publication(again)["version"] == 1
 
 
+@pytest.mark.slow
 def test_a_changed_caption_option_does_not_encode_again(jobs: JobClient, published: dict, speech: Path) -> None:
     changed = jobs.succeed(
         str(speech), overrides={**QUICK, "captions.max_line_characters": 24}, title="Two Cities, narrow"
@@ -144,6 +145,7 @@ def test_captions_of_a_trimmed_video_are_those_of_its_part(jobs: JobClient, publ
     assert any("LUFS" in note for note in publication["notes"])
 
 
+@pytest.mark.slow
 def test_an_edit_that_does_not_fit_the_source_fails_with_its_numbers(jobs: JobClient, speech: Path) -> None:
     job = jobs.process(str(speech), recipe="quick", overrides={"edit.trim.start_seconds": 30})
 
@@ -161,6 +163,7 @@ def test_a_source_outside_the_roots_is_refused_before_any_run_and_says_what_to_s
     assert "DAILIES_INGEST__ALLOWED_ROOTS" in answer.json()["detail"]
 
 
+@pytest.mark.slow
 def test_what_the_api_does_not_see_the_flow_refuses(stack: Stack, jobs: JobClient) -> None:
     ran = prefect_run(stack, "source=/etc/hostname")
 

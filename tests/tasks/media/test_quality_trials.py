@@ -16,7 +16,8 @@ def sought(codec: str, rungs: list[dict[str, object]]) -> Recipe:
     return Recipe.parse({"video": video})
 
 
-@pytest.mark.parametrize("codec", ["h264", pytest.param("av1", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("codec", ["h264", "av1"])
 def test_the_whole_encode_is_as_good_as_was_asked_for(codec: str, photographed: Path, tmp_path: Path) -> None:
     recipe = sought(codec, [{"name": "180p", "short_side": 180, "max_kbps": 3000}])
     package, _, _ = make_package(photographed, tmp_path, recipe)
