@@ -101,3 +101,9 @@ def _no_foreign_prefect() -> None:
         os.environ.pop(name, None)
     os.environ["PREFECT_SERVER_ANALYTICS_ENABLED"] = "false"
     os.environ["DO_NOT_TRACK"] = "1"
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _runs_do_not_give_way() -> None:
+    """Let runs have their share beside the tests themselves, which keep all cores busy for minutes."""
+    os.environ["DAILIES_ORCHESTRATION__NICENESS"] = "0"

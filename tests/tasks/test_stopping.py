@@ -80,7 +80,7 @@ def start(prefect_server: Stack) -> Iterator[Start]:
 
 
 def test_a_job_over_its_limit_ends_itself_and_says_so(start: Start) -> None:
-    process = start("sleep", job_limit_seconds=3)
+    process = start("sleep", job_limit_seconds=3, niceness=10)
     child = int(process.told("child"))
     child_niceness = psutil.Process(child).nice()
 
