@@ -32,6 +32,8 @@ def named_by_content(edits: EditOptions, settings: Settings, database: Database,
         database: Knows the uploads.
         owner: Whose an upload must be; ``None`` takes anybody's.
     """
+    if not edits.needs_inputs:
+        return edits  # as a job does
     uploads = [each.removeprefix(UPLOAD_SCHEME) for each in edits.sources if each.startswith(UPLOAD_SCHEME)]
     with database.session() as session:
         found = UploadRepository(session).contents(uploads, owner) if uploads else {}

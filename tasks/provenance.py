@@ -153,10 +153,10 @@ def _edits(options: EditOptions) -> Iterator[tuple[ActionName, str, str, tuple[P
         yield ActionName.RESIZED, "canvas", "Fitted into a picture of another size or shape.", picture
     if options.picture_in_picture.source:
         yield ActionName.EDITED, "picture in picture", "Another clip is shown in a corner.", picture
-    if options.watermark.source:
-        yield ActionName.EDITED, "watermark", "A picture was laid over it, to be seen.", picture
-    elif options.watermark.text:
+    if options.watermark.has_text:  # first: once it was taken in, there is the address of its picture beside it
         yield ActionName.ADDED_TEXT, "watermark", "A text was laid over it, to be seen.", picture
+    elif options.watermark.source:
+        yield ActionName.EDITED, "watermark", "A picture was laid over it, to be seen.", picture
     if options.sound.mode != "keep":
         told = {"mute": "muted", "replace": "replaced", "mix": "mixed with another"}[options.sound.mode]
         yield ActionName.EDITED, f"sound {told}", f"The sound was {told}.", sound

@@ -37,3 +37,10 @@ def test_a_plan_names_what_is_at_hand_as_the_job_will(desk: Desk, media: Path) -
     assert named.join.intro == taken.join.intro
     assert named.join.outro == "https://media.example/outro.mp4"
     assert named.sound.source == f"{media}/gone.wav"
+
+
+def test_edits_that_need_nothing_taken_in_stay_as_they_are_in_plan_and_job(desk: Desk, media: Path) -> None:
+    edits = EditOptions.model_validate({"speed": 2, "sound": {"source": f"{media}/tone.wav"}})
+
+    assert not edits.needs_inputs
+    assert named_by_content(edits, desk.settings, desk.database, owner=None) == edits

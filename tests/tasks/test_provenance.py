@@ -129,6 +129,14 @@ def test_captions_and_translations_name_their_model_and_are_not_in_the_video() -
     assert found.summary == "captions (whisper-base); translation (whisper-base)"
 
 
+def test_a_watermark_of_text_is_text_also_once_it_was_drawn_and_taken_in() -> None:
+    written = EditOptions.model_validate({"watermark": {"text": "Draft"}})
+
+    (action,) = edited(written.addressed({}, f"sha256:{'a' * 64}"))
+
+    assert (action.name, action.description) == (ActionName.ADDED_TEXT, "A text was laid over it, to be seen.")
+
+
 def test_edits_are_told_and_are_no_ai() -> None:
     edits = EditOptions.model_validate(
         {
