@@ -50,7 +50,8 @@ def provenance_of(
     actions = [_created(made) if made else _opened(package)]
     if asset.preparation:
         actions += _prepared(asset.preparation)
-    actions += edited(edits)
+    # Without sound no loudness is set, whatever a recipe wants.
+    actions += edited(edits if package.audio else edits.model_copy(update={"loudness": NO_EDITS.loudness}))
     actions.append(_transcoded(package))
     actions += [_captioned(track, agent_of(track.model)) for track in artifacts.captions]
     return Provenance(actions=tuple(actions))
