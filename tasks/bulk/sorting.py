@@ -82,8 +82,10 @@ class NewItems:
 
     def edited_seconds(self, seconds: Numbers) -> Numbers:
         """Return how long the own parts of sources of such lengths last after their edits."""
-        starts, ends, speeds = map(numpy.array, (self.trim_starts, self.trim_ends, self.speeds))
-        return numpy.maximum(numpy.minimum(seconds, ends) - starts, 0.0) / speeds
+        columns = (self.trim_starts, self.trim_ends, self.speeds)
+        starts, ends, speeds = (numpy.array(column, dtype=numpy.float64) for column in columns)
+        kept: Numbers = numpy.maximum(numpy.minimum(seconds, ends) - starts, 0.0) / speeds
+        return kept
 
     def _place(self, profile: Profile) -> int:
         place = self._profile_places.get(profile)
