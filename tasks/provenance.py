@@ -131,7 +131,7 @@ def edited(options: EditOptions) -> tuple[Action, ...]:
     agent = Agent(name=DAILIES, version=VERSION)
     return tuple(
         Action(name=name, what=what, description=told, parts=parts, agent=agent)
-        for name, what, told, parts in _edits(options)
+        for name, what, told, parts in _edits(options.effective)
     )
 
 

@@ -195,3 +195,9 @@ def test_of_a_video_without_sound_no_loudness_is_said_to_be_set() -> None:
     found = provenance_of(ASSET, package(), GeneratedArtifacts(), None, agent_of, edits)
 
     assert [action.what for action in found.actions[1:-1]] == ["sound muted"]
+
+
+def test_what_has_no_effect_is_not_said_to_have_been_done() -> None:
+    idle = {"canvas": {"pad_rgb": "#FFFFFF"}, "watermark": {"position": "top"}, "fade": {"in_seconds": 1}}
+
+    assert [action.what for action in edited(EditOptions.model_validate(idle))] == ["fades"]
