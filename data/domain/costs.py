@@ -79,9 +79,9 @@ def cost_variants(recipe: Recipe, *, from_words: bool = False) -> dict[CostStep,
 
 
 def _as_costly(recipe: Recipe) -> Recipe:
-    """Return a recipe whose encode costs as much for each second, and looks the same for all rows that have their own.
+    """Return a recipe without what may differ from row to row and costs nothing: the times of a trim, names of files.
 
-    How long it is decides a trim, and is measured beside it; one logo, intro or text costs what another does.
+    How long the outcome lasts is measured beside it; one logo, intro or text costs what another does.
     """
     edit, named = recipe.edit, "given"
     alike = edit.addressed(dict.fromkeys(edit.sources, named), named if edit.watermark.has_text else "")
