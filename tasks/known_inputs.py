@@ -8,7 +8,7 @@ from pathlib import Path
 
 from data.database import Database
 from data.domain.edits import CONTENT_SCHEME, EditOptions
-from data.domain.errors import DataError
+from data.domain.errors import DataError, ModelMissingError
 from data.domain.sources import UPLOAD_SCHEME
 from data.repositories import UploadRepository
 from data.settings import Settings
@@ -31,6 +31,8 @@ def named_by_content(edits: EditOptions, settings: Settings, database: Database,
         database: Knows the uploads.
         owner: Whose an upload must be; ``None`` takes anybody's.
     """
+    if not edits.needs_inputs:
+        return edits  # as a job does
     uploads = [each.removeprefix(UPLOAD_SCHEME) for each in edits.sources if each.startswith(UPLOAD_SCHEME)]
     with database.session() as session:
         found = UploadRepository(session).contents(uploads, owner) if uploads else {}
@@ -38,15 +40,24 @@ def named_by_content(edits: EditOptions, settings: Settings, database: Database,
     for source in edits.sources:
         if source.startswith("/") and (sha256 := _content_of(source, settings)):
             known[source] = sha256
-    text_picture = ""
-    if edits.watermark.has_text:
-        with tempfile.TemporaryDirectory(prefix="dailies-mark-") as folder:
-            models = ModelStore(settings.models.directory, settings.models.auto_pull)
-            from tasks.lettered_mark import write_lettered_mark  # brings models along; few have words
+    return edits.addressed(
+        {source: f"{CONTENT_SCHEME}{sha256}" for source, sha256 in known.items()}, _text_picture(edits, settings)
+    )
 
+
+def _text_picture(edits: EditOptions, settings: Settings) -> str:
+    """Return the address of the picture of a watermark's text; empty without one, or where it cannot be drawn here."""
+    if not edits.watermark.has_text:
+        return ""
+    from tasks.lettered_mark import write_lettered_mark  # brings models along; few have words
+
+    with tempfile.TemporaryDirectory(prefix="dailies-mark-") as folder:
+        models = ModelStore(settings.models.directory, settings.models.auto_pull)
+        try:
             drawn = write_lettered_mark(edits.watermark, Path(folder) / "text.png", models)
-        text_picture = f"{CONTENT_SCHEME}{drawn.sha256}"
-    return edits.addressed({source: f"{CONTENT_SCHEME}{sha256}" for source, sha256 in known.items()}, text_picture)
+        except (DataError, ModelMissingError):  # for its job to say: one row must not stop the plan of all
+            return ""
+    return f"{CONTENT_SCHEME}{drawn.sha256}"
 
 
 def _content_of(source: str, settings: Settings) -> str | None:

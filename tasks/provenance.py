@@ -50,7 +50,8 @@ def provenance_of(
     actions = [_created(made) if made else _opened(package)]
     if asset.preparation:
         actions += _prepared(asset.preparation)
-    actions += edited(edits)
+    # Without sound no loudness is set, whatever a recipe wants.
+    actions += edited(edits if package.audio else edits.model_copy(update={"loudness": NO_EDITS.loudness}))
     actions.append(_transcoded(package))
     actions += [_captioned(track, agent_of(track.model)) for track in artifacts.captions]
     return Provenance(actions=tuple(actions))
@@ -130,7 +131,7 @@ def edited(options: EditOptions) -> tuple[Action, ...]:
     agent = Agent(name=DAILIES, version=VERSION)
     return tuple(
         Action(name=name, what=what, description=told, parts=parts, agent=agent)
-        for name, what, told, parts in _edits(options)
+        for name, what, told, parts in _edits(options.effective)
     )
 
 
@@ -153,10 +154,10 @@ def _edits(options: EditOptions) -> Iterator[tuple[ActionName, str, str, tuple[P
         yield ActionName.RESIZED, "canvas", "Fitted into a picture of another size or shape.", picture
     if options.picture_in_picture.source:
         yield ActionName.EDITED, "picture in picture", "Another clip is shown in a corner.", picture
-    if options.watermark.source:
-        yield ActionName.EDITED, "watermark", "A picture was laid over it, to be seen.", picture
-    elif options.watermark.text:
+    if options.watermark.has_text:  # first: once it was taken in, there is the address of its picture beside it
         yield ActionName.ADDED_TEXT, "watermark", "A text was laid over it, to be seen.", picture
+    elif options.watermark.source:
+        yield ActionName.EDITED, "watermark", "A picture was laid over it, to be seen.", picture
     if options.sound.mode != "keep":
         told = {"mute": "muted", "replace": "replaced", "mix": "mixed with another"}[options.sound.mode]
         yield ActionName.EDITED, f"sound {told}", f"The sound was {told}.", sound

@@ -2,6 +2,7 @@
 
 import hashlib
 import logging
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -29,6 +30,8 @@ logger = logging.getLogger(__name__)
 CHAPTERS_PATH = "chapters.vtt"
 TEXT_PATH = "text.json"
 ANALYSIS_FOLDER = "analysis/"
+_BY_THE_SOURCES_CLOCK = frozenset({"voice-over", "captions in the picture"})
+"""Of what preparing does, what begins at times: an edit may cut it, or make it faster."""
 
 
 def draft_manifest(
@@ -72,6 +75,7 @@ def draft_manifest(
         notes=(
             *(asset.preparation.notes if asset.preparation else ()),
             *(package.edit.notes if package.edit else ()),
+            *_of_order(asset, package, recipe),
             *package.notes,
             *artifacts.notes,
         ),
@@ -80,6 +84,17 @@ def draft_manifest(
         provenance=provenance,
         analysis=published_analysis(artifacts.analysis) if artifacts.analysis else None,
     )
+
+
+def _of_order(asset: Asset, package: Package, recipe: Recipe) -> Iterator[str]:
+    """Say what follows from the edits' coming after what models change in picture and sound."""
+    if asset.preparation is None or package.edit is None:
+        return
+    added = [each.what for each in asset.preparation.actions or () if each.what in _BY_THE_SOURCES_CLOCK]
+    if added:
+        yield f"{' and '.join(added).capitalize()} came before the edits: by the source's clock, and edited with it."
+    if recipe.anonymise.enabled and any(each.kind == "clip" for each in recipe.edit.inputs):
+        yield "Faces were hidden in the source alone, not in the clips that are joined to it or shown in it."
 
 
 def why_held(artifacts: GeneratedArtifacts, now: Standing) -> str:

@@ -2,6 +2,7 @@
 
 from enum import StrEnum
 
+from data.domain.edits import TrimOptions
 from data.domain.keys import options_digest
 from data.domain.recipes import Recipe
 
@@ -55,7 +56,7 @@ def cost_variants(recipe: Recipe, *, from_words: bool = False) -> dict[CostStep,
     """
     if recipe.rehearsal:
         return {CostStep.REHEARSE: ""}
-    encode = options_digest(recipe.transcode_options())
+    encode = options_digest(_as_costly(recipe).transcode_options())
     steps = {CostStep.GENERATION: recipe.generation.digest()} if from_words else {CostStep.INGEST: ""}
     if recipe.has_preparation:
         steps[CostStep.PREPARE] = options_digest(recipe.preparation_options())
@@ -75,3 +76,14 @@ def cost_variants(recipe: Recipe, *, from_words: bool = False) -> dict[CostStep,
     if recipe.analysis.enabled:
         steps[CostStep.ANALYSIS] = options_digest(recipe.analysis.model_dump(mode="json"))
     return {**steps, CostStep.PUBLISH: encode}
+
+
+def _as_costly(recipe: Recipe) -> Recipe:
+    """Return a recipe without what may differ from row to row and costs nothing: the times of a trim, names of files.
+
+    How long the outcome lasts is measured beside it; one logo, intro or text costs what another does.
+    """
+    edit, named = recipe.edit, "given"
+    alike = edit.addressed(dict.fromkeys(edit.sources, named), named if edit.watermark.has_text else "")
+    mark = alike.watermark.model_copy(update={"text": named if edit.watermark.has_text else ""})
+    return recipe.model_copy(update={"edit": alike.model_copy(update={"trim": TrimOptions(), "watermark": mark})})

@@ -84,6 +84,11 @@ class CanvasOptions(DomainModel):
     """Bars around it, or the middle of it."""
     pad_rgb: Rgb = "#000000"
 
+    @property
+    def is_wanted(self) -> bool:
+        """Whether a shape or a size is asked for."""
+        return bool(self.aspect_ratio) or self.short_side is not None
+
 
 class WatermarkOptions(DomainModel):
     """A picture or a text over the source's own part."""
@@ -214,7 +219,20 @@ class EditOptions(DomainModel):
     @property
     def is_empty(self) -> bool:
         """Whether nothing is to be edited."""
-        return self == NO_EDITS
+        return self.effective == NO_EDITS
+
+    @property
+    def effective(self) -> Self:
+        """The same edits without what has no effect: the place of a watermark that there is not, and the like."""
+        is_idle = {
+            "canvas": not self.canvas.is_wanted,
+            "picture_in_picture": not self.picture_in_picture.source,
+            "watermark": not self.watermark.is_wanted,
+            "sound": self.sound.mode == "keep",
+            "join": not self.join.is_wanted,
+            "loudness": self.loudness.target_lufs is None,
+        }
+        return self.model_copy(update={name: getattr(NO_EDITS, name) for name, idle in is_idle.items() if idle})
 
     @property
     def inputs(self) -> tuple[NamedInput, ...]:

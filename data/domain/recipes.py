@@ -350,16 +350,21 @@ class Recipe(DomainModel):
         if self.edit.is_empty:
             unused |= {"edit"}
         unused |= frozenset() if self.analysis.enabled else {"analysis"}
-        effective = _without_later_defaults(self.model_dump(mode="json", exclude={*IDENTITY, "generation", *unused}))
-        text = json.dumps(effective, sort_keys=True, separators=(",", ":"))
+        raw = self._as_edited.model_dump(mode="json", exclude={*IDENTITY, "generation", *unused})
+        text = json.dumps(_without_later_defaults(raw), sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(text.encode()).hexdigest()[:24]
 
     def transcode_options(self) -> dict[str, Any]:
         """The part of the recipe that the transcode step depends on, for its cache key."""
         edit = set() if self.edit.is_empty else {"edit"}
         return _without_later_defaults(
-            self.model_dump(mode="json", include={"video", "audio", "thumbnails", "preview", *edit})
+            self._as_edited.model_dump(mode="json", include={"video", "audio", "thumbnails", "preview", *edit})
         )
+
+    @property
+    def _as_edited(self) -> Self:
+        """The recipe with those edits alone that do something: the others are in no key."""
+        return self.model_copy(update={"edit": self.edit.effective})
 
 
 def _without_later_defaults(options: dict[str, Any]) -> dict[str, Any]:

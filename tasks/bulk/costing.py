@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 from data.database import Database
 from data.domain.batches import StepEstimate
 from data.domain.costs import CostStep
-from data.domain.edits import EditOptions
 from data.repositories import StepCost, StepCostRepository
 from tasks.bulk.assumptions import Assumptions, filled
 from tasks.bulk.clock import Load
@@ -134,10 +133,11 @@ def cost_items(items: NewItems, assumed: Assumptions, models: Models) -> Costing
     seconds, media = numpy.zeros(len(items)), numpy.zeros(len(items))
     bytes_in, bytes_out = numpy.zeros(len(items)), numpy.zeros(len(items))
     steps: dict[CostStep, StepTotal] = {}
-    for place, (profile, edit) in enumerate(items.known_profiles):
+    edited_seconds = items.edited_seconds(work.media_seconds)
+    for place, profile in enumerate(items.known_profiles):
         mine = numpy.flatnonzero(profiles == place)
         whole = Work(work.media_seconds[mine], work.megapixels[mine], work.size_bytes[mine])
-        edited = replace(whole, media_seconds=_edited_seconds(whole.media_seconds, edit))
+        edited = replace(whole, media_seconds=edited_seconds[mine])
         for step, variant in profile:
             own = whole if step in _BEFORE_EDITS else edited
             taken = _taken(step, models.of(step, variant), own, encoded[mine])
@@ -159,12 +159,6 @@ def cost_items(items: NewItems, assumed: Assumptions, models: Models) -> Costing
         bytes_out=float(bytes_out.sum()),
         urgent_share=float(seconds[urgent].sum() / max(seconds.sum(), 1e-9)),
     )
-
-
-def _edited_seconds(seconds: Numbers, edit: EditOptions) -> Numbers:
-    """How long the own parts of sources of such lengths last after their edits."""
-    end = numpy.minimum(seconds, math.inf if edit.trim.end_seconds is None else edit.trim.end_seconds)
-    return numpy.maximum(end - edit.trim.start_seconds, 0.0) / edit.speed
 
 
 def _taken(step: CostStep, model: CostModel, work: Work, is_encoded: NDArray[numpy.bool_]) -> Numbers:

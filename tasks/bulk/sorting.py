@@ -6,18 +6,17 @@ A few numbers an item, in arrays: a million items take some fifty megabytes.
 from array import array
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from math import nan
+from math import inf, nan
 
 import numpy
 
 from data.database import Database
 from data.domain.batches import PRIORITIES, ItemState, SkipReason
-from data.domain.edits import EditOptions
 from data.domain.publications import ToolVersions
 from data.repositories import BatchItemRepository, ItemPlanRepository, ItemWish
 from tasks.bulk.assumptions import Candidates
 from tasks.bulk.changes import Effective, Known, Look, LookAt, Profile, Recipes, find_known
-from tasks.bulk.estimates import Work
+from tasks.bulk.estimates import Numbers, Work
 
 _AT_ONCE = 2000
 _SHOWN = 3
@@ -44,14 +43,18 @@ class NewItems:
         self.rows = array("q")
         self.priorities = array("b")
         self.profiles = array("i")
-        """Index of the steps, options and edits that decide what the item costs."""
+        """Index of the steps and options that decide what the item costs."""
         self.is_encoded = array("b")
         """The encode that is asked for was done before."""
         self.media_seconds = array("d")
         self.megapixels = array("d")
         self.size_bytes = array("d")
-        self.known_profiles: list[tuple[Profile, EditOptions]] = []
-        self._profile_places: dict[tuple[Profile, EditOptions], int] = {}
+        self.trim_starts = array("d")
+        """Seconds; columns like the others, since each row may have a trim of its own."""
+        self.trim_ends = array("d")
+        self.speeds = array("d")
+        self.known_profiles: list[Profile] = []
+        self._profile_places: dict[Profile, int] = {}
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -62,18 +65,29 @@ class NewItems:
         size = measures.size_bytes if measures else look.size_bytes
         self.rows.append(wish.row)
         self.priorities.append(PRIORITIES.index(wish.priority))
-        self.profiles.append(self._place((recipe.steps(wish), recipe.edit)))
+        self.profiles.append(self._place(recipe.steps(wish)))
         self.is_encoded.append(known.is_encoded)
         self.media_seconds.append(measures.media_seconds if measures else nan)
         self.megapixels.append(measures.megapixels if measures else nan)
         self.size_bytes.append(nan if size is None else size)
+        trim = recipe.edit.trim
+        self.trim_starts.append(trim.start_seconds)
+        self.trim_ends.append(inf if trim.end_seconds is None else trim.end_seconds)
+        self.speeds.append(recipe.edit.speed)
 
     def work(self) -> Work:
         """Return what is known of the items' sources; NaN where it is not."""
         columns = (self.media_seconds, self.megapixels, self.size_bytes)
         return Work(*(numpy.array(column, dtype=numpy.float64) for column in columns))
 
-    def _place(self, profile: tuple[Profile, EditOptions]) -> int:
+    def edited_seconds(self, seconds: Numbers) -> Numbers:
+        """Return how long the own parts of sources of such lengths last after their edits."""
+        columns = (self.trim_starts, self.trim_ends, self.speeds)
+        starts, ends, speeds = (numpy.array(column, dtype=numpy.float64) for column in columns)
+        kept: Numbers = numpy.maximum(numpy.minimum(seconds, ends) - starts, 0.0) / speeds
+        return kept
+
+    def _place(self, profile: Profile) -> int:
         place = self._profile_places.get(profile)
         if place is None:
             place = self._profile_places[profile] = len(self.known_profiles)

@@ -105,7 +105,7 @@ def plan_encode(facts: SourceFacts, recipe: Recipe, inputs: Inputs = NO_INPUTS) 
         RecipeInvalidError: Two rungs have one name, or a rung is named like another file of the package.
     """
     most = recipe.video.max_frame_rate
-    edits = None if recipe.edit.is_empty else plan_edits(recipe.edit, facts, inputs, most)
+    edits = None if recipe.edit.is_empty else plan_edits(recipe.edit.effective, facts, inputs, most)
     if edits is None:
         has_sound = facts.audio is not None
         size, rate = (facts.video.width, facts.video.height), capped_rate(facts.video.frame_rate, most)

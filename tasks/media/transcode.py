@@ -18,6 +18,7 @@ from data.domain.recipes import AudioOptions, PreviewOptions, Recipe
 from tasks.media.accounts import blamed, is_true_copy, verified_frame_count
 from tasks.media.arguments import WorkFiles, encode_arguments
 from tasks.media.choices import Choices, Chooser, require_for
+from tasks.media.edits import own_sound
 from tasks.media.edits.editing import NO_INPUTS, Findings
 from tasks.media.edits.footage import AUDIO_RATE_HZ
 from tasks.media.edits.inputs import Inputs
@@ -196,7 +197,7 @@ class _Attempt:
             self.plan,
             self.directory,
             has_audio=has_audio,
-            language=_language(self.facts),
+            language=_language(self.facts, self.plan),
             tools=self.tools,
             limits=self.limits,
             run_id=self.run_id,
@@ -292,8 +293,10 @@ def _edit_record(plan: EncodePlan, findings: Findings) -> EditRecord | None:
     return EditRecord(digest=plan.edits.digest, duration_seconds=plan.duration_seconds, notes=notes)
 
 
-def _language(facts: SourceFacts) -> str | None:
-    language = facts.audio.language if facts.audio else None
+def _language(facts: SourceFacts, plan: EncodePlan) -> str | None:
+    """Return the language of what is heard, as the file of the source's own part names it."""
+    audio = own_sound.heard(plan.edits.options.sound, facts.audio, plan.edits.inputs) if plan.edits else facts.audio
+    language = audio.language if audio else None
     return None if language in (None, "", "und") else language
 
 
@@ -360,7 +363,7 @@ def _audio_rendition(
         codec=named.pop(),
         media_prefix=media,
         playlist_path=f"{AUDIO_NAME}.m3u8",
-        language=_language(facts),
+        language=_language(facts, plan),
     )
 
 

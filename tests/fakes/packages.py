@@ -7,6 +7,8 @@ from pathlib import Path
 from data.domain.assets import Asset, SourceFacts
 from data.domain.publications import Package
 from data.domain.recipes import Recipe
+from tasks.media.edits.editing import NO_INPUTS
+from tasks.media.edits.inputs import Inputs
 from tasks.media.probe import probe
 from tasks.media.process import Limits
 from tasks.media.tools import find_tools
@@ -35,6 +37,7 @@ def make_package(
     recipe: Recipe = SMALL,
     facts: SourceFacts | None = None,
     slot: Callable[[], AbstractContextManager[int]] = lambda: nullcontext(2),
+    inputs: Inputs = NO_INPUTS,
 ) -> tuple[Package, SourceFacts, Path]:
     """Transcode a source into ``folder``; return the package, the source's facts and where the files are."""
     tools = find_tools()
@@ -54,5 +57,6 @@ def make_package(
         tools=tools,
         encode_slot=slot,
         limits=Limits(),
+        inputs=inputs,
     )
     return package, found, directory

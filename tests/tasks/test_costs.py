@@ -78,6 +78,19 @@ def test_a_catalogue_that_is_away_does_not_fail_the_step(
         work.done(sample_asset())
 
 
+def test_rows_with_a_trim_a_logo_or_a_text_of_their_own_cost_alike() -> None:
+    def variant(**edit: object) -> str:
+        return cost_variants(Recipe.parse({"edit": edit}))[CostStep.TRANSCODE]
+
+    plain = cost_variants(Recipe())[CostStep.TRANSCODE]
+
+    assert variant(trim={"start_seconds": 3, "end_seconds": 63}) == plain
+    assert variant(watermark={"text": "Ann"}) == variant(watermark={"text": "Ben", "source": "sha256:b"}) != plain
+    assert variant(join={"intro": "/in/a.mp4"}) == variant(join={"intro": "sha256:a"}) != plain
+    assert variant(watermark={"source": "/in/a.png"}) == variant(watermark={"source": "/in/b.png"}) != plain
+    assert variant(stabilise=True) != plain
+
+
 def test_what_does_not_change_the_cost_is_no_variant_of_its_own() -> None:
     recipe = Recipe()
 

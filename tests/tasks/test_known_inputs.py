@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from data.domain.edits import EditOptions
+from data.settings import ModelSettings
 from tasks.known_inputs import named_by_content
 from tests.fakes.input_desk import Desk, make_media
 
@@ -37,3 +38,19 @@ def test_a_plan_names_what_is_at_hand_as_the_job_will(desk: Desk, media: Path) -
     assert named.join.intro == taken.join.intro
     assert named.join.outro == "https://media.example/outro.mp4"
     assert named.sound.source == f"{media}/gone.wav"
+
+
+def test_edits_that_need_nothing_taken_in_stay_as_they_are_in_plan_and_job(desk: Desk, media: Path) -> None:
+    edits = EditOptions.model_validate({"speed": 2, "sound": {"source": f"{media}/tone.wav"}})
+
+    assert not edits.needs_inputs
+    assert named_by_content(edits, desk.settings, desk.database, owner=None) == edits
+
+
+@pytest.mark.parametrize("text", ["日本語", "\u200b\u200b"])
+def test_a_text_that_cannot_be_drawn_does_not_stop_a_plan(text: str, desk: Desk, tmp_path: Path) -> None:
+    models = ModelSettings(directory=tmp_path / "no-models", auto_pull=False)
+    settings = desk.settings.model_copy(update={"models": models})
+    edits = EditOptions.model_validate({"watermark": {"text": text}})
+
+    assert named_by_content(edits, settings, desk.database, owner=None) == edits

@@ -8,10 +8,19 @@ from data.domain.edits import EditOptions
 from data.domain.generations import Capability, GenerationRequest, GenerationState
 from data.domain.ledger import Generation, Subject
 from data.domain.provenance import Action, ActionName, Agent, DigitalSource, Part, Provenance
-from data.domain.publications import GeneratedArtifacts
+from data.domain.publications import AudioRendition, GeneratedArtifacts
 from tasks.provenance import edited, provenance_of
 from tests.tasks.test_publication import ASSET, CAPTIONS, package
 
+SOUND = AudioRendition(
+    channels=2,
+    sample_rate_hz=48_000,
+    size_bytes=1,
+    average_kbps=128,
+    codec="mp4a.40.2",
+    media_prefix="audio/",
+    playlist_path="audio.m3u8",
+)
 HIDDEN = Action(
     name=ActionName.EDITED,
     what="faces hidden",
@@ -129,6 +138,14 @@ def test_captions_and_translations_name_their_model_and_are_not_in_the_video() -
     assert found.summary == "captions (whisper-base); translation (whisper-base)"
 
 
+def test_a_watermark_of_text_is_text_also_once_it_was_drawn_and_taken_in() -> None:
+    written = EditOptions.model_validate({"watermark": {"text": "Draft"}})
+
+    (action,) = edited(written.addressed({}, f"sha256:{'a' * 64}"))
+
+    assert (action.name, action.description) == (ActionName.ADDED_TEXT, "A text was laid over it, to be seen.")
+
+
 def test_edits_are_told_and_are_no_ai() -> None:
     edits = EditOptions.model_validate(
         {
@@ -141,14 +158,16 @@ def test_edits_are_told_and_are_no_ai() -> None:
             "canvas": {"aspect_ratio": "1:1"},
             "picture_in_picture": {"source": "/a.mp4"},
             "watermark": {"text": "Draft"},
-            "sound": {"mode": "mute"},
+            "sound": {"mode": "replace", "source": "/c.mp3"},
             "fade": {"in_seconds": 1},
             "join": {"outro": "/b.mp4"},
             "loudness": {"target_lufs": -14},
         }
     )
 
-    found = provenance_of(ASSET, package(), GeneratedArtifacts(), None, agent_of, edits)
+    heard = package().model_copy(update={"audio": SOUND})
+
+    found = provenance_of(ASSET, heard, GeneratedArtifacts(), None, agent_of, edits)
 
     assert [action.what for action in found.actions[1:-1]] == [
         "trimmed",
@@ -160,7 +179,7 @@ def test_edits_are_told_and_are_no_ai() -> None:
         "canvas",
         "picture in picture",
         "watermark",
-        "sound muted",
+        "sound replaced",
         "fades",
         "joined",
         "loudness",
@@ -168,3 +187,17 @@ def test_edits_are_told_and_are_no_ai() -> None:
     assert found.actions[1].description == "Kept from 1.5 s to its end."
     assert (found.is_ai_edited, found.summary) == (False, "")
     assert edited(EditOptions()) == ()
+
+
+def test_of_a_video_without_sound_no_loudness_is_said_to_be_set() -> None:
+    edits = EditOptions.model_validate({"sound": {"mode": "mute"}, "loudness": {"target_lufs": -14}})
+
+    found = provenance_of(ASSET, package(), GeneratedArtifacts(), None, agent_of, edits)
+
+    assert [action.what for action in found.actions[1:-1]] == ["sound muted"]
+
+
+def test_what_has_no_effect_is_not_said_to_have_been_done() -> None:
+    idle = {"canvas": {"pad_rgb": "#FFFFFF"}, "watermark": {"position": "top"}, "fade": {"in_seconds": 1}}
+
+    assert [action.what for action in edited(EditOptions.model_validate(idle))] == ["fades"]

@@ -4,16 +4,18 @@ import hashlib
 from datetime import UTC, datetime
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from data.domain.assets import Asset, SourceFacts, VideoFacts
+from data.domain.assets import Asset, Preparation, SourceFacts, VideoFacts
 from data.domain.errors import OutputRefusedError, PublicationConflictError, StoreUnavailableError
 from data.domain.findings import Decision, ModerationVerdict
-from data.domain.provenance import Provenance
+from data.domain.provenance import Action, ActionName, Agent, Part, Provenance
 from data.domain.publications import (
     CaptionTrack,
     Chapter,
+    EditRecord,
     GateCheck,
     GateReport,
     GeneratedArtifacts,
@@ -295,3 +297,36 @@ def test_without_an_analysis_the_content_key_is_what_it_was() -> None:
     artifacts = GeneratedArtifacts().model_dump_json(exclude={"analysis"})
     parts = [package().key, artifacts, Recipe().gate.model_dump_json(), ASSET.original_name]
     assert plain.content_key == hashlib.sha256("\n".join(parts).encode()).hexdigest()[:24]
+
+
+def prepared(*done: str) -> Asset:
+    agent = Agent(name="Dailies")
+    actions = tuple(
+        Action(name=ActionName.EDITED, what=what, description=what, parts=(Part.PICTURE,), agent=agent) for what in done
+    )
+    preparation = Preparation(key="p", media_key="m", facts=FACTS, sound_content="s", actions=actions)
+    return ASSET.model_copy(update={"preparation": preparation})
+
+
+def notes(asset: Asset, **recipe: Any) -> tuple[str, ...]:
+    edited = package().model_copy(update={"edit": EditRecord(digest="e", duration_seconds=10)})
+    return draft_manifest(asset, edited, GeneratedArtifacts(), Recipe.parse(recipe), "", 1, "job").notes
+
+
+def test_what_was_prepared_before_edits_is_said_to_keep_to_the_sources_clock() -> None:
+    both = prepared("captions in the picture", "voice-over", "reframed")
+
+    assert notes(both, edit={"trim": {"start_seconds": 2}}) == (
+        "Captions in the picture and voice-over came before the edits: by the source's clock, and edited with it.",
+    )
+    assert notes(prepared("reframed"), edit={"speed": 2}) == ()
+    assert notes(ASSET, edit={"speed": 2}) == ()
+
+
+def test_faces_in_clips_that_come_in_by_edits_are_said_not_to_be_hidden() -> None:
+    hidden, faces = prepared("faces hidden"), {"enabled": True}
+
+    assert notes(hidden, anonymise=faces, edit={"join": {"intro": "/in/intro.mp4"}}) == (
+        "Faces were hidden in the source alone, not in the clips that are joined to it or shown in it.",
+    )
+    assert notes(hidden, anonymise=faces, edit={"watermark": {"text": "Draft"}}) == ()

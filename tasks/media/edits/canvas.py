@@ -37,11 +37,6 @@ def layout(options: CanvasOptions, size: tuple[int, int]) -> Layout:
     return Layout(window, *(_scaled(each, scale) for each in (window, canvas)))
 
 
-def is_wanted(options: CanvasOptions) -> bool:
-    """Say whether a shape or a size is asked for."""
-    return bool(options.aspect_ratio) or options.short_side is not None
-
-
 def outcome(options: CanvasOptions, shape: Shape) -> Shape:
     """Return the shape of the canvas."""
     return replace(shape, size=layout(options, shape.size).canvas)

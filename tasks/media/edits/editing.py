@@ -66,7 +66,7 @@ class EditPlan:
     @property
     def changes_geometry(self) -> bool:
         """Whether the picture's pixels matter, so that it is worked on at the source's size."""
-        return crop.is_wanted(self.options.crop) or canvas.is_wanted(self.options.canvas)
+        return crop.is_wanted(self.options.crop) or self.options.canvas.is_wanted
 
 
 @dataclass(frozen=True)

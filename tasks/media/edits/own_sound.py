@@ -5,9 +5,10 @@ from typing import Any
 
 import ffmpeg
 
+from data.domain.assets import AudioFacts
 from data.domain.edits import OwnSoundOptions
 from tasks.media.edits.footage import AUDIO_RATE_HZ, Footage, Shape, lasting
-from tasks.media.edits.inputs import Input, opened
+from tasks.media.edits.inputs import Input, Inputs, opened
 
 ROLE = "edit.sound.source"
 _PEAK = 0.97
@@ -18,6 +19,20 @@ def outcome(options: OwnSoundOptions, shape: Shape) -> Shape:
     """Return the shape with sound where another one is heard, without where none is left."""
     has_sound = {"keep": shape.has_sound, "mute": False, "replace": True, "mix": True}[options.mode]
     return replace(shape, has_sound=has_sound)
+
+
+def heard(options: OwnSoundOptions, own: AudioFacts | None, inputs: Inputs) -> AudioFacts | None:
+    """Return the facts of the sound that is heard, or of the own one where both are; ``None`` where nothing is.
+
+    Args:
+        options: What becomes of the own sound.
+        own: Facts of that, if there is any.
+        inputs: Everything that edits name.
+    """
+    if options.mode == "mute":
+        return None
+    is_other = options.mode == "replace" or (options.mode == "mix" and own is None)
+    return inputs[options.source].sound if is_other else own
 
 
 def applied(options: OwnSoundOptions, footage: Footage, given: Input | None) -> Footage:

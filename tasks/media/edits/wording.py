@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from data.domain.edits import Corner
-from tasks.media.edits import canvas, crop, join, picture_in_picture, trim
+from tasks.media.edits import crop, join, picture_in_picture, trim
 from tasks.media.edits.editing import EditPlan
 
 _PLACES: dict[Corner, str] = {
@@ -55,7 +55,7 @@ def _of_picture(plan: EditPlan) -> Iterator[str]:
         yield f"The picture was turned clockwise by {options.rotate.degrees} degrees."
     if options.rotate.flip != "none":
         yield f"The picture was mirrored {_FLIPS[options.rotate.flip]}."
-    if canvas.is_wanted(options.canvas):
+    if options.canvas.is_wanted:
         how = "with bars around it" if options.canvas.fit == "pad" else "by its middle"
         yield f"The picture was fitted to {plan.own.size[0]}x{plan.own.size[1]} pixels, {how}."
 

@@ -136,6 +136,27 @@ def test_edits_are_part_of_what_is_encoded() -> None:
 
 
 @pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("loudness.true_peak_dbtp", -2),
+        ("watermark.position", "top"),
+        ("watermark.text", "  "),
+        ("canvas.pad_rgb", "#FFFFFF"),
+        ("sound.source", "/in/unused.mp3"),
+        ("join.cross_fade_seconds", 1),
+        ("picture_in_picture.size", 0.4),
+    ],
+)
+def test_what_says_how_an_edit_would_be_means_nothing_without_it(name: str, value: object) -> None:
+    idle = {f"edit.{name}": value}
+
+    for plain in (Recipe(), Recipe().with_overrides({"edit.speed": 2})):
+        assert plain.with_overrides(idle).digest() == plain.digest()
+        assert plain.with_overrides(idle).transcode_options() == plain.transcode_options()
+    assert Recipe().with_overrides(idle).edit.is_empty
+
+
+@pytest.mark.parametrize(
     ("edit", "said"),
     [
         ({"trim": {"start_seconds": 5, "end_seconds": 4}}, "4 s is not after 5 s"),

@@ -14,12 +14,14 @@ from data.domain.publications import AudioRendition, Package, Rendition
 from data.domain.recipes import Recipe
 from tasks.media.boxes import MediaSegment, read_segments
 from tasks.media.checks import check_candidate
+from tasks.media.edits.inputs import Input
 from tasks.media.frames import Picture
 from tasks.media.inspection import Inspector, Track, has_index_in_front, jpeg_size
 from tasks.media.measures import read_log
 from tasks.media.packaging import join_segments
 from tasks.media.playlists import media_playlist
 from tasks.media.probe import probe
+from tasks.media.probe import probe_sound as sound_facts
 from tasks.media.process import Limits, Progress, run_ffmpeg
 from tasks.media.tools import find_tools
 from tasks.media.transcode import transcode
@@ -546,6 +548,22 @@ def test_the_m4a_is_the_very_sound_of_the_renditions(make: Make, tmp_path: Path)
 
     assert package.audio_path is not None
     assert sound_hash(directory / package.audio_path) == sound_hash(directory / package.mp4_path)
+
+
+def test_another_sound_is_told_in_its_own_language(make: Make, tmp_path: Path) -> None:
+    tones = [("-f", "lavfi", "-i", f"sine={hertz}:d=1") for hertz in (440, 880)]
+    pictures = ("-f", "lavfi", "-i", "testsrc2=s=160x90:r=25:d=1")
+    source = make(*pictures, *tones[0], *X264, "-metadata:s:a:0", "language=fra")
+    other = make(*tones[1], "-metadata:s:a:0", "language=eng", name="other.mka")
+    recipe = Recipe.parse({**SMALL.model_dump(), "edit": {"sound": {"mode": "replace", "source": "other"}}})
+    sound = Input(other, "sound", "b" * 64, sound=sound_facts(other, find_tools()))
+
+    package, facts, directory = make_package(source, tmp_path / "made", recipe, inputs={"other": sound})
+
+    assert facts.audio is not None
+    assert package.audio is not None
+    assert (facts.audio.language, package.audio.language) == ("fra", "eng")
+    assert 'LANGUAGE="en"' in (directory / package.master_path).read_text()
 
 
 def test_a_source_without_sound_has_no_file_of_it(make: Make, tmp_path: Path) -> None:

@@ -5,9 +5,10 @@ from pathlib import Path
 
 import pytest
 
+from data.domain.assets import AudioFacts
 from data.domain.edits import OwnSoundOptions
 from tasks.media.edits.inputs import Input
-from tasks.media.edits.own_sound import applied, outcome
+from tasks.media.edits.own_sound import applied, heard, outcome
 from tasks.media.probe import probe_sound
 from tests.fakes.screening import TOOLS, Seen, clip_input, footage_of, make_clip, seen
 
@@ -93,3 +94,26 @@ def test_muted_is_without_sound(folder: Path, tmp_path: Path) -> None:
 def test_another_sound_has_to_be_named(mode: str) -> None:
     with pytest.raises(ValueError, match=f"the mode {mode} needs a source"):
         OwnSoundOptions.model_validate({"mode": mode})
+
+
+@pytest.mark.parametrize(
+    ("mode", "own", "language"),
+    [
+        ("keep", "fra", "fra"),
+        ("mute", "fra", None),
+        ("replace", "fra", "eng"),
+        ("mix", "fra", "fra"),
+        ("mix", None, "eng"),
+        ("keep", None, None),
+    ],
+)
+def test_the_language_is_that_of_what_is_heard(mode: str, own: str | None, language: str | None) -> None:
+    def facts(spoken: str) -> AudioFacts:
+        return AudioFacts(stream_index=0, codec="aac", channels=2, sample_rate_hz=48_000, language=spoken)
+
+    options = OwnSoundOptions.model_validate({"mode": mode, "source": "other"})
+    other = Input(Path("other"), "sound", "0" * 64, sound=facts("eng"))
+
+    found = heard(options, facts(own) if own else None, {"other": other})
+
+    assert (found.language if found else None) == language
