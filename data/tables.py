@@ -418,7 +418,7 @@ class GenerationRow(Base):
     charged: Mapped[float | None] = mapped_column(Float(53))
     request: Mapped[JsonObject]
     result_key: Mapped[str | None]
-    result_sha256: Mapped[str | None]
+    result_sha256: Mapped[str | None] = mapped_column(index=True)
     result_bytes: Mapped[int | None] = mapped_column(BigInteger)
     details: Mapped[JsonObject]
     failure_class: Mapped[str | None]
