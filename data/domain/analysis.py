@@ -95,7 +95,8 @@ class EventKind(StrEnum):
     SHOT = "shot"
     """A shot begins with a cut; the video's first shot has none."""
     BLACK = "black"
-    """The picture is black; ``value``: for how long, in seconds. So for those that follow."""
+    """The picture is black; ``value``: for how long, in seconds. So for those that follow; all but flicker only if it
+    is not so from beginning to end (:attr:`AnalysisSummary.throughout`)."""
     FREEZE = "freeze"
     SILENCE = "silence"
     BLUR = "blur"
@@ -173,6 +174,9 @@ class AnalysisSummary(DomainModel):
     """Of all frames, as the telemetry has it."""
     motion_mean: float | None = None
     """Share (0–1) of the picture that moves, of all frames but the first."""
+    throughout: tuple[EventKind, ...] = ()
+    """What is so from the first to the last frame that was looked at, as of a black, still or silent video: that is
+    what it is, and no event."""
     unjudged: tuple[str, ...] = ()
     """Kinds of events that could not be looked for: flicker in too few frames a second, silence without sound."""
 

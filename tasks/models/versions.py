@@ -25,7 +25,7 @@ PASSAGES_VERSION = "passages-1"
 """Changes when passages are cut or embedded otherwise."""
 
 
-ANALYSIS_VERSION = "analysis-1"
+ANALYSIS_VERSION = "analysis-2"
 """Changes when frames are looked at otherwise, or what is found is told otherwise."""
 
 

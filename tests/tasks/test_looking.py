@@ -5,6 +5,7 @@ from pathlib import Path
 
 import av
 import pandas
+import pytest
 
 from data.domain.analysis import AnalysisFile, AnalysisOptions, AnalysisReport
 from tasks.looking import Footage, Looking, analysis_plan
@@ -13,6 +14,8 @@ from tasks.media.probe import probe
 from tasks.media.tools import find_tools
 
 TOOLS = find_tools()
+ONCE = "loop=100:1:0,setpts=N/10/TB"
+"""The first picture again and again."""
 
 
 def looked_at(scratch: Path, picture: str, options: AnalysisOptions) -> tuple[AnalysisReport, Path]:
@@ -51,4 +54,16 @@ def test_nothing_is_invented_on_a_black_picture(tmp_path: Path) -> None:
     assert AnalysisFile.ANNOTATED not in report.files
     assert report.summary.frame_count <= 20
     assert pandas.read_parquet(folder / AnalysisFile.TELEMETRY).empty
-    assert not {"appear", "enter", "text"} & set(report.summary.event_counts)
+    assert (folder / AnalysisFile.EVENTS).read_text() == ""
+    assert report.summary.event_counts == {}
+    assert "From beginning to end it is black." in report.sentences
+
+
+@pytest.mark.parametrize("picture", ["smptebars=size=320x180:rate=10", f"mandelbrot=size=320x180:rate=10,{ONCE}"])
+def test_nothing_is_invented_on_a_still_picture(tmp_path: Path, picture: str) -> None:
+    options = AnalysisOptions(enabled=True, annotate=False)
+
+    report, folder = looked_at(tmp_path, picture, options)
+
+    assert (folder / AnalysisFile.EVENTS).read_text() == ""
+    assert "From beginning to end it is frozen." in report.sentences
