@@ -43,18 +43,18 @@ class AnalysisOptions(DomainModel):
     detector: Literal["motion", "faces", "onnx", "mock"] = "motion"
     """``motion``: whatever moves before a resting background. ``onnx``: the model of the settings. ``mock`` is a
     simulation for trying out what consumes the results, and is labelled as that everywhere."""
-    model: str = Field(default="", max_length=4096)
+    model: str = Field(default="", max_length=100, pattern=r"^[A-Za-z0-9_.-]*$")
     """For ``onnx``: name of a model in the settings' folder of detectors."""
     min_confidence: float = Field(default=0.4, ge=0, le=1)
     fps: float | None = Field(default=None, gt=0, le=120)
     """Frames a second that are looked at; ``null``: every one. Flicker is judged from ten on, and things are tracked
     that overlap themselves from one frame to the next: five or more for people who walk."""
-    max_frames: int | None = Field(default=None, ge=1)
+    max_frames: int | None = Field(default=None, ge=1, le=2**31 - 1)
     """Look at no more than this; of a longer video fewer a second."""
     zones: tuple[Zone, ...] = Field(default=(), max_length=50)
-    clustering_interval: float | None = Field(default=2.0, gt=0)
+    clustering_interval: float | None = Field(default=2.0, gt=0, allow_inf_nan=False)
     """Take the appearance of each track so often (seconds) and group tracks that look alike; ``null``: do not."""
-    ocr_interval: float | None = Field(default=None, ge=0.5)
+    ocr_interval: float | None = Field(default=None, ge=0.5, allow_inf_nan=False)
     """Read text in the picture so often (seconds); ``null``: do not."""
     annotate: bool = True
     """Make a video that shows boxes, tracks, zones and counts."""
@@ -67,7 +67,7 @@ class AnalysisOptions(DomainModel):
             return zones
         try:
             return json.loads(zones)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise ValueError(f"zones are no JSON: {error}") from error
 
     @model_validator(mode="after")

@@ -93,6 +93,8 @@ class OnnxDetector:
             DetectorInvalidError: The network fails on it.
         """
         boxes, scores, classes = self._decode(self._network, look.sampled.image_bgr, self._min_confidence)
+        kept = np.isfinite(boxes).all(axis=1) & np.isfinite(scores)  # half precision overflows
+        boxes, scores, classes = boxes[kept], scores[kept], classes[kept]
         if not len(scores):
             return Detections.none()
         labels = tuple(self._labels.get(int(number), f"class {number}") for number in classes)
@@ -232,13 +234,13 @@ def _apart(boxes: Array, scores: Array, classes: Array, least: float) -> NDArray
 
 def _labels(model_path: Path, network: _Network) -> dict[int, str]:
     """Names of the classes, from the file beside the model, else from within it; none where there are none."""
-    if (lines := model_path.with_suffix(".txt")).is_file():
-        return dict(enumerate(lines.read_text(encoding="utf-8").splitlines()))
-    beside = model_path.with_suffix(".json")
-    text = beside.read_text(encoding="utf-8") if beside.is_file() else _within(network.session)
-    if not text:
-        return {}
+    lines, beside = model_path.with_suffix(".txt"), model_path.with_suffix(".json")
     try:
+        if lines.is_file():
+            return dict(enumerate(lines.read_text(encoding="utf-8").splitlines()))
+        text = beside.read_text(encoding="utf-8") if beside.is_file() else _within(network.session)
+        if not text:
+            return {}
         found = ast.literal_eval(text) if text.lstrip().startswith("{") and "'" in text else json.loads(text)
         return _numbered(found)
     except (ValueError, SyntaxError, TypeError, AttributeError) as error:

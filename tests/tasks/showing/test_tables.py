@@ -1,5 +1,6 @@
 """Telemetry is read by pandas as it was told, however it is read."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pandas
@@ -25,6 +26,17 @@ def test_each_track_and_each_frame_has_a_row_in_parquet_and_csv_alike(tmp_path: 
         pandas.read_csv(tmp_path / AnalysisFile.TELEMETRY_CSV), tracks, check_dtype=False, rtol=1e-6
     )
     pandas.testing.assert_frame_equal(pandas.read_csv(tmp_path / AnalysisFile.FRAMES_CSV), frames, check_dtype=False)
+
+
+def test_a_label_that_a_spreadsheet_would_run_is_a_text_in_csv(tmp_path: Path) -> None:
+    paths = tables.TablePaths(tmp_path / "t.parquet", tmp_path / "t.csv")
+    rows = [replace(rows_of(0)[0], label=label) for label in ('=HYPERLINK("x","y")', "@x", "person, adult")]
+    with tables.Table(TrackRow, paths) as table:
+        for row in rows:
+            table.add(row)
+
+    assert list(pandas.read_csv(paths.csv)["label"]) == ['\'=HYPERLINK("x","y")', "'@x", "person, adult"]
+    assert list(pandas.read_parquet(paths.parquet)["label"]) == [row.label for row in rows]
 
 
 def test_every_column_is_documented(tmp_path: Path) -> None:
