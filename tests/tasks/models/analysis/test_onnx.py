@@ -123,6 +123,14 @@ def test_labels_that_make_no_sense_are_said(tmp_path: Path) -> None:
         OnnxDetector(model, 0.4)
 
 
+def test_labels_are_one_short_line(tmp_path: Path) -> None:
+    model = yolox(tmp_path / "tiny.onnx")
+    (tmp_path / "tiny.json").write_text(json.dumps(["car", "per\nson" + "x" * 5000]))
+
+    (label,) = found(model, flat(255, 64, 64)).labels
+    assert (label[:8], len(label)) == ("per sonx", 60)
+
+
 def test_labels_that_are_no_text_are_said(tmp_path: Path) -> None:
     model = yolox(tmp_path / "tiny.onnx")
     (tmp_path / "tiny.txt").write_bytes(b"person\n\xff\xfe")
