@@ -8,7 +8,7 @@ import numpy as np
 from data.domain.analysis import Event, EventKind
 from tasks.models.analysis.plan import Picture
 
-_GRID = (64, 36)
+_GRID = (32, 18)
 """Over cells of several pixels what coding changes is evened out: keyframes, and a first picture that gets better."""
 _MOVED = 12
 _SETTLING_SECONDS = 0.2
