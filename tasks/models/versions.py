@@ -59,7 +59,8 @@ def analysis_version(options: AnalysisOptions, models: ModelStore, detector: str
         models: The model store.
         detector: Digest of the user's own model, where that one detects.
     """
-    used = [ANALYSIS_VERSION, packaged_version("opencv-python-headless")] + ([detector] if detector else [])
+    used = [ANALYSIS_VERSION, *map(packaged_version, ("opencv-python-headless", "trackers"))]
+    used += [detector] if detector else []
     if options.detector == "faces":
         used.append(_version(models, FACE_MODEL))
     if options.ocr_interval is not None:

@@ -29,6 +29,7 @@ def test_an_analysis_depends_on_what_looks() -> None:
 
     assert "opencv" not in made_with(Recipe(), TOOLS, MODELS)
     assert "opencv" in made_with(plain, TOOLS, MODELS)
+    assert "trackers-" in made_with(plain, TOOLS, MODELS)
     assert "centerface" in analysis_version(faces.analysis, MODELS)
     assert "centerface" not in analysis_version(plain.analysis, MODELS)
     assert analysis_version(plain.analysis, MODELS, "abc").endswith("abc")
