@@ -11,7 +11,7 @@ from api.dependencies import Services
 from api.links import analysis_url, events_url
 from api.schemas import Job, Page
 from data.domain.analysis import AnalysisFile, AnalysisOptions, AnalysisReport, AnalysisSummary, Event
-from data.domain.errors import NotFoundError
+from data.domain.errors import InvalidRequestError, NotFoundError
 from data.domain.publications import PublicationManifest
 from data.recipes import load_recipe
 from data.repositories import ArtifactRepository, AssetRepository, StoredArtifact
@@ -104,8 +104,8 @@ def page_of_events(
     Raises:
         InvalidRequestError: ``after`` is no cursor of this analysis.
     """
-    begin = decode_event(after, report.key) if after else 0
     size = report.files.get(AnalysisFile.EVENTS, 0)
+    begin = _begin(store, report, after, size) if after else 0
     found: list[Event] = []
     for line, end in _lines(store, report.prefix + AnalysisFile.EVENTS, begin, size):
         event = Event.model_validate_json(line)
@@ -116,6 +116,18 @@ def page_of_events(
         if end < size and (len(found) == limit or end - begin >= _MOST_READ_BYTES):
             return Page[Event](items=tuple(found), next=encode_event(report.key, end))
     return Page[Event](items=tuple(found))
+
+
+def _begin(store: ObjectStore, report: AnalysisReport, after: str, size: int) -> int:
+    """Return the place that a cursor names, if a line ends before it: it may be anybody's.
+
+    Raises:
+        InvalidRequestError: It is no cursor of this analysis.
+    """
+    begin, key = decode_event(after, report.key), report.prefix + AnalysisFile.EVENTS
+    if not 0 < begin < size or b"".join(store.read_range(key, begin - 1, begin)) != b"\n":
+        raise InvalidRequestError("The cursor is none of this analysis.", {"field": "after"})
+    return begin
 
 
 def _lines(store: ObjectStore, key: str, begin: int, size: int) -> Iterator[tuple[bytes, int]]:

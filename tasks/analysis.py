@@ -1,6 +1,5 @@
 """Analysis: frames and sound are decoded once and looked at, and what is found is kept as files."""
 
-import hashlib
 import re
 import secrets
 from collections.abc import Mapping
@@ -26,7 +25,7 @@ from tasks.looking import SHOWN_SHORT_SIDE, Footage, Looking, analysis_plan
 from tasks.media.decoding import Clip
 from tasks.media.probe import probe
 from tasks.media.tools import Toolset, find_tools
-from tasks.models.versions import FACE_MODEL, analysis_version
+from tasks.models.versions import FACE_MODEL, analysis_version, detector_digest, detector_path
 from tasks.policies import TASK_POLICY, tool_limits
 from tasks.workspace import job_id, workspace
 
@@ -122,22 +121,13 @@ def own_detector(options: AnalysisOptions) -> Path | None:
     folder, name = get_settings().models.detectors, options.model.removesuffix(".onnx")
     if not _DETECTOR_NAME.fullmatch(name):
         raise InvalidRequestError("The detector `onnx` needs the name of a `model`.", {"field": "model"})
-    path = folder / f"{name}.onnx" if folder else None
-    if path is None or not path.is_file():
+    path = detector_path(options, folder)
+    if path is None:
         where = (
             "no folder of detectors is set (DAILIES_MODELS__DETECTORS)" if folder is None else "it is not in the folder"
         )
         raise ModelMissingError(f"There is no detector {name!r}: {where}.", {"model": name})
     return path
-
-
-def detector_digest(detector: Path) -> str:
-    """Return 16 hex digits of sha256 over a model with the labels that lie beside it."""
-    digest = hashlib.sha256()
-    for suffix in (".onnx", ".txt", ".json"):
-        path = detector.with_suffix(suffix)
-        digest.update(path.read_bytes() if path.is_file() else b"none")
-    return digest.hexdigest()[:16]
 
 
 def _footage(asset: Asset, version: Version | None, scratch: Path) -> Footage:

@@ -185,7 +185,7 @@ def _planner(settings: Settings) -> Planner:
         database=_database(),
         recipes=Recipes(
             lambda name: load_recipe(name, settings.recipe_folder),
-            lambda recipe: made_with(recipe, tools, models),
+            lambda recipe: made_with(recipe, tools, models, settings.models.detectors),
             lambda recipe: prepared_with(recipe, tools, models),
             lambda recipe: recipe.model_copy(
                 update={"edit": named_by_content(recipe.edit, settings, _database(), owner=job_owner())}

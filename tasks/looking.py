@@ -1,11 +1,12 @@
 """Looking at one video, without a task around it: decode, analyse, draw, and gather the files of a report."""
 
 from collections.abc import Iterator
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from data.domain.analysis import AnalysisFile, AnalysisOptions, AnalysisReport, AnalysisSummary
 from data.settings import get_settings
@@ -29,7 +30,7 @@ from tasks.workspace import run_id
 
 SHOWN_SHORT_SIDE = 720
 """Pixels of the annotated video on its shorter side, at most."""
-_SOUND_BLOCK_SAMPLES = 480_000
+_SOUND_BLOCK_SAMPLES = 240_000
 _KEPT_TRACKS = 50
 """In the record; all are in ``summary.json``."""
 _LOOKING_SHARE = 0.7
@@ -79,7 +80,7 @@ class Looking:
         context = DecodeContext(self._tools, self._limits.stall_seconds, run_id())
         clip, sound = footage.pictures, footage.sound
         self._recorder = Recorder(self.directory, plan.duration_seconds)
-        heard = decoded_sound(sound, 1, _SOUND_BLOCK_SAMPLES, context, self._scratch / "sound.log") if sound else None
+        heard = self._heard(sound, context) if sound else None
         share = 1.0 if not plan.options.annotate else _LOOKING_SHARE
         with (
             self._recorder as recorder,
@@ -93,6 +94,11 @@ class Looking:
                 lambda count: report_progress(share * count / plan.sample_count),
                 blocks,
             )
+
+    def _heard(self, sound: Clip, context: DecodeContext) -> AbstractContextManager[Iterator[NDArray[np.float32]]]:
+        """Decode the sound; not to one channel, in which what is opposite in two would cancel out."""
+        channels = 2 if sound.facts.audio is not None and sound.facts.audio.channels > 1 else 1
+        return decoded_sound(sound, channels, _SOUND_BLOCK_SAMPLES, context, self._scratch / "sound.log")
 
     def _watched(self, frames: Iterator[Sampled], plan: AnalysisPlan) -> Iterator[Sampled]:
         """Keep one frame of those that pass, for the heat map to lie on: the one a third into the video."""

@@ -167,7 +167,7 @@ def _work_key(asset: Asset, recipe: Recipe, title: str) -> str:
     settings = get_settings()
     tools = find_tools(settings.media.ffmpeg, settings.media.ffprobe, settings.media.packager)
     models = ModelStore(settings.models.directory, settings.models.auto_pull)
-    return work_key(asset.id, recipe.digest(), title, made_with(recipe, tools, models))
+    return work_key(asset.id, recipe.digest(), title, made_with(recipe, tools, models, settings.models.detectors))
 
 
 def _checked(candidate: Path, asset: Asset, package: Package, recipe: Recipe, scratch: Path) -> GateReport:

@@ -43,18 +43,18 @@ class AnalysisOptions(DomainModel):
     detector: Literal["motion", "faces", "onnx", "mock"] = "motion"
     """``motion``: whatever moves before a resting background. ``onnx``: the model of the settings. ``mock`` is a
     simulation for trying out what consumes the results, and is labelled as that everywhere."""
-    model: str = Field(default="", max_length=4096)
+    model: str = Field(default="", max_length=100, pattern=r"^[A-Za-z0-9_.-]*$")
     """For ``onnx``: name of a model in the settings' folder of detectors."""
     min_confidence: float = Field(default=0.4, ge=0, le=1)
     fps: float | None = Field(default=None, gt=0, le=120)
     """Frames a second that are looked at; ``null``: every one. Flicker is judged from ten on, and things are tracked
     that overlap themselves from one frame to the next: five or more for people who walk."""
-    max_frames: int | None = Field(default=None, ge=1)
+    max_frames: int | None = Field(default=None, ge=1, le=2**31 - 1)
     """Look at no more than this; of a longer video fewer a second."""
     zones: tuple[Zone, ...] = Field(default=(), max_length=50)
-    clustering_interval: float | None = Field(default=2.0, gt=0)
+    clustering_interval: float | None = Field(default=2.0, gt=0, allow_inf_nan=False)
     """Take the appearance of each track so often (seconds) and group tracks that look alike; ``null``: do not."""
-    ocr_interval: float | None = Field(default=None, ge=0.5)
+    ocr_interval: float | None = Field(default=None, ge=0.5, allow_inf_nan=False)
     """Read text in the picture so often (seconds); ``null``: do not."""
     annotate: bool = True
     """Make a video that shows boxes, tracks, zones and counts."""
@@ -67,7 +67,7 @@ class AnalysisOptions(DomainModel):
             return zones
         try:
             return json.loads(zones)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise ValueError(f"zones are no JSON: {error}") from error
 
     @model_validator(mode="after")
@@ -95,7 +95,8 @@ class EventKind(StrEnum):
     SHOT = "shot"
     """A shot begins with a cut; the video's first shot has none."""
     BLACK = "black"
-    """The picture is black; ``value``: for how long, in seconds. So for those that follow."""
+    """The picture is black; ``value``: for how long, in seconds. So for those that follow; all but flicker only if it
+    is not so from beginning to end (:attr:`AnalysisSummary.throughout`)."""
     FREEZE = "freeze"
     SILENCE = "silence"
     BLUR = "blur"
@@ -173,6 +174,9 @@ class AnalysisSummary(DomainModel):
     """Of all frames, as the telemetry has it."""
     motion_mean: float | None = None
     """Share (0–1) of the picture that moves, of all frames but the first."""
+    throughout: tuple[EventKind, ...] = ()
+    """What is so from the first to the last frame that was looked at, as of a black, still or silent video: that is
+    what it is, and no event."""
     unjudged: tuple[str, ...] = ()
     """Kinds of events that could not be looked for: flicker in too few frames a second, silence without sound."""
 

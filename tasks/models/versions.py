@@ -1,6 +1,8 @@
 """What an outcome depends on beside content and recipe: the versions of programs, of models, and of our own code."""
 
+import hashlib
 from importlib.metadata import version
+from pathlib import Path
 
 from data.domain.analysis import AnalysisOptions
 from data.domain.provenance import Agent
@@ -25,7 +27,7 @@ PASSAGES_VERSION = "passages-1"
 """Changes when passages are cut or embedded otherwise."""
 
 
-ANALYSIS_VERSION = "analysis-1"
+ANALYSIS_VERSION = "analysis-2"
 """Changes when frames are looked at otherwise, or what is found is told otherwise."""
 
 
@@ -57,12 +59,30 @@ def analysis_version(options: AnalysisOptions, models: ModelStore, detector: str
         models: The model store.
         detector: Digest of the user's own model, where that one detects.
     """
-    used = [ANALYSIS_VERSION, packaged_version("opencv-python-headless")] + ([detector] if detector else [])
+    used = [ANALYSIS_VERSION, *map(packaged_version, ("opencv-python-headless", "trackers"))]
+    used += [detector] if detector else []
     if options.detector == "faces":
         used.append(_version(models, FACE_MODEL))
     if options.ocr_interval is not None:
         used.append(packaged_version("rapidocr"))
     return " ".join(used)
+
+
+def detector_path(options: AnalysisOptions, folder: Path | None) -> Path | None:
+    """Return the file of the user's own model that is to detect, if it is in the folder of detectors."""
+    if options.detector != "onnx" or folder is None:
+        return None
+    path = folder / f"{options.model.removesuffix('.onnx')}.onnx"
+    return path if path.parent == folder and path.is_file() else None
+
+
+def detector_digest(detector: Path) -> str:
+    """Return 16 hex digits of sha256 over a model with the labels that lie beside it."""
+    digest = hashlib.sha256()
+    for suffix in (".onnx", ".txt", ".json"):
+        path = detector.with_suffix(suffix)
+        digest.update(path.read_bytes() if path.is_file() else b"none")
+    return digest.hexdigest()[:16]
 
 
 PREPARE_VERSION = "prepare-1"
@@ -101,8 +121,15 @@ def prepared_with(recipe: Recipe, tools: Toolset, models: ModelStore) -> str:
     return " ".join(used)
 
 
-def made_with(recipe: Recipe, tools: Toolset, models: ModelStore) -> str:
-    """Return the versions of everything that a recipe uses, as one line for :func:`data.domain.keys.work_key`."""
+def made_with(recipe: Recipe, tools: Toolset, models: ModelStore, detectors: Path | None = None) -> str:
+    """Return the versions of everything that a recipe uses, as one line for :func:`data.domain.keys.work_key`.
+
+    Args:
+        recipe: What is done.
+        tools: The programs.
+        models: The model store.
+        detectors: Folder of the user's own detectors.
+    """
     used = [tools.ffmpeg_version, tools.ffmpeg_build, tools.packager_version]
     if recipe.captions.enabled:
         used += [CAPTIONS_VERSION, _version(models, recipe.captions.model)]
@@ -117,7 +144,8 @@ def made_with(recipe: Recipe, tools: Toolset, models: ModelStore) -> str:
     if recipe.has_words:
         used.append(passages_version())
     if recipe.analysis.enabled:
-        used.append(analysis_version(recipe.analysis, models))
+        own = detector_path(recipe.analysis, detectors)
+        used.append(analysis_version(recipe.analysis, models, detector_digest(own) if own else ""))
     if recipe.has_preparation:
         used.append(prepared_with(recipe, tools, models))
     return " ".join(used)

@@ -93,7 +93,7 @@ class Scene:
     """Width and height in pixels at which it is drawn."""
     frame_rate: Fraction
     zones: Sequence[Zone]
-    events: Sequence[Event]
+    events: Iterable[Event]
     """By time."""
     detector: str
     is_simulated: bool = False
@@ -114,7 +114,8 @@ class Annotator:
         self._stroke = max(1, round(min(scene.size) / 360))
         self._zones = [(zone, _outline(zone, scene.size)) for zone in scene.zones]
         self._counts = {zone.name: _ZoneCount() for zone in scene.zones}
-        self._waiting = deque(scene.events)
+        self._events = iter(scene.events)
+        self._next = next(self._events, None)
         self._told: deque[tuple[float, str, Colour]] = deque(maxlen=_MOST_TOLD)
         self._trails: dict[int, deque[tuple[float, int, int]]] = {}
         self._seen: set[int] = set()
@@ -142,8 +143,8 @@ class Annotator:
     # --- what has happened ---
 
     def _take_events(self, number: int, at_seconds: float) -> None:
-        while self._waiting and self._waiting[0].frame <= number:
-            event = self._waiting.popleft()
+        while (event := self._next) is not None and event.frame <= number:
+            self._next = next(self._events, None)
             if event.zone in self._counts:
                 self._counts[event.zone].take(event)
             if words := _words(event):

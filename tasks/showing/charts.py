@@ -5,7 +5,8 @@ Twice the size at which the page shows them, in its colours.
 """
 
 import math
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import cv2
@@ -42,9 +43,16 @@ _HEAT_OPACITY = 0.78
 _HEAT_WIDTH = 960
 
 
-def events_chart(events: Sequence[Event], course: Course, title: str) -> Image.Image:
-    """Return a chart of what happened over time: above how many tracks were in sight, below a lane for each kind."""
-    kinds = [kind for kind in EventKind if any(event.kind is kind for event in events)]
+def events_chart(events: Iterable[Event], course: Course, title: str) -> Image.Image:
+    """Return a chart of what happened over time: above how many tracks were in sight, below a lane for each kind.
+
+    Args:
+        events: Read twice, one at a time: there may be many.
+        course: What went on over time.
+        title: Of the chart.
+    """
+    counts = Counter(event.kind for event in events)
+    kinds = [kind for kind in EventKind if counts[kind]]
     image = Image.new("RGB", (_WIDTH, _TOP + _AREA + 24 + _LANE * len(kinds) + _FOOT), _GROUND)
     draw = ImageDraw.Draw(image)
     foot = image.height - _FOOT
@@ -52,8 +60,11 @@ def events_chart(events: Sequence[Event], course: Course, title: str) -> Image.I
     _time_axis(draw, course.duration_seconds, foot)
     _in_sight(image, course, _TOP)
     lanes_at = _TOP + _AREA + 24
-    for index, kind in enumerate(kinds):
-        _lane(draw, [event for event in events if event.kind is kind], kind, course, lanes_at + index * _LANE)
+    lanes = {kind: lanes_at + index * _LANE for index, kind in enumerate(kinds)}
+    for kind, top in lanes.items():
+        _lane(draw, kind, counts[kind], top)
+    for event in events:
+        _sign(draw, event, course, lanes[event.kind])
     return image
 
 
@@ -109,17 +120,18 @@ def _stepped(points: Sequence[tuple[float, float]]) -> list[tuple[float, float]]
     return corners
 
 
-def _lane(draw: ImageDraw.ImageDraw, events: Sequence[Event], kind: EventKind, course: Course, top: int) -> None:
-    colour = _COLOURS.get(kind, _OTHER)
+def _lane(draw: ImageDraw.ImageDraw, kind: EventKind, count: int, top: int) -> None:
     middle = top + _LANE / 2
     draw.line((_LEFT, middle, _WIDTH - _RIGHT, middle), fill=_LINE, width=2)
     draw.text((40, middle), kind.value, fill=_TEXT, font=_font(24), anchor="lm")
-    draw.text((_LEFT - 18, middle), f"{len(events):,}", fill=_SOFT, font=_font(22), anchor="rm")
-    for event in events:
-        x = _x(event.at_seconds, course.duration_seconds)
-        lasts = event.value if kind in _LASTS and event.value else 0.0
-        end = max(x + 5, _x(event.at_seconds + lasts, course.duration_seconds))
-        draw.rounded_rectangle((x - 1, middle - 13, end, middle + 13), 3, fill=colour)
+    draw.text((_LEFT - 18, middle), f"{count:,}", fill=_SOFT, font=_font(22), anchor="rm")
+
+
+def _sign(draw: ImageDraw.ImageDraw, event: Event, course: Course, top: int) -> None:
+    middle, x = top + _LANE / 2, _x(event.at_seconds, course.duration_seconds)
+    lasts = event.value if event.kind in _LASTS and event.value else 0.0
+    end = max(x + 5, _x(event.at_seconds + lasts, course.duration_seconds))
+    draw.rounded_rectangle((x - 1, middle - 13, end, middle + 13), 3, fill=_COLOURS.get(event.kind, _OTHER))
 
 
 def heat_map(picture: Picture, heat: NDArray[np.float32], title: str) -> Picture:

@@ -1,8 +1,10 @@
-"""Takes what an analysis finds as it finds it: rows go to files, events and a course over time are kept."""
+"""Takes what an analysis finds as it finds it: rows and events go to files, a course over time is kept."""
 
-from collections import Counter
+from array import array
+from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import Self
 
 import numpy as np
@@ -53,6 +55,21 @@ class Course:
         return (step + 0.5) / COURSE_STEPS * self.duration_seconds
 
 
+class EventFile:
+    """Events in a file, one a line, by time; read as often as one likes, one at a time.
+
+    Args:
+        path: The file.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def __iter__(self) -> Iterator[Event]:
+        with self._path.open("rb") as file:
+            yield from map(Event.model_validate_json, file)
+
+
 class Recorder:
     """The sink of one analysis; its files are whole once it was closed.
 
@@ -64,11 +81,12 @@ class Recorder:
     def __init__(self, directory: Path, duration_seconds: float) -> None:
         self._directory = directory
         self._exits = ExitStack()
-        self._found: list[Event] = []
+        self._times, self._frames_of, self._ends = array("d"), array("q"), array("q", [0])
         self.course = Course(duration_seconds)
 
     def __enter__(self) -> Self:
         at = self._directory
+        self._told = self._exits.enter_context(TemporaryFile(dir=at))  # it has no name: nothing of it stays
         self._tracks: Table[TrackRow] = self._exits.enter_context(
             Table(TrackRow, TablePaths(at / AnalysisFile.TELEMETRY, at / AnalysisFile.TELEMETRY_CSV))
         )
@@ -79,10 +97,10 @@ class Recorder:
 
     def __exit__(self, *_: object) -> None:
         """End the tables, and write the events by time."""
-        self._exits.close()
-        with (self._directory / AnalysisFile.EVENTS).open("wb") as file:
-            for event in self.events:
-                file.write(orjson.dumps(event.model_dump(mode="json"), option=orjson.OPT_APPEND_NEWLINE))
+        with self._exits, (self._directory / AnalysisFile.EVENTS).open("wb") as file:
+            for index in np.lexsort((self._frames_of, self._times)):
+                self._told.seek(self._ends[index])
+                file.write(self._told.read(self._ends[index + 1] - self._ends[index]))
 
     def track_row(self, row: TrackRow) -> None:
         """Take one track in one frame."""
@@ -95,14 +113,15 @@ class Recorder:
 
     def event(self, event: Event) -> None:
         """Take one event."""
-        self._found.append(event)
+        self._ends.append(self._ends[-1] + self._told.write(_line(event)))
+        self._times.append(event.at_seconds)
+        self._frames_of.append(event.frame)
 
     @property
-    def events(self) -> tuple[Event, ...]:
-        """All events by time."""
-        return tuple(sorted(self._found, key=lambda event: (event.at_seconds, event.frame)))
+    def events(self) -> EventFile:
+        """All events by time, once this was closed."""
+        return EventFile(self._directory / AnalysisFile.EVENTS)
 
-    @property
-    def event_counts(self) -> dict[str, int]:
-        """How many events there are of each kind."""
-        return dict(Counter(event.kind.value for event in self._found))
+
+def _line(event: Event) -> bytes:
+    return orjson.dumps(event.model_dump(mode="json"), option=orjson.OPT_APPEND_NEWLINE)

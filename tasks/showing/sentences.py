@@ -22,6 +22,7 @@ def sentences(summary: AnalysisSummary) -> tuple[str, ...]:
         *(line for zone in summary.zones for line in _zone(zone)),
         *([f"{_count(counts[EventKind.TEXT], 'text')} could be read."] if counts.get(EventKind.TEXT) else []),
         *([_shots(counts[EventKind.SHOT])] if counts.get(EventKind.SHOT) else []),
+        *_throughout(summary.throughout),
         *_flaws(counts),
         *([f"Could not be judged: {', '.join(summary.unjudged)}."] if summary.unjudged else []),
         _looked_at(summary),
@@ -89,8 +90,13 @@ def _zone(zone: ZoneSummary) -> list[str]:
     return [f"{line}{stay}."]
 
 
-def _shots(count: int) -> str:
-    return "It is a single shot." if count == 1 else f"It has {count} shots."
+def _shots(cuts: int) -> str:
+    return f"It has {cuts + 1} shots."  # the first one begins without a cut
+
+
+def _throughout(kinds: Sequence[EventKind]) -> list[str]:
+    *others, last = [_CHECKS[kind] for kind in kinds] or [""]
+    return [f"From beginning to end it is {', '.join(others)}{' and ' if others else ''}{last}."] if kinds else []
 
 
 def _flaws(counts: dict[str, int]) -> list[str]:

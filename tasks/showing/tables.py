@@ -4,7 +4,8 @@
 
 ==========  =======  ================================================================================================
 track       int32    number of the track, from 1, in the order in which they appear
-label       string   what was detected: ``moving``, ``face``, a label of the model
+label       string   what was detected: ``moving``, ``face``, a label of the model; in CSV with an apostrophe in front
+                     if a spreadsheet would take it for a formula
 frame       int64    number of the frame, from 0, at the video's rate
 at_seconds  float64  time of the frame, in seconds of the video
 left        float32  left edge of the box, as a share (0-1) of the picture's width
@@ -47,6 +48,7 @@ _TYPES = {
     "track_count": "int32",
 }
 """Of columns that are no ``float32``."""
+_FORMULA = r"^([=+\-@\t\r\n])"
 
 Row = TypeVar("Row", TrackRow, FrameRow)
 
@@ -98,8 +100,18 @@ class Table(Generic[Row]):
         ]
         table = pyarrow.Table.from_arrays(columns, schema=self._schema)
         self._parquet.write_table(table)
-        self._csv.write_table(table)
+        self._csv.write_table(_without_formulas(table))
         self._rows.clear()
+
+
+def _without_formulas(table: "pyarrow.Table") -> "pyarrow.Table":
+    """Put an apostrophe before labels that a spreadsheet would run: a model's file may hold anything."""
+    import pyarrow.compute
+
+    if "label" not in table.schema.names:
+        return table
+    safe = pyarrow.compute.replace_substring_regex(table["label"], _FORMULA, r"'\1")
+    return table.set_column(table.schema.names.index("label"), "label", safe)
 
 
 def _schema(names: Sequence[str]) -> "pyarrow.Schema":

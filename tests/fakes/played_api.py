@@ -4,8 +4,16 @@ import json
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
+
+
+@dataclass(frozen=True)
+class Elsewhere:
+    """An answer that sends the caller to another address."""
+
+    address: str
 
 
 class PlayedApi:
@@ -14,15 +22,22 @@ class PlayedApi:
     def __init__(self) -> None:
         self.answers: list[Any] = []
         self.calls: list[tuple[str, str, bytes]] = []
+        self.keys: list[str | None] = []
+        """The API key of each call."""
         played = self
 
         class Handler(BaseHTTPRequestHandler):
             def answer(self) -> None:
                 body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
                 played.calls.append((self.command, self.path, body))
+                played.keys.append(self.headers.get("X-API-Key"))
                 answer = played.answers.pop(0) if len(played.answers) > 1 else played.answers[0]
-                content = answer if isinstance(answer, bytes) else json.dumps(answer).encode()
-                self.send_response(200)
+                content = answer if isinstance(answer, bytes) else json.dumps(answer, default=str).encode()
+                if isinstance(answer, Elsewhere):
+                    self.send_response(307)
+                    self.send_header("Location", answer.address)
+                else:
+                    self.send_response(200)
                 self.send_header("Content-Length", str(len(content)))
                 self.end_headers()
                 self.wfile.write(content)

@@ -5,20 +5,25 @@ from pathlib import Path
 
 import av
 import pandas
+import pytest
 
-from data.domain.analysis import AnalysisFile, AnalysisOptions, AnalysisReport
+from data.domain.analysis import AnalysisFile, AnalysisOptions, AnalysisReport, EventKind
 from tasks.looking import Footage, Looking, analysis_plan
 from tasks.media.decoding import Clip
 from tasks.media.probe import probe
 from tasks.media.tools import find_tools
 
 TOOLS = find_tools()
+ONCE = "loop=100:1:0,setpts=N/10/TB"
+"""The first picture again and again."""
 
 
-def looked_at(scratch: Path, picture: str, options: AnalysisOptions) -> tuple[AnalysisReport, Path]:
+def looked_at(
+    scratch: Path, picture: str, options: AnalysisOptions, sound: str = "sine"
+) -> tuple[AnalysisReport, Path]:
     """Look at two seconds of a picture with a tone; return the report, and where the files are."""
     source = scratch / "source.mp4"
-    command = [TOOLS.ffmpeg, "-v", "error", "-f", "lavfi", "-i", picture, "-f", "lavfi", "-i", "sine=duration=2"]
+    command = [TOOLS.ffmpeg, "-v", "error", "-f", "lavfi", "-i", picture, "-f", "lavfi", "-i", sound]
     command += ["-c:v", "libx264", "-preset", "ultrafast", "-pix_fmt", "yuv420p", "-c:a", "aac", "-t", "2"]
     subprocess.run([*command, source], check=True)
     clip = Clip(source, probe(source, TOOLS))
@@ -51,4 +56,24 @@ def test_nothing_is_invented_on_a_black_picture(tmp_path: Path) -> None:
     assert AnalysisFile.ANNOTATED not in report.files
     assert report.summary.frame_count <= 20
     assert pandas.read_parquet(folder / AnalysisFile.TELEMETRY).empty
-    assert not {"appear", "enter", "text"} & set(report.summary.event_counts)
+    assert (folder / AnalysisFile.EVENTS).read_text() == ""
+    assert report.summary.event_counts == {}
+    assert "From beginning to end it is black." in report.sentences
+
+
+def test_what_cancels_itself_out_in_mono_is_no_silence(tmp_path: Path) -> None:
+    options = AnalysisOptions(enabled=True, annotate=False, max_frames=1)
+
+    report, _ = looked_at(tmp_path, "testsrc2=size=320x180", options, sound="aevalsrc=0.3*sin(2764*t)|-0.3*sin(2764*t)")
+
+    assert EventKind.SILENCE not in report.summary.throughout
+
+
+@pytest.mark.parametrize("picture", ["smptebars=size=320x180:rate=10", f"mandelbrot=size=320x180:rate=10,{ONCE}"])
+def test_nothing_is_invented_on_a_still_picture(tmp_path: Path, picture: str) -> None:
+    options = AnalysisOptions(enabled=True, annotate=False)
+
+    report, folder = looked_at(tmp_path, picture, options)
+
+    assert (folder / AnalysisFile.EVENTS).read_text() == ""
+    assert "From beginning to end it is frozen." in report.sentences

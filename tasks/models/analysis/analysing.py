@@ -18,7 +18,7 @@ from tasks.models.analysis.opening import open_detector
 from tasks.models.analysis.plan import Analysis, AnalysisPlan, Sampled
 from tasks.models.analysis.presence import Presence
 from tasks.models.analysis.reading import TextWatch
-from tasks.models.analysis.silence import find_silences
+from tasks.models.analysis.silence import SilenceCheck
 from tasks.models.analysis.sink import FrameRow, TelemetrySink, TrackRow
 from tasks.models.analysis.tracking import Tracked, Tracker
 from tasks.models.analysis.zones import AT_THE_EDGE_SECONDS, ZoneWatch
@@ -59,8 +59,8 @@ def analyse(
             on_frame(count)
     looking.end()
     if sound is not None:
-        looking.tell(find_silences(sound, float(plan.frame_rate)))
-    return looking.result(has_sound=sound is not None)
+        looking.hear(sound)
+    return looking.result()
 
 
 @contextmanager
@@ -107,6 +107,7 @@ class _Looking:
         self._cuts = Cuts(plan.frame_rate)
         self._told_cuts = 0
         self._checks = PictureChecks(rate)
+        self._silence: SilenceCheck | None = None
         self._flicker = FlickerCheck() if rate >= LEAST_RATE else None
         self._counts: Counter[str] = Counter()
         self._frames = 0
@@ -143,17 +144,23 @@ class _Looking:
         if self._texts is not None:
             self.tell(self._texts.end(duration))
 
+    def hear(self, sound: Iterable[NDArray[np.float32]]) -> None:
+        """Take all of the sound."""
+        self._silence = SilenceCheck(float(self._plan.frame_rate))
+        self.tell(self._silence.hear(sound))
+
     def tell(self, events: Iterable[Event]) -> None:
         """Hand events on and count them."""
         for event in events:
             self._counts[event.kind.value] += 1
             self._sink.event(event)
 
-    def result(self, *, has_sound: bool) -> Analysis:
+    def result(self) -> Analysis:
         """Sum it up."""
         groups = {} if self._looks is None else self._looks.groups()
         unjudged = [EventKind.FLICKER.value] if self._flicker is None else []
-        unjudged += [] if has_sound else [EventKind.SILENCE.value]
+        unjudged += [EventKind.SILENCE.value] if self._silence is None else []
+        is_silent = self._silence is not None and self._silence.is_throughout
         summary = AnalysisSummary(
             detector=self._detector.name,
             is_simulated=self._detector.is_simulated,
@@ -167,6 +174,7 @@ class _Looking:
             cluster_count=len(set(groups.values())),
             sharpness_mean=round(float(self._sums[0]) / self._frames, 3) if self._frames else None,
             motion_mean=round(float(self._sums[1]) / (self._frames - 1), 5) if self._frames > 1 else None,
+            throughout=self._checks.throughout + ((EventKind.SILENCE,) if is_silent else ()),
             unjudged=tuple(unjudged),
         )
         return Analysis(summary, self._presence.heat, groups)

@@ -10,6 +10,7 @@ from data.domain.analysis import Event, EventKind
 from tasks.models.analysis.detections import Look
 from tasks.models.analysis.plan import Picture
 from tasks.models.analysis.spells import Spell
+from tasks.models.analysis.stillness import Stillness
 
 _BLACK, _BLACK_SHARE = 26, 0.98
 _MOVED = 12  # of 255: more than what coding changes
@@ -42,6 +43,7 @@ class PictureChecks:
         self._blur = Spell(EventKind.BLUR, 1.0)
         self._over = Spell(EventKind.OVEREXPOSED, 1.0)
         self._under = Spell(EventKind.UNDEREXPOSED, 1.0)
+        self._stillness = Stillness()
         self._before: Picture | None = None
         self._resting: Picture | None = None
         self._blur_frames = max(1, round(_BLUR_EVERY_SECONDS * rate))
@@ -54,10 +56,12 @@ class PictureChecks:
         mean = float(cv2.mean(grey)[0]) / 255
         is_black = mean < _DIM and _share(grey <= _BLACK) >= _BLACK_SHARE
         is_frozen = not is_black and self._is_frozen(grey)
+        # The first picture may be the first of a rest, or not: what lasts throughout is frozen in all others.
+        is_open = self._count == 0 and not is_black
         if self._count % self._blur_frames == 0:
             self._is_blurred = blur(grey) > _BLURRED
         events = self._black.look(is_black, frame, now)
-        events += self._freeze.look(is_frozen, frame, now)
+        events += [] if is_open else self._freeze.look(is_frozen, frame, now)
         events += self._blur.look(self._is_blurred and not is_black, frame, now)
         events += self._over.look(mean > _BRIGHT and _share(grey >= _CLIPPED) > _CLIPPED_SHARE, frame, now)
         is_dark = not is_black and mean < _DIM and _share(grey < _DARK) > _DARK_SHARE
@@ -66,12 +70,22 @@ class PictureChecks:
         measures = Measures(self._motion(grey), sharpness(grey), mean)
         self._before = grey
         self._count += 1
-        return measures, events
+        return measures, self._stillness.look(grey, now, events)
 
     def end(self, at_seconds: float) -> list[Event]:
         """End the video and return what lasted to its end."""
-        spells = (self._black, self._freeze, self._blur, self._over, self._under)
-        return [event for spell in spells for event in spell.end(at_seconds)]
+        events = [event for spell in self._spells for event in spell.end(at_seconds)]
+        return self._stillness.end(events, at_seconds, is_frozen=self._freeze.is_throughout)
+
+    @property
+    def throughout(self) -> tuple[EventKind, ...]:
+        """What was so from the first to the last frame; known at the end."""
+        still = self._stillness.kinds
+        return tuple(spell.kind for spell in self._spells if spell.is_throughout or spell.kind in still)
+
+    @property
+    def _spells(self) -> tuple[Spell, ...]:
+        return self._black, self._freeze, self._blur, self._over, self._under
 
     def _is_frozen(self, grey: Picture) -> bool:
         """Say whether the picture is the one that it began to rest with; so that what moves slowly is not frozen."""

@@ -21,6 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from data.domain.errors import DetectorInvalidError, ModelMissingError
+from data.domain.jobs import one_line
 from tasks.models.analysis.detections import Detections, Look
 from tasks.models.analysis.plan import Picture
 
@@ -32,6 +33,7 @@ _OVERLAP = 0.5
 _MOST_QUERIES = 1000
 _DECODED_FROM = 32.0
 """Of YOLOX: raw places are offsets of a cell or two, decoded ones are pixels."""
+_LABEL_LENGTH = 60
 _LABEL_KEYS = ("names", "labels", "classes", "id2label")
 
 Array = NDArray[Any]
@@ -93,6 +95,8 @@ class OnnxDetector:
             DetectorInvalidError: The network fails on it.
         """
         boxes, scores, classes = self._decode(self._network, look.sampled.image_bgr, self._min_confidence)
+        kept = np.isfinite(boxes).all(axis=1) & np.isfinite(scores)  # half precision overflows
+        boxes, scores, classes = boxes[kept], scores[kept], classes[kept]
         if not len(scores):
             return Detections.none()
         labels = tuple(self._labels.get(int(number), f"class {number}") for number in classes)
@@ -232,13 +236,13 @@ def _apart(boxes: Array, scores: Array, classes: Array, least: float) -> NDArray
 
 def _labels(model_path: Path, network: _Network) -> dict[int, str]:
     """Names of the classes, from the file beside the model, else from within it; none where there are none."""
-    if (lines := model_path.with_suffix(".txt")).is_file():
-        return dict(enumerate(lines.read_text(encoding="utf-8").splitlines()))
-    beside = model_path.with_suffix(".json")
-    text = beside.read_text(encoding="utf-8") if beside.is_file() else _within(network.session)
-    if not text:
-        return {}
+    lines, beside = model_path.with_suffix(".txt"), model_path.with_suffix(".json")
     try:
+        if lines.is_file():
+            return _numbered(lines.read_text(encoding="utf-8").splitlines())
+        text = beside.read_text(encoding="utf-8") if beside.is_file() else _within(network.session)
+        if not text:
+            return {}
         found = ast.literal_eval(text) if text.lstrip().startswith("{") and "'" in text else json.loads(text)
         return _numbered(found)
     except (ValueError, SyntaxError, TypeError, AttributeError) as error:
@@ -254,8 +258,9 @@ def _numbered(found: Any) -> dict[int, str]:
     if isinstance(found, dict):
         found = next((found[key] for key in _LABEL_KEYS if key in found), found)
     if isinstance(found, list):
-        return {number: str(label) for number, label in enumerate(found)}
-    return {int(number): str(label) for number, label in found.items()}
+        found = dict(enumerate(found))
+    # One short line each: they are drawn, and stand in tables.
+    return {int(number): one_line(str(label))[:_LABEL_LENGTH] for number, label in found.items()}
 
 
 def _invalid(name: str, why: str, outputs: Mapping[str, Sequence[Any]]) -> DetectorInvalidError:

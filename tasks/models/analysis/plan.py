@@ -52,13 +52,16 @@ class AnalysisPlan:
 
     @property
     def step(self) -> int:
-        """Frames from one that is looked at to the next: by ``fps`` and by ``max_frames``, whichever asks for fewer."""
+        """Frames from one that is looked at to the next: by ``fps`` and by ``max_frames``, whichever asks for fewer.
+
+        The first one is looked at in any case.
+        """
         step = 1
         if self.options.fps is not None:
             step = max(1, round(self.frame_rate / Fraction(self.options.fps)))
         if self.options.max_frames is not None:
             step = max(step, ceil(self.frame_count / self.options.max_frames))
-        return step
+        return min(step, max(1, self.frame_count))
 
     @property
     def sample_count(self) -> int:

@@ -1,6 +1,8 @@
 """What was found in an asset: for its owner alone, page by page, and only what was asked for."""
 
+import base64
 import io
+import json
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +16,7 @@ from data.domain.identity import Role
 from data.domain.jobs import JOB_TAG
 from data.repositories import ArtifactRepository, AssetRepository
 from data.storage import ObjectStore
-from tests.api.callers import Person
+from tests.api.callers import Person, person
 from tests.api.conftest import Prefect
 from tests.data.samples import sample_asset
 from tests.fakes.sightings import EVENTS, OPTIONS, SUMMARY, store_report
@@ -107,6 +109,15 @@ def test_a_cursor_of_another_analysis_is_refused(api: httpx.Client, analysed: As
     assert api.get(url(analysed, "events"), params={"after": after, "analysis": "x"}).status_code == 404
 
 
+@pytest.mark.parametrize("offset", [0, 5, 10**6, 10**18, 2**80])
+def test_a_cursor_that_names_no_end_of_an_event_is_refused(api: httpx.Client, analysed: Asset, offset: int) -> None:
+    after = base64.urlsafe_b64encode(json.dumps([analysed.id, offset]).encode()).decode()
+
+    answer = api.get(url(analysed, "events"), params={"after": after})
+
+    assert answer.status_code == 422, answer.text
+
+
 def test_an_asset_in_which_nobody_looked_has_no_analysis(api: httpx.Client, database: Database) -> None:
     asset = sample_asset(f"unseen-{next(NAMES)}")
     with database.session() as session:
@@ -177,3 +188,8 @@ def test_anothers_analysis_is_not_there(
         with httpx.Client(base_url=locked_url, headers=people[role].headers) as client:
             assert client.get(url(analysed, "analysis")).status_code == status
             assert client.get(url(analysed, "analysis", analysed.id, "files", "annotated.mp4")).status_code == status
+            assert client.get(url(analysed, "events")).status_code == status
+    with httpx.Client(base_url=locked_url) as client:
+        stranger = person(client, database, f"stranger-{analysed.id}", Role.OPERATOR)
+        answer = client.post(url(analysed, "analyze"), json={}, headers=stranger.headers)
+    assert (answer.status_code, answer.json()["code"]) == (404, "REQUEST.NOT_FOUND")

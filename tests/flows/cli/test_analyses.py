@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from data.settings import get_settings
 from flows.__main__ import main
-from tests.fakes.played_api import PlayedApi, played_api
+from tests.fakes.played_api import Elsewhere, PlayedApi, played_api
 from tests.fakes.sightings import EVENTS, SUMMARY
 from tests.flows.cli.test_jobs import JOB
 
@@ -51,6 +52,22 @@ def test_what_was_found_is_said_in_sentences(api: PlayedApi, capsys: pytest.Capt
     told = capsys.readouterr().out
     assert "2 moving things were followed." in told
     assert "1 enter" in told
+
+
+def test_a_file_that_the_object_store_has_is_fetched_there_without_the_key(
+    api: PlayedApi, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DAILIES_API_KEY", "the-key")
+    get_settings.cache_clear()
+    with played_api() as store:
+        store.answers = [b"PAR1"]
+        api.answers = [ANALYSIS, Elsewhere(f"{store.url}/bucket/telemetry.parquet?signature=x")]
+        target = tmp_path / "t.parquet"
+        assert main(["asset", "analysis", "a1", "--file", "telemetry", "--output", str(target), "--api", api.url]) == 0
+    get_settings.cache_clear()
+
+    assert target.read_bytes() == b"PAR1"
+    assert (api.keys, store.keys) == (["the-key", "the-key"], [None])
 
 
 def test_a_file_that_there_is_not_is_not_fetched(api: PlayedApi, capsys: pytest.CaptureFixture[str]) -> None:

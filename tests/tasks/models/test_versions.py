@@ -4,7 +4,7 @@ from pathlib import Path
 from data.domain.recipes import Recipe
 from tasks.media.tools import Toolset
 from tasks.models.store import ModelStore
-from tasks.models.versions import analysis_version, made_with
+from tasks.models.versions import analysis_version, detector_digest, made_with
 
 TOOLS = Toolset(Path("f"), Path("p"), Path("s"), "9.0", "PATH", "3.8", ffmpeg_build="abc")
 MODELS = ModelStore(Path("models"))
@@ -29,6 +29,20 @@ def test_an_analysis_depends_on_what_looks() -> None:
 
     assert "opencv" not in made_with(Recipe(), TOOLS, MODELS)
     assert "opencv" in made_with(plain, TOOLS, MODELS)
+    assert "trackers-" in made_with(plain, TOOLS, MODELS)
     assert "centerface" in analysis_version(faces.analysis, MODELS)
     assert "centerface" not in analysis_version(plain.analysis, MODELS)
     assert analysis_version(plain.analysis, MODELS, "abc").endswith("abc")
+
+
+def test_what_was_done_with_another_file_of_ones_own_is_not_done(tmp_path: Path) -> None:
+    own = Recipe().with_overrides(
+        {"analysis.enabled": True, "analysis.detector": "onnx", "analysis.model": "yolox.onnx"}
+    )
+    missing = made_with(own, TOOLS, MODELS, tmp_path)
+    (tmp_path / "yolox.onnx").write_bytes(b"weights")
+    first = made_with(own, TOOLS, MODELS, tmp_path)
+    (tmp_path / "yolox.onnx").write_bytes(b"better weights")
+
+    assert len({missing, first, made_with(own, TOOLS, MODELS, tmp_path)}) == 3
+    assert detector_digest(tmp_path / "yolox.onnx") in made_with(own, TOOLS, MODELS, tmp_path)

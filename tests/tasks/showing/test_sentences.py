@@ -1,5 +1,6 @@
 """A person reads what was found, and what was not."""
 
+from data.domain.analysis import EventKind
 from tasks.showing.sentences import clock, markdown, sentences
 from tests.fakes.sightings import SUMMARY
 
@@ -31,6 +32,20 @@ def test_flicker_is_a_warning() -> None:
     said = sentences(flickering)
     assert any(line.startswith("Warning") for line in said)
     assert "In places it is black (1 ×)." in said
+
+
+def test_what_the_video_is_throughout_is_said() -> None:
+    dead = SUMMARY.model_copy(update={"throughout": (EventKind.FREEZE, EventKind.UNDEREXPOSED, EventKind.SILENCE)})
+    black = SUMMARY.model_copy(update={"throughout": (EventKind.BLACK,)})
+
+    assert "From beginning to end it is frozen, too dark and silent." in sentences(dead)
+    assert "From beginning to end it is black." in sentences(black)
+
+
+def test_one_cut_makes_two_shots() -> None:
+    cut = SUMMARY.model_copy(update={"event_counts": {"shot": 1}})
+
+    assert "It has 2 shots." in sentences(cut)
 
 
 def test_the_summary_is_markdown_with_the_longest_tracks() -> None:

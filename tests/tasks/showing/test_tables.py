@@ -1,5 +1,7 @@
 """Telemetry is read by pandas as it was told, however it is read."""
 
+import tracemalloc
+from dataclasses import replace
 from pathlib import Path
 
 import pandas
@@ -9,6 +11,7 @@ import pytest
 from data.domain.analysis import AnalysisFile, Event
 from tasks.models.analysis.sink import FrameRow, TrackRow
 from tasks.showing import tables
+from tasks.showing.recording import Recorder
 from tasks.showing.tables import read_tracks
 from tests.fakes.sightings import EVENTS, record, rows_of
 
@@ -25,6 +28,32 @@ def test_each_track_and_each_frame_has_a_row_in_parquet_and_csv_alike(tmp_path: 
         pandas.read_csv(tmp_path / AnalysisFile.TELEMETRY_CSV), tracks, check_dtype=False, rtol=1e-6
     )
     pandas.testing.assert_frame_equal(pandas.read_csv(tmp_path / AnalysisFile.FRAMES_CSV), frames, check_dtype=False)
+
+
+def test_a_label_that_a_spreadsheet_would_run_is_a_text_in_csv(tmp_path: Path) -> None:
+    paths = tables.TablePaths(tmp_path / "t.parquet", tmp_path / "t.csv")
+    rows = [replace(rows_of(0)[0], label=label) for label in ('=HYPERLINK("x","y")', "@x", "person, adult")]
+    with tables.Table(TrackRow, paths) as table:
+        for row in rows:
+            table.add(row)
+
+    assert list(pandas.read_csv(paths.csv)["label"]) == ['\'=HYPERLINK("x","y")', "'@x", "person, adult"]
+    assert list(pandas.read_parquet(paths.parquet)["label"]) == [row.label for row in rows]
+
+
+def test_events_are_not_kept_in_memory(tmp_path: Path) -> None:
+    event, count = EVENTS[0], 5000
+
+    tracemalloc.start()
+    with Recorder(tmp_path, float(5000)) as recorder:
+        before = tracemalloc.get_traced_memory()[0]
+        for number in range(count):
+            recorder.event(event.model_copy(update={"frame": number, "at_seconds": count - number}))
+        grown = tracemalloc.get_traced_memory()[0] - before
+    tracemalloc.stop()
+
+    assert grown < 100 * count
+    assert [each.frame for each in recorder.events] == list(reversed(range(count)))
 
 
 def test_every_column_is_documented(tmp_path: Path) -> None:
@@ -63,5 +92,9 @@ def test_events_lie_in_order_of_time_whatever_the_order_in_which_they_were_told(
     told = [Event.model_validate_json(line) for line in lines]
     assert [event.at_seconds for event in told] == [event.at_seconds for event in EVENTS]
     assert set(told) == set(EVENTS)
-    assert recorder.event_counts["appear"] == 2
+    assert list(recorder.events) == list(recorder.events) == told
+    assert {path.name for path in tmp_path.iterdir()} == {
+        *(each.value for each in (AnalysisFile.EVENTS, AnalysisFile.TELEMETRY, AnalysisFile.TELEMETRY_CSV)),
+        *(each.value for each in (AnalysisFile.FRAMES, AnalysisFile.FRAMES_CSV)),
+    }
     assert recorder.course.tracks[0] == (pytest.approx(0.5 / 240), 1)

@@ -84,15 +84,17 @@ def test_each_frame_that_is_looked_at_has_a_row_after_those_of_its_tracks() -> N
         assert row.track_count == sum(track.frame == row.frame for track in sink.tracks)
 
 
-@pytest.mark.parametrize("value", [0, 127])
-def test_nothing_is_invented_where_there_is_nothing(value: int) -> None:
+@pytest.mark.parametrize(("value", "kind"), [(0, "black"), (127, "freeze")])
+def test_nothing_is_invented_where_there_is_nothing(value: int, kind: str) -> None:
     whole = {"name": "all", "kind": "rectangle", "points": [[0, 0], [1, 1]]}
 
     analysis, sink = analysed([flat(value)] * 40, 40, zones=[whole])
 
     assert sink.tracks == []
     assert analysis.summary.track_count == 0
-    assert [event.kind for event in sink.events] == ["black" if value == 0 else "freeze"]
+    assert sink.events == []
+    assert analysis.summary.event_counts == {}
+    assert analysis.summary.throughout == (kind,)
     assert analysis.heat.max() == 0
 
 
@@ -100,6 +102,13 @@ def test_cuts_are_shots_and_nothing_else() -> None:
     _, sink = analysed([textured(seed=1)] * 15 + [textured(seed=2)] * 15 + [textured(seed=3)] * 15, 45)
 
     assert [(event.kind, event.frame) for event in sink.events] == [("shot", 15), ("shot", 30)]
+
+
+def test_half_a_black_video_is_black_for_that_half() -> None:
+    analysis, sink = analysed([flat(0)] * 20 + crossing(20), 40)
+
+    assert [(event.kind, event.value) for event in sink.events if event.kind == "black"] == [("black", 2.0)]
+    assert analysis.summary.throughout == ()
 
 
 def test_sound_is_listened_to_and_without_it_silence_is_not_judged() -> None:
@@ -110,7 +119,8 @@ def test_sound_is_listened_to_and_without_it_silence_is_not_judged() -> None:
     heard = analyse(sampled(crossing(30), plan), plan, sink, lambda _: None, quiet)
     deaf, _ = analysed(crossing(30), 30, fps=5)
 
-    assert [event.kind for event in sink.events if event.kind == "silence"] == ["silence"]
+    assert [event.kind for event in sink.events if event.kind == "silence"] == []
+    assert heard.summary.throughout == ("silence",)
     assert heard.summary.unjudged == ()
     assert deaf.summary.unjudged == ("flicker", "silence")
 

@@ -123,6 +123,34 @@ def test_labels_that_make_no_sense_are_said(tmp_path: Path) -> None:
         OnnxDetector(model, 0.4)
 
 
+def test_labels_are_one_short_line(tmp_path: Path) -> None:
+    model = yolox(tmp_path / "tiny.onnx")
+    (tmp_path / "tiny.json").write_text(json.dumps(["car", "per\nson" + "x" * 5000]))
+
+    (label,) = found(model, flat(255, 64, 64)).labels
+    assert (label[:8], len(label)) == ("per sonx", 60)
+
+
+def test_labels_that_are_no_text_are_said(tmp_path: Path) -> None:
+    model = yolox(tmp_path / "tiny.onnx")
+    (tmp_path / "tiny.txt").write_bytes(b"person\n\xff\xfe")
+
+    with pytest.raises(DetectorInvalidError, match="labels"):
+        OnnxDetector(model, 0.4)
+
+
+def test_places_that_are_no_numbers_are_left_out(tmp_path: Path) -> None:
+    boxes = np.array([[[32, 16, np.nan, 48], [0, 0, np.inf, 8], [0, 0, 8, 8]]], np.float32)
+    labels, scores = np.array([[1, 0, 1]], np.int64), np.array([[0.9, 0.9, 0.8]], np.float32)
+    model = write_model(
+        tmp_path / "tiny.onnx",
+        {"labels": labels, "boxes": boxes, "scores": scores},
+        inputs={"images": (("N", 3, 64, 64), 1), "orig_target_sizes": (("N", 2), 7)},
+    )
+
+    assert found(model).labels == ("class 1",)
+
+
 def test_a_network_of_another_layout_is_refused_with_its_shapes(tmp_path: Path) -> None:
     model = write_model(tmp_path / "segments.onnx", {"mask": np.zeros((1, 21, 64, 64), np.float32)})
 

@@ -23,6 +23,8 @@ def plan(fps: float | None = None, max_frames: int | None = None, frame_count: i
         (5, 10, 25, 10),
         (0.5, 1000, 50, 5),
         (None, 1, 250, 1),
+        (1e-320, None, 250, 1),
+        (120, 2**31 - 1, 1, 250),
     ],
 )
 def test_as_many_frames_are_looked_at_as_both_limits_allow(
@@ -32,6 +34,7 @@ def test_as_many_frames_are_looked_at_as_both_limits_allow(
 
     assert (wanted.step, wanted.sample_count) == (step, count)
     assert len(list(sampled([flat(0, 4, 4)] * 250, wanted))) == count
+    assert wanted.samples_per_second == pytest.approx(25 / step)
 
 
 def test_frames_keep_their_numbers_and_times() -> None:
