@@ -11,6 +11,7 @@ from api.dependencies import Services
 from api.job_views import shown_job
 from api.links import PREFIX
 from api.schemas import Job, Page
+from data.domain.jobs import JobState
 
 MOST_KEPT = 512
 
@@ -40,15 +41,24 @@ class JobAnswers:
 
 async def job_answer(job: Job, services: Services) -> Told:
     """Return the answer about a job."""
-    return _ANSWERS.of(job, await services.assets_of_jobs.get(job.id), services)
+    return _ANSWERS.of(job, await _asset_of(job, services), services)
 
 
 async def page_answer(page: Page[Job], services: Services) -> Response:
     """Return the answer that lists jobs."""
-    assets = await asyncio.gather(*(services.assets_of_jobs.get(job.id) for job in page.items))
+    assets = await asyncio.gather(*(_asset_of(job, services) for job in page.items))
     answers = [_ANSWERS.of(job, asset_id, services) for job, asset_id in zip(page.items, assets, strict=True)]
     document = {"items": [orjson.Fragment(answer.body) for answer in answers], "next": page.next}
     return Response(orjson.dumps(document), media_type="application/json")
+
+
+async def _asset_of(job: Job, services: Services) -> str | None:
+    """Return the asset that a job works on; one that has succeeded has one, whatever was found a moment before."""
+    asset_id = await services.assets_of_jobs.get(job.id)
+    if asset_id is None and job.state is JobState.SUCCEEDED:
+        services.assets_of_jobs.forget(job.id)
+        asset_id = await services.assets_of_jobs.get(job.id)
+    return asset_id
 
 
 _ANSWERS = JobAnswers()

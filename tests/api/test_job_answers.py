@@ -1,12 +1,15 @@
 """Answers about jobs that are told again."""
 
+import asyncio
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from types import SimpleNamespace
 from typing import Any
 
 import orjson
 
-from api.job_answers import JobAnswers
+from api.coalescing import CoalescedReads
+from api.job_answers import JobAnswers, job_answer
 from api.links import PREFIX
 from api.schemas import Job
 from data.domain.jobs import JobState
@@ -45,3 +48,21 @@ def test_callers_below_another_path_get_links_of_their_own() -> None:
 
     assert orjson.loads(plain.body)["links"]["self"] == "/api/v1/jobs/1"
     assert orjson.loads(below.body)["links"]["self"] == "/dailies/api/v1/jobs/1"
+
+
+def test_a_job_that_has_just_succeeded_is_told_with_its_asset() -> None:
+    recorded: dict[str, str] = {}
+
+    async def read(job_ids: Sequence[str]) -> dict[str, str]:
+        return {job_id: recorded[job_id] for job_id in job_ids if job_id in recorded}
+
+    async def asked_while_it_ends() -> tuple[Any, Any]:
+        reads = CoalescedReads(read, keep_seconds=60)
+        services: Any = SimpleNamespace(settings=SERVICES.settings, assets_of_jobs=reads)
+        before = await job_answer(a_job(id="ends"), services)
+        recorded["ends"] = "asset"
+        after = await job_answer(a_job(id="ends", state=JobState.SUCCEEDED), services)
+        await reads.close()
+        return orjson.loads(before.body)["asset_id"], orjson.loads(after.body)["asset_id"]
+
+    assert asyncio.run(asked_while_it_ends()) == (None, "asset")
