@@ -28,7 +28,7 @@ from api.gateway.known_deployments import KnownDeployments
 from api.gateway.known_jobs import KnownJobs
 from api.gateway.listing import count_runs
 from api.gateway.log_search import search_logs, searched_runs
-from api.gateway.logs import read_log_page
+from api.gateway.logs import nothing_logged, read_log_page
 from api.gateway.metrics import read_metrics
 from api.gateway.moves import cancel_run, change_run, delete_run, retry_run, submit_run
 from api.gateway.pauses import pause_run, resume_run
@@ -250,6 +250,8 @@ class PrefectGateway:
             InvalidRequestError: ``after`` is no cursor.
         """
         job = await self.get(job_id)
+        if job.state is JobState.QUEUED and job.attempt == 0 and after is None:
+            return nothing_logged()
         has_ended = job.state in TERMINAL_STATES
         return await read_log_page(
             self._client, run_id_of(job_id), level=level, after=after, limit=limit, has_ended=has_ended

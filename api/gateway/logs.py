@@ -49,6 +49,11 @@ async def read_log_page(
     )
 
 
+def nothing_logged() -> LogPage:
+    """Return the page of a job that has not begun: Prefect need not be asked, and there is more to come."""
+    return LogPage(items=(), next=encode_log_positions({}))
+
+
 async def _read_lines(
     client: PrefectClient, run_id: UUID, level: int, position: LogPosition | None, limit: int
 ) -> list[Log]:

@@ -12,13 +12,19 @@ Job = dict[str, Any]
 Submit = Callable[..., Job]
 
 
+def begun(submit: Submit, prefect: Prefect) -> Job:
+    job = submit()
+    prefect.start(job["id"])
+    return job
+
+
 def read_log(api: httpx.Client, job: Job, **parameters: Any) -> tuple[list[str], str | None]:
     page = api.get(f"/api/v1/jobs/{job['id']}/logs", params=parameters).json()
     return [line["message"] for line in page["items"]], page["next"]
 
 
 def test_logs_of_the_job_and_its_child_are_one_log_by_time(api: httpx.Client, submit: Submit, prefect: Prefect) -> None:
-    job = submit()
+    job = begun(submit, prefect)
     child = prefect.child_of(job["id"])
     prefect.log(job["id"], (1, 20, "a"), (4, 30, "d"))
     prefect.log(str(child.id), (2, 20, "b"), (3, 40, "c"))
@@ -30,7 +36,7 @@ def test_logs_of_the_job_and_its_child_are_one_log_by_time(api: httpx.Client, su
 def test_logs_page_without_loss_or_repetition_even_at_one_instant(
     api: httpx.Client, submit: Submit, prefect: Prefect
 ) -> None:
-    job = submit()
+    job = begun(submit, prefect)
     prefect.log(job["id"], *[(1, 20, f"line {number}") for number in range(5)], (2, 20, "last"))
 
     read, after = [], None
@@ -45,7 +51,7 @@ def test_logs_page_without_loss_or_repetition_even_at_one_instant(
 def test_a_follower_gets_the_lines_of_a_child_that_arrive_late(
     api: httpx.Client, submit: Submit, prefect: Prefect
 ) -> None:
-    job = submit()
+    job = begun(submit, prefect)
     child = prefect.child_of(job["id"])
     prefect.log(job["id"], (10, 20, "parent"))
     first, after = read_log(api, job)
@@ -57,10 +63,22 @@ def test_a_follower_gets_the_lines_of_a_child_that_arrive_late(
 
 
 def test_the_log_of_an_ended_job_has_an_end(api: httpx.Client, submit: Submit, prefect: Prefect) -> None:
-    job = submit()
+    job = begun(submit, prefect)
     prefect.log(job["id"], (1, 20, "only"))
     _, while_it_runs = read_log(api, job)
     prefect.force(job["id"], State(type=StateType.COMPLETED))
 
     assert while_it_runs is not None
     assert read_log(api, job) == (["only"], None)
+
+
+def test_a_job_that_has_not_begun_has_logged_nothing_and_will(
+    api: httpx.Client, submit: Submit, prefect: Prefect
+) -> None:
+    job = submit()
+    nothing, after = read_log(api, job)
+    prefect.start(job["id"])
+    prefect.log(job["id"], (1, 20, "first"))
+
+    assert nothing == []
+    assert read_log(api, job, after=after)[0] == ["first"]
