@@ -114,22 +114,27 @@ async def _runs_after(
     Prefect sorts by due time alone, so runs that are due at the same microsecond (a batch created in one call) are
     read apart, by id, where a page begins or ends among them.
     """
-    runs: list[FlowRun] = []
-    before = query.created_before
-    if position:
-        runs = await _tied_runs(client, runs_filter, position.due_at, position.id, limit)
-        before = position.due_at - timedelta(microseconds=1)
+    before = position.due_at - timedelta(microseconds=1) if position else query.created_before
+    window = _due_between(query.created_after, before)
+    # Few are due at one instant: what follows them is asked for at the same time.
+    runs, batch = await asyncio.gather(
+        _tied_runs(client, runs_filter, position.due_at, position.id, limit) if position else _none(),
+        _read_runs(client, runs_filter, window, FlowRunSort.EXPECTED_START_TIME_DESC, limit + 1),
+    )
     missing = limit - len(runs)
     if missing <= 0:
         return runs
-    window = _due_between(query.created_after, before)
-    batch = await _read_runs(client, runs_filter, window, FlowRunSort.EXPECTED_START_TIME_DESC, missing + 1)
+    batch = batch[: missing + 1]
     if len(batch) > missing and due(batch[-1]) == due(batch[-2]):
         tie = due(batch[-1])
         batch = [run for run in batch if due(run) > tie]
         runs += sorted(batch, key=_order)
         return runs + await _tied_runs(client, runs_filter, tie, None, limit - len(runs))
     return runs + sorted(batch[:missing], key=_order)
+
+
+async def _none() -> list[FlowRun]:
+    return []
 
 
 async def _tied_runs(
