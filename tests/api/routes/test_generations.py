@@ -137,6 +137,7 @@ def test_a_test_is_carried_out_by_a_worker(
     assert (farm["provider"], farm["is_ok"], farm["code"]) == ("farm", False, "PROVIDER.UNAVAILABLE")
 
 
+@pytest.mark.slow
 def test_a_test_that_no_worker_carries_out_ends_in_time(client: httpx.Client, prefect: Prefect) -> None:
     answer = client.post(f"{PROVIDERS}/test")
 

@@ -36,6 +36,7 @@ def test_a_piece_of_work_belongs_to_its_given_parent_where_nothing_is_under_way(
         assert current_trace_id() == TRACE
 
 
+@pytest.mark.slow
 def test_the_sdk_costs_nothing_where_nothing_is_exported() -> None:
     code = (
         "import sys, api.app, flows.process_asset; print([n for n in sys.modules if n.startswith('opentelemetry.sdk')])"

@@ -20,6 +20,8 @@ from deployments.warm.preload import LIBRARIES
 from tests.deployments.warm.sample_pools import ORDINARY, WARM, make_pool
 from tests.deployments.warm.warm_project import is_running
 
+pytestmark = pytest.mark.slow
+
 WaitUntil = Callable[..., None]
 
 
@@ -122,7 +124,6 @@ def test_a_warm_run_finds_everything_imported(runs: Runs, wait_until: WaitUntil)
     assert late == []
 
 
-@pytest.mark.slow
 def test_a_flow_that_exits_with_a_code_is_reported_with_it(runs: Runs, finished: Callable[..., Any]) -> None:
     state = finished(runs.submit("leave_with", code=13))
 
@@ -141,7 +142,6 @@ def test_cancel_reaches_cancelled_and_ends_the_runs_own_processes(
     assert not any(map(is_running, pids.values()))
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("victim", ["run", "launcher"])
 def test_after_kill_9_the_run_is_crashed_and_nothing_is_left(
     victim: str, runs: Runs, sleeping: Callable[[], Any], finished: Callable[..., Any], wait_until: WaitUntil
@@ -154,7 +154,6 @@ def test_after_kill_9_the_run_is_crashed_and_nothing_is_left(
     wait_until(lambda: not any(map(is_running, pids.values())), 15, "the run and its process to end")
 
 
-@pytest.mark.slow
 def test_term_from_outside_is_a_crash_as_it_is_without_warm_start(
     runs: Runs, sleeping: Callable[[], Any], finished: Callable[..., Any], wait_until: WaitUntil
 ) -> None:

@@ -66,6 +66,7 @@ def test_the_process_of_a_run_is_ended_only_when_somebody_asked_for_it_long_ago(
     assert orphans(runs=(engine,), kind=kind, at=datetime.now(UTC)) == 0
 
 
+@pytest.mark.slow
 def test_a_real_orphan_is_ended_and_its_neighbour_lives(
     runs: Runs, wait_until: Callable[..., None], tmp_path: object
 ) -> None:
