@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Query, Request
+from fastapi import APIRouter, Depends, Query, Request
 from fastapi.concurrency import run_in_threadpool
 from starlette.responses import RedirectResponse, Response
 
@@ -25,14 +25,31 @@ router = APIRouter()
 NOT_FOUND: dict[int | str, dict[str, Any]] = {404: {"model": Problem}}
 After = Annotated[str | None, Query(max_length=500, description="The `next` of the page before.")]
 Limit = Annotated[int, Query(ge=1, le=200, description="Most events of one page.")]
-Kinds = Annotated[list[EventKind] | None, Query(alias="type", description="Only these; may be given several times.")]
-Track = Annotated[int | None, Query(ge=0, le=2**31 - 1, description="Only those of this track.")]
-InZone = Annotated[str | None, Query(alias="zone", max_length=40, description="Only those of this zone or line.")]
-From = Annotated[float | None, Query(alias="from", ge=0, allow_inf_nan=False, description="From this second on.")]
-To = Annotated[float | None, Query(alias="to", ge=0, allow_inf_nan=False, description="Up to this second.")]
 Key = Annotated[
     str | None, Query(alias="analysis", max_length=64, description="The `key` of an analysis; the latest by default.")
 ]
+
+
+def chosen(
+    kinds: Annotated[
+        list[EventKind] | None, Query(alias="type", description="Only these; may be given several times.")
+    ] = None,
+    track: Annotated[int | None, Query(ge=0, le=2**31 - 1, description="Only those of this track.")] = None,
+    zone: Annotated[str | None, Query(max_length=40, description="Only those of this zone or line.")] = None,
+    from_seconds: Annotated[
+        float | None, Query(alias="from", ge=0, allow_inf_nan=False, description="From this second on.")
+    ] = None,
+    to_seconds: Annotated[
+        float | None, Query(alias="to", ge=0, allow_inf_nan=False, description="Up to this second.")
+    ] = None,
+) -> EventQuery:
+    """Return which events a call asks for."""
+    return EventQuery(
+        kinds=frozenset(kinds or ()), track=track, zone=zone, from_seconds=from_seconds, to_seconds=to_seconds
+    )
+
+
+Chosen = Annotated[EventQuery, Depends(chosen)]
 
 
 @router.get("/assets/{asset_id}/analysis", tags=["assets"], dependencies=[allow(Scope.READ)], responses=NOT_FOUND)
@@ -45,17 +62,12 @@ async def asset_analysis(asset_id: str, services: ServicesDependency, key: Key =
 async def asset_events(
     asset_id: str,
     services: ServicesDependency,
-    kinds: Kinds = None,
-    track: Track = None,
-    zone: InZone = None,
-    from_seconds: From = None,
-    to_seconds: To = None,
+    query: Chosen,
     key: Key = None,
     after: After = None,
     limit: Limit = 100,
 ) -> Page[Event]:
     """List the events that were found in an asset, by time. A page may be short although more follows: go by `next`."""
-    query = _query(kinds, track, zone, from_seconds, to_seconds)
     found = await run_in_threadpool(find_analysis, asset_id, services, key)
     return await run_in_threadpool(page_of_events, services.store, found.report, query, after, limit)
 
@@ -64,16 +76,11 @@ async def asset_events(
 async def job_events(
     job_id: str,
     services: ServicesDependency,
-    kinds: Kinds = None,
-    track: Track = None,
-    zone: InZone = None,
-    from_seconds: From = None,
-    to_seconds: To = None,
+    query: Chosen,
     after: After = None,
     limit: Limit = 100,
 ) -> Page[Event]:
     """List the events that a job's analysis found, by time; 404 until there is one."""
-    query = _query(kinds, track, zone, from_seconds, to_seconds)
     job = await services.gateway.get(job_id)
     asset_id = await services.assets_of_jobs.get(job.id)
     found = await run_in_threadpool(analysis_of_job, job, asset_id, services)
@@ -132,15 +139,3 @@ async def analyze_asset(
         return Answered(202, shown_job(job, asset_id, services).model_dump(mode="json"), job_url(job.id))
 
     return await once(services, request, idempotency_key, body.model_dump(mode="json"), submit)
-
-
-def _query(
-    kinds: list[EventKind] | None,
-    track: int | None,
-    zone: str | None,
-    from_seconds: float | None,
-    to_seconds: float | None,
-) -> EventQuery:
-    return EventQuery(
-        kinds=frozenset(kinds or ()), track=track, zone=zone, from_seconds=from_seconds, to_seconds=to_seconds
-    )
