@@ -34,12 +34,18 @@ class JobClient:
         return self.wait_for(job_id, lambda job: job["state"] in TERMINAL, timeout)
 
     def wait_for(self, job_id: str, predicate: Any, timeout: float = 120) -> Job:
-        """Return the job once the predicate holds; fails, with the job, after the timeout (seconds)."""
+        """Return the job once the predicate holds; fails, with the job, after the timeout (seconds).
+
+        Like any patient client it asks again when the service says that something behind it is away for a while.
+        """
         deadline = time.monotonic() + timeout
-        while not predicate(job := self.job(job_id)):
-            assert time.monotonic() < deadline, f"waited {timeout} s in vain, job: {job}\n{self.log_text(job_id)}"
+        while (answer := self.http.get(f"/api/v1/jobs/{job_id}")).status_code in (200, 503):
+            if answer.status_code == 200 and predicate(answer.json()):
+                break
+            assert time.monotonic() < deadline, f"waited {timeout} s in vain: {answer.text}\n{self.log_text(job_id)}"
             time.sleep(0.2)
-        return job
+        assert answer.status_code == 200, answer.text
+        return dict(answer.json())
 
     def process(self, source: str = "", **body: Any) -> Job:
         """Submit a job and return it once it has ended."""
