@@ -35,6 +35,10 @@ def analyze(
     fps: Annotated[float | None, Parameter(help="Frames a second to look at; each by default.")] = None,
     max_frames: Annotated[int | None, Parameter(help="Look at no more than so many.")] = None,
     ocr_interval: Annotated[float | None, Parameter(help="Read text in the picture so often, in seconds.")] = None,
+    clustering_interval: Annotated[
+        float | None, Parameter(help="Compare how tracks look so often, in seconds.")
+    ] = None,
+    min_confidence: Annotated[float | None, Parameter(help="Pass over what is less certain (0–1).")] = None,
     zones: Annotated[str | None, Parameter(help="Zones as JSON, or a file that holds it.")] = None,
     annotate: Annotated[bool, Parameter(help="Make a video that shows what was found.")] = True,
     priority: Annotated[Literal["high", "default", "low"], Parameter(help="The queue to wait in.")] = "default",
@@ -48,6 +52,8 @@ def analyze(
         "fps": fps,
         "max_frames": max_frames,
         "ocr_interval": ocr_interval,
+        "clustering_interval": clustering_interval,
+        "min_confidence": min_confidence,
         "zones": _zones(zones),
         "annotate": None if annotate else False,
     }

@@ -33,12 +33,15 @@ By = Annotated[str, Parameter(help="Who decides; your name on this machine by de
 def list_assets(
     *,
     waiting: Annotated[bool, Parameter(negative=(), help="Only those that wait for a decision.")] = False,
+    mine: Annotated[bool, Parameter(negative=(), help="Only your own.")] = False,
+    public: Annotated[bool, Parameter(negative=(), help="Only what is public.")] = False,
     limit: Annotated[int, Parameter(help="Most assets to list.")] = 20,
     api: Api = "",
     as_json: Json = False,
 ) -> None:
     """List assets, the latest first."""
-    query = {"waiting": "true"} if waiting else {}
+    chosen = {"waiting": waiting, "mine": mine, "public": public}
+    query = {name: "true" for name, wanted in chosen.items() if wanted}
     with connected(api) as client:
         items = client.items("/assets", limit, **query)
     if as_json:
@@ -89,6 +92,52 @@ def retract(
     with connected(api) as client:
         body = {"by": by or _me(), "reason": reason, **_named(client.get(asset_path(asset)), public)}
         _show(client.call("POST", asset_path(asset, "retract"), json=body), as_json, client.address)
+
+
+@app.command
+def delete(
+    asset: AssetId,
+    /,
+    *,
+    source: Annotated[
+        bool, Parameter(negative=(), help="Only the source that was kept; what is public stays.")
+    ] = False,
+    api: Api = "",
+) -> None:
+    """Delete an asset with everything that was made of it, also what is public."""
+    with connected(api) as client:
+        client.call("DELETE", asset_path(asset, "source") if source else asset_path(asset))
+
+
+@app.command
+def vote(
+    asset: AssetId,
+    /,
+    *,
+    take_back: Annotated[bool, Parameter(negative=(), help="Take your vote back.")] = False,
+    api: Api = "",
+    as_json: Json = False,
+) -> None:
+    """Vote for a public video, once."""
+    with connected(api) as client:
+        counted = client.call("DELETE" if take_back else "POST", asset_path(asset, "vote"))
+    print_json(counted) if as_json else say(f"{counted['votes']} votes")
+
+
+@app.command
+def ranking(
+    *,
+    limit: Annotated[int, Parameter(help="Most videos to list.")] = 20,
+    api: Api = "",
+    as_json: Json = False,
+) -> None:
+    """List what is public, the most voted for first."""
+    with connected(api) as client:
+        items = client.items("/assets/ranking", limit)
+    if as_json:
+        print_json(items)
+        return
+    print_table(("ID", "VOTES", "TITLE"), [(each["asset_id"], str(each["votes"]), each["title"]) for each in items])
 
 
 @app.command

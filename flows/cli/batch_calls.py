@@ -2,6 +2,7 @@
 
 import re
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -36,10 +37,17 @@ class Options:
     ] = "reject_all"
     canary: Annotated[int, Parameter(help="So many rows go first, alone.")] = 0
     max_failed: Annotated[float | None, Parameter(help="Stop when more than this share fails (0–1).")] = None
+    same_code: Annotated[int | None, Parameter(help="Stop when so many in a row fail with one code; 0: never.")] = None
     max_cost: Annotated[float | None, Parameter(help="Start nothing more once this is spent.")] = None
     approve_above_cost: Annotated[float | None, Parameter(help="Wait for `start` when the plan costs more.")] = None
     approve_above_hours: Annotated[float | None, Parameter(help="Wait for `start` when the plan takes longer.")] = None
     max_concurrency: Annotated[int | None, Parameter(help="Most runs of the batch at once.")] = None
+    pack_seconds: Annotated[
+        float | None, Parameter(help="Short items share a run up to so much work; 0: each has its own.")
+    ] = None
+    item_attempts: Annotated[int | None, Parameter(help="How often an item is tried when machines are at fault.")] = (
+        None
+    )
     in_place: Annotated[
         bool,
         Parameter(negative=(), help="Hand in the path, not the file: relative sources then count from its folder."),
@@ -51,8 +59,13 @@ class Options:
         Raises:
             ApiError: The window is none.
         """
-        budget = {} if self.max_failed is None else {"failure_budget": {"share": self.max_failed}}
-        limit = {} if self.max_concurrency is None else {"max_concurrency": self.max_concurrency}
+        budget = _given(share=self.max_failed, same_code=self.same_code)
+        given = _given(
+            failure_budget=budget or None,
+            max_concurrency=self.max_concurrency,
+            pack_seconds=self.pack_seconds,
+            item_attempts=self.item_attempts,
+        )
         try:
             window = self.window and NightWindow.parse(self.window, self.time_zone, self.at_end)
             options = BatchOptions(
@@ -64,8 +77,7 @@ class Options:
                 max_cost=self.max_cost,
                 approve_above_cost=self.approve_above_cost,
                 approve_above_hours=self.approve_above_hours,
-                **budget,
-                **limit,
+                **given,
             )
         except ValueError as error:  # pydantic's is one
             raise ApiError(f"These options do not fit: {' '.join(str(error).split())}") from error
@@ -80,15 +92,22 @@ def batch_path(batch_id: str, *more: str) -> str:
     return "/".join(("/batches", quote(batch_id, safe=""), *more))
 
 
-def hand_in(client: Client, path: str, manifest: str, options: Options) -> Document:
+def hand_in(client: Client, path: str, manifest: str, options: Options, webhooks: Sequence[str] = ()) -> Document:
     """Hand in a manifest: the file itself if it is one here, else its address."""
     file, chosen = Path(manifest), options.document()
+    told: dict[str, Any] = {"webhooks": list(webhooks)} if webhooks else {}
     if options.in_place or not file.is_file():
         address = str(file.resolve()) if options.in_place or file.is_dir() else manifest
-        return client.call("POST", path, json={"manifest": address, "name": options.name, "options": chosen})
-    fields = {"options": orjson.dumps(chosen).decode()} | ({"name": options.name} if options.name else {})
+        return client.call("POST", path, json={"manifest": address, "name": options.name, "options": chosen, **told})
+    fields = {name: orjson.dumps(document).decode() for name, document in {"options": chosen, **told}.items()}
+    if options.name:
+        fields["name"] = options.name
     with file.open("rb") as content:
         return client.call("POST", path, files={"manifest": (file.name, content)}, data=fields)
+
+
+def _given(**values: Any) -> dict[str, Any]:
+    return {name: value for name, value in values.items() if value is not None}
 
 
 def settled(client: Client, batch: Document) -> Document:

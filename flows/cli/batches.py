@@ -51,6 +51,10 @@ def submit(
     /,
     *,
     choices: Choices | None = None,
+    webhook: Annotated[
+        tuple[str, ...],
+        Parameter(negative=(), help="Who is told of the batch: an address, or the id of a webhook; repeatable."),
+    ] = (),
     watch: Annotated[
         bool, Parameter(name=("--watch", "-w"), negative=(), help="Follow it to its end; fail unless it completes.")
     ] = False,
@@ -59,7 +63,7 @@ def submit(
 ) -> None:
     """Hand in a manifest to be done."""
     with connected(api) as client:
-        batch = hand_in(client, "/batches", manifest, choices or Options())
+        batch = hand_in(client, "/batches", manifest, choices or Options(), webhook)
         _told(client, batch, watch=watch, as_json=as_json)
 
 
@@ -208,6 +212,13 @@ def rejects(batch: BatchId, /, *, output: Output = None, api: Api = "") -> None:
     """Fetch the rows that were refused, with what is wrong with each."""
     with connected(api) as client:
         client.download(batch_path(batch, "rejects"), output)
+
+
+@app.command(name="retry-manifest")
+def retry_manifest(batch: BatchId, /, *, output: Output = None, api: Api = "") -> None:
+    """Fetch the rows that failed or were cancelled as a manifest, to be put right and handed in again."""
+    with connected(api) as client:
+        client.download(batch_path(batch, "retry-manifest"), output)
 
 
 def _move(api: str, as_json: bool, batch: str, move: str) -> None:

@@ -2,7 +2,7 @@
 
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -158,6 +158,28 @@ def asset_path(asset_id: str, *more: str) -> str:
 def job_path(job_id: str, *more: str) -> str:
     """Return the path of a job, or of something that belongs to it; whatever was typed stays one part of it."""
     return "/".join(("/jobs", quote(job_id, safe=""), *more))
+
+
+def pairs_of(option: str, pairs: Iterable[str]) -> dict[str, Any]:
+    """Read ``name=value``; a value that is JSON is taken as such, anything else as text.
+
+    Args:
+        option: What they were given with, for the refusal.
+        pairs: As typed.
+
+    Raises:
+        ApiError: One is no pair.
+    """
+    read: dict[str, Any] = {}
+    for pair in pairs:
+        name, equals, value = pair.partition("=")
+        if not equals or not name:
+            raise ApiError(f"`{option} {pair}` is not of the form name=value.")
+        try:
+            read[name] = json.loads(value)
+        except ValueError:
+            read[name] = value
+    return read
 
 
 def _whole(answer: httpx.Response) -> Iterator[bytes]:

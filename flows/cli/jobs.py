@@ -8,13 +8,15 @@ from cyclopts import App, Parameter
 
 from data.domain.errors import FailureClass
 from data.domain.jobs import MAX_RETRIES, JobState, PauseMode
-from flows.cli.client import MOST_ITEMS, Api, ApiError, Client, Document, connected, job_path
+from flows.cli.client import MOST_ITEMS, Api, ApiError, Client, Document, connected, job_path, pairs_of
+from flows.cli.job_reading import JobId, artifacts, history
 from flows.cli.output import Json, local_time, print_facts, print_json, print_table, say, state_text
 from flows.cli.watching import watch_job
 
 app = App(name="job", help="Hand in, list, watch, stop and retry jobs.")
 
-JobId = Annotated[str, Parameter(help="Id of the job.")]
+app.command(history)
+app.command(artifacts)
 
 
 @app.command
@@ -36,6 +38,14 @@ def submit(
         tuple[str, ...],
         Parameter(name="--set", negative=(), help="A recipe field to replace, as `captions.language=en`; repeatable."),
     ] = (),
+    metadata: Annotated[
+        tuple[str, ...],
+        Parameter(negative=(), help="Yours, given back as it is, as `desk=news`; repeatable."),
+    ] = (),
+    webhook: Annotated[
+        tuple[str, ...],
+        Parameter(negative=(), help="Who is told of the job: an address, or the id of a webhook; repeatable."),
+    ] = (),
     watch: Annotated[
         bool,
         Parameter(name=("--watch", "-w"), negative=(), help="Follow the job until it has ended; fail if it fails."),
@@ -51,7 +61,9 @@ def submit(
         "recipe": recipe,
         "title": title,
         "priority": priority,
-        "overrides": _overrides(override),
+        "overrides": pairs_of("--set", override),
+        "metadata": pairs_of("--metadata", metadata),
+        "webhooks": list(webhook),
     }
     if max_retries is not None:
         body["max_retries"] = max_retries
@@ -278,17 +290,3 @@ def _read(path: Path) -> str:
         return path.read_text("utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise ApiError(f"{path} cannot be read as text: {error}.") from error
-
-
-def _overrides(pairs: tuple[str, ...]) -> dict[str, Any]:
-    """Read ``name=value``; a value that is JSON is taken as such, anything else as text."""
-    overrides: dict[str, Any] = {}
-    for pair in pairs:
-        name, equals, value = pair.partition("=")
-        if not equals or not name:
-            raise ApiError(f"`--set {pair}` is not of the form name=value.")
-        try:
-            overrides[name] = orjson.loads(value)
-        except orjson.JSONDecodeError:
-            overrides[name] = value
-    return overrides

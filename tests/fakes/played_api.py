@@ -16,6 +16,14 @@ class Elsewhere:
     address: str
 
 
+@dataclass(frozen=True)
+class Refused:
+    """An answer that is none of those that were hoped for."""
+
+    status: int
+    document: Any
+
+
 class PlayedApi:
     """An API that gives one answer after the other, the last one for ever, and remembers what it was asked."""
 
@@ -32,17 +40,18 @@ class PlayedApi:
                 played.calls.append((self.command, self.path, body))
                 played.keys.append(self.headers.get("X-API-Key"))
                 answer = played.answers.pop(0) if len(played.answers) > 1 else played.answers[0]
-                content = answer if isinstance(answer, bytes) else json.dumps(answer, default=str).encode()
+                document = answer.document if isinstance(answer, Refused) else answer
+                content = document if isinstance(document, bytes) else json.dumps(document, default=str).encode()
                 if isinstance(answer, Elsewhere):
                     self.send_response(307)
                     self.send_header("Location", answer.address)
                 else:
-                    self.send_response(200)
+                    self.send_response(answer.status if isinstance(answer, Refused) else 200)
                 self.send_header("Content-Length", str(len(content)))
                 self.end_headers()
                 self.wfile.write(content)
 
-            do_GET = do_POST = do_PATCH = answer  # noqa: N815
+            do_GET = do_POST = do_PATCH = do_DELETE = answer  # noqa: N815
 
             def log_message(self, *_: object) -> None: ...
 

@@ -2,9 +2,7 @@
 
 import json
 import shutil
-import threading
 from collections.abc import Callable, Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +12,7 @@ from data.settings import get_settings
 from deployments.stack import Stack
 from flows.__main__ import main
 from tests.fakes.clips import clip
+from tests.fakes.played_api import PlayedApi, Refused, played_api
 
 JOB: dict[str, Any] = {
     "id": "2f4a86be-98e8-4532-9863-240232a2c1fd",
@@ -35,49 +34,18 @@ JOB: dict[str, Any] = {
 }
 
 
-class PlayedApi:
-    """An API that gives the answer it was told to, and remembers what it was asked."""
-
-    def __init__(self) -> None:
-        self.answer: tuple[int, Any] = (200, JOB)
-        self.calls: list[tuple[str, str, Any]] = []
-        self.keys: list[str | None] = []
-        played = self
-
-        class Handler(BaseHTTPRequestHandler):
-            def answer(self) -> None:
-                body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-                played.calls.append((self.command, self.path, json.loads(body) if body else None))
-                played.keys.append(self.headers.get("X-API-Key"))
-                status, document = played.answer
-                self.send_response(status)
-                content = b"" if document is None else json.dumps(document).encode()
-                self.send_header("Content-Length", str(len(content)))
-                self.end_headers()
-                self.wfile.write(content)
-
-            do_GET = do_POST = do_DELETE = answer  # noqa: N815
-
-            def log_message(self, *_: object) -> None: ...
-
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.url = f"http://127.0.0.1:{self.server.server_address[1]}"
-
-
 @pytest.fixture
 def api() -> Iterator[PlayedApi]:
-    played = PlayedApi()
-    threading.Thread(target=played.server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
-    yield played
-    played.server.shutdown()
-    played.server.server_close()
+    with played_api() as played:
+        played.answers = [JOB]
+        yield played
 
 
 def test_a_refusal_is_one_line_with_the_moves_that_are_allowed(
     api: PlayedApi, capsys: pytest.CaptureFixture[str]
 ) -> None:
     refusal = {"code": "REQUEST.ILLEGAL_MOVE", "detail": "Not now.", "facts": {"allowed": ["cancel", "pause"]}}
-    api.answer = (409, refusal)
+    api.answers = [Refused(409, refusal)]
 
     status = main(["job", "resume", JOB["id"], "--api", api.url])
 
@@ -92,7 +60,7 @@ def test_an_api_that_is_away_is_named(capsys: pytest.CaptureFixture[str]) -> Non
 
 
 def test_what_is_not_our_api_is_not_taken_for_it(api: PlayedApi, capsys: pytest.CaptureFixture[str]) -> None:
-    api.answer = (404, "no such page")
+    api.answers = [Refused(404, "no such page")]
 
     assert main(["job", "show", "x", "--api", api.url]) == 1
     assert "answered 404" in capsys.readouterr().err
@@ -113,7 +81,7 @@ def test_every_move_is_one_call(api: PlayedApi, words: list[str], call: tuple[st
     assert main(["job", *words, JOB["id"], "--api", api.url]) == 0
 
     method, rest = call
-    assert api.calls == [(method, f"/api/v1/jobs/{JOB['id']}{rest}", None)]
+    assert api.calls == [(method, f"/api/v1/jobs/{JOB['id']}{rest}", b"")]
 
 
 def test_the_api_key_of_the_settings_is_sent(api: PlayedApi, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -138,7 +106,18 @@ def test_overrides_are_json_where_they_can_be(api: PlayedApi) -> None:
     assert main(["job", "submit", "/media/clip.mp4", *words, "--api", api.url]) == 0
 
     [(_, _, body)] = api.calls
-    assert body["overrides"] == {"video.crf": 20, "captions.language": "en", "captions.enabled": False}
+    assert json.loads(body)["overrides"] == {"video.crf": 20, "captions.language": "en", "captions.enabled": False}
+
+
+def test_what_belongs_to_the_caller_goes_with_the_job(api: PlayedApi) -> None:
+    words = ["--metadata", "desk=news", "--metadata", "shift=2", "--webhook", "https://desk.example/hook"]
+
+    assert main(["job", "submit", "/media/clip.mp4", *words, "--api", api.url]) == 0
+
+    [(_, _, body)] = api.calls
+    handed_in = json.loads(body)
+    assert handed_in["metadata"] == {"desk": "news", "shift": 2}
+    assert handed_in["webhooks"] == ["https://desk.example/hook"]
 
 
 def test_words_are_handed_in_in_place_of_a_source(api: PlayedApi, tmp_path: Path) -> None:
@@ -148,7 +127,7 @@ def test_words_are_handed_in_in_place_of_a_source(api: PlayedApi, tmp_path: Path
     assert main(["job", "submit", "--prompt", "A rabbit", "--script", str(script), "--api", api.url]) == 0
 
     [(_, _, body)] = api.calls
-    assert {name: body.get(name) for name in ("source", "prompt", "script")} == {
+    assert {name: json.loads(body).get(name) for name in ("source", "prompt", "script")} == {
         "source": None,
         "prompt": "A rabbit",
         "script": "Once there was a rabbit.",
@@ -172,7 +151,7 @@ def test_a_wrong_override_is_refused_before_anything_is_asked(
 
 
 def test_a_list_in_a_pipe_is_not_cut_off(api: PlayedApi, capsys: pytest.CaptureFixture[str]) -> None:
-    api.answer = (200, {"items": [JOB], "next": None})
+    api.answers = [{"items": [JOB], "next": None}]
 
     assert main(["job", "list", "--api", api.url]) == 0
 
