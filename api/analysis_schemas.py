@@ -5,7 +5,19 @@ from typing import Annotated
 
 from pydantic import BeforeValidator, Field
 
-from api.schemas import AnalysisLinks, Answer, Call, Priority, clean_title
+from api.schemas import (
+    METADATA,
+    SOURCE,
+    AnalysisLinks,
+    Answer,
+    Call,
+    MaxRetries,
+    Metadata,
+    Priority,
+    Source,
+    clean_title,
+)
+from api.webhook_schemas import JobWebhooks
 from data.domain.analysis import AnalysisOptions, AnalysisSummary, EventKind
 from data.domain.jobs import MAX_TITLE_CHARACTERS
 
@@ -19,7 +31,16 @@ class AnalyzeCall(Call):
         "the picture's width and height.",
     )
     priority: Priority = Priority.DEFAULT
+    max_retries: MaxRetries = None
     title: Annotated[str, BeforeValidator(clean_title)] = Field(default="", max_length=MAX_TITLE_CHARACTERS)
+    metadata: Metadata = Field(default_factory=dict, description=METADATA)
+    webhooks: JobWebhooks = ()
+
+
+class AnalysisSubmission(AnalyzeCall):
+    """What to look at, and what for; nothing of it is published."""
+
+    source: Source = Field(description=SOURCE, examples=["upload:0f8c2d"])
 
 
 class AnalysisAnswer(Answer):

@@ -104,14 +104,25 @@ def clean_title(title: object) -> object:
     return one_line(title) if isinstance(title, str) else title
 
 
+SOURCE = "An absolute path below an allowed root, `upload:<id>`, an `https://` address, or `s3://bucket/key`."
+METADATA = "Yours: kept with the job and given back as it is, at most 16 KiB of JSON."
+Source = Annotated[str, Field(max_length=MAX_SOURCE_CHARACTERS)]
+Metadata = Annotated[dict[str, Any], AfterValidator(_within_limit)]
+MaxRetries = Annotated[
+    int | None,
+    Field(
+        ge=0,
+        le=MAX_RETRIES,
+        description="How often a step is tried again after a failure that may pass; by default as the service is set.",
+    ),
+]
+
+
 class JobRequest(Call):
     """What to process, and how."""
 
-    source: str | None = Field(
-        default=None,
-        max_length=MAX_SOURCE_CHARACTERS,
-        description="An absolute path below an allowed root, `upload:<id>`, an `https://` address, or `s3://bucket/key`.",
-        examples=["upload:0f8c2d", "https://media.example/clip.mp4"],
+    source: Source | None = Field(
+        default=None, description=SOURCE, examples=["upload:0f8c2d", "https://media.example/clip.mp4"]
     )
     prompt: str | None = Field(
         default=None,
@@ -131,16 +142,9 @@ class JobRequest(Call):
         examples=[{"captions.language": "en"}],
     )
     priority: Priority = Priority.DEFAULT
-    max_retries: int | None = Field(
-        default=None,
-        ge=0,
-        le=MAX_RETRIES,
-        description="How often a step is tried again after a failure that may pass; by default as the service is set.",
-    )
+    max_retries: MaxRetries = None
     title: Annotated[str, BeforeValidator(clean_title)] = Field(default="", max_length=MAX_TITLE_CHARACTERS)
-    metadata: Annotated[dict[str, Any], AfterValidator(_within_limit)] = Field(
-        default_factory=dict, description="Yours: kept with the job and given back as it is, at most 16 KiB of JSON."
-    )
+    metadata: Metadata = Field(default_factory=dict, description=METADATA)
 
 
 class JobLinks(Answer):

@@ -50,11 +50,11 @@ async def checked_submission(request: JobRequest, services: Services) -> Submiss
     for named in recipe.edit.inputs:
         await asyncio.to_thread(_check_input, named, services)
     if request.source:
-        name = await asyncio.to_thread(_checked_source, request.source, services)
+        name = await checked_source(request.source, services)
     else:
         name = words.title
         for reference in recipe.generation.sources:
-            await asyncio.to_thread(_checked_source, reference, services)
+            await checked_source(reference, services)
     parameters = {
         "source": request.source or "",
         **words.model_dump(),
@@ -64,6 +64,17 @@ async def checked_submission(request: JobRequest, services: Services) -> Submiss
         "metadata": request.metadata,
     }
     return Submission(request.title or name or "video", parameters)
+
+
+async def checked_source(source: str, services: Services) -> str:
+    """Check a source and return the name of its file.
+
+    Raises:
+        SourceNotFoundError: There is no such upload.
+        SourceForbiddenError: The path or the bucket is not one that sources may come from.
+        InvalidRequestError: The source is of no kind that is taken.
+    """
+    return await asyncio.to_thread(_checked_source, source, services)
 
 
 def _checked_recipe(request: JobRequest, folder: Path | None) -> Recipe:

@@ -80,6 +80,15 @@ class BatchWebhook(Call):
     ] = BATCH_EVENTS
 
 
+JobWebhooks = Annotated[
+    tuple[str | JobWebhook, ...],
+    Field(
+        max_length=MAX_ENDPOINTS_OF_A_JOB,
+        description="Who is told of this job: ids of webhooks, addresses, or addresses with a secret to sign with. "
+        "The job's own `webhooks` names those that were made; `GET /webhooks/{id}/secret` shows what signs.",
+        examples=[["https://receiver.example/hooks/dailies"]],
+    ),
+]
 BatchWebhooks = Annotated[
     tuple[str | BatchWebhook, ...],
     Field(
@@ -94,13 +103,7 @@ BatchWebhooks = Annotated[
 class JobSubmission(JobRequest):
     """What to process, how, and who is told what becomes of it."""
 
-    webhooks: tuple[str | JobWebhook, ...] = Field(
-        default=(),
-        max_length=MAX_ENDPOINTS_OF_A_JOB,
-        description="Who is told of this job: ids of webhooks, addresses, or addresses with a secret to sign with. "
-        "The job's own `webhooks` names those that were made; `GET /webhooks/{id}/secret` shows what signs.",
-        examples=[["https://receiver.example/hooks/dailies"]],
-    )
+    webhooks: JobWebhooks = ()
 
 
 class EndpointRequest(Call):

@@ -1,5 +1,6 @@
 """Analysis: what was seen and heard in an asset, its events page by page, its files, and the order to look."""
 
+from collections.abc import Awaitable, Callable
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Query, Request
@@ -8,17 +9,19 @@ from starlette.responses import RedirectResponse, Response
 
 from api.access import allow
 from api.analyses import analysis_of_job, asset_name, find_analysis, page_of_events, show_analysis
-from api.analysis_schemas import AnalysisAnswer, AnalyzeCall, EventQuery
-from api.dependencies import ServicesDependency
+from api.analysis_schemas import AnalysisAnswer, AnalysisSubmission, AnalyzeCall, EventQuery
+from api.dependencies import Services, ServicesDependency
 from api.idempotency import Answered, KeyHeader, once
 from api.job_views import shown_job
 from api.links import job_url
 from api.playback import CACHE_NOTHING
 from api.schemas import Job, Page, Problem
 from api.serving import FILE_ANSWERS, serve_file
+from api.submission import checked_source
+from api.webhooks import endpoints_of_job
 from data.domain.analysis import Event, EventKind
 from data.domain.identity import Scope
-from data.domain.jobs import JobDeployment
+from data.domain.jobs import JobDeployment, webhook_tag
 
 router = APIRouter()
 
@@ -126,16 +129,55 @@ async def analyze_asset(
     What is public of it is looked at, else its source. Follow the job; `/assets/{id}/analysis` has what it came to.
     """
     name = await run_in_threadpool(asset_name, asset_id, services)
+    submitting = _submitting({"asset_id": asset_id}, name, asset_id, body, services)
+    return await once(services, request, idempotency_key, body.model_dump(mode="json"), submitting)
+
+
+@router.post(
+    "/analyses",
+    tags=["jobs"],
+    dependencies=[allow(Scope.WRITE)],
+    status_code=202,
+    response_model=Job,
+    responses={409: {"model": Problem}, 422: {"model": Problem}},
+)
+async def analyze_source(
+    body: AnalysisSubmission, request: Request, services: ServicesDependency, idempotency_key: KeyHeader = None
+) -> Response:
+    """Have a file looked at that is no asset yet. It becomes one, of the caller's alone; nothing of it is published.
+
+    Follow the job; its `asset_id` leads to `/assets/{id}/analysis`, and `/jobs/{id}/events` has the events.
+    """
+    name = await checked_source(body.source, services)
+    submitting = _submitting({"source": body.source}, name, None, body, services)
+    return await once(services, request, idempotency_key, body.model_dump(mode="json"), submitting)
+
+
+def _submitting(
+    subject: dict[str, str], name: str, asset_id: str | None, body: AnalyzeCall, services: Services
+) -> Callable[[str | None], Awaitable[Answered]]:
+    """Return what hands an analysis in.
+
+    Args:
+        subject: What to look at, as the flow takes it.
+        name: What to call the run where the call gives no title.
+        asset_id: Of the asset, where it is one already.
+        body: The call.
+        services: The doors.
+    """
 
     async def submit(prefect_key: str | None) -> Answered:
         options = body.options.model_dump(mode="json", exclude={"enabled"}, exclude_defaults=True)
+        told = await run_in_threadpool(endpoints_of_job, services, services.caller, body.webhooks, prefect_key)
         job = await services.gateway.submit(
-            {"asset_id": asset_id, "options": options, "title": body.title},
+            {**subject, "options": options, "title": body.title, "metadata": body.metadata},
             title=body.title or name,
             priority=body.priority,
+            max_retries=body.max_retries,
             idempotency_key=prefect_key,
+            tags=[webhook_tag(each) for each in told],
             deployment=JobDeployment.ANALYZE,
         )
         return Answered(202, shown_job(job, asset_id, services).model_dump(mode="json"), job_url(job.id))
 
-    return await once(services, request, idempotency_key, body.model_dump(mode="json"), submit)
+    return submit

@@ -25,9 +25,12 @@ FileName = Literal[
 
 
 def analyze(
-    asset: AssetId,
+    asset: Annotated[str, Parameter(help="Id of the asset; leave it out to have a `--source` looked at.")] = "",
     /,
     *,
+    source: Annotated[
+        str, Parameter(help="A file that is no asset yet: an absolute path, `upload:<id>` or an address.")
+    ] = "",
     detector: Annotated[
         Literal["motion", "faces", "onnx", "mock"] | None, Parameter(help="What looks: `motion` by default.")
     ] = None,
@@ -58,9 +61,14 @@ def analyze(
         "annotate": None if annotate else False,
     }
     options = {name: value for name, value in given.items() if value is not None}
+    if bool(asset) == bool(source):
+        raise ApiError("Name either an asset, or a --source.")
+    body: Document = {"options": options, "priority": priority}
     with connected(api) as client:
-        body = {"options": options, "priority": priority}
-        job = client.call("POST", asset_path(asset, "analyze"), json=body)
+        if source:
+            job = client.call("POST", "/analyses", json={**body, "source": source})
+        else:
+            job = client.call("POST", asset_path(asset, "analyze"), json=body)
     if as_json:
         print_json(job)
         return

@@ -108,6 +108,7 @@ TABLE: dict[tuple[str, str], Row] = {
     ("GET", f"{BASE}/assets/{{asset_id}}/analysis/{{key}}/files/{{name}}"): Row(READ, "asset", lacks=True),
     ("GET", f"{BASE}/assets/{{asset_id}}/events"): Row(READ, "asset", lacks=True),
     ("POST", f"{BASE}/assets/{{asset_id}}/analyze"): Row(WRITE, "asset", request={"json": {}}),
+    ("POST", f"{BASE}/analyses"): Row(WRITE, request={"json": {"source": "upload:none"}}),
     ("POST", f"{BASE}/assets/{{asset_id}}/vote"): Row(READ, "asset", lacks=True),
     ("DELETE", f"{BASE}/assets/{{asset_id}}/vote"): Row(READ, "asset", lacks=True),
     ("DELETE", f"{BASE}/assets/{{asset_id}}"): Row(WRITE, "asset"),

@@ -3,6 +3,7 @@
 import base64
 import io
 import json
+import uuid
 from pathlib import Path
 from typing import Any
 
@@ -176,6 +177,32 @@ def test_what_cannot_be_looked_for_is_refused_at_once(
 
     assert answer.status_code == 422, answer.text
     assert answer.json()["errors"]
+
+
+def test_a_file_that_is_no_asset_yet_is_looked_at(api: httpx.Client, media_folder: Path, prefect: Prefect) -> None:
+    source = media_folder / "street.mp4"
+    source.write_bytes(b"0")
+    options = {"fps": 5.0, "zones": [{"name": "Door", "points": [[0, 0], [1, 0], [1, 1]]}]}
+
+    body = {"source": str(source), "options": options, "metadata": {"desk": "news"}, "max_retries": 1}
+    answer = api.post("/api/v1/analyses", json=body)
+
+    assert answer.status_code == 202, answer.text
+    job = answer.json()
+    assert (job["title"], job["metadata"], job["asset_id"]) == ("street.mp4", {"desk": "news"}, None)
+    run = prefect.client.read_flow_run(uuid.UUID(job["id"]))
+    assert {name: run.parameters[name] for name in ("source", "metadata")} == {
+        "source": str(source),
+        "metadata": {"desk": "news"},
+    }
+    assert run.parameters["options"]["fps"] == 5.0
+
+
+@pytest.mark.parametrize("source", ["", "/etc/passwd", "upload:none", "ftp://there/clip.mp4"])
+def test_what_ingest_would_refuse_is_not_looked_at(api: httpx.Client, source: str) -> None:
+    answer = api.post("/api/v1/analyses", json={"source": source})
+
+    assert answer.status_code in (403, 404, 422), answer.text
 
 
 def test_anothers_analysis_is_not_there(

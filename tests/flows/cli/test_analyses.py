@@ -39,6 +39,18 @@ def test_zones_are_taken_as_json_or_from_a_file(api: PlayedApi, tmp_path: Path) 
         assert json.loads(api.calls[-1][2]) == {"options": {"fps": 5.0, "zones": ZONES}, "priority": "default"}
 
 
+def test_a_source_is_looked_at_that_is_no_asset_yet(api: PlayedApi, capsys: pytest.CaptureFixture[str]) -> None:
+    api.answers = [JOB]
+
+    assert main(["asset", "analyze", "--source", "upload:0f8c2d", "--api", api.url]) == 0
+    assert main(["asset", "analyze", "--api", api.url]) == 1
+
+    [(method, path, body)] = api.calls
+    assert (method, path) == ("POST", "/api/v1/analyses")
+    assert json.loads(body)["source"] == "upload:0f8c2d"
+    assert "either an asset, or a --source" in capsys.readouterr().err
+
+
 def test_zones_that_are_not_there_are_one_line(api: PlayedApi, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["asset", "analyze", "a1", "--zones", "/nowhere.json", "--api", api.url]) == 1
 
