@@ -411,6 +411,7 @@ class LimitSettings(BaseModel):
     """How much one caller may ask of the API: by API key, user or, where neither is known, address."""
 
     reads: Rate = Field("1200/minute", description="Calls that only read.")
+    searches: Rate = Field("240/minute", description="Calls that look through all jobs, logs, words or the audit.")
     writes: Rate = Field("300/minute", description="Calls that change something.")
     uploads: Rate = Field("120/minute", description="Uploads.")
     auth: Rate = Field("10/minute", description="Sign-ups and log-ins, of an address and of an account name.")

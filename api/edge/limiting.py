@@ -21,6 +21,8 @@ from data.domain.errors import RateLimitedError
 from data.domain.identity import LOCAL_USER, Caller
 
 _READING = frozenset({"GET", "HEAD", "OPTIONS"})
+_SEARCHES = tuple(f"{BASE}/{path}" for path in ("search", "logs/search", "jobs/search", "jobs/metrics", "audit"))
+"""What looks through everything costs more than what shows one thing."""
 
 
 async def admitted(request: Request) -> None:
@@ -65,9 +67,9 @@ async def limit_account(services: Services, name: str) -> None:
 
 
 def group_of(method: str, path: str) -> str:
-    """Return the kind of a call: `auth`, `uploads`, `reads` or `writes`, as the settings name them."""
+    """Return the kind of a call: `auth`, `uploads`, `searches`, `reads` or `writes`, as the settings name them."""
     if method in _READING:
-        return "reads"
+        return "searches" if path.startswith(_SEARCHES) else "reads"
     if path.startswith(f"{BASE}/auth/"):
         return "auth"
     return "uploads" if path == f"{BASE}/uploads" or path.startswith(f"{BASE}/uploads/") else "writes"

@@ -36,6 +36,7 @@ from tests.fakes.processes import wait_until
 MAX_UPLOAD_BYTES = 32 * 1024 * 1024
 ROOMY = LimitSettings(
     reads="1000000/minute",
+    searches="1000000/minute",
     writes="1000000/minute",
     uploads="1000000/minute",
     auth="1000000/minute",

@@ -12,6 +12,9 @@ from tests.api.edge.conftest import Serve
     [
         ("GET", "/api/v1/jobs", "reads"),
         ("HEAD", "/api/v1/uploads/1", "reads"),
+        ("GET", "/api/v1/jobs/search", "searches"),
+        ("GET", "/api/v1/audit/verify", "searches"),
+        ("POST", "/api/v1/search", "writes"),
         ("POST", "/api/v1/jobs", "writes"),
         ("DELETE", "/api/v1/jobs/1", "writes"),
         ("POST", "/api/v1/uploads", "uploads"),
