@@ -25,6 +25,8 @@ class Zone(DomainModel):
     kind: Literal["polygon", "rectangle", "line"] = "polygon"
     points: tuple[Point, ...] = Field(min_length=2, max_length=50)
     """A polygon's corners; two opposite ones of a rectangle; both ends of a line."""
+    dwell_seconds: float | None = Field(default=None, gt=0, allow_inf_nan=False)
+    """Tell of who is in it for so long (an event ``dwell``); ``null``: of nobody. Not of a line."""
 
     @model_validator(mode="after")
     def _is_a_figure(self) -> Self:
@@ -33,6 +35,8 @@ class Zone(DomainModel):
             raise ValueError(f"a {self.kind} has {'at least 3' if self.kind == 'polygon' else '2'} points")
         if any(not 0 <= share <= 1 for point in self.points for share in point):
             raise ValueError("points are shares (0-1) of the picture's width and height")
+        if self.kind == "line" and self.dwell_seconds is not None:
+            raise ValueError("nobody dwells in a line: dwell_seconds is for polygons and rectangles")
         return self
 
 
@@ -88,6 +92,8 @@ class EventKind(StrEnum):
     """A track comes into a zone, or is first seen in it; not what is in it when the video begins."""
     LEAVE = "leave"
     """A track goes out of a zone, or is lost in it, but not by the video's end; ``value``: seconds that it was in."""
+    DWELL = "dwell"
+    """A track has been in a zone for the zone's ``dwell_seconds``, told once a visit; ``value``: for how long."""
     CROSS = "cross"
     """A track crosses a line; ``value``: 1 from left to right as seen from its first point to its second, else -1."""
     TEXT = "text"

@@ -303,6 +303,8 @@ def _words(event: Event) -> str:
             return f"{event.track} enters {event.zone}"
         case EventKind.LEAVE:
             return f"{event.track} leaves {event.zone}" + (f" after {event.value:.1f} s" if event.value else "")
+        case EventKind.DWELL:
+            return f"{event.track} stays in {event.zone}"
         case EventKind.CROSS:
             return f"{event.track} crosses {event.zone} {'→' if (event.value or 0) > 0 else '←'}"
         case EventKind.TEXT:

@@ -29,6 +29,7 @@ _COLOURS = {
     EventKind.VANISH: "#4A7F9E",
     EventKind.ENTER: "#06D6A0",
     EventKind.LEAVE: "#3B8F77",
+    EventKind.DWELL: "#8FE3B0",
     EventKind.CROSS: "#FFE558",
     EventKind.TEXT: "#D68CE6",
     EventKind.SHOT: "#FFB45C",

@@ -14,7 +14,8 @@ from tests.fakes.stack_processes import encoders
 
 pytestmark = pytest.mark.slow
 
-QUICK = {"video.preset": "ultrafast"}
+LOOKED_AT = {"analysis.enabled": True, "analysis.fps": 4, "analysis.max_frames": 16, "analysis.annotate": False}
+QUICK = {"video.preset": "ultrafast", **LOOKED_AT}
 CLIPS = (
     "trailer_bbb",
     "bigbuckbunny",
@@ -70,7 +71,16 @@ def _problem(jobs: JobClient, name: str, job: Job, nasty: dict[str, NastyInput])
     said = f"{name}: {job['state']} ({job['reason']}) {job['message']}"
     if job["state"] == "succeeded":
         allowed = name in CLIPS or "published" in nasty[name].endings
-        return None if allowed and jobs.publication(job)["renditions"] else said
+        return None if allowed and jobs.publication(job)["renditions"] and _is_looked_at(jobs, job) else said
     codes = [getattr(ending, "code", "") for ending in nasty[name].endings] if name in nasty else []
     is_expected = job["state"] == "failed" and job["reason"] in codes and job["attempt"] == NEVER_RETRIED
     return None if is_expected else said
+
+
+def _is_looked_at(jobs: JobClient, job: Job) -> bool:
+    """Say whether there is a row of telemetry for each frame that was looked at, and events are told of it alone."""
+    found = jobs.http.get(f"/api/v1/assets/{job['asset_id']}/analysis").json()
+    rows = jobs.http.get(found["urls"]["frames_csv"]).text.splitlines()[1:]
+    events = jobs.http.get(f"/api/v1/jobs/{job['id']}/events").json()["items"]
+    is_within = all(0 <= each["at_seconds"] <= found["summary"]["duration_seconds"] + 0.1 for each in events)
+    return is_within and 0 < len(rows) == found["summary"]["frame_count"]

@@ -32,6 +32,13 @@ class _Visit:
     seen: Tracked
     seen_at: float
     frame: int
+    is_told: bool = False
+    """That it dwells."""
+
+    @property
+    def seconds(self) -> float:
+        """How long it has been in."""
+        return self.seen_at - self.since
 
 
 @dataclass(slots=True)
@@ -97,7 +104,7 @@ class ZoneWatch:
         for area in self._areas:
             seconds = area.dwell.pop(track, 0.0)
             if visit := area.visits.get(track):
-                seconds += visit.seen_at - visit.since
+                seconds += visit.seconds
             if seconds > 0:
                 found[area.zone.name] = round(seconds, 3)
         return found
@@ -134,6 +141,9 @@ class ZoneWatch:
                 visit.seen, visit.seen_at, visit.frame = each, at_seconds, frame
                 if depth < -slack:
                     yield _left(area, each.track)
+                elif area.zone.dwell_seconds and not visit.is_told and visit.seconds >= area.zone.dwell_seconds:
+                    visit.is_told = True
+                    yield _event(EventKind.DWELL, area.zone, each, frame, at_seconds, round(visit.seconds, 3))
         area.most = max(area.most, len(area.visits))
 
     def _crossings(self, line: _Line, seen: Iterable[Tracked], frame: int, at_seconds: float) -> Iterable[Event]:
@@ -168,7 +178,7 @@ def _corners(kind: str, places: list[_Place]) -> list[_Place]:
 
 
 def _summary_of(area: _Area) -> ZoneSummary:
-    staying = [visit.seen_at - visit.since for visit in area.visits.values()]
+    staying = [visit.seconds for visit in area.visits.values()]
     count = area.visit_count + len(staying)
     return ZoneSummary(
         zone=area.zone.name,
@@ -181,12 +191,11 @@ def _summary_of(area: _Area) -> ZoneSummary:
 
 def _left(area: _Area, track: int) -> Event:
     visit = area.visits.pop(track)
-    seconds = visit.seen_at - visit.since
     area.left += 1
-    area.visit_seconds += seconds
+    area.visit_seconds += visit.seconds
     area.visit_count += 1
-    area.dwell[track] += seconds
-    return _event(EventKind.LEAVE, area.zone, visit.seen, visit.frame, visit.seen_at, round(seconds, 3))
+    area.dwell[track] += visit.seconds
+    return _event(EventKind.LEAVE, area.zone, visit.seen, visit.frame, visit.seen_at, round(visit.seconds, 3))
 
 
 def _meet(start: _Place, end: _Place, line: tuple[_Place, _Place]) -> bool:

@@ -36,6 +36,21 @@ def test_who_walks_through_a_zone_enters_and_leaves_it() -> None:
     assert watch.dwell_seconds(1) == {"middle": events[1].value}
 
 
+def test_who_stays_is_told_of_once_a_visit() -> None:
+    watch = ZoneWatch([MIDDLE.model_copy(update={"dwell_seconds": 0.5})], ASPECT)
+
+    events = walked(watch, [(0.3, 0.5), *[(0.5, 0.5)] * 9, (0.3, 0.5), *[(0.5, 0.5)] * 3, (0.3, 0.5)])
+
+    assert [(event.kind.value, event.frame) for event in events] == [
+        ("enter", 1),
+        ("dwell", 6),
+        ("leave", 10),
+        ("enter", 11),
+        ("leave", 14),
+    ]
+    assert events[1].value == 0.5
+
+
 def test_feet_count_and_not_heads() -> None:
     watch = ZoneWatch([MIDDLE], ASPECT)
 
