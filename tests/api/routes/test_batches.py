@@ -227,6 +227,19 @@ def test_a_batch_that_did_not_change_is_not_sent_again(api: httpx.Client, stored
     assert (same.status_code, changed.status_code) == (304, 200)
 
 
+def test_a_batch_is_moved_only_as_it_was_seen(api: httpx.Client, stored: Stored, database: Database) -> None:
+    url = f"{BATCHES}/{stored(BatchState.RUNNING, [{}])}"
+    seen = api.get(url).headers["ETag"]
+    with database.session() as session:
+        BatchRepository(session).move(url.rpartition("/")[2], BatchState.PAUSED, allowed_from=[BatchState.RUNNING])
+
+    stale = api.post(f"{url}/cancel", headers={"If-Match": seen})
+    known = api.post(f"{url}/cancel", headers={"If-Match": api.get(url).headers["ETag"]})
+
+    assert (stale.status_code, stale.json()["code"]) == (412, "REQUEST.PRECONDITION_FAILED")
+    assert known.status_code == 202, known.text
+
+
 def test_items_are_paged_and_told_apart_by_state(api: httpx.Client, stored: Stored, database: Database) -> None:
     broken = {"state": "failed", "step": "ingest", "failure_class": "DATA", "code": "DATA.INPUT.CORRUPT"}
     batch_id = stored(
