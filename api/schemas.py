@@ -188,8 +188,8 @@ class Job(Answer):
     priority: str = Field(description="How soon it comes: `high`, `default` or `low`.")
     queue: str | None = Field(
         default=None,
-        description="The Prefect work queue that it was handed in to, and stays in. With a higher `priority` than its "
-        "queue's it is handed out before all others of that queue, but not before those of a higher queue.",
+        description="The Prefect work queue that it was handed in to, and stays in when its `priority` is changed: raised "
+        "it starts before all others that wait there, lowered after them; other queues it does not pass.",
     )
     max_retries: int | None = Field(default=None, description="Of a step; `null` where the job asked for none.")
     source: str | None = None

@@ -5,7 +5,8 @@ scheduled, and a run may be scheduled anew. So the priority is a label of the ru
 so that its queue hands it out accordingly (:func:`data.domain.jobs.place_in_queue`). What the job does from then on
 goes by the label: its wait for an encode slot, and the queue of a run that it starts.
 
-Not within reach: from ``low`` a job is not handed out before those of ``default``, however high it is raised.
+Not within reach: a job of ``low`` is handed out after those of ``default`` however high it is raised, one of ``high``
+before them however low: Prefect goes by its queues first (``get-runs-from-worker-queues.sql``).
 """
 
 from datetime import UTC, datetime
