@@ -188,8 +188,8 @@ class Job(Answer):
     priority: str = Field(description="How soon it comes: `high`, `default` or `low`.")
     queue: str | None = Field(
         default=None,
-        description="The Prefect work queue that it was handed in to, and stays in when its `priority` is changed: raised "
-        "it starts before all others that wait there, lowered after them; other queues it does not pass.",
+        description="The Prefect work queue that it was handed in to, and stays in when its `priority` is changed: "
+        "raised it starts before all others that wait there, lowered after them; other queues it does not pass.",
     )
     max_retries: int | None = Field(default=None, description="Of a step; `null` where the job asked for none.")
     source: str | None = None
