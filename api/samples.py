@@ -16,6 +16,7 @@ EXAMPLES: dict[str, Any] = {
         "title": "Lighthouse, first cut",
         "metadata": {"ticket": "VID-1042"},
     },
+    "JobPatch": {"priority": "high"},
     "BatchRequest": {
         "manifest": "s3://camera/tonight.csv",
         "name": "Tuesday night",

@@ -85,7 +85,7 @@ class Call(BaseModel):
 
 
 class Priority(StrEnum):
-    """Which queue a job waits in; each is a Prefect work queue of the same name."""
+    """How soon a job comes; each has a Prefect work queue of the same name, into which a job is handed in."""
 
     HIGH = "high"
     DEFAULT = "default"
@@ -189,7 +189,12 @@ class Job(Answer):
     created_at: datetime
     started_at: datetime | None = None
     finished_at: datetime | None = None
-    priority: str
+    priority: str = Field(description="How soon it comes: `high`, `default` or `low`.")
+    queue: str | None = Field(
+        default=None,
+        description="The Prefect work queue that it was handed in to, and stays in when its `priority` is changed: "
+        "raised it starts before all others that wait there, lowered after them; other queues it does not pass.",
+    )
     max_retries: int | None = Field(default=None, description="Of a step; `null` where the job asked for none.")
     source: str | None = None
     recipe: str | None = None
@@ -260,6 +265,9 @@ class JobPatch(Call):
     )
     metadata: Annotated[dict[str, Any], AfterValidator(_within_limit)] | None = Field(
         default=None, description="In place of all that there is."
+    )
+    priority: Priority | None = Field(
+        default=None, description="How soon it comes from now on: until the job has ended.", examples=["high"]
     )
 
 

@@ -38,8 +38,8 @@ from tasks.media.tools import find_tools
 from tasks.models.store import ModelStore
 from tasks.policies import TASK_POLICY
 from tasks.preparation import found_preparation, preparation_key
-from tasks.stopping import RunStopped, waiting
-from tasks.workspace import job_id, job_owner, queue_name, run_id
+from tasks.stopping import RunStopped, own_priority, waiting
+from tasks.workspace import job_id, job_owner, run_id
 
 T = TypeVar("T")
 
@@ -128,7 +128,7 @@ def _result_of_child(deployment: str, parameters: dict[str, Any]) -> Any:
             flow_run_name=flow_run.get_name(),
             parameters=parameters,
             tags=tags or None,
-            work_queue_name=queue_name() or None,  # so that the child has the same priority
+            work_queue_name=own_priority() or None,  # so that the child has the same priority
             timeout=0,
         )
     )

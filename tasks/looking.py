@@ -26,7 +26,7 @@ from tasks.showing.positions import Positions
 from tasks.showing.recording import Recorder
 from tasks.showing.sentences import markdown, sentences
 from tasks.showing.tables import read_tracks
-from tasks.workspace import run_id
+from tasks.workspace import encode_rank, run_id
 
 SHOWN_SHORT_SIDE = 720
 """Pixels of the annotated video on its shorter side, at most."""
@@ -123,7 +123,7 @@ class Looking:
                 self._still = picture.copy()  # larger than the one that was looked at
             return annotator.draw(number, picture)
 
-        with holding_slot(encode_slots(get_settings())) as grant:
+        with holding_slot(encode_slots(get_settings()), rank=encode_rank) as grant:
             write_drawn_over(
                 DrawnOver(clip, footage.sound, size),
                 drawn,

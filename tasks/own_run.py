@@ -7,7 +7,7 @@ from uuid import UUID
 
 import httpx
 from prefect.client.orchestration import SyncPrefectClient, get_client
-from prefect.client.schemas.objects import State, StateType
+from prefect.client.schemas.objects import FlowRun, State, StateType
 from prefect.client.schemas.responses import SetStateStatus
 from prefect.exceptions import ObjectNotFound, PrefectException
 from prefect.logging import get_run_logger
@@ -39,19 +39,28 @@ class OwnRun:
         with once, get_client(sync_client=True, httpx_settings={"timeout": ANSWER_SECONDS}) as client:
             yield cls(run_id, client)
 
+    def read(self) -> FlowRun | None:
+        """Return the run; None when Prefect does not tell.
+
+        Raises:
+            ObjectNotFound: The run was deleted.
+        """
+        try:
+            return self._client.read_flow_run(self._run_id)
+        except ObjectNotFound:
+            raise
+        except (httpx.HTTPError, PrefectException) as error:
+            self._logger.debug("The run could not be read: %s", error)
+            return None
+
     def state(self) -> State[Any] | None:
         """Return the run's state; None when Prefect does not tell.
 
         Raises:
             ObjectNotFound: The run was deleted.
         """
-        try:
-            return self._client.read_flow_run(self._run_id).state
-        except ObjectNotFound:
-            raise
-        except (httpx.HTTPError, PrefectException) as error:
-            self._logger.debug("The run's state could not be read: %s", error)
-            return None
+        run = self.read()
+        return run.state if run is not None else None
 
     def left_state(self, own_state: UUID | None) -> State[Any] | None:
         """Return the state that the run was in before the given one; None when there is none, or Prefect is away."""

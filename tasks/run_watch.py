@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import copy_context
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from enum import Enum, auto
 from typing import Any
 from uuid import UUID, uuid4
@@ -17,7 +18,7 @@ from prefect.logging import get_run_logger
 from prefect.states import AwaitingRetry, Cancelled, Failed, Suspended
 
 from data.domain.errors import StepStalledError, TimeLimitError
-from data.domain.jobs import PauseMode, pause_key, pause_mode
+from data.domain.jobs import PauseMode, pause_key, pause_mode, place_in_queue, priority_of
 from tasks.interruption import Interrupter, end_process_tree, kill_descendants, main_thread_cpu_seconds
 from tasks.own_run import ANSWER_SECONDS, OwnRun
 
@@ -72,6 +73,8 @@ class RunWatch:
     def __init__(self, context: FlowRunContext, limits: RunLimits) -> None:
         run = context.flow_run
         assert isinstance(run, FlowRun)
+        self.priority = priority_of(run.labels, run.work_queue_name)
+        """As it was last seen: somebody may change it while the run works."""
         self.is_waiting = False
         self.waited_seconds = 0.0
         self._steps_at_work = 0
@@ -137,11 +140,14 @@ class RunWatch:
         if not self._is_deployed:
             return False
         with OwnRun.opened(self._run_id) as own:
-            state = own.state()
-            if state is None or state.id != self._own_state:
+            run = own.read()
+            if run is None or run.state is None or run.state.id != self._own_state:
                 return False
             self._logger.warning("The process was asked to end: the run goes back to the queue.")
-            return own.set_state(AwaitingRetry(message="Its worker was stopped; it goes on after its last step."))
+            now = datetime.now(UTC)
+            place = place_in_queue(now, run.work_queue_name, priority_of(run.labels, run.work_queue_name), now)
+            message = "Its worker was stopped; it goes on after its last step."
+            return own.set_state(AwaitingRetry(message=message, scheduled_time=place))
 
     def rest(self) -> None:
         """Tell that the process of a paused run has really stopped."""
@@ -182,10 +188,14 @@ class RunWatch:
     def _look(self, own: OwnRun) -> StateType | None:
         """See what is wished of the run, and stop it where that is the wish; return the type of its state."""
         try:
-            state = own.state()
+            run = own.read()
         except ObjectNotFound:
             self._stop(own, RunStopped(Reason.SUPERSEDED, "The run was deleted."))
             return None
+        if run is None:
+            return None
+        self.priority = priority_of(run.labels, run.work_queue_name)
+        state = run.state
         if state is None or state.id == self._own_state:
             return None
         if state.type is StateType.PAUSED:

@@ -28,11 +28,12 @@ from prefect.client.orchestration import SyncPrefectClient
 from prefect.context import FlowRunContext
 from prefect.exceptions import Abort, TerminationSignal
 
+from data.domain.jobs import priority_of
 from data.settings import get_settings
 from tasks.own_run import OwnRun
 from tasks.run_watch import RunLimits, RunStopped, RunWatch
 
-__all__ = ["RunStopped", "at_work", "stoppable", "waiting"]
+__all__ = ["RunStopped", "at_work", "own_priority", "stoppable", "waiting"]
 
 
 @contextmanager
@@ -71,6 +72,15 @@ def stoppable(*, gives_way: bool = True) -> Iterator[None]:
     finally:
         _watch = None
         watch.rest()
+
+
+def own_priority() -> str:
+    """Return the priority of the run that this process carries out, as it was last seen; empty outside a run."""
+    if _watch is not None:
+        return _watch.priority
+    context = FlowRunContext.get()
+    run = context.flow_run if context else None
+    return priority_of(run.labels, run.work_queue_name) if run else ""
 
 
 @contextmanager

@@ -15,7 +15,6 @@ from prefect.logging import get_run_logger
 from data.database import open_database
 from data.domain.assets import Asset
 from data.domain.costs import CostStep, cost_variants
-from data.domain.jobs import QUEUES
 from data.domain.keys import package_prefix, package_record_key, step_key
 from data.domain.publications import Package
 from data.domain.recipes import Recipe
@@ -32,7 +31,7 @@ from tasks.media.tools import find_tools
 from tasks.media.transcode import transcode
 from tasks.policies import TASK_POLICY, encode_slots, tool_limits
 from tasks.progress import StepProgress, step_progress
-from tasks.workspace import queue_name, run_id, workspace
+from tasks.workspace import encode_rank, run_id, workspace
 
 
 @task(task_run_name="transcode", **TASK_POLICY)
@@ -116,7 +115,7 @@ def encode_slot(progress: StepProgress) -> Iterator[int]:
             told = True
 
     try:
-        with holding_slot(slots, rank=QUEUES.get(queue_name(), QUEUES["default"]), on_wait=on_wait) as grant:
+        with holding_slot(slots, rank=encode_rank, on_wait=on_wait) as grant:
             progress.go_on()
             logger.info("Encoding with %d threads, after a wait of %.1f s.", grant.threads, grant.waited_seconds)
             yield grant.threads

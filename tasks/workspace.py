@@ -7,15 +7,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from prefect.context import FlowRunContext
 from prefect.runtime import flow_run
 
 from data.domain.errors import DiskFullError
 from data.domain.identity import named_owner
+from data.domain.jobs import queue_rank
 from data.locks import HeldLock
 from data.settings import get_settings
 from tasks.packed import packed_job
-from tasks.stopping import at_work
+from tasks.stopping import at_work, own_priority
 
 _LOCK_SUFFIX = ".lock"
 
@@ -35,10 +35,9 @@ def job_owner() -> str | None:
     return named_owner(flow_run.get_tags())
 
 
-def queue_name() -> str:
-    """Return the name of the work queue that this process's run came from; empty outside a run of a worker."""
-    context = FlowRunContext.get()
-    return (context.flow_run.work_queue_name or "") if context and context.flow_run else ""
+def encode_rank() -> int:
+    """Return the rank with which this process's run waits for an encode slot now: 1 comes first."""
+    return queue_rank(own_priority())
 
 
 @contextmanager

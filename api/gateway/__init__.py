@@ -32,6 +32,7 @@ from api.gateway.logs import nothing_logged, read_log_page
 from api.gateway.metrics import read_metrics
 from api.gateway.moves import cancel_run, change_run, delete_run, retry_run, submit_run
 from api.gateway.pauses import pause_run, resume_run
+from api.gateway.priorities import change_priority, check_priority
 from api.gateway.runs import read_run, read_states, run_id_of
 from api.gateway.schedules import BatchSchedules
 from api.gateway.transitions import TransitionReader
@@ -195,14 +196,27 @@ class PrefectGateway:
         run_ids = await searched_runs(self._client, run, query, self._caller.only_owner)
         return await search_logs(self._client, query, run_ids, after=after, limit=limit)
 
-    async def change(self, job_id: str, *, title: str | None, metadata: dict[str, Any] | None) -> Job:
-        """Change what a job is called, or what is kept with it; ``None`` leaves it.
+    async def change(
+        self,
+        job_id: str,
+        *,
+        title: str | None = None,
+        metadata: dict[str, Any] | None = None,
+        priority: Priority | None = None,
+    ) -> Job:
+        """Change what a job is called, what is kept with it, or how soon it comes; ``None`` leaves it.
 
         Raises:
             NotFoundError: No such job.
-            IllegalMoveError: The job has begun, so that its title is no more to be changed.
+            IllegalMoveError: The job has begun, so that its title is no more to be changed; or it has ended, and its
+                priority is not.
         """
-        await change_run(self._client, await self._run(job_id), title, metadata, self._crash_attempts)
+        run = await self._run(job_id)
+        if priority is not None:
+            check_priority(run, self._crash_attempts)
+        await change_run(self._client, run, title, metadata, self._crash_attempts)
+        if priority is not None:
+            await change_priority(self._client, run, priority)
         return await self._moved(job_id)
 
     async def history(self, job_id: str) -> tuple[Transition, ...]:

@@ -2,12 +2,13 @@
 
 Prefect cannot be asked for "all that changed since". But a run that changed is either under way (there are few of
 these: workers have slots), or it ended since (found by its end), or it was scheduled since (found by the time it is
-due, which is then later). A run is looked at closer when its state is another than the one that was seen last.
+due, which is then later), or it was raised in the queue (found by that time, which is then long ago). A run is looked
+at closer when its state is another than the one that was seen last.
 """
 
 import asyncio
 from collections.abc import AsyncIterator, Collection, Iterable, Mapping, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from prefect.client.orchestration import PrefectClient
@@ -24,7 +25,7 @@ from api.gateway.jobs import transitions
 from api.gateway.runs import PREFECT_ROWS, job_filter
 from api.gateway.translation import translated
 from data.domain.identity import owner_of
-from data.domain.jobs import ITEM_TAG, webhooks_of
+from data.domain.jobs import ITEM_TAG, RAISE_STEP, webhooks_of
 from data.domain.tidings import JobMoment, JobStory
 from data.telemetry.tracing import TRACE_LABEL
 
@@ -87,9 +88,11 @@ async def _candidates(
     client: PrefectClient, since: datetime, seen: Mapping[str, str], *, is_thorough: bool
 ) -> AsyncIterator[FlowRun]:
     scheduled = {"next_scheduled_start_time": FlowRunFilterNextScheduledStartTime(after_=since)}
+    raised = {"next_scheduled_start_time": FlowRunFilterNextScheduledStartTime(before_=datetime.now(UTC) - RAISE_STEP)}
     ended = {"end_time": FlowRunFilterEndTime(after_=since)}
     for types, window, sort in (
         ((StateType.SCHEDULED,), scheduled, FlowRunSort.ID_DESC),
+        ((StateType.SCHEDULED,), raised, FlowRunSort.ID_DESC),
         (_UNDER_WAY, {}, FlowRunSort.ID_DESC),
         (_ENDED, ended, FlowRunSort.END_TIME_DESC),
     ):

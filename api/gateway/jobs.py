@@ -22,6 +22,7 @@ from data.domain.jobs import (
     StateView,
     job_state,
     pause_mode,
+    priority_of,
     retries_of,
     was_paused_in_queue,
     webhooks_of,
@@ -59,7 +60,8 @@ def job_of(run: FlowRun, reports: Iterable[StepReport], crash_attempts: int) -> 
         created_at=run.created or due(run),
         started_at=run.start_time if has_begun(run) else None,
         finished_at=run.end_time if view.state in TERMINAL_STATES else None,
-        priority=run.work_queue_name or Priority.DEFAULT.value,
+        priority=priority_of_run(run),
+        queue=run.work_queue_name,
         max_retries=retries_of(run.tags),
         source=parameters.get("source"),
         recipe=parameters.get("recipe"),
@@ -88,6 +90,11 @@ def transitions(run: FlowRun, states: Iterable[State[Any]], crash_attempts: int)
             )
         )
     return tuple(found)
+
+
+def priority_of_run(run: FlowRun) -> str:
+    """Return the priority of a job, or of a run that it started."""
+    return priority_of(run.labels, run.work_queue_name) or Priority.DEFAULT.value
 
 
 def moves_of(run: FlowRun, crash_attempts: int) -> tuple[JobMove, ...]:

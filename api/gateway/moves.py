@@ -1,22 +1,23 @@
 """Moving flow runs: into the queue, out of it, and back. Always by Prefect's own rules, never by force."""
 
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
 from prefect.client.orchestration import PrefectClient
 from prefect.client.schemas.objects import FlowRun, State, StateType
 from prefect.client.schemas.responses import OrchestrationResult, SetStateStatus
-from prefect.states import AwaitingRetry, Cancelled, Cancelling
+from prefect.states import AwaitingRetry, Cancelled, Cancelling, Pending
 
-from api.gateway.jobs import has_begun, moves_of, run_view
+from api.gateway.jobs import has_begun, moves_of, priority_of_run, run_view
 from api.gateway.known_deployments import KnownDeployments
 from api.gateway.runs import read_descendants, read_run, read_states
 from api.gateway.translation import translated
 from api.schemas import Priority
 from data.domain.errors import IllegalMoveError
 from data.domain.identity import owner_tag
-from data.domain.jobs import JOB_TAG, JobDeployment, JobMove, JobState, retries_tag
+from data.domain.jobs import JOB_TAG, JobDeployment, JobMove, JobState, place_in_queue, retries_tag
 from data.telemetry.tracing import trace_labels
 
 _CANCELLED = "Cancelled by request."
@@ -77,7 +78,8 @@ async def retry_run(client: PrefectClient, job_id: str, crash_attempts: int) -> 
     run = await read_run(client, job_id)
     check_move(run, JobMove.RETRY, crash_attempts)
     # Not forced: this is the transition of Prefect's own "Retry" button.
-    outcome = await propose(client, run.id, AwaitingRetry(message="Retried by request."))
+    state: State[Any] = AwaitingRetry(message="Retried by request.", scheduled_time=place_from_now(run))
+    outcome = await propose(client, run.id, state)
     if outcome.status is not SetStateStatus.ACCEPT:
         raise illegal(await read_run(client, job_id), JobMove.RETRY, crash_attempts)
 
@@ -137,10 +139,33 @@ async def _stop(client: PrefectClient, run: FlowRun) -> bool:
     return True
 
 
+async def take_from_workers(client: PrefectClient, run: FlowRun, message: str) -> bool:
+    """Take a waiting run as a worker does, so that no worker can: theirs are told to drop it.
+
+    Args:
+        client: Prefect's.
+        run: As it was just read.
+        message: Why, for the run's history.
+
+    Returns:
+        False if it does not wait, or a worker has taken it already.
+    """
+    if run.state is None or run.state.type is not StateType.SCHEDULED:
+        return False
+    outcome = await propose(client, run.id, Pending(message=message))
+    return outcome.status is SetStateStatus.ACCEPT
+
+
 async def propose(client: PrefectClient, run_id: UUID, state: State[Any]) -> OrchestrationResult[Any]:
     """Propose a state under Prefect's own rules, which keep two callers from undoing each other."""
     with translated():
         return await client.set_flow_run_state(run_id, state)
+
+
+def place_from_now(run: FlowRun) -> datetime:
+    """Return for when to schedule a run that waits again from now on."""
+    now = datetime.now(UTC)
+    return place_in_queue(now, run.work_queue_name, priority_of_run(run), now)
 
 
 async def _left_state(client: PrefectClient, run_id: UUID) -> StateType | None:

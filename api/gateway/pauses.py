@@ -9,11 +9,12 @@ import time
 from uuid import UUID, uuid4
 
 from prefect.client.orchestration import PrefectClient
-from prefect.client.schemas.objects import FlowRun, State, StateType
+from prefect.client.schemas.objects import FlowRun, State
 from prefect.client.schemas.responses import SetStateStatus
-from prefect.states import Pending, Suspended
+from prefect.states import Suspended
 
-from api.gateway.moves import check_move, illegal, propose
+from api.gateway.moves import check_move, illegal, propose, take_from_workers
+from api.gateway.priorities import keep_priority
 from api.gateway.runs import read_run
 from api.gateway.translation import translated
 from data.domain.jobs import JobMove, PauseMode, pause_key
@@ -40,7 +41,9 @@ async def pause_run(client: PrefectClient, job_id: str, mode: PauseMode, crash_a
     deadline = time.monotonic() + _START_SECONDS
     while not await _suspend_running(client, run.id, mode):
         run = await _checked_run(client, job_id, crash_attempts)
-        if await _taken_from_workers(client, run):
+        # Prefect's worker ends, with all it runs, when a run that it has been told of is suspended before it has tried
+        # to take it. One that has taken it is let go on until the run can be suspended in the usual way.
+        if await take_from_workers(client, run, "Is being paused in the queue."):
             await asyncio.sleep(_SUBMITTING_SECONDS)
             await _suspend_waiting(client, run.id)
             break
@@ -63,6 +66,7 @@ async def resume_run(client: PrefectClient, job_id: str, crash_attempts: int) ->
         outcome = await client.resume_flow_run(run.id)
     if outcome.status is not SetStateStatus.ACCEPT:
         raise illegal(await read_run(client, job_id), JobMove.RESUME, crash_attempts)
+    await keep_priority(client, run.id)
 
 
 async def _checked_run(client: PrefectClient, job_id: str, crash_attempts: int) -> FlowRun:
@@ -74,18 +78,6 @@ async def _checked_run(client: PrefectClient, job_id: str, crash_attempts: int) 
 async def _suspend_running(client: PrefectClient, run_id: UUID, mode: PauseMode) -> bool:
     state: State[None] = Suspended(pause_key=pause_key(mode, uuid4().hex), message=_MESSAGES[mode])
     outcome = await propose(client, run_id, state)
-    return outcome.status is SetStateStatus.ACCEPT
-
-
-async def _taken_from_workers(client: PrefectClient, run: FlowRun) -> bool:
-    """Take a waiting run as a worker does, so that no worker can: theirs are told to drop it.
-
-    Prefect's worker ends, with all it runs, when a run that it has been told of is suspended before it has tried to
-    take it. One that has taken it already is let go on until the run can be suspended in the usual way.
-    """
-    if run.state is None or run.state.type is not StateType.SCHEDULED:
-        return False
-    outcome = await propose(client, run.id, Pending(message="Is being paused in the queue."))
     return outcome.status is SetStateStatus.ACCEPT
 
 

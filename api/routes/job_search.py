@@ -62,8 +62,19 @@ async def job_metrics(
 
 @router.patch("/{job_id}", dependencies=[allow(Scope.WRITE), JOB_MATCHES], responses={**NOT_FOUND, **ILLEGAL_MOVE})
 async def change_job(job_id: str, body: JobPatch, services: ServicesDependency, response: Response) -> Job:
-    """Change the title of a job that has not begun, or the metadata of any."""
-    job = await services.gateway.change(job_id, title=body.title, metadata=body.metadata)
+    """Change the title of a job that has not begun, the priority of one that has not ended, or the metadata of any.
+
+    **Priority.** A job that waits to be started stays in the `queue` that it was handed in to. Raised, it starts before
+    all others that wait there (those raised higher first, then as they were handed in); lowered, after all that wait
+    there by then. It passes no other queue: a job handed in as `low` starts after those handed in as `default`, however
+    high it is raised, and one handed in as `high` before them. A job that has started waits for encode slots with its
+    new priority, within seconds also where it waits already, and there it counts across all queues. What it starts on
+    the `gpu` pool from then on goes into the queue of its new priority.
+
+    An item of a batch that has a job of its own may be changed like any job; what its batch has not handed in yet, and
+    a further attempt, goes by the manifest.
+    """
+    job = await services.gateway.change(job_id, title=body.title, metadata=body.metadata, priority=body.priority)
     shown = await with_asset(job, services)
     response.headers["ETag"] = told(shown, JOB_DECIDED_BY).etag
     return shown

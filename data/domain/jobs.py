@@ -1,6 +1,7 @@
 """Jobs: how a Prefect flow run looks to the users of the API (design: §5)."""
 
 from collections.abc import Collection, Iterable, Mapping
+from datetime import datetime, timedelta
 from enum import StrEnum
 
 from data.domain.model import DomainModel
@@ -64,6 +65,36 @@ def step_weights(begun: Collection[str] = ()) -> dict[str, float]:
 
 QUEUES: Mapping[str, int] = {"high": 1, "default": 2, "low": 3}
 """The work queues of every pool with their priority: 1 comes first, for runs as for encode slots."""
+PRIORITY_LABEL = "dailies.priority"
+"""Label of a flow run: the priority that somebody gave it after it was handed in, in place of its queue's."""
+RAISE_STEP = timedelta(days=7)
+"""So much earlier than it was due a raised run is scheduled, for each priority that it rose: longer than any waits."""
+
+
+def queue_rank(name: str | None) -> int:
+    """Return where a queue, or a priority, stands among the others: 1 comes first; one that is not ours is ordinary."""
+    return QUEUES.get(name or "", QUEUES["default"])
+
+
+def priority_of(labels: Mapping[str, object], queue: str | None) -> str:
+    """Return the priority of a run: the one that it was given later, else that of its queue; empty without a queue."""
+    return str(labels.get(PRIORITY_LABEL) or queue or "")
+
+
+def place_in_queue(due: datetime, queue: str | None, priority: str, now: datetime) -> datetime:
+    """Return for when to schedule a run, so that its queue hands it out as its priority says.
+
+    A run stays in the queue that it was made in, and a queue hands out by the scheduled time. So a raised run goes
+    before all that wait there as they came, by priority and then as they were due; a lowered one goes to the end.
+
+    Args:
+        due: When it was due first.
+        queue: The queue that it is in.
+        priority: The priority that it has.
+        now: The time, aware.
+    """
+    rise = queue_rank(queue) - queue_rank(priority)
+    return due - rise * RAISE_STEP if rise >= 0 else max(due, now)
 
 
 def batch_tag(batch_id: str) -> str:

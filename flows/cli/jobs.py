@@ -15,6 +15,8 @@ from flows.cli.watching import watch_job
 
 app = App(name="job", help="Hand in, list, watch, stop and retry jobs.")
 
+PriorityName = Literal["high", "default", "low"]
+
 app.command(history)
 app.command(artifacts)
 
@@ -30,7 +32,7 @@ def submit(
     ] = None,
     recipe: Annotated[str, Parameter(help="Name of the recipe.")] = "default",
     title: Annotated[str, Parameter(help="Title of the publication; the file's name by default.")] = "",
-    priority: Annotated[Literal["high", "default", "low"], Parameter(help="The queue to wait in.")] = "default",
+    priority: Annotated[PriorityName, Parameter(help="The queue to wait in.")] = "default",
     max_retries: Annotated[
         int | None, Parameter(help=f"How often a step is tried again, at most {MAX_RETRIES}; the service's by default.")
     ] = None,
@@ -197,6 +199,24 @@ def retry(job: JobId, /, *, api: Api = "", as_json: Json = False) -> None:
 
 
 @app.command
+def priority(
+    job: JobId,
+    priority: Annotated[PriorityName, Parameter(help="How soon it comes from now on.")],
+    /,
+    *,
+    api: Api = "",
+    as_json: Json = False,
+) -> None:
+    """Let a job that has not ended come sooner or later: in its queue, and when it waits for an encode slot."""
+    with connected(api) as client:
+        changed = client.call("PATCH", job_path(job), json={"priority": priority})
+    if as_json:
+        print_json(changed)
+    else:
+        say(changed["priority"])
+
+
+@app.command
 def delete(job: JobId, /, *, api: Api = "") -> None:
     """Forget a job that has ended, with its logs; what it published stays."""
     with connected(api) as client:
@@ -268,6 +288,7 @@ def _show(client: Client, job: Document, as_json: bool) -> None:
         "Message": job["message"],
         "Step": f"{job['step']} ({job['progress']:.0%} of the job)" if job["step"] else None,
         "Attempt": str(job["attempt"]),
+        "Priority": job["priority"],
         "Source": job["source"],
         "Recipe": job["recipe"],
         "Created": local_time(job["created_at"]),

@@ -9,7 +9,8 @@ so nothing can leak. An encode takes as many units as threads it will run::
 
 The queue is strict: only its head takes units, and it takes at once what is free, at least one and at most its share
 (the units divided by those who wait). So a lone encode has the whole machine, two that wait together have half of it
-each, and nobody is overtaken, except by a more urgent rank.
+each, and nobody is overtaken, except by a more urgent rank. A rank may change during the wait: the ticket is then
+exchanged for one of the new rank with the same number, so that within a rank it is still first come, first served.
 
 A grant is a number of threads, not a set of cores: pinning each encode to cores of its own was no faster, and would
 keep it from a core that idles.
@@ -54,7 +55,9 @@ class Grant:
 
 
 @contextmanager
-def holding_slot(slots: EncodeSlots, *, rank: int = 0, on_wait: Callable[[int], None] | None = None) -> Iterator[Grant]:
+def holding_slot(
+    slots: EncodeSlots, *, rank: Callable[[], int] = lambda: 0, on_wait: Callable[[int], None] | None = None
+) -> Iterator[Grant]:
     """Wait for a slot and hold it while the block runs.
 
     An exception that is raised into the waiting thread (Prefect's cancel) ends the wait at once; a killed process
@@ -62,7 +65,7 @@ def holding_slot(slots: EncodeSlots, *, rank: int = 0, on_wait: Callable[[int], 
 
     Args:
         slots: Those of this machine.
-        rank: 0–9; lower ones come first, whenever they arrived.
+        rank: Says what it is now, 0–9; lower ones come first, whenever they arrived. Asked again at every look.
         on_wait: Told the position in the queue, 1 for the next one, when the wait begins and whenever it changes; not
             called when there is no wait. What it raises ends the wait.
 
@@ -70,11 +73,11 @@ def holding_slot(slots: EncodeSlots, *, rank: int = 0, on_wait: Callable[[int], 
         InfrastructureError: The directory cannot be used, or a process that looks into it is stuck.
     """
     began = time.monotonic()
-    place = _Place(slots, rank)
+    place = _Place(slots)
     try:
-        place.join()
+        place.join(rank())
         told = None
-        while position := place.advance():
+        while position := place.advance(rank()):
             if on_wait is not None and position != told:
                 on_wait(position)
                 told = position
@@ -87,9 +90,9 @@ def holding_slot(slots: EncodeSlots, *, rank: int = 0, on_wait: Callable[[int], 
 class _Place:
     """A place in the queue, then the units it led to; lives as long as one encode and its wait."""
 
-    def __init__(self, slots: EncodeSlots, rank: int) -> None:
+    def __init__(self, slots: EncodeSlots) -> None:
         self._slots = slots
-        self._rank = rank
+        self._rank = self._number = 0
         self._ticket = Path()
         self._ticket_lock: HeldLock | None = None
         self._units: list[HeldLock] = []
@@ -99,17 +102,19 @@ class _Place:
         """How many units are held."""
         return len(self._units)
 
-    def join(self) -> None:
+    def join(self, rank: int) -> None:
         """Get in line, behind everybody of the same rank."""
-        directory = self._slots.directory
         with self._turn():
             last = max((int(name.rpartition("-")[2]) for name in self._tickets()), default=0)
-            self._ticket = directory / f"{_TICKET}{self._rank}-{last + 1:010d}"
-            self._ticket_lock = HeldLock.take(self._ticket)
+            self._number = last + 1
+            self._take_ticket(rank)
 
-    def advance(self) -> int:
+    def advance(self, rank: int) -> int:
         """Take units if it is this one's turn and there are any; return the position in the queue, 0 with units."""
         with self._turn():
+            if rank != self._rank:
+                self._give_up_ticket()
+                self._take_ticket(rank)
             position = self._position()
             if position > 1:
                 return position
@@ -166,6 +171,11 @@ class _Place:
         path.unlink(missing_ok=True)
         lock.release()
         return True
+
+    def _take_ticket(self, rank: int) -> None:
+        self._rank = rank
+        self._ticket = self._slots.directory / f"{_TICKET}{rank}-{self._number:010d}"
+        self._ticket_lock = HeldLock.take(self._ticket)
 
     def _take_units(self, wanted: int) -> None:
         for number in range(self._slots.units):

@@ -12,7 +12,7 @@ from prefect.states import AwaitingRetry
 
 from data.domain.jobs import BATCH_TAG, ITEM_TAG, JOB_TAG
 from tasks.reconcile.machine import Machine
-from tasks.reconcile.runs import of_types, propose, read_runs
+from tasks.reconcile.runs import of_types, old_place, propose, read_runs
 
 LATELY = timedelta(days=3)
 """How far back crashes are looked for: over a weekend during which nothing ran."""
@@ -75,4 +75,4 @@ def queue_crashed(client: SyncPrefectClient, rules: Sequence[RetryRule], look: C
 
 def _next_attempt(run: FlowRun) -> State[Any]:
     message = f"Attempt {run.run_count} crashed; the next one goes on after the last finished step."
-    return AwaitingRetry(message=message, scheduled_time=run.expected_start_time)  # its old place in the queue
+    return AwaitingRetry(message=message, scheduled_time=old_place(run))

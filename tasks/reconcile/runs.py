@@ -28,7 +28,7 @@ from prefect.exceptions import ObjectNotFound
 from prefect.states import Cancelled, Crashed, Scheduled
 
 from data.domain.errors import ProcessLostError
-from data.domain.jobs import WORK_POOLS
+from data.domain.jobs import WORK_POOLS, place_in_queue, priority_of
 from tasks.reconcile.machine import Machine
 
 START_GRACE = timedelta(seconds=20)
@@ -120,7 +120,13 @@ def state_after(held: HeldRun, machine: Machine) -> State[Any]:
     if held.state.type is StateType.RUNNING:
         return Crashed(message=str(ProcessLostError(f"The run's process on {machine.name} is gone.")))
     message = "The worker that had taken the run is gone; any other may take it."
-    return Scheduled(message=message, scheduled_time=held.run.expected_start_time)  # its old place in the queue
+    return Scheduled(message=message, scheduled_time=old_place(held.run))
+
+
+def old_place(run: FlowRun) -> datetime:
+    """Return for when to schedule a run, for it to come into its queue where it was before it was taken from there."""
+    now, queue = datetime.now(UTC), run.work_queue_name
+    return place_in_queue(run.expected_start_time or now, queue, priority_of(run.labels, queue), now)
 
 
 def propose(client: SyncPrefectClient, run: FlowRun, state: State[Any]) -> bool:

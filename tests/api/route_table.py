@@ -70,7 +70,9 @@ TABLE: dict[tuple[str, str], Row] = {
     # An id that is none ends the call with 422 for the owner, who would otherwise listen for long.
     ("GET", f"{BASE}/jobs/{{job_id}}/stream"): Row(READ, "job", request={"headers": {"Last-Event-ID": "none"}}),
     ("GET", f"{BASE}/jobs/{{job_id}}/artifacts"): JOB,
-    ("PATCH", f"{BASE}/jobs/{{job_id}}"): Row(WRITE, "job", request={"json": {"metadata": {"a": 1}}}),
+    ("PATCH", f"{BASE}/jobs/{{job_id}}"): Row(
+        WRITE, "job", request={"json": {"metadata": {"a": 1}, "priority": "high"}}
+    ),
     ("POST", f"{BASE}/jobs"): Row(WRITE, request={"json": {"prompt": "a rabbit"}}),
     ("GET", f"{BASE}/jobs"): Row(READ),
     ("GET", f"{BASE}/jobs/{{job_id}}"): JOB,

@@ -12,6 +12,7 @@ from prefect.runtime import flow_run
 
 from tasks.policies import retry_after
 from tasks.stopping import at_work, stoppable, waiting
+from tasks.workspace import encode_rank
 
 
 def sleep() -> None:
@@ -52,7 +53,21 @@ def wait() -> None:
         time.sleep(6)
 
 
-WAYS: dict[str, Callable[[], None]] = {"sleep": sleep, "hang": hang, "stall-once": stall_once, "wait": wait}
+def tell_rank() -> None:
+    """Say with which rank it would wait for an encode slot, until that is the most urgent one."""
+    print("rank", encode_rank(), flush=True)
+    while encode_rank() != 1:
+        time.sleep(0.05)
+    print("rank", encode_rank(), flush=True)
+
+
+WAYS: dict[str, Callable[[], None]] = {
+    "sleep": sleep,
+    "hang": hang,
+    "stall-once": stall_once,
+    "wait": wait,
+    "tell-rank": tell_rank,
+}
 
 
 @task(retries=1, retry_delay_seconds=0, retry_condition_fn=retry_after)

@@ -16,7 +16,7 @@ from prefect import states
 from prefect.client.orchestration import SyncPrefectClient
 from prefect.client.schemas.objects import State, StateType
 
-from data.domain.jobs import RESTS_LABEL, PauseMode, pause_key
+from data.domain.jobs import PRIORITY_LABEL, RESTS_LABEL, PauseMode, pause_key
 from deployments.stack import Stack
 from tests.conftest import WaitUntil
 
@@ -159,6 +159,17 @@ def test_a_run_that_somebody_else_has_moved_on_stops_and_leaves_it_so(start: Sta
     process.end(timeout=10)
 
     assert process.state().name == state.name
+
+
+def test_a_run_learns_that_its_priority_was_changed(start: Start) -> None:
+    process = start("tell-rank")
+    handed_in = process.told("rank")
+    process.client.update_flow_run_labels(process.run_id, {PRIORITY_LABEL: "high"})
+
+    changed = process.told("rank")
+
+    assert (handed_in, changed) == ("2", "1")
+    assert "result 0" in process.end()
 
 
 @pytest.mark.slow

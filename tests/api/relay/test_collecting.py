@@ -5,6 +5,7 @@ import uuid
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 from prefect.client.schemas.objects import State, StateType
@@ -13,7 +14,7 @@ from api.gateway import open_gateway
 from api.relay.collecting import Collector
 from data.database import Database, migrate
 from data.domain.batches import Batch, BatchOptions, BatchState
-from data.domain.jobs import ITEM_TAG, JOB_TAG
+from data.domain.jobs import ITEM_TAG, JOB_TAG, place_in_queue
 from data.domain.webhooks import DeliveryState, new_secret
 from data.repositories import (
     BatchItemRepository,
@@ -141,6 +142,21 @@ def test_a_relay_that_was_away_catches_up_with_all_that_happened(
         "job.queued", "job.started", "job.retrying", "job.started", "job.failed", "job.retrying", "job.started",
         "job.succeeded",
     ]  # fmt: skip
+
+
+def test_a_job_that_was_raised_before_anybody_looked_is_told_of_once(
+    database: Database, prefect_server: Stack, prefect: Prefect
+) -> None:
+    listen(database, "job.*")
+    job = run(prefect, JOB_TAG)
+    raised: State[Any] = State(type=StateType.SCHEDULED, name="Raised")
+    raised.state_details.scheduled_time = place_in_queue(datetime.now(UTC), "default", "high", datetime.now(UTC))
+    prefect.force(job, State(type=StateType.PENDING))
+    prefect.force(job, raised)
+
+    collect(database, prefect_server, times=2)
+
+    assert told(database, job) == ["job.queued"]
 
 
 def test_items_and_what_is_no_job_are_not_told_of_as_jobs(

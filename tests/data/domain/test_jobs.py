@@ -1,4 +1,5 @@
 import inspect
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from prefect import states
@@ -17,6 +18,8 @@ from data.domain.jobs import (
     batch_tag,
     error_code,
     job_state,
+    place_in_queue,
+    priority_of,
     step_weights,
 )
 
@@ -151,3 +154,27 @@ def test_a_job_whose_version_waits_for_a_person_has_succeeded_with_that_reason()
     assert job_state("COMPLETED", REVIEW_STATE, None, attempts_remain=False) == StateView(
         state=JobState.SUCCEEDED, reason="review"
     )
+
+
+def test_a_priority_that_was_given_later_counts() -> None:
+    assert priority_of({}, "low") == "low"
+    assert priority_of({"dailies.priority": "high"}, "low") == "high"
+    assert priority_of({}, None) == ""
+
+
+def test_a_queue_hands_out_by_priority_and_then_as_runs_were_due() -> None:
+    due, now = datetime(2026, 3, 2, 20, 0, tzinfo=UTC), datetime(2026, 3, 2, 21, 0, tzinfo=UTC)
+    later = due + timedelta(minutes=5)
+
+    order = [
+        place_in_queue(due, "low", "high", now),
+        place_in_queue(later, "low", "high", now),
+        place_in_queue(due, "low", "default", now),
+        place_in_queue(due, "low", "low", now),
+        place_in_queue(later, "low", "low", now),
+    ]
+
+    assert order == sorted(order)
+    assert len(set(order)) == 5
+    assert place_in_queue(due, "low", "low", now) == place_in_queue(due, "night", "default", now) == due
+    assert place_in_queue(due, "default", "low", now) == place_in_queue(due, "night", "low", now) == now

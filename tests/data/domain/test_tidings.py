@@ -35,6 +35,11 @@ Q, R, P = JobState.QUEUED, JobState.RUNNING, JobState.PAUSED
     [
         ([(Q, None), (Q, "late"), (Q, None), (R, None), (JobState.SUCCEEDED, None)], "queued started succeeded"),
         ([(Q, None), (R, None), (JobState.SUCCEEDED, "review")], "queued started in_review"),
+        # Raised twice in the queue, the second time after a crash.
+        (
+            [(Q, None), (Q, None), (Q, None), (R, None), (Q, "retry_wait"), (Q, None), (Q, None), (R, None)],
+            "queued started retrying started",
+        ),
         ([(Q, None), (R, None), (P, None), (Q, None), (Q, None), (R, None)], "queued started paused resumed started"),
         (
             [(Q, None), (R, None), (Q, "infrastructure"), (Q, "retry_wait"), (Q, None), (R, None)],

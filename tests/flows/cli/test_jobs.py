@@ -23,6 +23,7 @@ JOB: dict[str, Any] = {
     "step": "transcode",
     "steps": [{"name": "ingest", "progress": 1.0}, {"name": "transcode", "progress": 0.5}],
     "attempt": 1,
+    "priority": "high",
     "progress": 0.35,
     "source": "/media/clip.mp4",
     "recipe": "default",
@@ -82,6 +83,14 @@ def test_every_move_is_one_call(api: PlayedApi, words: list[str], call: tuple[st
 
     method, rest = call
     assert api.calls == [(method, f"/api/v1/jobs/{JOB['id']}{rest}", b"")]
+
+
+def test_a_priority_is_changed_by_one_call(api: PlayedApi, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["job", "priority", JOB["id"], "high", "--api", api.url]) == 0
+
+    [(method, path, body)] = api.calls
+    assert (method, path, json.loads(body)) == ("PATCH", f"/api/v1/jobs/{JOB['id']}", {"priority": "high"})
+    assert capsys.readouterr().out == f"{JOB['priority']}\n"
 
 
 def test_the_api_key_of_the_settings_is_sent(api: PlayedApi, monkeypatch: pytest.MonkeyPatch) -> None:

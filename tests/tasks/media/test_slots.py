@@ -17,7 +17,8 @@ PROGRAM = """
 import sys, time
 from pathlib import Path
 from tasks.media.slots import EncodeSlots, holding_slot
-directory, units, most, rank = sys.argv[1], *map(int, sys.argv[2:])
+directory, units, most, ranks = sys.argv[1], *map(int, sys.argv[2:4]), Path(sys.argv[4])
+rank = lambda: int(ranks.read_text())
 def say(*words): print(*words, flush=True)
 with holding_slot(EncodeSlots(Path(directory), units, most), rank=rank, on_wait=lambda n: say("wait", n)) as grant:
     say("got", grant.threads)
@@ -41,7 +42,10 @@ class Encode:
 
     def __init__(self, slots: EncodeSlots, log: Path, rank: int = 0) -> None:
         self._log = log
-        command = [sys.executable, "-c", PROGRAM, slots.directory, slots.units, slots.threads_per_encode, rank]
+        self.directory = slots.directory
+        self._rank = log.with_suffix(".rank")
+        self.has_rank(rank)
+        command = [sys.executable, "-c", PROGRAM, slots.directory, slots.units, slots.threads_per_encode, self._rank]
         with log.open("wb") as output:
             self.process = subprocess.Popen(
                 list(map(str, command)), stdin=subprocess.PIPE, stdout=output, stderr=subprocess.STDOUT
@@ -56,6 +60,12 @@ class Encode:
         """Threads that were granted; ``None`` while it waits."""
         found = re.search(r"got (\d+)", self._log.read_text())
         return int(found[1]) if found else None
+
+    def has_rank(self, rank: int) -> "Encode":
+        new = self._rank.with_suffix(".new")
+        new.write_text(str(rank))
+        new.replace(self._rank)
+        return self
 
     def waits_at(self, position: int) -> "Encode":
         wait_until(lambda: self.said[-1:] == [f"wait {position}"], 20, f"place {position}, not {self.said}")
@@ -159,6 +169,24 @@ def test_a_more_urgent_rank_goes_first(start: Start) -> None:
 
     urgent.gets(1)
     ordinary.waits_at(1)
+
+
+def test_a_rank_that_changes_during_the_wait_counts_from_then_on(start: Start) -> None:
+    holder = start(units=1, rank=2).gets(1)
+    first = start(units=1, rank=2).waits_at(1)
+    second = start(units=1, rank=2).waits_at(2)
+    third = start(units=1, rank=2).waits_at(3)
+
+    third.has_rank(1).waits_at(1)
+    first.waits_at(2)
+    first.has_rank(3).waits_at(3)
+    second.waits_at(2)
+
+    first.has_rank(2).waits_at(2)  # with its old number, before the one that came later
+    second.waits_at(3)
+    holder.finish()
+    third.gets(1)
+    assert len(tickets(first.directory)) == 2
 
 
 def test_the_units_of_a_killed_holder_are_free(start: Start) -> None:

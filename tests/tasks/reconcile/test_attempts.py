@@ -5,7 +5,7 @@ import uuid
 import pytest
 from prefect.client.schemas.objects import FlowRun, StateType
 
-from data.domain.jobs import BATCH_TAG, ITEM_TAG, JOB_TAG
+from data.domain.jobs import BATCH_TAG, ITEM_TAG, JOB_TAG, PRIORITY_LABEL
 from tasks.reconcile.attempts import has_attempts, queue_crashed, retry_rules
 from tasks.reconcile.machine import Machine
 from tests.tasks.reconcile.conftest import HERE, Runs
@@ -44,6 +44,19 @@ def test_crashed_runs_are_queued_again_and_only_once(runs: Runs) -> None:
     assert not {item.id, failed.id} & again
     assert runs.state(job).name == runs.state(feed).name == "AwaitingRetry"
     assert not again & {run.id for run in queue_crashed(runs.client, RULES, lambda: Machine("here"))}
+
+
+def test_a_raised_job_that_crashed_comes_before_those_that_wait(runs: Runs) -> None:
+    waiting, job = runs.make(JOB_TAG), runs.make(JOB_TAG)
+    runs.client.update_flow_run_labels(job.id, {PRIORITY_LABEL: "high"})
+    runs.started(job, HERE)
+    runs.force(job, StateType.CRASHED)
+
+    queue_crashed(runs.client, RULES, lambda: Machine("here"))
+
+    first = runs.client.get_scheduled_flow_runs_for_work_pool("cpu")[0].flow_run
+    assert (first.id, runs.state(job).name) == (job.id, "AwaitingRetry")
+    assert runs.state(waiting).name == "Scheduled"
 
 
 def test_a_job_out_of_attempts_stays_crashed(runs: Runs) -> None:
