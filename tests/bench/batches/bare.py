@@ -7,12 +7,14 @@ import tempfile
 import time
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import nullcontext
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
 from data.domain.assets import Asset
 from data.domain.keys import asset_id, source_key
 from data.domain.recipes import Recipe
+from tasks.costs import processor_seconds
 from tasks.media.arguments import WorkFiles, encode_arguments
 from tasks.media.checks import check_candidate
 from tasks.media.cores import usable_cores
@@ -22,23 +24,33 @@ from tasks.media.probe import SAFE_INPUT_ARGUMENTS, probe
 from tasks.media.process import Limits
 from tasks.media.tools import Toolset
 from tasks.media.transcode import transcode
+from tests.bench.batches.processor import of_ended_children
 
 
-def by_xargs(tools: Toolset, clips: list[Path], recipe: Recipe) -> float:
-    """Return how long the bare encodes take, as many at once as there are cores, with the transcode step's commands."""
+@dataclass(frozen=True)
+class BareWork:
+    """What work without Dailies took."""
+
+    seconds: float
+    processor: float
+    """CPU-seconds."""
+
+
+def by_xargs(tools: Toolset, clips: list[Path], recipe: Recipe) -> BareWork:
+    """Return what the bare encodes take, as many at once as there are cores, with the transcode step's commands."""
     with tempfile.TemporaryDirectory(prefix="dailies-bench-") as scratch:
         commands = _encode_commands(tools, clips, recipe, Path(scratch))
-        started = time.perf_counter()
+        before, started = of_ended_children(), time.perf_counter()
         subprocess.run(
             ["xargs", "-0", "-n", "1", "-P", str(usable_cores()), "sh", "-c", 'eval "$0"'],
             input="\0".join(commands).encode(),
             check=True,
         )
-        return time.perf_counter() - started
+        return BareWork(time.perf_counter() - started, of_ended_children() - before)
 
 
-def by_pool(tools: Toolset, clips: list[Path], recipe: Recipe) -> float:
-    """Return how long probing, encoding, packaging, stills and the gate take in as many processes as there are cores.
+def by_pool(tools: Toolset, clips: list[Path], recipe: Recipe) -> BareWork:
+    """Return what probing, encoding, packaging, stills and the gate take in as many processes as there are cores.
 
     These are the very functions that the steps call, with every program that they run: what a batch takes beyond it
     is orchestration (Prefect, the feed, the catalogue, the object store, slots).
@@ -50,11 +62,13 @@ def by_pool(tools: Toolset, clips: list[Path], recipe: Recipe) -> float:
     ):
         list(pool.map(time.sleep, [0.5] * usable_cores()))
         started = time.perf_counter()
-        list(pool.map(partial(_whole_item, tools=tools, recipe=recipe, scratch=Path(scratch)), clips))
-        return time.perf_counter() - started
+        used = sum(pool.map(partial(_whole_item, tools=tools, recipe=recipe, scratch=Path(scratch)), clips))
+        return BareWork(time.perf_counter() - started, used)
 
 
-def _whole_item(path: Path, *, tools: Toolset, recipe: Recipe, scratch: Path) -> None:
+def _whole_item(path: Path, *, tools: Toolset, recipe: Recipe, scratch: Path) -> float:
+    """Do all the media work of one clip; return the CPU-seconds that it took."""
+    began = processor_seconds()
     sha256 = "0" * 64
     facts = probe(path, tools)
     asset = Asset(
@@ -77,6 +91,7 @@ def _whole_item(path: Path, *, tools: Toolset, recipe: Recipe, scratch: Path) ->
     )
     gate = check_candidate(directory, package, facts, recipe.gate, tools=tools, scratch=work)
     assert not gate.refusals, gate
+    return processor_seconds() - began
 
 
 def _encode_commands(tools: Toolset, clips: list[Path], recipe: Recipe, scratch: Path) -> list[str]:
