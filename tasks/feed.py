@@ -96,7 +96,7 @@ def _run(feed: Feed, board: "_Board") -> Progress:
 
 
 def _pause(feed: Feed, before: Standing | None) -> float:
-    """Return how many seconds pass until the next look, by what this one showed; each look costs server and catalogue."""
+    """Return how many seconds pass until the next look, by what this one showed."""
     if feed.course is Course.HOLD:
         return _IDLE_SECONDS
     is_more_to_feed = feed.standing is not None and feed.standing.counts.pending > 0
