@@ -1,7 +1,7 @@
 """`python -m tests.bench.batches`: a batch against the same work without Dailies, and a second night against the first.
 
 The same clips go three ways: their encodes alone by `xargs -P`, with the very ffmpeg command that the transcode step
-runs; all their media work (probing, encoding, packaging, stills, the gate) by a bare pool of processes; and as a batch
+runs; all their media work (from probing to signing and the gate) by a bare pool of processes; and as a batch
 through a stack of its own that has done a clip before, as one that serves a second night has. What the batch takes
 beyond the pool is orchestration.
 """
