@@ -670,3 +670,16 @@ class StepHitRow(Base):
 
     step: Mapped[str] = mapped_column(primary_key=True)
     hits: Mapped[int] = mapped_column(BigInteger)
+
+
+class StepTotalRow(Base):
+    """What the steps came to whose costs are no longer kept one by one."""
+
+    __tablename__ = "step_totals"
+
+    step: Mapped[str] = mapped_column(primary_key=True)
+    count: Mapped[int] = mapped_column(BigInteger)
+    machine_seconds: Mapped[float] = mapped_column(Float(53))
+    media_seconds: Mapped[float] = mapped_column(Float(53))
+    bytes_in: Mapped[int] = mapped_column(BigInteger)
+    bytes_out: Mapped[int] = mapped_column(BigInteger)

@@ -22,12 +22,14 @@ from tasks.bulk.bulletin import Pace, bulletin
 from tasks.bulk.feed import Feed, FeedRules, Progress
 from tasks.bulk.feeding import Course
 from tasks.bulk.fleet import Fleet
-from tasks.bulk.ledger import Ledger
+from tasks.bulk.ledger import Ledger, Standing
 from tasks.media.cores import usable_cores
 from tasks.stopping import waiting
 from tasks.workspace import run_id
 
 _LOOK_SECONDS = 1.0
+_QUIET_LOOK_SECONDS = 2.0
+"""After a look that showed nothing new. While there is more to feed, a run waits for each that works."""
 _IDLE_SECONDS = 3.0
 """Between two looks at a batch that waits."""
 _LONGEST_WAIT_SECONDS = 30.0
@@ -76,6 +78,7 @@ def _run(feed: Feed, board: "_Board") -> Progress:
     """Tick until the batch has ended; while Prefect or the catalogue is away, wait for it."""
     logger, wait, silent = get_run_logger(), _LOOK_SECONDS, False
     while True:
+        before = feed.standing
         try:
             progress = feed.tick()
             board.tell(feed)
@@ -88,8 +91,16 @@ def _run(feed: Feed, board: "_Board") -> Progress:
                 return progress
             if silent:
                 logger.info("Going on.")
-            silent, wait = False, _IDLE_SECONDS if feed.course is Course.HOLD else _LOOK_SECONDS
+            silent, wait = False, _pause(feed, before)
         time.sleep(wait)
+
+
+def _pause(feed: Feed, before: Standing | None) -> float:
+    """Return how many seconds pass until the next look, by what this one showed."""
+    if feed.course is Course.HOLD:
+        return _IDLE_SECONDS
+    is_more_to_feed = feed.standing is not None and feed.standing.counts.pending > 0
+    return _QUIET_LOOK_SECONDS if is_more_to_feed and feed.standing == before else _LOOK_SECONDS
 
 
 class _Board:

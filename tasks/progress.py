@@ -10,11 +10,17 @@ import httpx
 from prefect.artifacts import create_progress_artifact, update_progress_artifact
 from prefect.exceptions import PrefectException
 from prefect.logging import get_run_logger
+from prefect.runtime import flow_run
 
+from data.domain.jobs import ITEM_TAG
 from data.domain.steps import WAITING_FOR_SLOT, StepStatus
 from tasks.packed import packed_job
 
+_FIRST_REPORT_SECONDS = 1.0
+"""A step that is over by then has one thing to tell, not two."""
 _REPORT_SECONDS = 1.0
+_ITEM_REPORT_SECONDS = 5.0
+"""Of an item of a batch, whose bar few look at: each report costs a hundredth of a second of a core."""
 
 
 class StepProgress:
@@ -24,7 +30,8 @@ class StepProgress:
     most once a second, and a failure to send it is a debug line in the log.
     """
 
-    def __init__(self, step: str) -> None:
+    def __init__(self, step: str, every_seconds: float = _REPORT_SECONDS) -> None:
+        self._every_seconds = every_seconds
         self._status = StepStatus(step=step)
         self._share = 0.0
         self._ended = threading.Event()
@@ -55,7 +62,7 @@ class StepProgress:
             self._thread.join(timeout=3)
 
     def _report(self) -> None:
-        self._ended.wait(_REPORT_SECONDS)  # a step that is over by then has one thing to tell, not two
+        self._ended.wait(_FIRST_REPORT_SECONDS)
         artifact: UUID | None = None
         sent: tuple[float, str] | None = None
         while True:
@@ -72,7 +79,7 @@ class StepProgress:
                     self._logger.debug("Progress of %s was not reported: %s", line, error)
             if ended:
                 return
-            self._ended.wait(_REPORT_SECONDS)
+            self._ended.wait(self._every_seconds)
 
 
 def _created(artifact: object) -> UUID:
@@ -110,7 +117,8 @@ def step_progress(step: str) -> Iterator[StepProgress]:
 
     Of an item of a pack nothing is reported: it is short, and a bar for each would cost more than it tells.
     """
-    progress = StepProgress(step)
+    is_item = ITEM_TAG in flow_run.get_tags()
+    progress = StepProgress(step, _ITEM_REPORT_SECONDS if is_item else _REPORT_SECONDS)
     if packed_job() is None:
         progress.open()
     token = _current.set(progress)

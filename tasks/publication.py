@@ -154,8 +154,7 @@ def published_analysis(report: AnalysisReport) -> PublishedAnalysis:
 def assemble_candidate(directory: Path, store: ObjectStore, package: Package, artifacts: GeneratedArtifacts) -> Path:
     """Bring everything that is to be public into one directory, playlists complete."""
     directory.mkdir()
-    for path in package.files:
-        store.fetch(package.prefix + path, directory / path)
+    store.fetch_tree(package.prefix, directory, package.files)
     if artifacts.poster is not None:
         _replace(directory / package.poster_path, store.get_bytes(artifacts.poster.key))
     if artifacts.chapters:
@@ -265,10 +264,9 @@ def _write_version(store: ObjectStore, candidate: Path, package: Package, manife
     """
     changed = {package.master_path, package.dash_path, package.poster_path}
     changed |= set(manifest.provenance.signed) if manifest.provenance else set()
-    for path in manifest.files:
-        if path in package.files and path not in changed:
-            store.copy(package.prefix + path, manifest.prefix + path)
-        else:
-            store.put_file(candidate / path, manifest.prefix + path)
+    same = [path for path in manifest.files if path in package.files and path not in changed]
+    store.copy_tree(package.prefix, manifest.prefix, same)
+    for path in manifest.files.keys() - set(same):
+        store.put_file(candidate / path, manifest.prefix + path)
     if not is_whole(store, manifest):
         raise StoreUnavailableError(f"Not every file of {manifest.prefix} arrived in the object store.")

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 
-from sqlalchemy import func, select
+from sqlalchemy import func, select, union_all
 from sqlalchemy.orm import Session
 
 from data.tables import (
@@ -16,6 +16,7 @@ from data.tables import (
     PublicationRow,
     StepCostRow,
     StepHitRow,
+    StepTotalRow,
 )
 
 
@@ -23,11 +24,11 @@ from data.tables import (
 class StepFigures:
     """What one step came to, over all assets."""
 
-    count: int
-    machine_seconds: float
-    media_seconds: float
-    bytes_in: int
-    bytes_out: int
+    count: int = 0
+    machine_seconds: float = 0.0
+    media_seconds: float = 0.0
+    bytes_in: int = 0
+    bytes_out: int = 0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,16 +77,20 @@ def _by_state(session: Session, table: type[BatchRow | BatchItemRow]) -> dict[st
 
 
 def _steps(session: Session) -> dict[str, StepFigures]:
-    row = StepCostRow
-    sums = (func.sum(each) for each in (row.machine_seconds, row.media_seconds, row.bytes_in, row.bytes_out))
-    found = session.execute(select(row.step, func.count(), *sums).group_by(row.step))
-    return {
-        step: StepFigures(
-            count=count,
-            machine_seconds=machine,
-            media_seconds=media,
-            bytes_in=int(bytes_in),
-            bytes_out=int(bytes_out),
+    cost, total = StepCostRow, StepTotalRow
+    sums = (func.sum(each) for each in (cost.machine_seconds, cost.media_seconds, cost.bytes_in, cost.bytes_out))
+    kept = select(cost.step, func.count(), *sums).group_by(cost.step)
+    forgotten = select(
+        total.step, total.count, total.machine_seconds, total.media_seconds, total.bytes_in, total.bytes_out
+    )
+    figures: dict[str, StepFigures] = {}
+    for step, count, machine, media, bytes_in, bytes_out in session.execute(union_all(kept, forgotten)):
+        before = figures.get(step, StepFigures())
+        figures[step] = StepFigures(
+            count=before.count + count,
+            machine_seconds=before.machine_seconds + machine,
+            media_seconds=before.media_seconds + media,
+            bytes_in=before.bytes_in + int(bytes_in),
+            bytes_out=before.bytes_out + int(bytes_out),
         )
-        for step, count, machine, media, bytes_in, bytes_out in found
-    }
+    return figures

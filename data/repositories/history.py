@@ -3,13 +3,27 @@
 import hashlib
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Select, func, select, tuple_, update
+from sqlalchemy import ColumnElement, Select, delete, func, or_, select, tuple_, update
 from sqlalchemy.orm import Session
 
 from data.repositories.statements import in_chunks, insert_once, storable, upsert
-from data.tables import FulfilmentRow, PublicationRow, SourceVersionRow, StepCostRow, StepHitRow, utc_now
+from data.tables import (
+    FulfilmentRow,
+    PublicationRow,
+    SourceVersionRow,
+    StepCostRow,
+    StepHitRow,
+    StepTotalRow,
+    utc_now,
+)
+
+RECENT_COSTS = 200
+"""Of a step with the same options: so many are learnt from."""
+_SUMS = ("machine_seconds", "media_seconds", "bytes_in", "bytes_out")
+"""What goes on being counted of costs that are no longer there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,17 +142,53 @@ class StepCostRepository:
         insert_once(self._session, StepHitRow, {"step": step, "hits": 0})
         self._session.execute(update(StepHitRow).where(StepHitRow.step == step).values(hits=StepHitRow.hits + 1))
 
-    def recent(self, step: str, variant: str, limit: int = 200) -> tuple[StepCost, ...]:
+    def recent(self, step: str, variant: str, limit: int = RECENT_COSTS) -> tuple[StepCost, ...]:
         """Return the latest costs of a step with the same options."""
         same = (StepCostRow.step == step, StepCostRow.variant == variant)
         return self._costs(select(StepCostRow).where(*same).order_by(StepCostRow.recorded_at.desc()).limit(limit))
 
-    def recent_of_any(self, step: str, limit: int = 200) -> tuple[StepCost, ...]:
+    def recent_of_any(self, step: str, limit: int = RECENT_COSTS) -> tuple[StepCost, ...]:
         """Return the latest costs of a step, whatever its options were."""
         # By id, as that index holds all steps and the latest are at its end, however long the table has become.
         return self._costs(
             select(StepCostRow).where(StepCostRow.step == step).order_by(StepCostRow.id.desc()).limit(limit)
         )
+
+    def forget(self, age: timedelta, unused: timedelta, most: int) -> int:
+        """Delete costs that no estimate needs, and go on counting what they came to; return how many.
+
+        Args:
+            age: How old they must be, where as many as are learnt from came after them.
+            unused: How old where they did not: nobody has asked for those options since.
+            most: Delete about so many; the rest is for the next call.
+        """
+        now, row = utc_now(), StepCostRow
+        old = select(row.step, row.variant).where(row.recorded_at < now - age).distinct()
+        count = 0
+        for step, variant in self._session.execute(old).tuples().all():
+            if count >= most:
+                break
+            is_over = [row.recorded_at < now - unused]
+            if (oldest := self._oldest_needed(step, variant)) is not None:
+                is_over.append(row.recorded_at < min(oldest, now - age))
+            count += self._delete(step, (row.step == step, row.variant == variant, or_(*is_over)), most - count)
+        return count
+
+    def _oldest_needed(self, step: str, variant: str) -> datetime | None:
+        row = StepCostRow
+        same = select(row.recorded_at).where(row.step == step, row.variant == variant)
+        return self._session.scalar(same.order_by(row.recorded_at.desc()).offset(RECENT_COSTS - 1).limit(1))
+
+    def _delete(self, step: str, which: Collection[ColumnElement[bool]], most: int) -> int:
+        row, total = StepCostRow, StepTotalRow
+        chosen = delete(row).where(row.id.in_(select(row.id).where(*which).limit(most)))
+        gone = self._session.execute(chosen.returning(*(getattr(row, name) for name in _SUMS))).tuples().all()
+        if gone:
+            sums = {"count": len(gone), **dict(zip(_SUMS, map(sum, zip(*gone, strict=True)), strict=True))}
+            insert_once(self._session, total, {"step": step, **dict.fromkeys(sums, 0)})
+            more = {name: getattr(total, name) + value for name, value in sums.items()}
+            self._session.execute(update(total).where(total.step == step).values(more))
+        return len(gone)
 
     def _costs(self, query: Select[tuple[StepCostRow]]) -> tuple[StepCost, ...]:
         names = StepCost.__slots__

@@ -2,13 +2,15 @@
 
 import mimetypes
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, TypeVar
 
-from data.domain.errors import InvalidRequestError
+from data.domain.errors import InvalidRequestError, ObjectMissingError
+
+Entry = TypeVar("Entry")
 
 MAX_KEY_BYTES = 1024
 """S3's limit for a key in UTF-8."""
@@ -125,11 +127,13 @@ class ObjectStore(Protocol):
         """
         ...
 
-    def fetch_tree(self, prefix: str, directory: Path) -> dict[str, int]:
-        """Bring a tree into a folder and return size in bytes by relative path; :meth:`fetch` says what to mind.
+    def fetch_tree(self, prefix: str, directory: Path, names: Collection[str] | None = None) -> dict[str, int]:
+        """Bring a tree into a folder, or only the objects of those relative paths; return size in bytes by path.
+
+        :meth:`fetch` says what to mind.
 
         Raises:
-            ObjectMissingError: There is nothing below the prefix.
+            ObjectMissingError: There is nothing below the prefix, or not one that is named.
         """
         ...
 
@@ -160,11 +164,11 @@ class ObjectStore(Protocol):
         """
         ...
 
-    def copy_tree(self, source_prefix: str, prefix: str) -> dict[str, int]:
-        """Copy a tree inside the store and return size in bytes by relative path.
+    def copy_tree(self, source_prefix: str, prefix: str, names: Collection[str] | None = None) -> dict[str, int]:
+        """Copy a tree inside the store, or only the objects of those relative paths; return size in bytes by path.
 
         Raises:
-            ObjectMissingError: There is nothing below the prefix.
+            ObjectMissingError: There is nothing below the prefix, or not one that is named.
         """
         ...
 
@@ -226,6 +230,20 @@ def tree_prefix(prefix: str) -> str:
         InvalidRequestError: It is not a valid key.
     """
     return validated_key(prefix.removesuffix("/")) + "/"
+
+
+def chosen(tree: Mapping[str, Entry], names: Collection[str] | None, prefix: str) -> dict[str, Entry]:
+    """Return the entries of a tree that are named; all of them where no names are given.
+
+    Raises:
+        ObjectMissingError: One that is named is not there.
+    """
+    if names is None:
+        return dict(tree)
+    if missing := sorted(set(names) - set(tree)):
+        key = tree_prefix(prefix) + missing[0]
+        raise ObjectMissingError(f"There is no object {key}.", {"key": key})
+    return {name: tree[name] for name in names}
 
 
 def validated_swap(key: str, data: bytes) -> str:

@@ -8,7 +8,7 @@ the store, and large files on their way out, can be hard links.
 import hashlib
 import os
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -21,6 +21,7 @@ from data.storage.base import (
     INTERNAL_FOLDER,
     STREAM_CHUNK_BYTES,
     StoredObject,
+    chosen,
     tree_prefix,
     validated_key,
     validated_swap,
@@ -85,9 +86,9 @@ class LocalStore:
             link_or_copy(source, target, may_link=source.stat().st_size >= LINK_FROM_BYTES)
         return target
 
-    def fetch_tree(self, prefix: str, directory: Path) -> dict[str, int]:
-        """Bring a tree into a folder."""
-        sizes = self._tree(prefix)
+    def fetch_tree(self, prefix: str, directory: Path, names: Collection[str] | None = None) -> dict[str, int]:
+        """Bring a tree, or some of its objects, into a folder."""
+        sizes = chosen(self._tree(prefix), names, prefix)
         for name in sizes:
             self.fetch(tree_prefix(prefix) + name, directory / name)
         return sizes
@@ -125,9 +126,9 @@ class LocalStore:
         self._sync_directories([key])
         return stored
 
-    def copy_tree(self, source_prefix: str, prefix: str) -> dict[str, int]:
-        """Copy a tree inside the store."""
-        sizes = self._tree(source_prefix)
+    def copy_tree(self, source_prefix: str, prefix: str, names: Collection[str] | None = None) -> dict[str, int]:
+        """Copy a tree inside the store, or some of its objects."""
+        sizes = chosen(self._tree(source_prefix), names, source_prefix)
         for name in sizes:
             self._link(tree_prefix(source_prefix) + name, tree_prefix(prefix) + name)
         self._sync_directories(tree_prefix(prefix) + name for name in sizes)

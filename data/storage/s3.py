@@ -1,7 +1,7 @@
 """Objects in an S3 bucket, on AWS or any server that speaks its protocol with conditional writes."""
 
 import asyncio
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Callable, Collection, Coroutine, Iterator
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -14,6 +14,7 @@ from data.domain.errors import ObjectMissingError, PublicationConflictError, Sto
 from data.storage.base import (
     STREAM_CHUNK_BYTES,
     StoredObject,
+    chosen,
     content_type_of,
     tree_prefix,
     validated_key,
@@ -85,9 +86,9 @@ class S3Store:
         self._fetch_all(key, {target: self._described(key)})
         return target
 
-    def fetch_tree(self, prefix: str, directory: Path) -> dict[str, int]:
-        """Bring a tree into a folder."""
-        tree = self._tree(prefix)
+    def fetch_tree(self, prefix: str, directory: Path, names: Collection[str] | None = None) -> dict[str, int]:
+        """Bring a tree, or some of its objects, into a folder."""
+        tree = chosen(self._tree(prefix), names, prefix)
         self._fetch_all(prefix, {directory / validated_key(name): stored for name, stored in tree.items()})
         return {name: stored.size_bytes for name, stored in tree.items()}
 
@@ -121,9 +122,9 @@ class S3Store:
         self._session.run(source_key, lambda fs: copy_object(fs, source, target, size, asyncio.Semaphore(1)))
         return self._described(key)
 
-    def copy_tree(self, source_prefix: str, prefix: str) -> dict[str, int]:
-        """Copy a tree inside the store, several objects at a time; the server does it."""
-        tree = self._tree(source_prefix)
+    def copy_tree(self, source_prefix: str, prefix: str, names: Collection[str] | None = None) -> dict[str, int]:
+        """Copy a tree inside the store, or some of its objects, several at a time; the server does it."""
+        tree = chosen(self._tree(source_prefix), names, source_prefix)
         places = {
             name: (self._place(tree_prefix(source_prefix) + name), self._place(tree_prefix(prefix) + name))
             for name in tree

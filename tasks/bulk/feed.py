@@ -139,6 +139,8 @@ class Feed:
         ]
         made, refused = self._fleet.create(orders)
         self._ledger.submitted(made)
+        for key in made:
+            self._refused.pop(key, None)
         for key, why in refused.items():
             self._refused[key] += 1
             if self._refused[key] >= _REFUSALS:
@@ -157,6 +159,7 @@ class Feed:
             batch = self._ledger.standing().batch
             for run in over:
                 self._settle(run, reports[str(run.run_id)], batch)
+        self._at_work &= {run.run_key for run in known.values()}  # a pack that is done is never heard of again
         self._note_begun({run.run_key for run in begun} - self._at_work)
         return self._ledger.runs() if over else tuple(runs)
 
@@ -182,7 +185,6 @@ class Feed:
             cost=report.seconds / 3600 * self._rules.hour_cost,
             attempts=batch.options.item_attempts,
         )
-        self._at_work.discard(run.run_key)
         if settlement.again:
             why = f"ended as {report.fate.name.lower()}" + (f": {report.message}" if report.message else "")
             self._logger.warning("Run %s %s; %d items are fed again.", run.run_id, why, settlement.again)

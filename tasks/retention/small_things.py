@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from data.database import Database
 from data.repositories import (
     IdempotencyRepository,
+    StepCostRepository,
     TokenRepository,
     UploadRepository,
     WebhookEndpointRepository,
@@ -19,6 +20,11 @@ MOST_EVENTS = 2000
 _ROUNDS_OF_EVENTS = 50
 ANSWERS_AGE = timedelta(days=7)
 """Nobody repeats a call with the same ``Idempotency-Key`` after a week."""
+COSTS_AGE = timedelta(days=30)
+"""What steps took is told of a batch when it ends; estimates need the latest only, however old."""
+UNUSED_COSTS_AGE = timedelta(days=365)
+"""Nobody has worked with those options for a year."""
+MOST_COSTS = 20_000
 TEMPORARY_AGE = timedelta(days=1)
 """No upload into the store takes longer."""
 
@@ -90,10 +96,12 @@ def expire_webhooks(database: Database, age: timedelta | None, deleted: Deleted)
 def sweep(store: ObjectStore, database: Database, deleted: Deleted) -> None:
     """Remove what killed writers left in the store, and what was answered to calls that nobody repeats any more.
 
-    Logins that are over go as well.
+    Logins that are over go as well, and what steps took, where no estimate needs it any more.
     """
     for _ in range(store.sweep_temporary(TEMPORARY_AGE.total_seconds())):
         deleted.add("temporary files", 0)
     with database.session() as session:
         IdempotencyRepository(session).forget(ANSWERS_AGE)
         TokenRepository(session).forget_expired()
+    with database.session() as session:
+        StepCostRepository(session).forget(COSTS_AGE, UNUSED_COSTS_AGE, MOST_COSTS)

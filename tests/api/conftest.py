@@ -19,7 +19,7 @@ from pydantic import SecretStr
 
 from api.app import create_app
 from api.edge.connections import Connections
-from data.database import Database, migrate
+from data.database import Database
 from data.domain.identity import Role
 from data.domain.jobs import RESTS_LABEL
 from data.domain.publications import Chapter, PublicationManifest
@@ -30,6 +30,7 @@ from deployments.stack import Stack
 from tasks.media.tools import find_tools
 from tests.api.callers import Person, person
 from tests.api.publishing import publish_video
+from tests.fakes.catalogues import make_catalogue
 from tests.fakes.deployments import register
 from tests.fakes.processes import wait_until
 
@@ -134,7 +135,7 @@ def media_folder(settings: Settings) -> Path:
 
 @pytest.fixture(scope="session")
 def database(settings: Settings) -> Iterator[Database]:
-    migrate(settings.catalogue_url)
+    make_catalogue(settings.catalogue_url)
     opened = Database(settings.catalogue_url)
     yield opened
     opened.close()

@@ -11,10 +11,11 @@ import orjson
 import pytest
 
 from api.serverless import Handler
-from data.database import Database, migrate
+from data.database import Database
 from data.repositories import AuditFilter, AuditRepository
 from data.settings import Settings
 from deployments.stack import Stack
+from tests.fakes.catalogues import make_catalogue
 
 
 def http_event(method: str, path: str, body: Any = None, **headers: str) -> dict[str, Any]:
@@ -51,7 +52,7 @@ def balancer_event(path: str) -> dict[str, Any]:
 @pytest.fixture
 def handler(tmp_path: Path, prefect_server: Stack) -> Iterator[Handler]:
     settings = Settings(home=tmp_path, _env_file=None)  # type: ignore[call-arg]
-    migrate(settings.catalogue_url)
+    make_catalogue(settings.catalogue_url)
     opened = Handler(settings, prefect_api_url=prefect_server.prefect_api_url)
     yield opened
     opened.close()

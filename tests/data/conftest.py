@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
-from data.database import Database, migrate
+from data.database import Database
+from tests.fakes.catalogues import make_catalogue
 from tests.fakes.postgres_server import PostgresServer, postgres_server
 from tests.fakes.s3_server import S3Server, s3_server
 
@@ -27,19 +28,29 @@ def postgres() -> Iterator[PostgresServer]:
 
 
 @pytest.fixture(params=["sqlite", "postgres"])
-def empty_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+def kind(request: pytest.FixtureRequest) -> str:
+    """The kind of database."""
+    return str(request.param)
+
+
+@pytest.fixture
+def empty_url(kind: str, request: pytest.FixtureRequest, tmp_path: Path) -> str:
     """The URL of a database of each kind, new and without tables."""
-    if request.param == "sqlite":
+    if kind == "sqlite":
         return f"sqlite:///{tmp_path / 'catalogue.db'}"
     server: PostgresServer = request.getfixturevalue("postgres")
     return server.create_database()
 
 
 @pytest.fixture
-def url(empty_url: str) -> str:
+def url(kind: str, request: pytest.FixtureRequest, tmp_path: Path) -> str:
     """The URL of a catalogue of each kind, new and with tables."""
-    migrate(empty_url)
-    return empty_url
+    if kind == "postgres":
+        server: PostgresServer = request.getfixturevalue("postgres")
+        return server.create_catalogue()
+    url = f"sqlite:///{tmp_path / 'catalogue.db'}"
+    make_catalogue(url)
+    return url
 
 
 @pytest.fixture

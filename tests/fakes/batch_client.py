@@ -73,7 +73,13 @@ class BatchClient:
             found += page
         return found
 
-    def wait_for(self, batch_id: str, predicate: Callable[[Batch, ItemCounts], object], timeout: float = 240) -> Batch:
+    def wait_for(
+        self,
+        batch_id: str,
+        predicate: Callable[[Batch, ItemCounts], object],
+        timeout: float = 240,
+        every: float = 0.3,
+    ) -> Batch:
         """Return the batch once the predicate holds; fail, with the batch, after the timeout (seconds)."""
         deadline = time.monotonic() + timeout
         while True:
@@ -85,9 +91,9 @@ class BatchClient:
             except NotFoundError:
                 seen = "no batch yet"
             assert time.monotonic() < deadline, f"waited {timeout} s in vain: {seen}"
-            time.sleep(0.3)
+            time.sleep(every)
 
-    def ended(self, batch_id: str, timeout: float = 240) -> Batch:
-        """Return the batch once it has ended and its report is there."""
-        self.wait_for(batch_id, lambda batch, _: batch.ended_at, timeout)
+    def ended(self, batch_id: str, timeout: float = 240, every: float = 0.3) -> Batch:
+        """Return the batch once it has ended and its report is there, looking every so many seconds."""
+        self.wait_for(batch_id, lambda batch, _: batch.ended_at, timeout, every)
         return self.wait_for(batch_id, lambda batch, _: "report" in batch.outputs, 60)

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from data.database import Database, migrate
+from data.database import Database
 from data.domain.assets import Asset, SourceFacts
 from data.domain.batches import Batch, BatchItem, BatchOptions, ItemCounts
 from data.domain.keys import asset_id, source_key, work_key
@@ -32,6 +32,7 @@ from tasks.bulk.planning import Planner
 from tasks.providers.fingerprints import fingerprint
 from tasks.providers.sources import FetchedSource, SourceLimits, fetch_source
 from tests.data.samples import TOOLS, sample_manifest
+from tests.fakes.catalogues import make_catalogue
 from tests.fakes.manifests import write_manifest
 from tests.fakes.source_facts import source_facts
 
@@ -56,7 +57,7 @@ class BatchHouse:
 
     def __post_init__(self) -> None:
         url = self.catalogue_url or f"sqlite:///{self.root / 'catalogue.db'}"
-        migrate(url)
+        make_catalogue(url)
         self.database = Database(url)
         self.store = LocalStore(self.root / "store")
         self.media = self.root / "media"

@@ -1,10 +1,12 @@
 """An object store that breaks on purpose: after a number of writes it refuses, or the power goes."""
 
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
 from data.domain.errors import StoreUnavailableError
 from data.storage import ObjectStore, StoredObject
+from data.storage.base import tree_prefix
 
 
 class FailingStore:
@@ -34,6 +36,12 @@ class FailingStore:
     def copy(self, source_key: str, key: str) -> StoredObject:
         self._count()
         return self._store.copy(source_key, key)
+
+    def copy_tree(self, source_prefix: str, prefix: str, names: Collection[str] | None = None) -> dict[str, int]:
+        """Copy one after the other, so that each is a write that may fail."""
+        folder = tree_prefix(source_prefix)
+        wanted = [each.key.removeprefix(folder) for each in self.list(folder)] if names is None else names
+        return {name: self.copy(folder + name, tree_prefix(prefix) + name).size_bytes for name in wanted}
 
     def compare_and_swap(self, key: str, data: bytes, expected_etag: str | None) -> str:
         self._count()

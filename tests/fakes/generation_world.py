@@ -1,6 +1,5 @@
 """Everything that a generation needs, without Prefect: a catalogue, a store, settings, and a generator for each try."""
 
-import sqlite3
 import subprocess
 import tempfile
 import time
@@ -11,7 +10,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from data.database import Database, migrate
+from data.database import Database
 from data.domain.generations import GenerationOptions, GenerationRequest
 from data.domain.ledger import Generation, ProviderHealth, Subject
 from data.repositories import GenerationFilter, GenerationRepository, ProviderHealthRepository
@@ -22,6 +21,7 @@ from tasks.providers.generation import Generator, Rules
 from tasks.providers.ledger import Ledger
 from tasks.providers.registry import Registry, provider_configs
 from tasks.providers.work import Patience, Surroundings
+from tests.fakes.catalogues import make_catalogue
 
 HOSTILE = "tests.fakes.hostile_provider"
 QUICK = Patience(poll_seconds=0.01, timeout_seconds=20.0, attempts=3, pause_seconds=0.01)
@@ -35,18 +35,6 @@ def tiny_video() -> bytes:
         source = "testsrc=size=64x36:rate=10:duration=1"
         command = [find_tools().ffmpeg, "-v", "error", "-f", "lavfi", "-i", source, "-preset", "ultrafast"]
         subprocess.run([*command, "-pix_fmt", "yuv420p", path], check=True)
-        return path.read_bytes()
-
-
-@cache
-def _empty_catalogue() -> bytes:
-    """A catalogue in SQLite with tables and nothing in them; making one takes a while."""
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "catalogue.db"
-        migrate(f"sqlite:///{path}")
-        with sqlite3.connect(path) as connection:
-            connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-        connection.close()
         return path.read_bytes()
 
 
@@ -83,10 +71,8 @@ class GenerationWorld:
         self.home = home
         self.settings = Settings(home=home, generation=GenerationSettings(providers=list(providers)), _env_file=None)
         self.url = url or self.settings.catalogue_url
-        if url:
-            migrate(url)
-        elif not (home / "catalogue.db").exists():
-            (home / "catalogue.db").write_bytes(_empty_catalogue())
+        if url or not (home / "catalogue.db").exists():
+            make_catalogue(self.url)
         self.database = Database(self.url)
         self.store = open_store(self.settings.storage_url)
         self.registry = Registry(provider_configs(self.settings))

@@ -6,11 +6,12 @@ from typing import Any
 
 from PIL import Image
 
-from data.database import Database, migrate
+from data.database import Database
 from data.domain.edits import EditOptions
 from data.settings import IngestSettings, Settings
 from data.storage import ObjectStore, open_store
 from tasks.inputs import take_in_inputs
+from tests.fakes.catalogues import make_catalogue
 from tests.fakes.screening import TOOLS, make_clip
 
 
@@ -35,7 +36,7 @@ class Desk:
         self.settings = Settings(home=home, ingest=IngestSettings(allowed_roots=[media], **ingest), _env_file=None)
         self.store: ObjectStore = open_store(f"file://{home / 'store'}")
         url = f"sqlite:///{home / 'catalogue.db'}"
-        migrate(url)
+        make_catalogue(url)
         self.database = Database(url)
 
     def take(self, owner: str | None = None, **edit: Any) -> EditOptions:

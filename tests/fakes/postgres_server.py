@@ -9,11 +9,13 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from uuid import uuid4
 
 import psycopg
 
+from data.database import migrate
 from tests.fakes.processes import free_ports, run_as, start_server, stop_server, wait_until
 
 NOBODY = 65534
@@ -36,6 +38,17 @@ class PostgresServer:
         name = f"test_{uuid4().hex}"
         self._execute(f'CREATE DATABASE "{name}" TEMPLATE "{template}" STRATEGY FILE_COPY')
         return self.url(name)
+
+    def create_catalogue(self) -> str:
+        """Make a database with the catalogue's tables and nothing in them, and return its URL."""
+        return self.create_database(self._catalogue)
+
+    @cached_property
+    def _catalogue(self) -> str:
+        """The name of one that is only copied."""
+        url = self.create_database()
+        migrate(url)
+        return url.rpartition("/")[2]
 
     def _execute(self, statement: str) -> None:
         with psycopg.connect(f"postgresql://postgres@127.0.0.1:{self.port}/postgres", autocommit=True) as connection:

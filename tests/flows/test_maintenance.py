@@ -9,7 +9,6 @@ from pathlib import Path
 import pytest
 from prefect.settings import PREFECT_API_URL, PREFECT_LOGGING_TO_API_ENABLED, temporary_settings
 
-from data.database import migrate
 from data.settings import Settings, get_settings
 from data.storage import open_store
 from deployments.stack import Stack
@@ -17,6 +16,7 @@ from flows.maintenance import maintenance
 from tasks.retention.rounds import is_due
 from tasks.upkeep import ages_of
 from tests.data.samples import sample_asset
+from tests.fakes.catalogues import make_catalogue
 
 
 @pytest.fixture
@@ -24,7 +24,7 @@ def home(tmp_path: Path, prefect_server: Stack, monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setenv("DAILIES_HOME", str(tmp_path))
     monkeypatch.setenv("DAILIES_RETENTION__RESULTS_DAYS", "0")
     get_settings.cache_clear()
-    migrate(get_settings().catalogue_url)
+    make_catalogue(get_settings().catalogue_url)
     here = {PREFECT_API_URL: prefect_server.prefect_api_url, PREFECT_LOGGING_TO_API_ENABLED: False}
     with temporary_settings(here):
         yield tmp_path

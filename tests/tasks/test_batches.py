@@ -10,12 +10,13 @@ from typing import Any
 
 import pytest
 
-from data.database import Database, migrate
+from data.database import Database
 from data.domain.costs import CostStep
 from data.repositories import StepCostRepository
 from deployments.environment import isolated
 from deployments.stack import Stack
 from tasks.media.tools import find_tools
+from tests.fakes.catalogues import make_catalogue
 from tests.fakes.manifests import write_manifest
 
 Night = Callable[[list[dict[str, str]]], dict[str, Any]]
@@ -24,7 +25,7 @@ Night = Callable[[list[dict[str, str]]], dict[str, Any]]
 @pytest.fixture
 def night(tmp_path: Path, prefect_server: Stack) -> Night:
     """Return what plans a manifest, carries the plan out, and returns the plan."""
-    migrate(f"sqlite:///{tmp_path / 'home' / 'catalogue.db'}")
+    make_catalogue(f"sqlite:///{tmp_path / 'home' / 'catalogue.db'}")
     variables = {
         **os.environ,
         **isolated(),

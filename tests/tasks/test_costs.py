@@ -7,13 +7,14 @@ from pathlib import Path
 
 import pytest
 
-from data.database import Database, migrate
+from data.database import Database
 from data.domain.costs import CostStep, cost_variants
 from data.domain.recipes import Recipe
 from data.repositories import StepCost, StepCostRepository
 from data.settings import get_settings
 from tasks.costs import measured
 from tests.data.samples import sample_asset
+from tests.fakes.catalogues import make_catalogue
 
 BUSY = [sys.executable, "-c", "sum(range(20_000_000))"]
 
@@ -23,7 +24,7 @@ def database(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Databa
     url = f"sqlite:///{tmp_path / 'catalogue.db'}"
     monkeypatch.setenv("DAILIES_CATALOGUE__URL", url)
     get_settings.cache_clear()
-    migrate(url)
+    make_catalogue(url)
     database = Database(url)
     yield database
     database.close()

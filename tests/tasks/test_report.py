@@ -16,7 +16,7 @@ from prefect.settings import (
     temporary_settings,
 )
 
-from data.database import Database, migrate
+from data.database import Database
 from data.domain.batches import Batch, BatchOptions, BatchReason, BatchState
 from data.domain.keys import batch_manifest_key
 from data.repositories import AssetRepository, BatchItemRepository, BatchRepository, PublicationRepository
@@ -25,6 +25,7 @@ from data.storage import ObjectStore, open_store
 from deployments.stack import Stack
 from tasks.report import ARTIFACT_KEY, BatchReport, report_batch
 from tests.data.samples import sample_asset, sample_manifest
+from tests.fakes.catalogues import make_catalogue
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 CORRUPT = {"failure_class": "DATA", "code": "DATA.INPUT.CORRUPT", "message": "=broken", "step": "ingest", "attempt": 1}
@@ -37,7 +38,7 @@ class Night:
     def __init__(self, home: Path) -> None:
         self.store: ObjectStore = open_store(f"file://{home / 'store'}")
         url = f"sqlite:///{home / 'catalogue.db'}"
-        migrate(url)
+        make_catalogue(url)
         self.database = Database(url)
 
     def batch(self, batch_id: str, *, items: bool = True, manifest: str = MANIFEST, **changes: object) -> Batch:

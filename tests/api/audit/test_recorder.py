@@ -8,10 +8,11 @@ import pytest
 
 from api.audit.recorder import AuditRecorder
 from data.auditing import AuditTrail, Spool
-from data.database import Database, migrate
+from data.database import Database
 from data.domain.audit import AuditEntry, AuditKind
 from data.repositories import AuditFilter
 from data.storage import open_store
+from tests.fakes.catalogues import make_catalogue
 from tests.fakes.processes import free_ports
 
 
@@ -22,7 +23,7 @@ def entry(number: int) -> AuditEntry:
 @pytest.fixture
 def trail(tmp_path: Path) -> AuditTrail:
     url = f"sqlite:///{tmp_path / 'catalogue.db'}"
-    migrate(url)
+    make_catalogue(url)
     return AuditTrail(Database(url), open_store(f"file://{tmp_path / 'store'}"))
 
 

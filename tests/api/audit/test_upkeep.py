@@ -8,16 +8,17 @@ from sqlalchemy import text
 
 from api.audit.upkeep import AuditUpkeep
 from data.auditing import ARCHIVE, HEADS, AuditTrail
-from data.database import Database, migrate
+from data.database import Database
 from data.named_locks import named_lock
 from data.storage import ObjectStore, open_store
 from tests.data.test_auditing import entries
+from tests.fakes.catalogues import make_catalogue
 
 
 @pytest.fixture
 def database(tmp_path: Path) -> Database:
     url = f"sqlite:///{tmp_path / 'catalogue.db'}"
-    migrate(url)
+    make_catalogue(url)
     return Database(url)
 
 

@@ -12,8 +12,8 @@ import uvicorn
 
 from api.__main__ import server_config
 from api.app import create_app
-from data.database import migrate
 from data.settings import ApiSettings, LimitSettings, Settings
+from tests.fakes.catalogues import make_catalogue
 from tests.fakes.processes import wait_until
 
 Serve = Callable[..., str]
@@ -48,7 +48,7 @@ def serve(tmp_path: Path) -> Iterator[Serve]:
             limits=limits or LimitSettings(),
             _env_file=None,  # type: ignore[call-arg]
         )
-        migrate(settings.catalogue_url)
+        make_catalogue(settings.catalogue_url)
         context = serving(settings)
         address = context.__enter__()
         running.append(context)

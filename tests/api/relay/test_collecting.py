@@ -12,7 +12,7 @@ from prefect.client.schemas.objects import State, StateType
 
 from api.gateway import open_gateway
 from api.relay.collecting import Collector
-from data.database import Database, migrate
+from data.database import Database
 from data.domain.batches import Batch, BatchOptions, BatchState
 from data.domain.jobs import ITEM_TAG, JOB_TAG, place_in_queue
 from data.domain.webhooks import DeliveryState, new_secret
@@ -25,13 +25,14 @@ from data.repositories import (
 )
 from deployments.stack import Stack
 from tests.api.conftest import Prefect
+from tests.fakes.catalogues import make_catalogue
 from tests.fakes.webhooks import endpoint_at
 
 
 @pytest.fixture
 def database(tmp_path: Path) -> Iterator[Database]:
     url = f"sqlite:///{tmp_path / 'catalogue.db'}"
-    migrate(url)
+    make_catalogue(url)
     opened = Database(url)
     yield opened
     opened.close()

@@ -10,10 +10,11 @@ import pytest
 
 from api.relay.delivering import Courier, outcome_of, resting_until, settlement
 from api.relay.sending import Answer, open_sender
-from data.database import Database, migrate
+from data.database import Database
 from data.domain.webhooks import DeliveryState, DisabledReason, DueDelivery, EventType, new_secret
 from data.repositories import DeliveryFilter, WebhookEndpointRepository, WebhookOutbox
 from data.settings import WebhookSettings
+from tests.fakes.catalogues import make_catalogue
 from tests.fakes.webhook_receiver import Receiver, receiving
 from tests.fakes.webhooks import endpoint_at, event_of
 
@@ -73,7 +74,7 @@ def test_tries_are_counted_by_what_they_came_to(status: int | None, outcome: str
 @pytest.fixture
 def database(tmp_path: Path) -> Iterator[Database]:
     url = f"sqlite:///{tmp_path / 'catalogue.db'}"
-    migrate(url)
+    make_catalogue(url)
     opened = Database(url)
     yield opened
     opened.close()

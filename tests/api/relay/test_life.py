@@ -7,9 +7,10 @@ import pytest
 
 from api.gateway import open_gateway
 from api.relay.life import LOCK, relaying
-from data.database import Database, migrate
+from data.database import Database
 from data.named_locks import named_lock
 from data.settings import Settings, WebhookSettings
+from tests.fakes.catalogues import make_catalogue
 
 
 def settings_at(home: Path, *, relay: bool = True) -> Settings:
@@ -33,7 +34,7 @@ async def _until(free: bool, database: Database) -> None:
 @pytest.mark.parametrize("relay", [True, False])
 def test_the_relay_holds_its_lock_as_long_as_it_lives_and_not_longer(tmp_path: Path, relay: bool) -> None:
     settings = settings_at(tmp_path, relay=relay)
-    migrate(settings.catalogue_url)
+    make_catalogue(settings.catalogue_url)
     database = Database(settings.catalogue_url)
 
     async def live() -> None:
@@ -48,7 +49,7 @@ def test_the_relay_holds_its_lock_as_long_as_it_lives_and_not_longer(tmp_path: P
 
 def test_another_takes_over_when_the_one_that_relays_ends(tmp_path: Path) -> None:
     settings = settings_at(tmp_path)
-    migrate(settings.catalogue_url)
+    make_catalogue(settings.catalogue_url)
     database = Database(settings.catalogue_url)
 
     async def live() -> None:

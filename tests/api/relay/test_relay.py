@@ -7,13 +7,13 @@ import httpx
 import pytest
 from prefect.client.schemas.objects import State, StateType
 
-from data.database import migrate
 from data.domain.jobs import REVIEW_STATE
 from data.domain.webhooks import new_secret
 from data.settings import IngestSettings, Settings, WebhookSettings
 from deployments.stack import Stack
 from tests.api.conftest import Prefect, ServeApi
 from tests.conftest import WaitUntil
+from tests.fakes.catalogues import make_catalogue
 from tests.fakes.webhook_receiver import Receiver, receiving
 
 FAST = WebhookSettings(
@@ -30,7 +30,7 @@ def told(
     home = tmp_path_factory.mktemp("told")
     (home / "media").mkdir()
     settings = Settings(home=home, ingest=IngestSettings(allowed_roots=[home / "media"]), webhooks=FAST, _env_file=None)
-    migrate(settings.catalogue_url)
+    make_catalogue(settings.catalogue_url)
     with httpx.Client(base_url=serve_api(settings, prefect_server.prefect_api_url), timeout=60) as client:
         client.headers["x-media"] = str(home / "media")
         yield client

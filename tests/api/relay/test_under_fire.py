@@ -14,7 +14,7 @@ import pytest
 from prefect.client.schemas.objects import StateType
 from pydantic import SecretStr
 
-from data.database import Database, migrate
+from data.database import Database
 from data.domain.identity import LOCAL_USER
 from data.domain.webhooks import DeliveryState, Endpoint, new_secret
 from data.repositories import DeliveryFilter, WebhookEndpointRepository, WebhookOutbox
@@ -22,6 +22,7 @@ from data.settings import Settings
 from deployments.stack import Stack
 from tests.api.conftest import Prefect
 from tests.conftest import WaitUntil
+from tests.fakes.catalogues import make_catalogue
 from tests.fakes.processes import start_server
 from tests.fakes.webhook_receiver import Receiver, half_of_the_time, receiving
 
@@ -59,7 +60,7 @@ class RelayProcess:
 @pytest.fixture
 def database(tmp_path: Path) -> Iterator[Database]:
     settings = Settings(home=tmp_path, _env_file=None)
-    migrate(settings.catalogue_url)
+    make_catalogue(settings.catalogue_url)
     opened = Database(settings.catalogue_url)
     yield opened
     opened.close()

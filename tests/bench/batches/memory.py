@@ -51,13 +51,18 @@ class MemoryWatch:
 
     def _watch(self) -> None:
         [server] = [child.pid for child in self._stack.children if child.name == SERVER_NAME]
+        feed: list[int] = []
         while not self._end.wait(_EVERY_SECONDS):
-            feed = [process.pid for process in engines(self._stack.stack_id, self._batch_id)]
+            # Looking through all processes costs as much as a tick of the feed: not again while it lives.
+            feed = feed if any(map(psutil.pid_exists, feed)) else self._find_feed()
             # A warm run has a launcher and a keeper beside it, which are small.
             for name, pids in (("feed", feed), ("server", [server])):
                 held = [megabytes for pid in pids if (megabytes := _resident_megabytes(pid)) is not None]
                 if held:
                     self._samples[name].append(max(held))
+
+    def _find_feed(self) -> list[int]:
+        return [process.pid for process in engines(self._stack.stack_id, self._batch_id)]
 
 
 def _resident_megabytes(pid: int) -> float | None:

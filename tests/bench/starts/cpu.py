@@ -1,5 +1,6 @@
 """CPU-seconds by component."""
 
+from contextlib import suppress
 from dataclasses import astuple, dataclass
 from typing import Self
 
@@ -39,4 +40,8 @@ def own_and_ended(pid: int) -> tuple[float, float]:
 def of_tree(pid: int) -> float:
     """Return the CPU-seconds of a process, its children, and those that have ended."""
     process = psutil.Process(pid)
-    return sum(sum(own_and_ended(one.pid)) for one in (process, *process.children(recursive=True)))
+    total = 0.0
+    for one in (process, *process.children(recursive=True)):
+        with suppress(psutil.NoSuchProcess):  # it has just ended
+            total += sum(own_and_ended(one.pid))
+    return total

@@ -1,3 +1,5 @@
+from datetime import timedelta
+
 from data.database import Database
 from data.repositories import (
     AssetMeasures,
@@ -9,6 +11,8 @@ from data.repositories import (
     StepCost,
     StepCostRepository,
 )
+from data.repositories.figures import read_figures
+from data.repositories.history import RECENT_COSTS
 from tests.data.samples import sample_asset, sample_manifest
 
 
@@ -50,6 +54,28 @@ def test_the_latest_costs_come_first(database: Database) -> None:
         assert [each.machine_seconds for each in costs.recent("transcode", "fast", limit=2)] == [3.0, 2.0]
         assert costs.recent("transcode", "slow") == ()
         assert [each.machine_seconds for each in costs.recent_of_any("transcode", limit=2)] == [3.0, 2.0]
+
+
+def test_costs_that_no_estimate_needs_are_forgotten_and_counted_all_the_same(database: Database) -> None:
+    day, nothing = timedelta(days=1), timedelta(0)
+    with database.session() as session:
+        costs = StepCostRepository(session)
+        for number in range(RECENT_COSTS + 5):
+            costs.record(StepCost("transcode", "fast", 10.0, 2.0, float(number), 100, 50))
+        costs.record(StepCost("transcode", "rare", 10.0, 2.0, 7.0, 100, 50))
+    with database.session() as session:
+        before = read_figures(session).steps
+        costs = StepCostRepository(session)
+        assert costs.forget(day, day, most=1000) == 0
+        assert [costs.forget(nothing, day, most=3) for _ in range(3)] == [3, 2, 0]
+        left = [each.machine_seconds for each in costs.recent("transcode", "fast", limit=1000)]
+        assert sorted(left) == list(range(5, RECENT_COSTS + 5))
+        assert len(costs.recent("transcode", "rare")) == 1
+        assert read_figures(session).steps == before
+        costs.forget(nothing, nothing, most=1000)
+        assert costs.recent_of_any("transcode") == ()
+        assert read_figures(session).steps == before
+    assert before["transcode"].count == RECENT_COSTS + 6
 
 
 def test_what_plans_need_of_assets_is_read_for_many_at_once(database: Database) -> None:

@@ -245,6 +245,23 @@ def test_a_tree_of_many_small_files_goes_in_across_and_out(store: ObjectStore, t
     assert len(keys_of(store)) == 201
 
 
+def test_some_objects_of_a_tree_go_across_and_out(store: ObjectStore, tmp_path: Path) -> None:
+    for name in ("a", "b/c", "d"):
+        store.put_bytes(name.encode(), f"tree/{name}")
+
+    assert store.copy_tree("tree/", "copy/", ["a", "b/c"]) == {"a": 1, "b/c": 3}
+    assert keys_of(store, "copy/") == ["copy/a", "copy/b/c"]
+    assert store.fetch_tree("tree", tmp_path / "out", {"d"}) == {"d": 1}
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["d"]
+    for do in (
+        lambda: store.copy_tree("tree", "again", ["a", "e"]),
+        lambda: store.fetch_tree("tree", tmp_path, ["e"]),
+    ):
+        with pytest.raises(ObjectMissingError, match="tree/e"):
+            do()
+    assert keys_of(store, "again/") == []
+
+
 def test_a_tree_is_a_folder_not_a_text_prefix(store: ObjectStore) -> None:
     store.put_bytes(b"1", "assets/a/file")
     store.put_bytes(b"1", "assets/ab/file")

@@ -7,13 +7,14 @@ import pytest
 from prefect.client.orchestration import SyncPrefectClient
 from prefect.client.schemas.objects import StateType
 
-from data.database import Database, migrate
+from data.database import Database
 from data.domain.batches import BatchItem, BatchReason, BatchState, BatchWish, ItemState
 from data.domain.errors import CorruptInputError, DailiesError, DiskFullError, InfrastructureError
 from data.repositories import BatchRepository
 from deployments.stack import Stack
 from tasks.bulk.feed import Progress
 from tests.fakes.batch_world import Died, Fuse, World
+from tests.fakes.catalogues import make_catalogue
 from tests.fakes.deployments import register
 
 Worlds = Callable[..., World]
@@ -30,7 +31,7 @@ def client(prefect_server: Stack) -> Iterator[SyncPrefectClient]:
 @pytest.fixture
 def feeding(tmp_path: Path) -> Iterator[Database]:
     url = f"sqlite:///{tmp_path / 'catalogue.db'}"
-    migrate(url)
+    make_catalogue(url)
     database = Database(url)
     yield database
     database.close()

@@ -4,12 +4,13 @@ from pathlib import Path
 
 import pytest
 
-from data.database import Database, migrate
+from data.database import Database
 from data.domain.batches import Batch, BatchItem, BatchOptions, BatchState, ItemState
 from data.domain.errors import CancelledByRequestError, CorruptInputError, DailiesError, DiskFullError, ToolMissingError
 from data.repositories import AssetRepository, BatchItemRepository, BatchRepository
 from tasks.bulk.pack import Pack
 from tests.data.samples import sample_asset
+from tests.fakes.catalogues import make_catalogue
 
 KEY = "b:1:1"
 
@@ -17,7 +18,7 @@ KEY = "b:1:1"
 @pytest.fixture
 def catalogue(tmp_path: Path) -> Iterator[Database]:
     url = f"sqlite:///{tmp_path / 'catalogue.db'}"
-    migrate(url)
+    make_catalogue(url)
     database = Database(url)
     batch = Batch(
         id="b",

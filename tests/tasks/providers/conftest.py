@@ -6,7 +6,6 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from data.database import migrate
 from tasks.media.process import run_ffmpeg
 from tasks.media.tools import find_tools
 from tests.fakes.postgres_server import PostgresServer, postgres_server
@@ -23,14 +22,6 @@ def s3() -> Iterator[S3Server]:
 def postgres() -> Iterator[PostgresServer]:
     with postgres_server() as server:
         yield server
-
-
-@pytest.fixture(scope="session")
-def catalogue_template(postgres: PostgresServer) -> str:
-    """The name of a database with tables and nothing in them; to be copied."""
-    url = postgres.create_database()
-    migrate(url)
-    return url.rpartition("/")[2]
 
 
 @pytest.fixture(scope="session")

@@ -54,7 +54,7 @@ def url(request: pytest.FixtureRequest) -> str:
     if request.param == "sqlite":
         return ""
     postgres: PostgresServer = request.getfixturevalue("postgres")
-    return postgres.create_database(request.getfixturevalue("catalogue_template"))
+    return postgres.create_catalogue()
 
 
 @pytest.fixture

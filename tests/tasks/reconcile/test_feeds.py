@@ -10,11 +10,12 @@ import pytest
 from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterTags
 from prefect.client.schemas.objects import FlowRun, StateType
 
-from data.database import Database, migrate
+from data.database import Database
 from data.domain.batches import Batch, BatchOptions, BatchReason, BatchState
 from data.domain.feeds import feed_tags
 from data.repositories import BatchRepository
 from tasks.reconcile.feeds import feed_forgotten
+from tests.fakes.catalogues import make_catalogue
 from tests.fakes.deployments import register
 from tests.tasks.reconcile.conftest import Runs
 
@@ -27,7 +28,7 @@ Store = Callable[..., Batch]
 def database(tmp_path: Path, runs: Runs) -> Iterator[Database]:
     register(runs.client)
     url = f"sqlite:///{tmp_path / 'catalogue.db'}"
-    migrate(url)
+    make_catalogue(url)
     opened = Database(url)
     yield opened
     opened.close()

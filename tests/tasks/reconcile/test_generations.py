@@ -10,7 +10,7 @@ import pytest
 from prefect.client.schemas.filters import DeploymentFilter, DeploymentFilterName, FlowFilter, FlowFilterName
 from prefect.client.schemas.objects import FlowRun, StateType
 
-from data.database import Database, migrate
+from data.database import Database
 from data.domain.batches import Batch, BatchOptions, BatchState
 from data.domain.generations import Capability, GenerationRequest
 from data.domain.jobs import ITEM_TAG, JOB_TAG
@@ -19,6 +19,7 @@ from data.repositories import BatchRepository, GenerationRepository
 from tasks.providers.settling import RELEASED_FOR
 from tasks.reconcile.attempts import retry_rules
 from tasks.reconcile.generations import find_forgotten, settle_forgotten
+from tests.fakes.catalogues import make_catalogue
 from tests.fakes.deployments import register
 from tests.tasks.reconcile.conftest import HERE, Runs
 
@@ -32,7 +33,7 @@ RULES = retry_rules(job_attempts=2)
 def database(tmp_path: Path, runs: Runs) -> Iterator[Database]:
     register(runs.client)
     url = f"sqlite:///{tmp_path / 'catalogue.db'}"
-    migrate(url)
+    make_catalogue(url)
     opened = Database(url)
     yield opened
     opened.close()

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from prefect.client.schemas.objects import FlowRun, StateType
 
-from data.database import Database, migrate
+from data.database import Database
 from data.domain.keys import publication_manifest_key
 from data.domain.publications import PublicationManifest
 from data.repositories import AssetRepository, PackageRepository, PublicationRepository
@@ -15,6 +15,7 @@ from data.storage import ObjectStore, open_store
 from tasks.reconcile.attempts import retry_rules
 from tasks.reconcile.records import complete_published, forget_lost_packages, read_troubled, record_publications
 from tests.data.samples import sample_asset, sample_manifest, sample_package
+from tests.fakes.catalogues import make_catalogue
 from tests.tasks.reconcile.conftest import HERE, Runs
 
 ASSET = sample_asset()
@@ -29,7 +30,7 @@ def store(tmp_path: Path) -> ObjectStore:
 @pytest.fixture
 def database(tmp_path: Path) -> Iterator[Database]:
     url = f"sqlite:///{tmp_path / 'catalogue.db'}"
-    migrate(url)
+    make_catalogue(url)
     opened = Database(url)
     with opened.session() as session:
         AssetRepository(session).record(ASSET)

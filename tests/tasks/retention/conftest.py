@@ -6,8 +6,9 @@ from uuid import uuid4
 
 import pytest
 
-from data.database import Database, migrate
+from data.database import Database
 from data.storage import ObjectStore, open_store
+from tests.fakes.catalogues import make_catalogue
 from tests.fakes.s3_server import S3Server, s3_server
 
 
@@ -33,7 +34,7 @@ def store(request: pytest.FixtureRequest, tmp_path: Path) -> ObjectStore:
 @pytest.fixture
 def database(tmp_path: Path) -> Iterator[Database]:
     url = f"sqlite:///{tmp_path / 'catalogue.db'}"
-    migrate(url)
+    make_catalogue(url)
     opened = Database(url)
     yield opened
     opened.close()

@@ -8,12 +8,13 @@ import pytest
 from prefect.client.orchestration import SyncPrefectClient
 from prefect.client.schemas.objects import FlowRun, State, StateType
 
-from data.database import Database, migrate
+from data.database import Database
 from data.domain.jobs import ITEM_TAG, JOB_TAG
 from data.repositories import AssetRepository, CandidateRepository
 from deployments.stack import Stack
 from tasks.retention.use import AssetsInUse, assets_in_use, awaited_uploads, lives
 from tests.data.samples import sample_asset, sample_manifest
+from tests.fakes.catalogues import make_catalogue
 
 
 @pytest.fixture(scope="module")
@@ -25,7 +26,7 @@ def client(prefect_server: Stack) -> Iterator[SyncPrefectClient]:
 @pytest.fixture
 def database(tmp_path: Path) -> Iterator[Database]:
     url = f"sqlite:///{tmp_path / 'catalogue.db'}"
-    migrate(url)
+    make_catalogue(url)
     opened = Database(url)
     yield opened
     opened.close()
