@@ -60,9 +60,9 @@ TUNING: Mapping[str, str] = {
 
 
 # How often a worker asks for work. On average half of it lies between trigger and RUNNING, and each question costs
-# 0.024 CPU-seconds, nearly all in the server: at 0.5, 1 and 2 seconds one twentieth of two cores, all night long. Less
-# than a second for what a person waits for; an AI step takes longer, and a batch longer than a minute, anyway.
-QUERY_SECONDS: Mapping[str, str] = {"cpu": "0.75", "gpu": "1.5", "control": "2"}
+# 0.024 CPU-seconds, nearly all in the server. Half a second for what a person waits for; an AI step takes longer than a
+# second, and a batch longer than a minute, anyway.
+QUERY_SECONDS: Mapping[str, str] = {"cpu": "0.5", "gpu": "1", "control": "2"}
 
 
 @dataclass(frozen=True)
