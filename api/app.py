@@ -142,7 +142,7 @@ def middlewares(settings: Settings) -> list[Middleware]:
     api = settings.api
     return [
         # Who calls, and how the call was addressed: everything behind believes it.
-        Middleware(TrustedProxies, networks=api.trusted_proxies),
+        Middleware(TrustedProxies, networks=api.trusted_proxies, kind=api.proxy_headers),
         # Request id, time, security headers, and the answer to what nobody foresaw: on refusals from here on as well.
         Middleware(RequestContext),
         # Logs, audit, metrics and traces: they see every call with its id, also those that are refused below.

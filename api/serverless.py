@@ -10,9 +10,27 @@ from typing import Any
 
 from fastapi import FastAPI
 from mangum import Mangum
+from mangum.handlers.alb import ALB
+from mangum.types import Scope
 
 from api.app import create_app
+from api.edge.forwarded import address_of
 from data.settings import Settings, get_settings
+
+
+class Balancer(ALB):
+    """An event of an Application Load Balancer, whose own word is the last in the list of addresses.
+
+    Mangum takes the whole list, which callers begin as they like, for the caller's address.
+    """
+
+    @property
+    def scope(self) -> Scope:
+        """Return the request as ASGI has it; ``TrustedProxies`` walks on from that address where it is a proxy's."""
+        scope = super().scope
+        listed = [value.decode("latin-1") for name, value in scope["headers"] if name == b"x-forwarded-for"]
+        nearest = address_of(",".join(listed).rpartition(",")[2])
+        return {**scope, "client": (str(nearest), 0) if nearest else None}
 
 
 class Handler:
@@ -26,7 +44,7 @@ class Handler:
         )
         self._lifespan = self._app.router.lifespan_context(self._app)
         self._loop.run_until_complete(self._lifespan.__aenter__())
-        self._mangum = Mangum(self._app, lifespan="off")
+        self._mangum = Mangum(self._app, lifespan="off", custom_handlers=[Balancer])
 
     def __call__(self, event: dict[str, Any], context: Any) -> dict[str, Any]:
         """Answer one event of API Gateway, a load balancer or CloudFront."""
