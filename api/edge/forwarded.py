@@ -86,7 +86,7 @@ class Origin:
 
 
 class TrustedProxies:
-    """Puts the real client, scheme and host of each request in place of the proxy's. The outermost middleware.
+    """Puts the real client, scheme and host of each request in place of the proxy's. Around all that asks.
 
     ``request.state.client`` is the client's address in its plain form, or ``""`` where a connection has none;
     ``request.state.is_forwarded`` says whether anything spoke of a proxy, trusted or not.
