@@ -369,8 +369,8 @@ class ApiSettings(BaseModel):
     )
     proxy_headers: Literal["x-forwarded", "forwarded"] = Field(
         "x-forwarded",
-        description="What those proxies write: `X-Forwarded-…` (nearly all), or `Forwarded` (RFC 7239); the other is not "
-        "believed, because callers can write it.",
+        description="What those proxies write: `X-Forwarded-…` (nearly all), or `Forwarded` (RFC 7239); the other is "
+        "not believed, because callers can write it.",
     )
     cors_origins: list[str] = Field(
         default_factory=list,

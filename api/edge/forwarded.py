@@ -15,10 +15,10 @@ In each case `DAILIES_API__TRUSTED_PROXIES` holds the networks of the proxies. T
 right, where the nearest proxy wrote: the first that is no trusted proxy is the client, and what stands left of it is
 hearsay. A caller who is no trusted proxy has these headers taken off, so that nothing behind can believe them.
 
-A proxy adds to the header that it knows and hands others on as the caller wrote them: NGINX, HAProxy and ALB know nothing
-of `Forwarded`. So of the two kinds only the one that the setting names is read; with both, anybody could say to be
-anybody. What callers may still invent behind such a proxy (`X-Forwarded-Host`, `-Prefix`, ids) decides nothing but what
-stands in the answers to themselves.
+A proxy adds to the header that it knows and hands others on as the caller wrote them: NGINX, HAProxy and ALB know
+nothing of `Forwarded`. So of the two kinds only the one that the setting names is read; with both, anybody could say to
+be anybody. What callers may still invent behind such a proxy (`X-Forwarded-Host`, `-Prefix`, ids) decides nothing but
+what stands in the answers to themselves.
 """
 
 import re

@@ -33,6 +33,7 @@ from data.repositories.statements import storable
 from data.storage import ObjectStore
 from data.tables import utc_now
 from tasks.providers.sources import FetchedSource
+from tasks.telemetry import run_traceparent
 
 FetchManifest = Callable[[str, Path], FetchedSource]
 """Brings what a manifest's address names into a file."""
@@ -118,6 +119,7 @@ class Intake:
                     manifest_uri=manifest,
                     options=options,
                     state=BatchState.RECEIVED,
+                    traceparent=run_traceparent(),
                     created_at=utc_now(),
                 )
                 batches.create(batch)

@@ -11,9 +11,7 @@ from api.links import PREFIX, job_url, user_url, webhook_url
 PROXIES = tuple(map(ip_network, ("10.0.0.0/8", "127.0.0.1/32", "fd00::/8")))
 
 
-def called(
-    headers: dict[str, str], peer: str = "10.0.0.1", kind: Kind = "x-forwarded", **scope: Any
-) -> dict[str, Any]:
+def called(headers: dict[str, str], peer: str = "10.0.0.1", kind: Kind = "x-forwarded", **scope: Any) -> dict[str, Any]:
     """What the application sees of a call."""
     seen: dict[str, Any] = {}
 
@@ -73,7 +71,9 @@ def test_rfc_7239_is_read_where_proxies_write_it() -> None:
 
 
 def test_what_is_hidden_on_purpose_stays_so() -> None:
-    assert called({"Forwarded": "for=198.51.100.9, for=_hidden, for=10.1.1.1"}, kind="forwarded")["client"] == "10.1.1.1"
+    assert (
+        called({"Forwarded": "for=198.51.100.9, for=_hidden, for=10.1.1.1"}, kind="forwarded")["client"] == "10.1.1.1"
+    )
 
 
 def test_the_kind_of_header_that_a_proxy_does_not_write_is_its_callers_invention() -> None:

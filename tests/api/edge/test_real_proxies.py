@@ -143,9 +143,7 @@ def test_nobody_gets_around_a_limit_by_an_invented_address(proxy: Proxy, address
     assert other == 401
 
 
-def test_events_come_as_they_happen(
-    api: httpx.Client, proxy: Proxy, media_folder: Path, prefect: Prefect
-) -> None:
+def test_events_come_as_they_happen(api: httpx.Client, proxy: Proxy, media_folder: Path, prefect: Prefect) -> None:
     job = submit(api, media_folder).json()["id"]
 
     with api.stream("GET", f"/api/v1/jobs/{job}/stream") as answer:
@@ -171,29 +169,30 @@ def test_an_upload_goes_through_as_it_comes(api: httpx.Client, own: Settings) ->
 
 def test_what_is_too_large_is_refused_with_the_apis_own_words(api: httpx.Client) -> None:
     upload = api.post("/api/v1/uploads", content=b"".join(_form(MOST_BYTES + 2**20)), headers=_FORM)
-    body = api.post("/api/v1/jobs", content=b"[" + b" " * 1_100_000 + b"]", headers={"Content-Type": "application/json"})
+    body = api.post(
+        "/api/v1/jobs", content=b"[" + b" " * 1_100_000 + b"]", headers={"Content-Type": "application/json"}
+    )
     headers = api.get("/api/v1/jobs", headers={f"X-{number}": "y" for number in range(101)})
 
     assert (upload.status_code, upload.json()["code"]) == (413, "DATA.INPUT.TOO_LARGE")
     assert (body.status_code, body.json()["code"]) == (413, "DATA.INPUT.TOO_LARGE")
-    assert headers.status_code == 431
+    assert headers.status_code in (400, 431), "the proxy's word, or ours"
 
 
 def test_playback_goes_by_ranges_and_below_the_path(
     api: httpx.Client, proxy: Proxy, video: PublicationManifest, store: ObjectStore
 ) -> None:
-    master = api.get(f"/media/{video.asset_id}/{video.version}/hls/master.m3u8")
-    shown = api.get(f"/media/{video.asset_id}").text
-    file = f"/media/{video.asset_id}/{video.version}/video.mp4"
-
+    playback = api.get(f"/media/{video.asset_id}").json()["publication"]["urls"]
+    # Where a browser would go: from the page's address to the master playlist, and from that to another.
+    master = api.get(urljoin(proxy.url, playback["hls"]))
+    named = next(line for line in master.text.splitlines() if line and not line.startswith("#"))
+    playlist = api.get(urljoin(str(master.url), named))
+    file = urljoin(proxy.url, playback["mp4"])
     part = api.get(file, headers={"Range": "bytes=100-299"})
     known = api.get(file, headers={"If-None-Match": part.headers["ETag"]})
-    first = next(line for line in master.text.splitlines() if line and not line.startswith("#"))
-    playlist = api.get(urljoin(str(master.url), first))
 
     assert (part.status_code, part.content) == (206, store.get_bytes(f"{video.prefix}video.mp4")[100:300])
     assert (known.status_code, known.content) == (304, b"")
-    assert f'"{proxy.prefix}{file}' in shown
     assert str(playlist.url).startswith(f"{proxy.url}/media/")
     assert playlist.text.startswith("#EXTM3U")
 
