@@ -33,7 +33,6 @@ from data.repositories.statements import storable
 from data.storage import ObjectStore
 from data.tables import utc_now
 from tasks.providers.sources import FetchedSource
-from tasks.telemetry import run_traceparent
 
 FetchManifest = Callable[[str, Path], FetchedSource]
 """Brings what a manifest's address names into a file."""
@@ -50,6 +49,8 @@ class Intake:
     store: ObjectStore
     scratch: Path
     """Folder for work files; the caller removes it."""
+    traceparent: str | None = None
+    """Of the run that takes them in: a batch that nobody else has made is of its trace."""
 
     def register(self, batch_id: str, manifest: str, name: str, options: BatchOptions, fetch: FetchManifest) -> Batch:
         """Make the batch known and copy its manifest into the store; a batch that got further is returned as it is.
@@ -119,7 +120,7 @@ class Intake:
                     manifest_uri=manifest,
                     options=options,
                     state=BatchState.RECEIVED,
-                    traceparent=run_traceparent(),
+                    traceparent=self.traceparent,
                     created_at=utc_now(),
                 )
                 batches.create(batch)

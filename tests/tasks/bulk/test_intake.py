@@ -1,15 +1,12 @@
-import uuid
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from prefect.client.schemas.objects import FlowRun
-from prefect.context import FlowRunContext
 
 from data.domain.batches import BatchOptions, BatchReason, BatchState, BatchWish, ItemState, SkipReason
-from data.domain.errors import SourceUnavailableError
+from data.domain.errors import ManifestError, SourceUnavailableError
 from data.domain.retries import RetryFilter
 from data.repositories import BatchItemRepository, BatchRepository
-from data.telemetry.tracing import TRACE_LABEL
 from tasks.providers.sources import FetchedSource
 from tests.fakes.bulk import BatchHouse
 
@@ -33,12 +30,15 @@ def test_rows_of_a_good_manifest_become_items(house: BatchHouse, kind: str) -> N
     assert len(batch.manifest_sha256) == 64
 
 
+def _nothing(address: str, target: Path) -> FetchedSource:
+    raise ManifestError("It is not there.")
+
+
 def test_a_batch_that_a_run_makes_by_itself_is_of_the_runs_trace(house: BatchHouse) -> None:
     traceparent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
-    run = FlowRun(flow_id=uuid.uuid4(), labels={TRACE_LABEL: traceparent})
+    intake = replace(house.intake, traceparent=traceparent)
 
-    with FlowRunContext.model_construct(flow_run=run):
-        batch = house.take_in(good_rows(house))
+    batch = intake.register("b1", house.source("1.mp4"), "Monday", BatchOptions(), _nothing)
 
     assert batch.traceparent == traceparent
 
