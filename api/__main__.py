@@ -12,6 +12,7 @@ from uvicorn.supervisors import Multiprocess
 from api.edge.connections import Connections
 from api.metrics.sharing import share_metrics
 from api.production import UnsafeSettingsError, check_production
+from api.starting import without_collection
 from data.settings import ApiSettings, Settings, get_settings
 from data.telemetry.logs import configure_logs
 
@@ -52,9 +53,10 @@ def main() -> None:
 
 def application() -> object:
     """Return the application of one of several processes; each is a new interpreter, and sets its log up as well."""
-    from api.app import create_app
+    with without_collection():
+        from api.app import create_app
 
-    return create_app()  # which sets up the log as well
+        return create_app()  # which sets up the log as well
 
 
 def server_config(settings: Settings) -> uvicorn.Config:

@@ -11,6 +11,7 @@ from api.dependencies import open_services
 from api.edge.bodies import RequestBodies
 from api.edge.cors import cors
 from api.edge.forwarded import TrustedProxies
+from api.edge.hanging_up import HangingUp
 from api.edge.hosts import AllowedHosts, allowed_hosts
 from api.edge.limiting import LimitHeaders, admitted, limited
 from api.errors import install_error_handlers
@@ -141,8 +142,10 @@ def middlewares(settings: Settings) -> list[Middleware]:
     """Return what each request passes through, the outermost first. The order matters."""
     api = settings.api
     return [
+        # Between an answer and the end of its connection: around all that may refuse a body before it is read.
+        Middleware(HangingUp),
         # Who calls, and how the call was addressed: everything behind believes it.
-        Middleware(TrustedProxies, networks=api.trusted_proxies),
+        Middleware(TrustedProxies, networks=api.trusted_proxies, kind=api.proxy_headers),
         # Request id, time, security headers, and the answer to what nobody foresaw: on refusals from here on as well.
         Middleware(RequestContext),
         # Logs, audit, metrics and traces: they see every call with its id, also those that are refused below.

@@ -32,6 +32,7 @@ from data.domain.retries import RetryFilter
 from data.domain.sources import UPLOAD_SCHEME, SourceKind, SourceRules, file_name
 from data.recipes import load_recipe
 from data.repositories import BatchItemRepository, BatchRepository
+from data.telemetry.tracing import current_traceparent
 
 MANIFEST_FIELD = "manifest"
 _BATCHES = UUID("6a4b6f62-6f0c-4c0e-9f0b-3f1f6e0d7b11")
@@ -156,7 +157,8 @@ async def _fed(batch: Batch, services: Services) -> None:
 
 def _received(key: str | None, **values: Any) -> Batch:
     batch_id = uuid5(_BATCHES, key) if key else uuid4()
-    return Batch(id=str(batch_id), state=BatchState.RECEIVED, created_at=datetime.now(UTC), **values)
+    made = {"created_at": datetime.now(UTC), "traceparent": current_traceparent()}
+    return Batch(id=str(batch_id), state=BatchState.RECEIVED, **made, **values)
 
 
 def _create(batch: Batch, services: Services) -> Batch:

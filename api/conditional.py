@@ -54,9 +54,14 @@ def told(shown: BaseModel, decided_by: Collection[str]) -> Told:
 def unless_known(answer: Told, if_none_match: str | None) -> Response:
     """Return an answer with its ``ETag``, or 304 if the caller has it already."""
     headers = {"ETag": answer.etag, "Cache-Control": "no-cache"}
-    if if_none_match and answer.etag in [each.strip().removeprefix("W/") for each in if_none_match.split(",")]:
+    if is_known(answer.etag, if_none_match):
         return Response(status_code=304, headers=headers)
     return Response(answer.body, headers=headers, media_type="application/json")
+
+
+def is_known(etag: str, if_none_match: str | None) -> bool:
+    """Say whether a caller has an answer already; a proxy that compresses writes ``W/`` before its ``ETag``."""
+    return etag in [each.strip().removeprefix("W/") for each in (if_none_match or "").split(",")]
 
 
 def check_match(shown: BaseModel, if_match: str | None, decided_by: Collection[str]) -> None:

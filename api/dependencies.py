@@ -19,6 +19,7 @@ from api.edge.quotas import UploadQuotas
 from api.edge.rates import Rates
 from api.publications import Publications
 from api.signing_secrets import signing_secrets
+from api.starting import without_collection
 from api.tokens import TokenSigner
 from data.database import Database
 from data.domain.identity import LOCAL_CALLER, Caller
@@ -177,8 +178,9 @@ def authenticator_of(settings: Settings, database: Database) -> Authenticator:
 
 @asynccontextmanager
 async def _open_gateway(settings: Settings, prefect_api_url: str) -> AsyncIterator[tuple["PrefectGateway", "JobFeed"]]:
-    from api.gateway import open_gateway
-    from api.live.feed import JobFeed
+    with without_collection():
+        from api.gateway import open_gateway
+        from api.live.feed import JobFeed
 
     api, crash_attempts = settings.api, settings.orchestration.crash_attempts
     async with open_gateway(

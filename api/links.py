@@ -33,12 +33,12 @@ def generation_url(generation_id: str) -> str:
 
 def user_url(user_id: str) -> str:
     """Return the address of a user."""
-    return f"{BASE}/users/{user_id}"
+    return f"{PREFIX.get()}{BASE}/users/{user_id}"
 
 
 def webhook_url(endpoint_id: str) -> str:
     """Return the address of who is told by a webhook."""
-    return f"{BASE}/webhooks/{endpoint_id}"
+    return f"{PREFIX.get()}{BASE}/webhooks/{endpoint_id}"
 
 
 def asset_url(asset_id: str) -> str:

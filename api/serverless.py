@@ -6,13 +6,36 @@ needs when it needs it: probes and refusals never load Prefect's client.
 """
 
 import asyncio
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from fastapi import FastAPI
-from mangum import Mangum
+from api.starting import without_collection
 
-from api.app import create_app
-from data.settings import Settings, get_settings
+with without_collection():
+    from mangum import Mangum
+    from mangum.handlers.alb import ALB
+
+    from api.app import create_app
+    from api.edge.forwarded import address_of
+    from data.settings import Settings, get_settings
+
+if TYPE_CHECKING:
+    from fastapi import FastAPI
+    from mangum.types import Scope
+
+
+class Balancer(ALB):
+    """An event of an Application Load Balancer, whose own word is the last in the list of addresses.
+
+    Mangum takes the whole list, which callers begin as they like, for the caller's address.
+    """
+
+    @property
+    def scope(self) -> "Scope":
+        """Return the request as ASGI has it; ``TrustedProxies`` walks on from that address where it is a proxy's."""
+        scope = super().scope
+        listed = [value.decode("latin-1") for name, value in scope["headers"] if name == b"x-forwarded-for"]
+        nearest = address_of(",".join(listed).rpartition(",")[2])
+        return {**scope, "client": (str(nearest), 0) if nearest else None}
 
 
 class Handler:
@@ -21,12 +44,13 @@ class Handler:
     def __init__(self, settings: Settings | None = None, *, prefect_api_url: str = "") -> None:
         self._loop = asyncio.new_event_loop()
         asyncio.set_event_loop(self._loop)  # Mangum looks for it there
-        self._app: FastAPI = create_app(
-            reachable(settings or get_settings()), prefect_api_url=prefect_api_url, loads_at_once=False
-        )
-        self._lifespan = self._app.router.lifespan_context(self._app)
-        self._loop.run_until_complete(self._lifespan.__aenter__())
-        self._mangum = Mangum(self._app, lifespan="off")
+        with without_collection():
+            self._app: FastAPI = create_app(
+                reachable(settings or get_settings()), prefect_api_url=prefect_api_url, loads_at_once=False
+            )
+            self._lifespan = self._app.router.lifespan_context(self._app)
+            self._loop.run_until_complete(self._lifespan.__aenter__())
+        self._mangum = Mangum(self._app, lifespan="off", custom_handlers=[Balancer])
 
     def __call__(self, event: dict[str, Any], context: Any) -> dict[str, Any]:
         """Answer one event of API Gateway, a load balancer or CloudFront."""

@@ -367,6 +367,11 @@ class ApiSettings(BaseModel):
         default_factory=list,
         description='Networks of the proxies in front, as JSON (`["10.0.0.0/8"]`): only they may say who calls.',
     )
+    proxy_headers: Literal["x-forwarded", "forwarded"] = Field(
+        "x-forwarded",
+        description="What those proxies write: `X-Forwarded-…` (nearly all), or `Forwarded` (RFC 7239); the other is "
+        "not believed, because callers can write it.",
+    )
     cors_origins: list[str] = Field(
         default_factory=list,
         description='Web sites whose scripts may call the API, as JSON (`["https://app.example"]`, `["*"]`: any).',

@@ -240,6 +240,7 @@ class BatchRow(Base):
     spent: Mapped[float] = mapped_column(Float(53))
     outputs: Mapped[JsonObject]
     webhooks: Mapped[list[str]] = mapped_column(Document, server_default="[]")
+    traceparent: Mapped[str | None]
 
 
 class BatchMoveRow(Base):

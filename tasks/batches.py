@@ -40,6 +40,7 @@ from tasks.models.store import ModelStore
 from tasks.models.versions import made_with, prepared_with
 from tasks.policies import TASK_POLICY, encode_slots
 from tasks.providers.sources import FetchedSource, allowed_path
+from tasks.telemetry import run_traceparent
 from tasks.workspace import job_id, job_owner, workspace
 
 _SAMPLE_LIMITS = Limits(soft_seconds=2.0, hard_seconds=2.5, stall_seconds=2.0, kill_grace_seconds=1.0)
@@ -74,7 +75,8 @@ def register_batch(manifest: str, name: str, options: BatchOptions, batch_id: st
     if not batch_id:
         batch_id, manifest = job_id(), _tonights(manifest, settings)
     with workspace() as scratch:
-        batch = Intake(database, store, scratch).register(batch_id, manifest, name, options, fetch)
+        intake = Intake(database, store, scratch, run_traceparent())
+        batch = intake.register(batch_id, manifest, name, options, fetch)
     return _told(batch)
 
 

@@ -2,17 +2,23 @@
 
 | proxy | sends | needs |
 |---|---|---|
-| NGINX | what its configuration says | `proxy_set_header Host $host`, `X-Forwarded-For $proxy_add_x_forwarded_for`, \
-`X-Forwarded-Proto $scheme`; below a path `X-Forwarded-Prefix` as well, and a `proxy_pass` that takes it off |
+| NGINX | what its configuration says | `deployments/nginx` |
+| HAProxy | what its configuration says | `deployments/haproxy` |
 | Traefik | `X-Forwarded-For/-Proto/-Host/-Port`, `X-Real-Ip`; `StripPrefix` adds `X-Forwarded-Prefix` | nothing |
 | Kong | the same, `X-Forwarded-Prefix` where `strip_path` is on, `X-Kong-Request-Id` | nothing |
-| AWS ALB | `X-Forwarded-For/-Proto/-Port`, `X-Amzn-Trace-Id`; keeps `Host` | `client_port` off or on: both are read |
-| AWS API Gateway (HTTP) | `Forwarded` or the same; to a Lambda function no proxy is needed | nothing |
-| another by RFC 7239 | `Forwarded: for=…;proto=…;host=…` | wins over all the others |
+| AWS ALB | `X-Forwarded-For/-Proto/-Port`, `X-Amzn-Trace-Id`; keeps `Host` | its mode `append` (the usual one); \
+`client_port` off or on |
+| AWS API Gateway (HTTP, to a load balancer) | `Forwarded` | `DAILIES_API__PROXY_HEADERS=forwarded` |
+| another by RFC 7239 | `Forwarded: for=…;proto=…;host=…` | the same |
 
 In each case `DAILIES_API__TRUSTED_PROXIES` holds the networks of the proxies. The list of addresses is walked from the
 right, where the nearest proxy wrote: the first that is no trusted proxy is the client, and what stands left of it is
 hearsay. A caller who is no trusted proxy has these headers taken off, so that nothing behind can believe them.
+
+A proxy adds to the header that it knows and hands others on as the caller wrote them: NGINX, HAProxy and ALB know
+nothing of `Forwarded`. So of the two kinds only the one that the setting names is read; with both, anybody could say to
+be anybody. What callers may still invent behind such a proxy (`X-Forwarded-Host`, `-Prefix`, ids) decides nothing but
+what stands in the answers to themselves.
 """
 
 import re
@@ -20,6 +26,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
+from typing import Literal
 
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -28,6 +35,8 @@ from api.links import PREFIX
 
 Address = IPv4Address | IPv6Address
 Network = IPv4Network | IPv6Network
+Kind = Literal["x-forwarded", "forwarded"]
+"""Which headers proxies write: those of custom, or that of RFC 7239."""
 
 FORWARDING_HEADERS = frozenset(
     {
@@ -77,15 +86,16 @@ class Origin:
 
 
 class TrustedProxies:
-    """Puts the real client, scheme and host of each request in place of the proxy's. The outermost middleware.
+    """Puts the real client, scheme and host of each request in place of the proxy's. Around all that asks.
 
     ``request.state.client`` is the client's address in its plain form, or ``""`` where a connection has none;
     ``request.state.is_forwarded`` says whether anything spoke of a proxy, trusted or not.
     """
 
-    def __init__(self, app: ASGIApp, networks: Sequence[Network] = ()) -> None:
+    def __init__(self, app: ASGIApp, networks: Sequence[Network] = (), kind: Kind = "x-forwarded") -> None:
         self._app = app
         self._networks = tuple(networks)
+        self._kind = kind
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one request."""
@@ -95,7 +105,7 @@ class TrustedProxies:
         peer = address_of(scope["client"][0]) if scope.get("client") else None
         origin = Origin(peer)
         if peer is not None and is_trusted(peer, self._networks):
-            origin = origin_of(Headers(scope=scope), peer, self._networks)
+            origin = origin_of(Headers(scope=scope), peer, self._networks, self._kind)
         changed = _as_called(scope, origin)
         token = PREFIX.set(origin.prefix)
         try:
@@ -104,15 +114,16 @@ class TrustedProxies:
             PREFIX.reset(token)
 
 
-def origin_of(headers: Headers, peer: Address, networks: Sequence[Network]) -> Origin:
+def origin_of(headers: Headers, peer: Address, networks: Sequence[Network], kind: Kind = "x-forwarded") -> Origin:
     """Read what trusted proxies say of a call.
 
     Args:
         headers: Of the request.
         peer: The proxy that made the connection.
         networks: Those of the trusted proxies.
+        kind: The headers that they write.
     """
-    hops = _forwarded(headers.getlist("Forwarded")) or _x_forwarded(headers)
+    hops = _x_forwarded(headers) if kind == "x-forwarded" else _forwarded(headers.getlist("Forwarded"))
     client, reached = peer, None
     for hop in reversed(hops):
         reached = hop
@@ -121,13 +132,16 @@ def origin_of(headers: Headers, peer: Address, networks: Sequence[Network]) -> O
         client = hop.client
         if not is_trusted(client, networks):
             break
-    proto = (reached.proto if reached else "") or _last(headers, "X-Forwarded-Proto")
-    host = (reached.host if reached else "") or _last(headers, "X-Forwarded-Host")
-    prefix = _last(headers, "X-Forwarded-Prefix").rstrip("/")
+    proto, host = (reached.proto, reached.host) if reached else ("", "")
+    port = ""
+    if kind == "x-forwarded":
+        proto = proto or _last(headers, "X-Forwarded-Proto")
+        host, port = host or _last(headers, "X-Forwarded-Host"), _last(headers, "X-Forwarded-Port")
+    prefix = _last(headers, "X-Forwarded-Prefix").rstrip("/")  # RFC 7239 has no word for it
     return Origin(
         client=client,
         proto=proto.lower() if proto.lower() in ("http", "https") else "",
-        host=_with_port(host, _last(headers, "X-Forwarded-Port")) if _HOST.fullmatch(host) else "",
+        host=_with_port(host, port) if _HOST.fullmatch(host) else "",
         prefix=prefix if _PREFIX.fullmatch(prefix) and "/.." not in prefix else "",
         request_id=_request_id(headers),
     )

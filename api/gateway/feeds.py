@@ -10,7 +10,7 @@ from api.gateway.translation import translated
 from data.domain.batches import Batch
 from data.domain.feeds import PROCESS_BATCH, feed_key, feed_tags, needs_feed
 from data.domain.identity import owner_tag
-from data.telemetry.tracing import trace_labels
+from data.telemetry.tracing import labels_of
 
 
 async def ensure_feed(client: PrefectClient, batch: Batch) -> None:
@@ -36,7 +36,7 @@ async def ensure_feed(client: PrefectClient, batch: Batch) -> None:
             name=batch.name,
             tags=[*tags, owner_tag(batch.owner)],
             idempotency_key=feed_key(batch.id, len(tagged)),
-            labels=trace_labels(),
+            labels=labels_of(batch.traceparent),
         )
 
 

@@ -8,6 +8,7 @@ from fastapi import APIRouter, FastAPI, Request
 from fastapi.concurrency import run_in_threadpool
 from starlette.responses import FileResponse, Response
 
+from api.conditional import is_known
 from api.links import BASE, PREFIX
 from api.middleware import PAGE_CSP
 from api.openapi import describe
@@ -21,7 +22,7 @@ async def openapi(request: Request) -> Response:
     """Describe the API (OpenAPI 3.1), as it is addressed by the caller."""
     content, etag = await run_in_threadpool(_described, request.app, PREFIX.get())
     headers = {"ETag": etag, "Cache-Control": "no-cache", "Cross-Origin-Resource-Policy": "cross-origin"}
-    if request.headers.get("If-None-Match") == etag:
+    if is_known(etag, request.headers.get("If-None-Match")):
         return Response(status_code=304, headers=headers)
     return Response(content, media_type="application/json", headers=headers)
 

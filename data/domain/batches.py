@@ -251,6 +251,8 @@ class Batch(DomainModel):
     """Id of the user whose it is."""
     webhooks: tuple[str, ...] = ()
     """Ids of the webhook endpoints that are told of it because it names them."""
+    traceparent: str | None = None
+    """Of the request that handed it in, or of the run that did (a schedule's)."""
     created_at: datetime
     started_at: datetime | None = None
     ended_at: datetime | None = None

@@ -73,6 +73,8 @@ class BatchMove(DomainModel):
     moved_at: datetime
     endpoints: tuple[str, ...] = ()
     """Webhook endpoints that came with the batch."""
+    traceparent: str | None = None
+    """Of what made the batch, as with its rows."""
 
 
 class ItemEnd(DomainModel):
@@ -89,6 +91,7 @@ class ItemEnd(DomainModel):
     asset_id: str | None
     ended_at: datetime
     endpoints: tuple[str, ...] = ()
+    traceparent: str | None = None
 
 
 def job_events(story: JobStory, links: Mapping[str, str]) -> tuple[Event, ...]:
@@ -159,6 +162,7 @@ def batch_event(move: BatchMove, links: Mapping[str, str]) -> Event | None:
         occurred_at=move.moved_at,
         data=data,
         endpoints=move.endpoints,
+        traceparent=move.traceparent,
     )
 
 
@@ -183,6 +187,7 @@ def item_event(item: ItemEnd, links: Mapping[str, str]) -> Event:
         occurred_at=item.ended_at,
         data=data,
         endpoints=item.endpoints,
+        traceparent=item.traceparent,
     )
 
 

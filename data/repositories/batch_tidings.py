@@ -45,6 +45,7 @@ class BatchTidingsRepository:
                 sequence=count + 1,
                 moved_at=move.moved_at,
                 endpoints=tuple(batch.webhooks),
+                traceparent=batch.traceparent,
             )
             for move, batch, was, count in self._session.execute(query).tuples()
         )
@@ -59,7 +60,7 @@ class BatchTidingsRepository:
         row, at = BatchItemRow, after[0]
         is_of_now = BatchRow.state.not_in([each.value for each in ENDED_BATCHES]) | (BatchRow.ended_at >= at)
         query = (
-            select(row, BatchRow.owner, BatchRow.webhooks)
+            select(row, BatchRow.owner, BatchRow.webhooks, BatchRow.traceparent)
             .join(BatchRow, BatchRow.id == row.batch_id)
             .where(
                 is_of_now,
@@ -82,6 +83,7 @@ class BatchTidingsRepository:
                 asset_id=item.asset_id,
                 ended_at=item.ended_at or at,
                 endpoints=tuple(webhooks),
+                traceparent=traceparent,
             )
-            for item, owner, webhooks in self._session.execute(query).tuples()
+            for item, owner, webhooks, traceparent in self._session.execute(query).tuples()
         )

@@ -27,6 +27,7 @@ _W3C = TraceContextTextMapPropagator()
 _MOST_CHARACTERS = 200
 
 Attributes = Mapping[str, str | int | float | bool]
+Label = bool | int | float | str
 
 
 def export_traces(endpoint: str, service: str) -> None:
@@ -84,9 +85,13 @@ def current_traceparent() -> str | None:
     return carrier.get(_HEADER)
 
 
-def trace_labels() -> dict[str, bool | int | float | str]:
+def trace_labels() -> dict[str, Label]:
     """Return the labels of a run that is made here: it belongs to what is under way."""
-    traceparent = current_traceparent()
+    return labels_of(current_traceparent())
+
+
+def labels_of(traceparent: str | None) -> dict[str, Label]:
+    """Return the labels of a run that belongs to what a ``traceparent`` names, if it names anything."""
     return {TRACE_LABEL: traceparent} if traceparent else {}
 
 

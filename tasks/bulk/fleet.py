@@ -16,7 +16,7 @@ from prefect.exceptions import ObjectNotFound
 from data.domain.batches import Priority
 from data.domain.errors import OrchestratorUnavailableError
 from data.domain.jobs import ITEM_TAG
-from data.telemetry.tracing import TRACE_LABEL
+from data.telemetry.tracing import labels_of
 from tasks.bulk.verdicts import RunReport
 from tasks.telemetry import run_traceparent
 
@@ -139,7 +139,7 @@ def _request(order: Order) -> dict[str, Any]:
         "name": order.name,
         "parameters": dict(order.parameters),
         "tags": [ITEM_TAG, *order.tags],
-        "labels": {**_trace_labels(), **order.labels},
+        "labels": {**labels_of(run_traceparent()), **order.labels},  # of the trace of who handed the batch in
         "idempotency_key": order.run_key,
         "work_queue_name": order.queue,
         "state": {"type": "SCHEDULED"},
@@ -151,9 +151,3 @@ def _report(run: FlowRun) -> RunReport:
     if state is None:
         return RunReport("PENDING")
     return RunReport(state.type.value, state.message or "", run.total_run_time.total_seconds())
-
-
-def _trace_labels() -> dict[str, str]:
-    """Return the labels by which what a batch makes belongs to the trace of the request that handed it in."""
-    traceparent = run_traceparent()
-    return {TRACE_LABEL: traceparent} if traceparent else {}

@@ -49,6 +49,8 @@ class Intake:
     store: ObjectStore
     scratch: Path
     """Folder for work files; the caller removes it."""
+    traceparent: str | None = None
+    """Of the run that takes them in: a batch that nobody else has made is of its trace."""
 
     def register(self, batch_id: str, manifest: str, name: str, options: BatchOptions, fetch: FetchManifest) -> Batch:
         """Make the batch known and copy its manifest into the store; a batch that got further is returned as it is.
@@ -118,6 +120,7 @@ class Intake:
                     manifest_uri=manifest,
                     options=options,
                     state=BatchState.RECEIVED,
+                    traceparent=self.traceparent,
                     created_at=utc_now(),
                 )
                 batches.create(batch)

@@ -12,6 +12,7 @@ from data.domain.batches import Batch
 from data.domain.feeds import PROCESS_BATCH, feed_key, feed_tags, needs_feed
 from data.domain.identity import owner_tag
 from data.repositories import BatchRepository
+from data.telemetry.tracing import labels_of
 
 REPORTED_WITHIN = timedelta(days=1)
 """A batch that ended without a report gets one within this; later nobody waits for it."""
@@ -55,6 +56,7 @@ def ensure_feed(client: SyncPrefectClient, batch: Batch, now: datetime | None = 
         name=batch.name,
         tags=[*feed_tags(batch.id), owner_tag(batch.owner)],
         idempotency_key=feed_key(batch.id, len(tagged)),
+        labels=labels_of(batch.traceparent),
     )
     return True
 

@@ -36,14 +36,19 @@ def http_event(method: str, path: str, body: Any = None, **headers: str) -> dict
     }
 
 
-def balancer_event(path: str) -> dict[str, Any]:
+def balancer_event(path: str, **headers: str) -> dict[str, Any]:
     """An event of an Application Load Balancer."""
     return {
         "requestContext": {"elb": {"targetGroupArn": "arn:x"}},
         "httpMethod": "GET",
         "path": path,
         "queryStringParameters": {},
-        "headers": {"host": "dailies.example", "x-forwarded-for": "203.0.113.7", "x-forwarded-port": "443"},
+        "headers": {
+            "host": "dailies.example",
+            "x-forwarded-for": "203.0.113.7",
+            "x-forwarded-port": "443",
+            **headers,
+        },
         "body": "",
         "isBase64Encoded": False,
     }
@@ -90,6 +95,17 @@ def test_the_audit_has_each_call_before_its_answer(handler: Handler, tmp_path: P
         ]
     database.close()
     assert found == [("GET", 401), ("POST", 422)]
+
+
+def test_of_a_balancers_list_of_addresses_only_its_own_word_counts(handler: Handler, tmp_path: Path) -> None:
+    said = {"x-forwarded-for": "192.0.2.66, 203.0.113.7:4711", "forwarded": "for=192.0.2.66"}
+    handler(balancer_event("/api/v1/jobs", authorization="Bearer nobody", **said), None)
+
+    database = Database(Settings(home=tmp_path, _env_file=None).catalogue_url)
+    with database.session() as session:
+        [found] = AuditRepository(session).page(AuditFilter(), limit=10)
+    database.close()
+    assert found.entry.address == "203.0.113.7"
 
 
 @pytest.mark.slow

@@ -5,13 +5,13 @@ from typing import Any
 import pytest
 from starlette.types import Receive, Scope, Send
 
-from api.edge.forwarded import TrustedProxies, address_of
-from api.links import PREFIX, job_url
+from api.edge.forwarded import Kind, TrustedProxies, address_of
+from api.links import PREFIX, job_url, user_url, webhook_url
 
 PROXIES = tuple(map(ip_network, ("10.0.0.0/8", "127.0.0.1/32", "fd00::/8")))
 
 
-def called(headers: dict[str, str], peer: str = "10.0.0.1", **scope: Any) -> dict[str, Any]:
+def called(headers: dict[str, str], peer: str = "10.0.0.1", kind: Kind = "x-forwarded", **scope: Any) -> dict[str, Any]:
     """What the application sees of a call."""
     seen: dict[str, Any] = {}
 
@@ -19,6 +19,7 @@ def called(headers: dict[str, str], peer: str = "10.0.0.1", **scope: Any) -> dic
         names = {name.decode(): value.decode("latin-1") for name, value in scope["headers"]}
         seen.update(client=scope["state"]["client"], scheme=scope["scheme"], headers=names, job=job_url("1"))
         seen["host"] = names.get("host")
+        seen["made"] = (user_url("1"), webhook_url("1"))
         assert scope["client"] is None or scope["client"][0] == scope["state"]["client"]
 
     async def nothing(*_: Any) -> Any:
@@ -26,7 +27,7 @@ def called(headers: dict[str, str], peer: str = "10.0.0.1", **scope: Any) -> dic
 
     given = [(b"host", b"inner:8000"), *((name.lower().encode(), value.encode()) for name, value in headers.items())]
     request = {"type": "http", "headers": given, "scheme": "http", "client": (peer, 5), "state": {}, **scope}
-    asyncio.run(TrustedProxies(app, PROXIES)(request, nothing, nothing))
+    asyncio.run(TrustedProxies(app, PROXIES, kind)(request, nothing, nothing))
     return seen
 
 
@@ -61,16 +62,29 @@ def test_the_list_of_addresses_is_walked_from_the_nearest_proxy(said: str, clien
     assert called({"X-Forwarded-For": said})["client"] == client
 
 
-def test_rfc_7239_wins() -> None:
+def test_rfc_7239_is_read_where_proxies_write_it() -> None:
     said = 'for=198.51.100.9, For="[2001:db8::7]:1234";proto=https;host="dailies.example", for=10.1.1.1;proto=http'
 
-    seen = called({"Forwarded": said, "X-Forwarded-For": "192.0.2.1"})
+    seen = called({"Forwarded": said}, kind="forwarded")
 
     assert (seen["client"], seen["scheme"], seen["host"]) == ("2001:db8::7", "https", "dailies.example")
 
 
 def test_what_is_hidden_on_purpose_stays_so() -> None:
-    assert called({"Forwarded": "for=198.51.100.9, for=_hidden, for=10.1.1.1"})["client"] == "10.1.1.1"
+    assert (
+        called({"Forwarded": "for=198.51.100.9, for=_hidden, for=10.1.1.1"}, kind="forwarded")["client"] == "10.1.1.1"
+    )
+
+
+def test_the_kind_of_header_that_a_proxy_does_not_write_is_its_callers_invention() -> None:
+    both = {"Forwarded": "for=192.0.2.66;proto=http;host=evil.example", "X-Forwarded-For": "203.0.113.7"}
+    other = {"Forwarded": "for=203.0.113.7", "X-Forwarded-For": "192.0.2.66", "X-Forwarded-Host": "evil.example"}
+
+    by_custom = called({**both, "X-Forwarded-Proto": "https"})
+    by_rfc = called({**other, "X-Forwarded-Proto": "https", "X-Real-IP": "192.0.2.66"}, kind="forwarded")
+
+    assert (by_custom["client"], by_custom["scheme"], by_custom["host"]) == ("203.0.113.7", "https", "inner:8000")
+    assert (by_rfc["client"], by_rfc["scheme"], by_rfc["host"]) == ("203.0.113.7", "http", "inner:8000")
 
 
 @pytest.mark.parametrize(
@@ -116,6 +130,8 @@ def test_proxies_that_people_use(proxy: str, headers: dict[str, str], expected: 
     seen = called(headers)
 
     assert (seen["client"], seen["scheme"], seen["host"], seen["job"]) == expected, proxy
+    prefix = expected[3].removesuffix("/api/v1/jobs/1")
+    assert seen["made"] == (f"{prefix}/api/v1/users/1", f"{prefix}/api/v1/webhooks/1"), proxy
     assert PREFIX.get() == ""
 
 

@@ -3,7 +3,7 @@
 import asyncio
 import uuid
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +27,8 @@ from deployments.stack import Stack
 from tests.api.conftest import Prefect
 from tests.fakes.catalogues import make_catalogue
 from tests.fakes.webhooks import endpoint_at
+
+TRACEPARENT = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 
 
 @pytest.fixture
@@ -117,10 +119,12 @@ def test_a_batch_is_told_to_those_who_came_with_it_and_rows_only_on_request(
 
     with database.session() as session:
         found = WebhookOutbox(session).page(DeliveryFilter(), limit=50)
+        due = WebhookOutbox(session).due(datetime.now(UTC) + timedelta(hours=1), limit=9, per_endpoint=9)
     assert sorted((each.endpoint_id, each.type.value) for _, each in found) == [
         ("whk_of_batch", "batch.started"),
         ("whk_of_rows", "item.cancelled"),
     ]
+    assert {each.traceparent for each in due} == {TRACEPARENT}, "what is told is of the trace of who handed it in"
 
 
 def test_a_relay_that_was_away_catches_up_with_all_that_happened(
@@ -201,6 +205,7 @@ def new_batch(database: Database, webhooks: tuple[str, ...] = ()) -> None:
         created_at=datetime.now(UTC),
         options=BatchOptions(),
         webhooks=webhooks,
+        traceparent=TRACEPARENT,
     )
     with database.session() as session:
         BatchRepository(session).create(batch)

@@ -13,6 +13,7 @@ from data.database import Database
 from data.domain.batches import Batch, BatchOptions, BatchReason, BatchState, BatchWish, ItemState
 from data.repositories import BatchItemRepository, BatchRepository, WebhookEndpointRepository
 from data.storage import ObjectStore
+from data.telemetry.tracing import TRACE_LABEL, trace_id_of
 from tests.api.conftest import Prefect
 
 BATCHES = "/api/v1/batches"
@@ -160,6 +161,21 @@ def test_a_planned_batch_starts_when_somebody_says_so(api: httpx.Client, stored:
     assert len(prefect.feeds(batch_id)) == 1
     again = api.post(f"{BATCHES}/{batch_id}/start")
     assert (again.status_code, again.json()["facts"]["allowed"]) == (409, ["cancel", "pause"])
+
+
+def test_a_batch_and_all_who_feed_it_are_of_the_trace_that_it_was_handed_in_with(
+    api: httpx.Client, prefect: Prefect, database: Database
+) -> None:
+    trace = "0af7651916cd43dd8448eb211c80319c"
+    batch_id = hand_in(api, headers={"traceparent": f"00-{trace}-b7ad6b7169203331-01"}).json()["id"]
+    [first] = prefect.feeds(batch_id)
+    prefect.force(str(first.id), State(type=StateType.CRASHED))
+    api.post(f"{BATCHES}/{batch_id}/pause")
+
+    with database.session() as session:
+        traceparent = BatchRepository(session).get(batch_id).traceparent
+    assert trace_id_of(traceparent or "") == trace
+    assert [run.labels[TRACE_LABEL] for run in prefect.feeds(batch_id)] == [traceparent] * 2
 
 
 def test_a_batch_whose_feed_is_gone_gets_another_one(api: httpx.Client, stored: Stored, prefect: Prefect) -> None:

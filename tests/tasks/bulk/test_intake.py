@@ -1,9 +1,10 @@
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from data.domain.batches import BatchOptions, BatchReason, BatchState, BatchWish, ItemState, SkipReason
-from data.domain.errors import SourceUnavailableError
+from data.domain.errors import ManifestError, SourceUnavailableError
 from data.domain.retries import RetryFilter
 from data.repositories import BatchItemRepository, BatchRepository
 from tasks.providers.sources import FetchedSource
@@ -27,6 +28,19 @@ def test_rows_of_a_good_manifest_become_items(house: BatchHouse, kind: str) -> N
     assert house.store.get_bytes(batch.manifest_key) == (house.media / f"manifest.{kind}").read_bytes()
     assert batch.manifest_sha256 is not None
     assert len(batch.manifest_sha256) == 64
+
+
+def _nothing(address: str, target: Path) -> FetchedSource:
+    raise ManifestError("It is not there.")
+
+
+def test_a_batch_that_a_run_makes_by_itself_is_of_the_runs_trace(house: BatchHouse) -> None:
+    traceparent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+    intake = replace(house.intake, traceparent=traceparent)
+
+    batch = intake.register("b1", house.source("1.mp4"), "Monday", BatchOptions(), _nothing)
+
+    assert batch.traceparent == traceparent
 
 
 def test_one_bad_row_refuses_a_batch_that_is_taken_whole_or_not_at_all(house: BatchHouse) -> None:

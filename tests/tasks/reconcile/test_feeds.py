@@ -14,11 +14,13 @@ from data.database import Database
 from data.domain.batches import Batch, BatchOptions, BatchReason, BatchState
 from data.domain.feeds import feed_tags
 from data.repositories import BatchRepository
+from data.telemetry.tracing import TRACE_LABEL
 from tasks.reconcile.feeds import feed_forgotten
 from tests.fakes.catalogues import make_catalogue
 from tests.fakes.deployments import register
 from tests.tasks.reconcile.conftest import Runs
 
+TRACEPARENT = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 HOUR_AGO = datetime.now(UTC) - timedelta(hours=1)
 
 Store = Callable[..., Batch]
@@ -51,7 +53,8 @@ def feeds(runs: Runs, batch: Batch) -> list[FlowRun]:
 
 
 def test_each_batch_that_nobody_feeds_gets_one_run(runs: Runs, database: Database, store: Store) -> None:
-    forgotten = [store(BatchState.RECEIVED), store(BatchState.RUNNING), store(BatchState.PAUSED)]
+    traced = store(BatchState.PAUSED, traceparent=TRACEPARENT)
+    forgotten = [store(BatchState.RECEIVED), store(BatchState.RUNNING), traced]
     store(BatchState.PLANNED, reason=BatchReason.DRY_RUN)
     store(BatchState.RECEIVED, created_at=datetime.now(UTC))  # whoever made it is just about to
 
@@ -59,6 +62,7 @@ def test_each_batch_that_nobody_feeds_gets_one_run(runs: Runs, database: Databas
 
     assert (set(fed), again) == ({batch.id for batch in forgotten}, [])
     assert all(feeds(runs, batch)[0].parameters["batch_id"] == batch.id for batch in forgotten)
+    assert feeds(runs, traced)[0].labels[TRACE_LABEL] == TRACEPARENT
 
 
 def test_a_batch_that_ended_without_a_report_gets_one(runs: Runs, database: Database, store: Store) -> None:
