@@ -7,7 +7,7 @@ change, and is not named.
 from collections.abc import Callable, Iterator
 
 from data.domain.assets import Asset, Preparation
-from data.domain.edits import EditOptions
+from data.domain.edits import EditOptions, TrimOptions
 from data.domain.ledger import Generation
 from data.domain.provenance import Action, ActionName, Agent, DigitalSource, Part, Provenance
 from data.domain.publications import CaptionTrack, GeneratedArtifacts, Package
@@ -51,10 +51,19 @@ def provenance_of(
     if asset.preparation:
         actions += _prepared(asset.preparation)
     # Without sound no loudness is set, whatever a recipe wants.
-    actions += edited(edits if package.audio else edits.model_copy(update={"loudness": NO_EDITS.loudness}))
+    done = edits if package.audio else edits.model_copy(update={"loudness": NO_EDITS.loudness})
+    actions += edited(done.model_copy(update={"trim": _as_kept(done.trim, package)}))
     actions.append(_transcoded(package))
     actions += [_captioned(track, agent_of(track.model)) for track in artifacts.captions]
     return Provenance(actions=tuple(actions))
+
+
+def _as_kept(asked: TrimOptions, package: Package) -> TrimOptions:
+    """Return a trim at a keyframe with the ends that it really has; an exact one as it was asked for."""
+    kept = package.edit.kept if package.edit else None
+    if asked.cut == "exact":
+        return asked
+    return TrimOptions(start_seconds=kept.start_seconds, end_seconds=kept.end_seconds) if kept else TrimOptions()
 
 
 def _opened(package: Package) -> Action:

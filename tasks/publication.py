@@ -81,6 +81,7 @@ def draft_manifest(
         ),
         text_path=TEXT_PATH if artifacts.text else None,
         moderation=artifacts.moderation,
+        kept=package.edit.kept if package.edit else None,
         provenance=provenance,
         analysis=published_analysis(artifacts.analysis) if artifacts.analysis else None,
     )

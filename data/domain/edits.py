@@ -8,7 +8,7 @@ stay as they are. Times are in seconds, places and sizes in shares (0–1) of th
 """
 
 from collections.abc import Iterator, Mapping
-from typing import Annotated, Literal, NamedTuple, Self
+from typing import Annotated, Any, Literal, NamedTuple, Self
 
 from pydantic import Field, model_validator
 
@@ -35,11 +35,22 @@ class NamedInput(NamedTuple):
 
 
 class TrimOptions(DomainModel):
-    """The part of the source that is kept, exact to the frame."""
+    """The part of the source that is kept."""
 
     start_seconds: float = Field(default=0.0, ge=0)
     end_seconds: float | None = Field(default=None, gt=0)
     """``null``: to its end."""
+    cut: Literal["exact", "keyframe"] = "exact"
+    """``exact`` to the frame; ``keyframe`` begins at the nearest keyframe at or before the start.
+
+    Then the highest rung is the source's own pictures, not encoded again, where they are what it asks for and no other
+    edit changes them; such a part may end a few frames late. What was kept is said with the publication.
+    """
+
+    @property
+    def is_wanted(self) -> bool:
+        """Whether anything is cut off."""
+        return self.start_seconds > 0 or self.end_seconds is not None
 
     @model_validator(mode="after")
     def _has_a_length(self) -> Self:
@@ -225,6 +236,7 @@ class EditOptions(DomainModel):
     def effective(self) -> Self:
         """The same edits without what has no effect: the place of a watermark that there is not, and the like."""
         is_idle = {
+            "trim": not self.trim.is_wanted,
             "canvas": not self.canvas.is_wanted,
             "picture_in_picture": not self.picture_in_picture.source,
             "watermark": not self.watermark.is_wanted,
@@ -233,6 +245,19 @@ class EditOptions(DomainModel):
             "loudness": self.loudness.target_lufs is None,
         }
         return self.model_copy(update={name: getattr(NO_EDITS, name) for name, idle in is_idle.items() if idle})
+
+    @property
+    def changes_pictures(self) -> bool:
+        """Whether pictures are made other than they are; which of them are kept, and what is heard, does not count."""
+        aside = {name: getattr(NO_EDITS, name) for name in ("trim", "sound", "loudness")}
+        return self.effective.model_copy(update=aside) != NO_EDITS
+
+    def of_keys(self) -> dict[str, Any]:
+        """Return what of it is part of keys and digests: what recipes once could not say is left out of theirs."""
+        said: dict[str, Any] = self.effective.model_dump(mode="json")
+        if said["trim"]["cut"] == NO_EDITS.trim.cut:
+            del said["trim"]["cut"]
+        return said
 
     @property
     def inputs(self) -> tuple[NamedInput, ...]:

@@ -350,21 +350,26 @@ class Recipe(DomainModel):
         if self.edit.is_empty:
             unused |= {"edit"}
         unused |= frozenset() if self.analysis.enabled else {"analysis"}
-        raw = self._as_edited.model_dump(mode="json", exclude={*IDENTITY, "generation", *unused})
-        text = json.dumps(_without_later_defaults(raw), sort_keys=True, separators=(",", ":"))
+        raw = self.model_dump(mode="json", exclude={*IDENTITY, "generation", *unused})
+        text = json.dumps(self._of_keys(raw), sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(text.encode()).hexdigest()[:24]
 
     def transcode_options(self) -> dict[str, Any]:
         """The part of the recipe that the transcode step depends on, for its cache key."""
         edit = set() if self.edit.is_empty else {"edit"}
-        return _without_later_defaults(
-            self._as_edited.model_dump(mode="json", include={"video", "audio", "thumbnails", "preview", *edit})
-        )
+        return self._of_keys(self.model_dump(mode="json", include={"video", "audio", "thumbnails", "preview", *edit}))
 
     @property
-    def _as_edited(self) -> Self:
-        """The recipe with those edits alone that do something: the others are in no key."""
-        return self.model_copy(update={"edit": self.edit.effective})
+    def wants_copy(self) -> bool:
+        """Whether the source's own pictures are to be the highest rung, if they are what it asks for."""
+        is_asked = self.video.copy_conforming or self.edit.effective.trim.cut == "keyframe"
+        return is_asked and not self.edit.changes_pictures and not self.has_preparation
+
+    def _of_keys(self, options: dict[str, Any]) -> dict[str, Any]:
+        """Take out what is in no key: edits that do nothing, and what recipes once could not say and do not."""
+        if "edit" in options:
+            options["edit"] = self.edit.of_keys()
+        return _without_later_defaults(options)
 
 
 def _without_later_defaults(options: dict[str, Any]) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from functools import lru_cache
 import orjson
 from sqlalchemy.orm import Session
 
-from data.domain.costs import CostStep, cost_variants
+from data.domain.costs import CostStep, cost_variants, encoded_share
 from data.domain.edits import NO_EDITS, EditOptions
 from data.domain.errors import DataError
 from data.domain.keys import asset_id, step_key, work_key
@@ -68,6 +68,8 @@ class Effective:
     """Empty where picture and sound stay what they are."""
     prepared_with: str = ""
     is_rehearsal: bool = False
+    encoded_share: float = 1.0
+    """Of the work of an encode, what is left where pictures are copied."""
     edit: EditOptions = NO_EDITS
     """It decides how long what is encoded lasts."""
 
@@ -118,6 +120,7 @@ class Recipes:
             preparation_options=recipe.preparation_options(),
             prepared_with=self._prepared_with(recipe),
             is_rehearsal=recipe.rehearsal,
+            encoded_share=encoded_share(recipe),
             edit=recipe.edit,
         )
 

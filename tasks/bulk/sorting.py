@@ -53,6 +53,8 @@ class NewItems:
         """Seconds; columns like the others, since each row may have a trim of its own."""
         self.trim_ends = array("d")
         self.speeds = array("d")
+        self.encoded_shares = array("d")
+        """Of the work of an encode, what is left where pictures are copied."""
         self.known_profiles: list[Profile] = []
         self._profile_places: dict[Profile, int] = {}
 
@@ -74,6 +76,7 @@ class NewItems:
         self.trim_starts.append(trim.start_seconds)
         self.trim_ends.append(inf if trim.end_seconds is None else trim.end_seconds)
         self.speeds.append(recipe.edit.speed)
+        self.encoded_shares.append(recipe.encoded_share)
 
     def work(self) -> Work:
         """Return what is known of the items' sources; NaN where it is not."""

@@ -8,7 +8,7 @@ from data.domain.edits import EditOptions
 from data.domain.generations import Capability, GenerationRequest, GenerationState
 from data.domain.ledger import Generation, Subject
 from data.domain.provenance import Action, ActionName, Agent, DigitalSource, Part, Provenance
-from data.domain.publications import AudioRendition, GeneratedArtifacts
+from data.domain.publications import AudioRendition, EditRecord, GeneratedArtifacts, KeptPart
 from tasks.provenance import edited, provenance_of
 from tests.tasks.test_publication import ASSET, CAPTIONS, package
 
@@ -201,3 +201,13 @@ def test_what_has_no_effect_is_not_said_to_have_been_done() -> None:
     idle = {"canvas": {"pad_rgb": "#FFFFFF"}, "watermark": {"position": "top"}, "fade": {"in_seconds": 1}}
 
     assert [action.what for action in edited(EditOptions.model_validate(idle))] == ["fades"]
+
+
+def test_a_cut_at_a_keyframe_is_said_with_the_ends_that_it_has() -> None:
+    edits = EditOptions.model_validate({"trim": {"start_seconds": 3, "end_seconds": 4, "cut": "keyframe"}})
+    kept = KeptPart(start_seconds=2.5, end_seconds=4.04, cut="keyframe")
+    cut = package().model_copy(update={"edit": EditRecord(digest="d", duration_seconds=1.54, kept=kept)})
+
+    found = provenance_of(ASSET, cut, GeneratedArtifacts(), None, agent_of, edits)
+
+    assert found.actions[1].description == "Kept from 2.5 s to 4.04 s."

@@ -61,7 +61,14 @@ class EditPlan:
     def digest(self) -> str:
         """What decides, besides the source, what comes of it: the edits, and what is in every further file."""
         contents = {name: found.sha256 for name, found in sorted(self.inputs.items())}
-        return options_digest({**self.options.model_dump(mode="json"), "inputs": contents})
+        return options_digest({**self.options.of_keys(), "inputs": contents})
+
+    @property
+    def kept_seconds(self) -> tuple[float, float]:
+        """When its part begins and ends, by the source's clock."""
+        part = trim.part(self.options.trim, self.source)
+        first, last = part.first_frame, part.first_frame + part.frame_count
+        return float(first / self.source.frame_rate), float(last / self.source.frame_rate)
 
     @property
     def changes_geometry(self) -> bool:

@@ -202,6 +202,31 @@ def test_what_changes_the_output_changes_digest_and_options(overrides: dict[str,
     assert changed.transcode_options() != Recipe().transcode_options()
 
 
+def test_a_cut_at_a_keyframe_has_keys_of_its_own_and_an_exact_one_those_it_had() -> None:
+    trimmed = Recipe().with_overrides({"edit.trim.start_seconds": 5})
+    at_keyframe = trimmed.with_overrides({"edit.trim.cut": "keyframe"})
+
+    assert trimmed.digest() == "dbb9f1bc2082ebba7d556206"
+    assert at_keyframe.digest() != trimmed.digest()
+    assert at_keyframe.transcode_options() != trimmed.transcode_options()
+    assert Recipe().with_overrides({"edit.trim.cut": "keyframe"}).digest() == Recipe().digest()
+
+
+@pytest.mark.parametrize(
+    ("overrides", "wants"),
+    [
+        ({}, False),
+        ({"video.copy_conforming": True}, True),
+        ({"edit.trim": {"start_seconds": 5, "cut": "keyframe"}}, True),
+        ({"edit.trim": {"start_seconds": 5, "cut": "keyframe"}, "edit.sound.mode": "mute"}, True),
+        ({"edit.trim": {"start_seconds": 5, "cut": "keyframe"}, "edit.speed": 2}, False),
+        ({"edit.trim": {"start_seconds": 5, "cut": "keyframe"}, "reframe.enabled": True}, False),
+    ],
+)
+def test_pictures_are_copied_where_nothing_changes_them(overrides: dict[str, object], wants: bool) -> None:
+    assert Recipe().with_overrides(overrides).wants_copy is wants
+
+
 def test_how_a_preview_would_look_means_nothing_without_one() -> None:
     assert Recipe().with_overrides({"preview.width": 200}).digest() == Recipe().digest()
     assert Recipe().with_overrides({"preview.format": "gif"}).digest() != (
