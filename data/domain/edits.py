@@ -15,6 +15,7 @@ from pydantic import Field, model_validator
 from data.domain.model import DomainModel
 
 _ROUNDING = 1e-6
+_PICTURE_SHARE, _TEXT_SHARE = 0.12, 0.04
 
 Source = Annotated[str, Field(max_length=4096)]
 """A path below an allowed root, ``upload:<id>``, ``https://`` or ``s3://``, as of a job; empty: none."""
@@ -109,15 +110,22 @@ class WatermarkOptions(DomainModel):
     text: str = Field(default="", max_length=200)
     """In place of a picture."""
     position: Corner = "bottom_right"
-    size: float = Field(default=0.12, gt=0, le=1)
-    """Of a picture its width as a share of the video's; of a text its height as a share of the shorter side. It becomes
-    smaller where it would reach over the margin."""
+    size: float | None = Field(default=None, gt=0, le=1)
+    """Of a picture its width as a share of the video's; of a text its height as a share of the shorter side. ``null``:
+    0.12 of a picture, 0.04 of a text. It becomes smaller where it would reach over the margin."""
     margin: float = Field(default=0.03, ge=0, le=0.4)
     """Distance from the edges, as a share of the shorter side."""
     opacity: float = Field(default=0.8, gt=0, le=1)
     tiled: bool = False
     """All over the picture."""
     text_rgb: Rgb = "#FFFFFF"
+
+    @property
+    def share(self) -> float:
+        """How large it is, as it was asked for or by default."""
+        if self.size is not None:
+            return self.size
+        return _TEXT_SHARE if self.has_text else _PICTURE_SHARE
 
     @property
     def has_text(self) -> bool:
@@ -254,7 +262,9 @@ class EditOptions(DomainModel):
 
     def of_keys(self) -> dict[str, Any]:
         """Return what of it is part of keys and digests: what recipes once could not say is left out of theirs."""
-        said: dict[str, Any] = self.effective.model_dump(mode="json")
+        effective = self.effective
+        said: dict[str, Any] = effective.model_dump(mode="json")
+        said["watermark"]["size"] = effective.watermark.share  # a picture's was always there
         if said["trim"]["cut"] == NO_EDITS.trim.cut:
             del said["trim"]["cut"]
         return said

@@ -212,6 +212,17 @@ def test_a_cut_at_a_keyframe_has_keys_of_its_own_and_an_exact_one_those_it_had()
     assert Recipe().with_overrides({"edit.trim.cut": "keyframe"}).digest() == Recipe().digest()
 
 
+def test_a_watermark_of_a_stated_size_and_one_of_a_picture_have_the_keys_that_they_had() -> None:
+    picture = Recipe().with_overrides({"edit.watermark.source": "/in/logo.png"})
+    text = Recipe().with_overrides({"edit.watermark.text": "Draft"})
+
+    assert (
+        picture.digest() == picture.with_overrides({"edit.watermark.size": 0.12}).digest() == "75000ef6745daa93931c82a8"
+    )
+    assert text.with_overrides({"edit.watermark.size": 0.12}).digest() == "ef2dc336176dd2858c248132"
+    assert text.digest() != text.with_overrides({"edit.watermark.size": 0.12}).digest()
+
+
 @pytest.mark.parametrize(
     ("overrides", "wants"),
     [
