@@ -117,7 +117,8 @@ def _content_key(
     """Digest everything that a viewer could tell apart."""
     unused = set() if artifacts.analysis else {"analysis"}  # so that what has none stays what it was
     parts = [package.key, artifacts.model_dump_json(exclude=unused), recipe.gate.model_dump_json(), title]
-    parts += [provenance.model_dump_json()] if provenance else []
+    if provenance:  # what has no further files in it stays what it was
+        parts.append(provenance.model_dump_json(exclude=None if provenance.components else {"components"}))
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:24]
 
 

@@ -73,7 +73,7 @@ def sign_candidate(
         actions = tuple(action for action in said.actions if action.is_in_file)
         # A source that has credentials of its own is read whole, which a still is not worth.
         made_of = source if source is None or is_video else replace(source, content=None)
-        claim = Claim(manifest.title, Agent(name="Dailies", version=VERSION), actions, made_of)
+        claim = Claim(manifest.title, Agent(name="Dailies", version=VERSION), actions, made_of, said.components)
         made = scratch / f"signed{Path(path).suffix}"
         sign(candidate / path, made, claim, identity)
         sizes[path] = made.stat().st_size

@@ -189,6 +189,38 @@ def test_edits_are_told_and_are_no_ai() -> None:
     assert edited(EditOptions()) == ()
 
 
+def test_further_files_are_named_by_their_part_and_content() -> None:
+    edits = EditOptions.model_validate(
+        {
+            "picture_in_picture": {"source": "/pip.mp4"},
+            "watermark": {"source": "/logo.png"},
+            "sound": {"mode": "mix", "source": "/music.mp3"},
+            "join": {"intro": "/both.mp4", "append": ["/more.mp4"], "outro": "/both.mp4"},
+        }
+    )
+    taken_in = edits.addressed({source: f"sha256:{source[1]}" for source in edits.sources})
+
+    found = provenance_of(ASSET, package(), GeneratedArtifacts(), None, agent_of, taken_in)
+
+    placed = {action.what for action in found.actions if action.name is ActionName.PLACED}
+    assert placed == {each.what for each in found.components}
+    assert [(each.title, each.sha256) for each in found.components] == [
+        ("Picture in picture", "p"),
+        ("Watermark", "l"),
+        ("Sound", "m"),
+        ("Intro", "b"),
+        ("Further clip", "m"),
+        ("Outro", "b"),
+    ]
+    assert "Sound" not in [each.title for each in found.of_picture().components]
+
+
+def test_a_drawn_text_is_no_file_of_anybody_s() -> None:
+    drawn = EditOptions.model_validate({"watermark": {"text": "Draft"}}).addressed({}, f"sha256:{'a' * 64}")
+
+    assert provenance_of(ASSET, package(), GeneratedArtifacts(), None, agent_of, drawn).components == ()
+
+
 def test_of_a_video_without_sound_no_loudness_is_said_to_be_set() -> None:
     edits = EditOptions.model_validate({"sound": {"mode": "mute"}, "loudness": {"target_lufs": -14}})
 
