@@ -61,10 +61,11 @@ def cost_variants(recipe: Recipe, *, from_words: bool = False) -> dict[CostStep,
     """
     if recipe.rehearsal:
         return {CostStep.REHEARSE: ""}
-    encode = options_digest(_as_costly(recipe).transcode_options())
+    costly = _as_costly(recipe)
+    encode = options_digest(costly.transcode_options())
     steps = {CostStep.GENERATION: recipe.generation.digest()} if from_words else {CostStep.INGEST: ""}
     if recipe.has_preparation:
-        steps[CostStep.PREPARE] = options_digest(recipe.preparation_options())
+        steps[CostStep.PREPARE] = options_digest(costly.preparation_options())
     steps[CostStep.TRANSCODE] = encode
     if recipe.captions.enabled:
         steps[CostStep.CAPTIONS] = options_digest(recipe.captions.model_dump(mode="json"))

@@ -62,6 +62,9 @@ class TrimOptions(DomainModel):
         return self
 
 
+WHOLE = TrimOptions()
+
+
 class CropOptions(DomainModel):
     """A rectangle of the picture, in shares of it; the whole picture by default."""
 

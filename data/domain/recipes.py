@@ -342,6 +342,8 @@ class Recipe(DomainModel):
         sections = set(self._preparations) | ({"captions"} if "burn_in" in self._preparations else set())
         options = self.model_dump(mode="json", include=sections)
         options.get("captions", {}).pop("enabled", None)  # captions that are seen in the picture need no track beside
+        if sections and self.edit.trim.is_wanted:  # no more is prepared than is kept
+            options["trim"] = self.edit.of_keys()["trim"]
         return options
 
     def digest(self) -> str:

@@ -17,7 +17,7 @@ from tasks.bulk.estimates import DEFAULTS, CostModel, Numbers, Work, learn, lear
 from tasks.bulk.packing import MOST_ITEMS
 from tasks.bulk.sorting import NewItems
 
-_BEFORE_EDITS = frozenset({CostStep.GENERATION, CostStep.INGEST, CostStep.PREPARE, CostStep.REHEARSE})
+_BEFORE_EDITS = frozenset({CostStep.GENERATION, CostStep.INGEST, CostStep.REHEARSE})
 """Steps that have to do with all of the source."""
 
 
@@ -142,14 +142,16 @@ def cost_items(items: NewItems, assumed: Assumptions, models: Models) -> Costing
     seconds, media = numpy.zeros(len(items)), numpy.zeros(len(items))
     bytes_in, bytes_out = numpy.zeros(len(items)), numpy.zeros(len(items))
     steps: dict[CostStep, StepTotal] = {}
+    prepared_seconds = items.kept_seconds(work.media_seconds)
     edited_seconds = items.edited_seconds(work.media_seconds)
     encoded_shares = numpy.array(items.encoded_shares, dtype=numpy.float64)
     for place, profile in enumerate(items.known_profiles):
         mine = numpy.flatnonzero(profiles == place)
         whole = Work(work.media_seconds[mine], work.megapixels[mine], work.size_bytes[mine])
+        prepared = replace(whole, media_seconds=prepared_seconds[mine])
         edited = replace(whole, media_seconds=edited_seconds[mine])
         for step, variant in profile:
-            own = whole if step in _BEFORE_EDITS else edited
+            own = whole if step in _BEFORE_EDITS else prepared if step is CostStep.PREPARE else edited
             taken = _taken(step, models.of(step, variant), own, encoded[mine])
             if step is CostStep.TRANSCODE and not models.has_done(step, variant):
                 taken *= encoded_shares[mine]  # what others took was to encode everything

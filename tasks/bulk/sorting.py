@@ -86,12 +86,17 @@ class NewItems:
         columns = (self.media_seconds, self.megapixels, self.size_bytes)
         return Work(*(numpy.array(column, dtype=numpy.float64) for column in columns))
 
+    def kept_seconds(self, seconds: Numbers) -> Numbers:
+        """Return how much is kept of sources of such lengths."""
+        starts, ends = (numpy.array(column, dtype=numpy.float64) for column in (self.trim_starts, self.trim_ends))
+        kept: Numbers = numpy.maximum(numpy.minimum(seconds, ends) - starts, 0.0)
+        return kept
+
     def edited_seconds(self, seconds: Numbers) -> Numbers:
         """Return how long sources of such lengths last after their edits, with what is joined to them."""
-        columns = (self.trim_starts, self.trim_ends, self.speeds, self.joined_seconds)
-        starts, ends, speeds, joined = (numpy.array(column, dtype=numpy.float64) for column in columns)
-        kept: Numbers = numpy.maximum(numpy.minimum(seconds, ends) - starts, 0.0) / speeds
-        return kept + joined
+        speeds, joined = (numpy.array(column, dtype=numpy.float64) for column in (self.speeds, self.joined_seconds))
+        lasting: Numbers = self.kept_seconds(seconds) / speeds + joined
+        return lasting
 
     def _place(self, profile: Profile) -> int:
         place = self._profile_places.get(profile)

@@ -169,6 +169,7 @@ class Chooser:
             limits=self.limits,
             threads=threads,
             run_id=self.run_id,
+            between_seconds=self.plan.edits.read_seconds if self.plan.edits else None,
             on_progress=on_progress,
         )
         return search.run(video.target_vmaf)

@@ -63,16 +63,23 @@ class KeyframeCut:
 
     def notes(self, plan: EncodePlan) -> tuple[str, ...]:
         """Say how far what is kept differs from what was asked for."""
-        return tuple(self._notes(plan))
+        return (*self.notes_of_start(), *self._notes_of_end(plan))
 
-    def _notes(self, plan: EncodePlan) -> Iterator[str]:
-        asked, ends = self.asked, plan.edits.kept_seconds[1] if plan.edits else plan.duration_seconds
+    def notes_of_start(self) -> tuple[str, ...]:
+        """Say how far its beginning differs from what was asked for."""
+        return tuple(self._notes_of_start())
+
+    def _notes_of_start(self) -> Iterator[str]:
+        asked = self.asked
         if not self.has_keyframe:
             yield f"No keyframe comes before {asked.start_seconds:.3f} s: it begins with the source."
         elif asked.start_seconds - self.start_seconds > _SAME_SECONDS:
             early = asked.start_seconds - self.start_seconds
             yield f"It begins at the keyframe at {self.start_seconds:.3f} s, {early:.3f} s before the start asked for."
-        late = ends - (asked.end_seconds or ends)
+
+    def _notes_of_end(self, plan: EncodePlan) -> Iterator[str]:
+        ends = plan.edits.kept_seconds[1] if plan.edits else plan.duration_seconds
+        late = ends - (self.asked.end_seconds or ends)
         if late > float(_ABOUT_A_FRAME / plan.frame_rate):
             yield f"It ends at {ends:.3f} s, {late:.3f} s late: coded pictures cannot be parted before."
 

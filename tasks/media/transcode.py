@@ -11,7 +11,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from data.domain.assets import Asset, SourceFacts
+from data.domain.assets import Asset, PreparedPart, SourceFacts
 from data.domain.errors import EncodeFailedError
 from data.domain.publications import AudioRendition, EditRecord, Package, PosterCandidate, Rendition, SpriteSheet
 from data.domain.recipes import AudioOptions, PreviewOptions, Recipe
@@ -95,11 +95,13 @@ def transcode(
         RecipeInvalidError: Two files of the package would have one name.
         DailiesError: A program failed, stalled, was killed, or ran out of time or disk.
     """
-    facts = asset.media_facts
+    facts, part = asset.media_facts, asset.preparation.part if asset.preparation else None
+    if part is not None:
+        recipe = recipe.model_copy(update={"edit": recipe.edit.model_copy(update={"trim": part.trim})})
     cut = None
     if recipe.edit.effective.trim.cut == "keyframe":
         cut = plan_cut(source, facts, recipe, inputs, tools=tools, scratch=scratch, limits=limits, run_id=run_id)
-    plan = cut.plan if cut else plan_encode(facts, recipe, inputs)
+    plan = _of_whole(cut.plan if cut else plan_encode(facts, recipe, inputs), part)
     encoder = chosen_encoder(recipe.video, tools)
     require_for(recipe, encoder, tools)
     limits = _patient(limits, plan)
@@ -307,6 +309,14 @@ def _patient(limits: Limits, plan: EncodePlan) -> Limits:
     """Limits that let pictures be decoded which nobody will see: nothing moves until the first one that is kept."""
     unseen_seconds = plan.edits.unseen_seconds if plan.edits else 0.0
     return replace(limits, stall_seconds=limits.stall_seconds + _SLOWEST_DECODE * unseen_seconds)
+
+
+def _of_whole(plan: EncodePlan, part: PreparedPart | None) -> EncodePlan:
+    """Return the plan that tells of its source by the clock of what that is a part of."""
+    if plan.edits is None or part is None:
+        return plan
+    begins_at, whole = part.begins_at_seconds, part.source_seconds
+    return replace(plan, edits=replace(plan.edits, begins_at_seconds=begins_at, whole_seconds=whole))
 
 
 def _edit_record(plan: EncodePlan, findings: Findings) -> EditRecord | None:

@@ -46,7 +46,8 @@ def _of_time(plan: EditPlan) -> Iterator[str]:
     options, source = plan.options, plan.source
     if options.trim.is_wanted:
         start, _ = plan.kept_seconds
-        yield f"Of {source.duration_seconds:.2f} s, {plan.part_seconds:.2f} s were kept, from {start:.2f} s on."
+        whole = plan.whole_seconds or source.duration_seconds
+        yield f"Of {whole:.2f} s, {plan.part_seconds:.2f} s were kept, from {start:.2f} s on."
     if options.speed != 1:
         yield f"It plays at {options.speed:g} times its speed."
     if options.deinterlace == "always":
