@@ -7,7 +7,7 @@ from fractions import Fraction
 from functools import cache
 from typing import Any, Literal, Self
 
-from pydantic import Field, ValidationError
+from pydantic import Field, ValidationError, model_validator
 
 from data.domain.analysis import AnalysisOptions
 from data.domain.edits import EditOptions
@@ -39,6 +39,7 @@ _LATER_OPTIONS: Mapping[str, Mapping[str, Any]] = {
     "video": {"encoder": "software", "target_vmaf": None, "copy_conforming": False},
     "audio": {"rendition": "none"},
     "preview": {"format": "none"},
+    "anonymise": {"other_clips": "refuse"},
 }
 """Options that were added to sections of older recipes, each with the value that changes nothing."""
 
@@ -188,6 +189,9 @@ class AnonymiseOptions(DomainModel):
     """How far around a face, as a share of its size."""
     hold_seconds: float = Field(default=0.5, ge=0, le=5)
     """A face stays hidden so long before it is first found and after it is last found, within its shot."""
+    other_clips: Literal["refuse", "show"] = "refuse"
+    """Faces are hidden in the source alone. Where ``edit`` joins other clips to it, or shows one in its picture, such a
+    recipe is refused, unless they may be ``show``n as they are."""
 
 
 class UpscaleOptions(DomainModel):
@@ -266,6 +270,17 @@ class Recipe(DomainModel):
     generation: GenerationOptions = GenerationOptions()
     """How a video is made from a prompt or a script, where there is no source."""
 
+    @model_validator(mode="after")
+    def _hides_every_face(self) -> Self:
+        clips = [each.field for each in self.edit.inputs if each.kind == "clip"]
+        if self.anonymise.enabled and self.anonymise.other_clips == "refuse" and clips:
+            raise ValueError(
+                f"anonymise hides faces in the source, not in {', '.join(clips)}: leave these out, hide the faces in "
+                "them first and hand in what is published of that, or allow them as they are by "
+                "anonymise.other_clips: show"
+            )
+        return self
+
     @classmethod
     def parse(cls, raw: Mapping[str, Any]) -> Self:
         """Validate a recipe from plain data.
@@ -341,6 +356,7 @@ class Recipe(DomainModel):
         """The part of the recipe that the prepare step depends on, for its cache key; empty without one."""
         sections = set(self._preparations) | ({"captions"} if "burn_in" in self._preparations else set())
         options = self.model_dump(mode="json", include=sections)
+        options.get("anonymise", {}).pop("other_clips", None)  # of them nothing is prepared
         options.get("captions", {}).pop("enabled", None)  # captions that are seen in the picture need no track beside
         if sections and self.edit.trim.is_wanted:  # no more is prepared than is kept
             options["trim"] = self.edit.of_keys()["trim"]
@@ -377,6 +393,8 @@ class Recipe(DomainModel):
 def _without_later_defaults(options: dict[str, Any]) -> dict[str, Any]:
     """Take out what recipes once could not say and do not: their keys and digests stay what they were."""
     for section, default in _LATER_OPTIONS.items():
+        if section not in options:
+            continue
         said = options[section]
         options[section] = {name: said[name] for name in said if name not in default or said[name] != default[name]}
     if options["preview"].get("format") is None:  # the rest means nothing without a format

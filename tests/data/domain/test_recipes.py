@@ -123,6 +123,38 @@ def test_preparation_depends_on_its_own_sections_alone(override: dict[str, objec
     assert list(recipe.preparation_options()) == [section]
 
 
+@pytest.mark.parametrize(
+    ("edit", "field"),
+    [
+        ({"join": {"outro": "/in/outro.mp4"}}, "edit.join.outro"),
+        ({"join": {"append": ["/in/more.mp4"]}}, "edit.join.append.0"),
+        ({"picture_in_picture": {"source": "/in/host.mp4"}}, "edit.picture_in_picture.source"),
+    ],
+)
+def test_clips_whose_faces_would_be_seen_are_refused_unless_they_are_allowed(edit: object, field: str) -> None:
+    hidden = {"anonymise": {"enabled": True}, "edit": edit}
+
+    with pytest.raises(RecipeInvalidError, match=rf"not in {field}: leave.*anonymise\.other_clips: show"):
+        Recipe.parse(hidden)
+    assert Recipe.parse({**hidden, "anonymise": {"enabled": True, "other_clips": "show"}}).edit.inputs
+    assert Recipe.parse({"edit": edit}).edit.inputs
+
+
+def test_pictures_and_sounds_have_no_faces_to_be_hidden() -> None:
+    edit = {"watermark": {"source": "/in/logo.png"}, "sound": {"mode": "mix", "source": "/in/music.mp3"}}
+
+    assert Recipe.parse({"anonymise": {"enabled": True}, "edit": edit}).edit.inputs
+
+
+def test_what_is_allowed_of_other_clips_leaves_the_keys_of_hidden_faces_alone() -> None:
+    hidden = Recipe().with_overrides({"anonymise.enabled": True})
+
+    assert hidden.digest() == "b5f569324aa625c34933656a"
+    assert options_digest(hidden.preparation_options()) == "5816e19ef362a9b6"
+    allowed = hidden.with_overrides({"anonymise.other_clips": "show"})
+    assert allowed.preparation_options() == hidden.preparation_options()
+
+
 def test_a_recipe_without_edits_is_what_it_was_before_there_were_any() -> None:
     assert Recipe().digest() == "d687799bd5bf97d27540b31e"
     assert options_digest(Recipe().transcode_options()) == "7b139406277a6277"
