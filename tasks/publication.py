@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
-from data.domain.analysis import AnalysisReport, PublishedAnalysis
+from data.domain.analysis import AnalysisFile, AnalysisReport, PublishedAnalysis
 from data.domain.assets import Asset
 from data.domain.errors import DailiesError, OutputRefusedError, StoreUnavailableError
 from data.domain.keys import publication_prefix
@@ -151,6 +151,12 @@ def published_analysis(report: AnalysisReport) -> PublishedAnalysis:
         sentences=report.sentences,
         paths={name: ANALYSIS_FOLDER + name for name in report.files},
     )
+
+
+def annotated_path(artifacts: GeneratedArtifacts) -> str | None:
+    """Return where the video lies into which an analysis was drawn; ``None`` where there is none."""
+    has_one = artifacts.analysis is not None and AnalysisFile.ANNOTATED in artifacts.analysis.files
+    return ANALYSIS_FOLDER + AnalysisFile.ANNOTATED if has_one else None
 
 
 def assemble_candidate(directory: Path, store: ObjectStore, package: Package, artifacts: GeneratedArtifacts) -> Path:

@@ -14,6 +14,7 @@ from data.version import VERSION
 from tasks.media.certificates import SigningIdentity, configured_identity
 from tasks.media.content_credentials import Claim, ClaimedSource, sign
 from tasks.media.local_certificate import local_identity
+from tasks.provenance import annotated
 
 _READ_BYTES = 256 * 1024
 _CONTAINERS = {"mp4": "video/mp4", "mov": "video/quicktime", "avi": "video/avi"}
@@ -36,11 +37,21 @@ def signing_identity(settings: Settings) -> SigningIdentity | None:
     return local_identity(settings.credentials_path, wanted.timestamp_url)
 
 
-def to_be_signed(provenance: Provenance, package: Package, identity: SigningIdentity | None) -> Provenance:
-    """Return the provenance with the files that are to carry it, and whose signature."""
+def to_be_signed(
+    provenance: Provenance, package: Package, identity: SigningIdentity | None, annotated: str | None = None
+) -> Provenance:
+    """Return the provenance with the files that are to carry it, and whose signature.
+
+    Args:
+        provenance: What was done.
+        package: Its progressive MP4 and its poster are signed.
+        identity: Who signs; ``None``: nobody.
+        annotated: The video into which an analysis was drawn, if there is one.
+    """
     if identity is None:
         return provenance
-    return provenance.model_copy(update={"signed": (package.mp4_path, package.poster_path), "signer": identity.name})
+    signed = (package.mp4_path, package.poster_path, *([annotated] if annotated else ()))
+    return provenance.model_copy(update={"signed": signed, "signer": identity.name})
 
 
 def sign_candidate(
@@ -68,9 +79,11 @@ def sign_candidate(
     assert provenance is not None
     sizes = {}
     for path in provenance.signed:
-        is_video = path == manifest.mp4_path
+        is_video = path != manifest.poster_path
         said = provenance if is_video else provenance.of_picture()
         actions = tuple(action for action in said.actions if action.is_in_file)
+        if manifest.analysis and path in manifest.analysis.paths.values():
+            actions = (*actions, annotated(manifest.analysis))
         # A source that has credentials of its own is read whole, which a still is not worth.
         made_of = source if source is None or is_video else replace(source, content=None)
         claim = Claim(manifest.title, Agent(name="Dailies", version=VERSION), actions, made_of, said.components)
