@@ -380,8 +380,11 @@ class Recipe(DomainModel):
     @property
     def wants_copy(self) -> bool:
         """Whether the source's own pictures are to be the highest rung, if they are what it asks for."""
-        is_asked = self.video.copy_conforming or self.edit.effective.trim.cut == "keyframe"
-        return is_asked and not self.edit.changes_pictures and not self.has_preparation
+        if self.has_preparation:
+            return False
+        if self.edit.effective.trim.cut == "keyframe":
+            return not self.edit.changes_pictures
+        return self.video.copy_conforming and self.edit.is_empty
 
     def _of_keys(self, options: dict[str, Any]) -> dict[str, Any]:
         """Take out what is in no key: edits that do nothing, and what recipes once could not say and do not."""

@@ -260,6 +260,7 @@ def test_a_watermark_of_a_stated_size_and_one_of_a_picture_have_the_keys_that_th
     [
         ({}, False),
         ({"video.copy_conforming": True}, True),
+        ({"video.copy_conforming": True, "edit.trim.start_seconds": 5}, False),
         ({"edit.trim": {"start_seconds": 5, "cut": "keyframe"}}, True),
         ({"edit.trim": {"start_seconds": 5, "cut": "keyframe"}, "edit.sound.mode": "mute"}, True),
         ({"edit.trim": {"start_seconds": 5, "cut": "keyframe"}, "edit.speed": 2}, False),
