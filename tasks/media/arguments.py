@@ -111,7 +111,7 @@ def encode_arguments(
     outputs = _picture_outputs(footage.picture, quality, plan, work, threads)
     if copied is not None:
         stream = str(facts.video.stream_index)
-        outputs.append(_copy_output(_own_pictures(source, opener, copied)[stream], copied, work))
+        outputs.append(_copy_output(_own_pictures(source, opener, copied)[stream], copied, plan, work))
     if footage.sound is not None:
         outputs.extend(_sound_outputs(footage.sound, recipe.audio, work))
     command: list[str] = ffmpeg.merge_outputs(*outputs).compile()
@@ -212,13 +212,14 @@ def _own_pictures(source: Path, opener: Opener, copied: Copied) -> Any:
     return opener.file(source, ss=f"{sought:.6f}") if sought else opener.file(source)  # equal inputs are one
 
 
-def _copy_output(stream: Any, copied: Copied, work: WorkFiles) -> Any:
+def _copy_output(stream: Any, copied: Copied, plan: EncodePlan, work: WorkFiles) -> Any:
     """The source's own pictures, labelled as they are, without what its maker wrote between them."""
     filters: tuple[str, ...] = _CLEANING
     options: dict[str, Any] = {"c:v": "copy"}
     if copied.starts_at_seconds is not None:
         # By their times: an index with an edit list may lead to an earlier keyframe than the one that is sought.
-        first, after = (f"{seconds - copied.sought_seconds:.6f}" for seconds in copied.between_seconds)
+        between = copied.between_seconds(plan.frame_rate)
+        first, after = (f"{seconds - copied.sought_seconds:.6f}" for seconds in between)
         filters = (f"noise=drop=lt(pts*tb\\,{first})+gte(pts*tb\\,{after})", _FROM_ZERO, *_CLEANING)
         options["t"] = f"{float(after) + _SPARE_SECONDS:.6f}"
     options["bsf:v"] = ",".join(filters)

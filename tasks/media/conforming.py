@@ -55,18 +55,16 @@ class Copied:
     """Most frames between two of these."""
     starts_at_seconds: float | None = None
     """The keyframe at which it begins, where it is a part of the source; ``None``: it is the whole."""
-    frame_rate: Fraction = Fraction(25)
 
     @property
     def sought_seconds(self) -> float:
         """Where reading begins: before its keyframe, at the one that an index gives there."""
         return max(0.0, (self.starts_at_seconds or 0.0) - _LEAD_SECONDS)
 
-    @property
-    def between_seconds(self) -> tuple[float, float]:
-        """Between which times its pictures are shown, half a frame before the first of them and that after them."""
-        first = (self.starts_at_seconds or 0.0) - float(1 / self.frame_rate / 2)
-        return first, first + float(self.frame_count / self.frame_rate)
+    def between_seconds(self, frame_rate: Fraction) -> tuple[float, float]:
+        """Return between which times its pictures are shown: half a frame before the first, and before that after."""
+        first = (self.starts_at_seconds or 0.0) - float(1 / frame_rate / 2)
+        return first, first + float(self.frame_count / frame_rate)
 
 
 def difference(facts: SourceFacts, options: VideoOptions, plan: EncodePlan) -> str:
@@ -124,7 +122,7 @@ def copied_from(packets: Sequence[Packet], plan: EncodePlan) -> Copied | str:
     if len(listed) > _LONGEST_LIST:
         return "it has too many segments to name their beginnings"
     longest = max(end - start for start, end in pairwise([*cuts, len(packets)]))
-    return Copied(top.name, len(packets), listed, longest, frame_rate=plan.frame_rate)
+    return Copied(top.name, len(packets), listed, longest)
 
 
 def _is_above(packets: Sequence[Packet], rate: Fraction, max_kbps: int) -> bool:
