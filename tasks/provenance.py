@@ -6,7 +6,6 @@ change, and is not named.
 
 from collections.abc import Callable, Iterator
 
-from data.domain.analysis import PublishedAnalysis
 from data.domain.assets import Asset, Preparation
 from data.domain.edits import CONTENT_SCHEME, EditOptions, TrimOptions
 from data.domain.ledger import Generation
@@ -30,8 +29,6 @@ _ROLES = {"intro": "Intro", "append": "Further clip", "outro": "Outro"}
 _ALL = (Part.PICTURE, Part.SOUND)
 _STORYBOARD = "storyboard"
 _MODELS_OF_STORYBOARDS = frozenset({FACE_MODEL, SALIENCY_MODEL})
-_DETECTING_MODELS = frozenset({"faces", "onnx"})
-"""Detectors that are models; motion is told from a still background by arithmetic."""
 _HASH_CHARACTERS = 12
 
 
@@ -213,19 +210,6 @@ def _captioned(track: CaptionTrack, model: Agent) -> Action:
         parts=(Part.CAPTIONS,),
         agent=Agent(name=DAILIES, version=CAPTIONS_VERSION),
         models=(model,),
-    )
-
-
-def annotated(analysis: PublishedAnalysis) -> Action:
-    """Return what was done to the video into which an analysis was drawn."""
-    is_model = analysis.options.detector in _DETECTING_MODELS
-    return Action(
-        name=ActionName.EDITED,
-        what="annotated",
-        description="What an analysis found was drawn into it: boxes, tracks, zones and counts.",
-        parts=(Part.PICTURE,),
-        agent=Agent(name=DAILIES, version=VERSION),
-        models=(Agent(name=analysis.detector),) if is_model else (),
     )
 
 
