@@ -198,6 +198,7 @@ def _publication(manifest: PublicationManifest) -> Publication:
         gate=manifest.gate,
         tools=manifest.tools,
         notes=manifest.notes,
+        kept=manifest.kept,
         approval=manifest.approval,
         provenance=_provenance(manifest.provenance) if manifest.provenance else None,
         analysis=_analysis(manifest.analysis, address) if manifest.analysis else None,

@@ -21,7 +21,7 @@ from data.domain.jobs import (
     one_line,
 )
 from data.domain.provenance import Action
-from data.domain.publications import AudioRendition, GateReport, Rendition, SpriteSheet, ToolVersions
+from data.domain.publications import AudioRendition, GateReport, KeptPart, Rendition, SpriteSheet, ToolVersions
 from data.domain.recipes import Recipe
 from data.domain.sources import MAX_SOURCE_CHARACTERS
 from data.recipes import RecipeOrigin
@@ -477,6 +477,7 @@ class Publication(Answer):
     gate: GateReport = Field(description="What was checked before it became public.")
     tools: ToolVersions
     notes: tuple[str, ...] = ()
+    kept: KeptPart | None = Field(default=None, description="Which part of the source it is; `null`: all of it.")
     approval: Decision | None = Field(default=None, description="Who let it become public after it had been held.")
     provenance: ProvenanceAnswer | None = Field(
         default=None, description="`null` where it was published before that was told."

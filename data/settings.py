@@ -174,7 +174,9 @@ class RetentionSettings(BaseModel):
     paid_days: int = Field(
         0, ge=0, description="Results of generations that cost money, where no asset was made of them; 0: for ever."
     )
-    uploads_days: int = Field(7, ge=0, description="Uploads, unless a job waits for them; 0: for ever.")
+    uploads_days: int = Field(
+        7, ge=0, description="Uploads, unless a job or an item of a batch waits for them; 0: for ever."
+    )
     results_days: int = Field(30, ge=0, description="Results of runs' steps, by which runs are resumed; 0: for ever.")
     webhooks_days: int = Field(30, ge=0, description="Deliveries of webhooks that have ended; 0: for ever.")
 

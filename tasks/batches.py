@@ -32,7 +32,7 @@ from tasks.bulk.intake import Intake
 from tasks.bulk.plan_text import plan_rows
 from tasks.bulk.planning import Planner
 from tasks.fetching import fetch_handed_in, source_limits
-from tasks.known_inputs import named_by_content
+from tasks.known_inputs import JoinedClips, named_by_content
 from tasks.media.probe import probe
 from tasks.media.process import Limits
 from tasks.media.tools import find_tools
@@ -192,6 +192,7 @@ def _planner(settings: Settings) -> Planner:
             lambda recipe: recipe.model_copy(
                 update={"edit": named_by_content(recipe.edit, settings, _database(), owner=job_owner())}
             ),
+            JoinedClips(_database(), look_into, job_owner()).seconds,
         ),
         tools=tools.versions(),
         look_at=lambda sources: look_at_sources(sources, limits),

@@ -24,10 +24,7 @@ from tasks.media.decoding import Clip, DecodeContext, decoded_pictures, decoded_
 from tasks.media.hiding import Area
 from tasks.media.measures import read_log
 from tasks.media.mezzanine import Changes, CleanSound, FrameOperation, Subtitles, VoiceOver, write_mezzanine
-from tasks.media.normalise import sound_in_step
-from tasks.media.opening import paired
 from tasks.media.operations import Crop, HideFaces, Window, crop_window, enlarged
-from tasks.media.probe import SAFE_INPUT_ARGUMENTS
 from tasks.media.process import Limits, run_ffmpeg
 from tasks.media.subtitles import burned_in_cues, to_ass
 from tasks.media.tools import Toolset
@@ -90,8 +87,7 @@ class Prepared:
 def write_sound(clip: Clip, target: Path, bench: Workbench) -> Path:
     """Write a clip's sound, in step with its picture, as 16 kHz mono WAV for the speech model."""
     assert clip.facts.audio is not None
-    opened = ffmpeg.input(str(clip.path), **paired(SAFE_INPUT_ARGUMENTS))
-    sound = sound_in_step(opened[str(clip.facts.audio.stream_index)], clip.facts, clip.sample_count, "mono")
+    sound = clip.footage(clip.size, "mono").sound
     command: list[str] = ffmpeg.output(sound, str(target), ar=16_000, **{"c:a": "pcm_s16le"}).compile()
     log_path = bench.scratch / "sound.log"
     run_ffmpeg(command[1:], tools=bench.tools, log_path=log_path, limits=bench.limits, run_id=bench.run_id)
@@ -193,7 +189,8 @@ class _Work:
         share = _SURVEY_SHARE / clip.frame_count
         with decoded_pictures(clip, size, self._bench.context, log_path) as pictures:
             self._survey = survey(pictures, plan, lambda count: self._bench.on_progress(min(1.0, share * count)))
-        refuse_damaged(read_log(log_path), clip.facts, encoded=self._survey.frame_count, promised=clip.frame_count)
+        seen, promised, unseen = self._survey.frame_count, clip.frame_count, clip.unseen_seconds
+        refuse_damaged(read_log(log_path), clip.kept_facts, encoded=seen, promised=promised, unseen_seconds=unseen)
 
     def changes(self, transcript: Transcript | None, spoken: SpokenText | None) -> Callable[[int], Changes]:
         """Return what makes the changes of the mezzanine, given the threads that they may keep busy."""
@@ -312,7 +309,7 @@ class _Work:
             Part.SOUND,
             DigitalSource.COMPOSITE_WITH_MODEL,
         )
-        return VoiceOver(spoken.path, options.start_seconds, options.duck_ratio)
+        return VoiceOver(spoken.path, options.start_seconds - self._clip.begins_at_seconds, options.duck_ratio)
 
     def _clean_sound(self) -> CleanSound | None:
         options, audio = self._recipe.speech, self._clip.facts.audio

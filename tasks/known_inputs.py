@@ -1,16 +1,20 @@
-"""What the content of an edit's inputs is, as far as that is known before they are taken in: for plans."""
+"""What an edit's inputs hold and how long they last, as far as is known before they are taken in: for plans."""
 
 import hashlib
 import stat
 import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
 
 from data.database import Database
+from data.domain.assets import SourceFacts
 from data.domain.edits import CONTENT_SCHEME, EditOptions
-from data.domain.errors import DataError, ModelMissingError
+from data.domain.errors import DailiesError, DataError, ModelMissingError
+from data.domain.keys import asset_id
 from data.domain.sources import UPLOAD_SCHEME
-from data.repositories import UploadRepository
+from data.repositories import AssetRepository, UploadRepository
 from data.settings import Settings
 from tasks.models.store import ModelStore
 from tasks.providers.sources import allowed_path
@@ -43,6 +47,45 @@ def named_by_content(edits: EditOptions, settings: Settings, database: Database,
     return edits.addressed(
         {source: f"{CONTENT_SCHEME}{sha256}" for source, sha256 in known.items()}, _text_picture(edits, settings)
     )
+
+
+@dataclass(frozen=True)
+class JoinedClips:
+    """How long the clips last that recipes join to a source; lives as long as one plan and looks into each file once.
+
+    Of what is neither on this machine nor in the catalogue nobody knows it: that counts for nothing.
+    """
+
+    database: Database
+    look_into: Callable[[str], SourceFacts]
+    """Returns the facts of a local file; raises what is wrong with it."""
+    owner: str | None = None
+    """Whose an upload must be; ``None`` takes anybody's."""
+    _known: dict[str, float] = field(default_factory=dict)
+
+    def seconds(self, edits: EditOptions) -> float:
+        """Return by how much what edits join to a source's own part makes it longer."""
+        join = edits.join
+        lengths = [self._length(source) for source in (join.intro, *join.append, join.outro) if source]
+        return sum(max(0.0, length - join.cross_fade_seconds) for length in lengths)
+
+    def _length(self, source: str) -> float:
+        if source not in self._known:
+            self._known[source] = self._looked_up(source)
+        return self._known[source]
+
+    def _looked_up(self, source: str) -> float:
+        try:
+            if source.startswith("/"):
+                return self.look_into(source).duration_seconds
+        except DailiesError:  # for its job to say
+            return 0.0
+        upload = source.removeprefix(UPLOAD_SCHEME)
+        with self.database.session() as session:
+            found = UploadRepository(session).contents([upload], self.owner) if upload != source else {}
+            assets = [asset_id(sha256) for sha256 in found.values()]
+            measures = AssetRepository(session).measures(assets)
+        return sum(each.media_seconds for each in measures.values())
 
 
 def _text_picture(edits: EditOptions, settings: Settings) -> str:

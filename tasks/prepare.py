@@ -19,6 +19,7 @@ from tasks.editing import Workbench, prepare_media, write_sound
 from tasks.generate import caption_sound
 from tasks.media.captions import Transcript
 from tasks.media.decoding import Clip
+from tasks.media.kept_part import part_to_prepare
 from tasks.media.probe import probe
 from tasks.media.tools import find_tools
 from tasks.models.store import ModelStore
@@ -49,7 +50,9 @@ def prepare_source(asset: Asset, recipe: Recipe) -> Asset:
             get_run_logger().info("Nothing to prepare: the same content and options were done before.")
             return found
         with workspace() as scratch:
-            clip = Clip(store.fetch(asset.source_key, scratch / "source"), asset.facts)
+            source = store.fetch(asset.source_key, scratch / "source")
+            part = part_to_prepare(source, asset.facts, recipe, tools, scratch, tool_limits(media))
+            clip = Clip(source, asset.facts, part.read) if part else Clip(source, asset.facts)
             bench = Workbench(
                 scratch,
                 tools,
@@ -71,8 +74,9 @@ def prepare_source(asset: Asset, recipe: Recipe) -> Asset:
             key=key,
             media_key=media_key,
             facts=facts,
-            sound_content=key if spoken or (recipe.speech.clean_up and transcript is None) else asset.sha256,
-            notes=done.notes,
+            sound_content=key if spoken or (recipe.speech.clean_up and transcript is None) else _heard(asset, clip),
+            part=part.prepared(clip) if part else None,
+            notes=(*(part.notes if part else ()), *done.notes),
             actions=done.actions,
         )
         store.put_bytes(preparation.model_dump_json().encode(), f"{prefix}{RECORD}")
@@ -80,8 +84,9 @@ def prepare_source(asset: Asset, recipe: Recipe) -> Asset:
             details = preparation.model_dump(mode="json")
             artifacts = ArtifactRepository(session)
             artifacts.record(asset.id, CostStep.PREPARE, key, prefix=prefix, details=details, job_id=job_id())
-        work.done(asset, bytes_out=facts.size_bytes)
-    for note in done.notes:
+        kept_seconds = part.kept_seconds if part else None
+        work.done(asset, bytes_out=facts.size_bytes, media_seconds=kept_seconds)
+    for note in preparation.notes:
         get_run_logger().info("%s", note)
     return asset.model_copy(update={"preparation": preparation})
 
@@ -91,7 +96,14 @@ def _spoken(recipe: Recipe, clip: Clip, bench: Workbench) -> SpokenText | None:
     if not recipe.voice_over.text.strip():
         return None
     target = bench.scratch / "voice.wav"
-    return speak(recipe.voice_over, bench.models, target, clip.duration_seconds)
+    return speak(recipe.voice_over, bench.models, target, clip.facts.duration_seconds)
+
+
+def _heard(asset: Asset, clip: Clip) -> str:
+    """Return what decides the words that are heard in what is prepared."""
+    if not clip.kept.is_wanted:
+        return asset.sha256
+    return f"{asset.sha256}@{clip.begins_at_seconds:.6f}-{clip.begins_at_seconds + clip.duration_seconds:.6f}"
 
 
 def _transcript(
@@ -104,14 +116,14 @@ def _transcript(
     if recipe.burn_in.style == "none":
         return None
     if spoken is not None:
-        return spoken.transcript(clip.duration_seconds)
+        return spoken.transcript(clip.duration_seconds, clip.begins_at_seconds)
     if asset.facts.audio is None:
         return None
 
     def fetch(scratch: Path) -> Path:
         return write_sound(clip, scratch / "sound.wav", bench)
 
-    outcome = caption_sound(asset, asset.sound_content, recipe.captions, clip.duration_seconds, fetch)
+    outcome = caption_sound(asset, _heard(asset, clip), recipe.captions, clip.duration_seconds, fetch)
     if not outcome.tracks:
         return None
     settings = get_settings()

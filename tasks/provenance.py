@@ -7,9 +7,9 @@ change, and is not named.
 from collections.abc import Callable, Iterator
 
 from data.domain.assets import Asset, Preparation
-from data.domain.edits import EditOptions
+from data.domain.edits import CONTENT_SCHEME, EditOptions, TrimOptions
 from data.domain.ledger import Generation
-from data.domain.provenance import Action, ActionName, Agent, DigitalSource, Part, Provenance
+from data.domain.provenance import Action, ActionName, Agent, Component, DigitalSource, Part, Provenance
 from data.domain.publications import CaptionTrack, GeneratedArtifacts, Package
 from data.version import VERSION
 from tasks.models.versions import (
@@ -23,6 +23,9 @@ from tasks.models.versions import (
 DAILIES = "Dailies"
 NO_EDITS = EditOptions()
 
+_SOUNDS = {"mute": "muted", "replace": "replaced", "mix": "mixed with another"}
+_PLACING = {"join": "joined", "picture_in_picture": "picture in picture"}
+_ROLES = {"intro": "Intro", "append": "Further clip", "outro": "Outro"}
 _ALL = (Part.PICTURE, Part.SOUND)
 _STORYBOARD = "storyboard"
 _MODELS_OF_STORYBOARDS = frozenset({FACE_MODEL, SALIENCY_MODEL})
@@ -51,10 +54,19 @@ def provenance_of(
     if asset.preparation:
         actions += _prepared(asset.preparation)
     # Without sound no loudness is set, whatever a recipe wants.
-    actions += edited(edits if package.audio else edits.model_copy(update={"loudness": NO_EDITS.loudness}))
+    done = edits if package.audio else edits.model_copy(update={"loudness": NO_EDITS.loudness})
+    actions += edited(done.model_copy(update={"trim": _as_kept(done.trim, package)}))
     actions.append(_transcoded(package))
     actions += [_captioned(track, agent_of(track.model)) for track in artifacts.captions]
-    return Provenance(actions=tuple(actions))
+    return Provenance(actions=tuple(actions), components=tuple(_components(done.effective)))
+
+
+def _as_kept(asked: TrimOptions, package: Package) -> TrimOptions:
+    """Return a trim at a keyframe with the ends that it really has; an exact one as it was asked for."""
+    kept = package.edit.kept if package.edit else None
+    if asked.cut == "exact":
+        return asked
+    return TrimOptions(start_seconds=kept.start_seconds, end_seconds=kept.end_seconds) if kept else TrimOptions()
 
 
 def _opened(package: Package) -> Action:
@@ -153,20 +165,31 @@ def _edits(options: EditOptions) -> Iterator[tuple[ActionName, str, str, tuple[P
     if options.canvas != plain.canvas:
         yield ActionName.RESIZED, "canvas", "Fitted into a picture of another size or shape.", picture
     if options.picture_in_picture.source:
-        yield ActionName.EDITED, "picture in picture", "Another clip is shown in a corner.", picture
+        yield ActionName.PLACED, "picture in picture", "Another clip is shown in a corner.", picture
     if options.watermark.has_text:  # first: once it was taken in, there is the address of its picture beside it
         yield ActionName.ADDED_TEXT, "watermark", "A text was laid over it, to be seen.", picture
     elif options.watermark.source:
-        yield ActionName.EDITED, "watermark", "A picture was laid over it, to be seen.", picture
+        yield ActionName.PLACED, "watermark", "A picture was laid over it, to be seen.", picture
     if options.sound.mode != "keep":
-        told = {"mute": "muted", "replace": "replaced", "mix": "mixed with another"}[options.sound.mode]
-        yield ActionName.EDITED, f"sound {told}", f"The sound was {told}.", sound
+        told = _SOUNDS[options.sound.mode]
+        name = ActionName.PLACED if options.sound.takes_other else ActionName.EDITED
+        yield name, f"sound {told}", f"The sound was {told}.", sound
     if options.fade != plain.fade:
         yield ActionName.EDITED, "fades", "Fades in or out.", _ALL
     if options.join.intro or options.join.append or options.join.outro:
-        yield ActionName.EDITED, "joined", "Joined with other clips.", _ALL
+        yield ActionName.PLACED, "joined", "Joined with other clips.", _ALL
     if options.loudness.target_lufs is not None:
         yield ActionName.ENHANCED, "loudness", f"Set to {options.loudness.target_lufs:g} LUFS.", sound
+
+
+def _components(options: EditOptions) -> Iterator[Component]:
+    """Yield the further files in a video, as they were taken in; a text that was drawn is no file of anybody's."""
+    for given in options.inputs:
+        _, operation, *place = given.field.split(".")
+        what = f"sound {_SOUNDS[options.sound.mode]}" if operation == "sound" else _PLACING.get(operation, operation)
+        if given.source.startswith(CONTENT_SCHEME) and not (operation == "watermark" and options.watermark.has_text):
+            title = _ROLES.get(place[0], "") or operation.replace("_", " ").capitalize()
+            yield Component(title=title, sha256=given.source.removeprefix(CONTENT_SCHEME), what=what)
 
 
 def _transcoded(package: Package) -> Action:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
-from data.domain.analysis import AnalysisReport, PublishedAnalysis
+from data.domain.analysis import AnalysisFile, AnalysisReport, PublishedAnalysis
 from data.domain.assets import Asset
 from data.domain.errors import DailiesError, OutputRefusedError, StoreUnavailableError
 from data.domain.keys import publication_prefix
@@ -81,6 +81,7 @@ def draft_manifest(
         ),
         text_path=TEXT_PATH if artifacts.text else None,
         moderation=artifacts.moderation,
+        kept=package.edit.kept if package.edit else None,
         provenance=provenance,
         analysis=published_analysis(artifacts.analysis) if artifacts.analysis else None,
     )
@@ -116,7 +117,8 @@ def _content_key(
     """Digest everything that a viewer could tell apart."""
     unused = set() if artifacts.analysis else {"analysis"}  # so that what has none stays what it was
     parts = [package.key, artifacts.model_dump_json(exclude=unused), recipe.gate.model_dump_json(), title]
-    parts += [provenance.model_dump_json()] if provenance else []
+    if provenance:  # what has no further files in it stays what it was
+        parts.append(provenance.model_dump_json(exclude=None if provenance.components else {"components"}))
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:24]
 
 
@@ -149,6 +151,12 @@ def published_analysis(report: AnalysisReport) -> PublishedAnalysis:
         sentences=report.sentences,
         paths={name: ANALYSIS_FOLDER + name for name in report.files},
     )
+
+
+def annotated_path(artifacts: GeneratedArtifacts) -> str | None:
+    """Return where the video lies into which an analysis was drawn; ``None`` where there is none."""
+    has_one = artifacts.analysis is not None and AnalysisFile.ANNOTATED in artifacts.analysis.files
+    return ANALYSIS_FOLDER + AnalysisFile.ANNOTATED if has_one else None
 
 
 def assemble_candidate(directory: Path, store: ObjectStore, package: Package, artifacts: GeneratedArtifacts) -> Path:

@@ -38,6 +38,7 @@ from tasks.policies import TASK_POLICY, tool_limits
 from tasks.progress import step_progress
 from tasks.provenance import provenance_of
 from tasks.publication import (
+    annotated_path,
     assemble_candidate,
     draft_manifest,
     refuse_unfit,
@@ -66,7 +67,8 @@ def publish_asset(
     variant = cost_variants(recipe)[CostStep.PUBLISH]
     with workspace() as scratch, step_progress("publish") as progress, measured(CostStep.PUBLISH, variant) as work:
         now, identity = standing(store, asset.id), signing_identity(settings)
-        said = to_be_signed(_provenance(database, asset, package, artifacts, recipe), package, identity)
+        known = _provenance(database, asset, package, artifacts, recipe)
+        said = to_be_signed(known, package, identity, annotated_path(artifacts))
         draft = draft_manifest(asset, package, artifacts, recipe, title, now.next_version, job_id(), said)
         draft = draft.model_copy(update={"held_because": why_held(artifacts, now)})
         manifest = _made_before(store, database, now, draft)
@@ -78,7 +80,8 @@ def publish_asset(
                 source = claimed_source(asset, store, said, is_private=recipe.anonymise.enabled)
                 signed = sign_candidate(candidate, draft, identity, source, scratch)
             # What is signed is looked at as it is then: only its size is not the package's any more.
-            expected = package.model_copy(update={"files": {**package.files, **signed}})
+            sizes = {path: signed.get(path, size) for path, size in package.files.items()}
+            expected = package.model_copy(update={"files": sizes})
             gate = _checked(candidate, asset, expected, recipe, scratch)
             progress.update(0.7)
             manifest = release(store, candidate, package, draft.model_copy(update={"gate": gate}), now.etag)

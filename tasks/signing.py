@@ -5,8 +5,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import BinaryIO, cast
 
+from data.domain.analysis import PublishedAnalysis
 from data.domain.assets import Asset
-from data.domain.provenance import ActionName, Agent, Provenance
+from data.domain.provenance import Action, ActionName, Agent, Part, Provenance
 from data.domain.publications import Package, PublicationManifest
 from data.settings import Settings
 from data.storage import ObjectStore
@@ -15,7 +16,10 @@ from tasks.media.certificates import SigningIdentity, configured_identity
 from tasks.media.content_credentials import Claim, ClaimedSource, sign
 from tasks.media.local_certificate import local_identity
 
+_DAILIES = "Dailies"
 _READ_BYTES = 256 * 1024
+_DETECTING_MODELS = frozenset({"faces", "onnx"})
+"""Detectors that are models; motion is told from a still background by arithmetic."""
 _CONTAINERS = {"mp4": "video/mp4", "mov": "video/quicktime", "avi": "video/avi"}
 """Of sources that can carry credentials, by ffmpeg's names."""
 
@@ -36,11 +40,21 @@ def signing_identity(settings: Settings) -> SigningIdentity | None:
     return local_identity(settings.credentials_path, wanted.timestamp_url)
 
 
-def to_be_signed(provenance: Provenance, package: Package, identity: SigningIdentity | None) -> Provenance:
-    """Return the provenance with the files that are to carry it, and whose signature."""
+def to_be_signed(
+    provenance: Provenance, package: Package, identity: SigningIdentity | None, annotated: str | None = None
+) -> Provenance:
+    """Return the provenance with the files that are to carry it, and whose signature.
+
+    Args:
+        provenance: What was done.
+        package: Its progressive MP4 and its poster are signed.
+        identity: Who signs; ``None``: nobody.
+        annotated: The video into which an analysis was drawn, if there is one.
+    """
     if identity is None:
         return provenance
-    return provenance.model_copy(update={"signed": (package.mp4_path, package.poster_path), "signer": identity.name})
+    signed = (package.mp4_path, package.poster_path, *([annotated] if annotated else ()))
+    return provenance.model_copy(update={"signed": signed, "signer": identity.name})
 
 
 def sign_candidate(
@@ -68,17 +82,32 @@ def sign_candidate(
     assert provenance is not None
     sizes = {}
     for path in provenance.signed:
-        is_video = path == manifest.mp4_path
+        is_video = path != manifest.poster_path
         said = provenance if is_video else provenance.of_picture()
         actions = tuple(action for action in said.actions if action.is_in_file)
+        if manifest.analysis and path in manifest.analysis.paths.values():
+            actions = (*actions, _drawn(manifest.analysis))
         # A source that has credentials of its own is read whole, which a still is not worth.
         made_of = source if source is None or is_video else replace(source, content=None)
-        claim = Claim(manifest.title, Agent(name="Dailies", version=VERSION), actions, made_of)
+        claim = Claim(manifest.title, Agent(name=_DAILIES, version=VERSION), actions, made_of, said.components)
         made = scratch / f"signed{Path(path).suffix}"
         sign(candidate / path, made, claim, identity)
         sizes[path] = made.stat().st_size
         made.replace(candidate / path)
     return sizes
+
+
+def _drawn(analysis: PublishedAnalysis) -> Action:
+    """Return what was done to the video into which an analysis was drawn."""
+    is_model = analysis.options.detector in _DETECTING_MODELS
+    return Action(
+        name=ActionName.EDITED,
+        what="annotated",
+        description="What an analysis found was drawn into it: boxes, tracks, zones and counts.",
+        parts=(Part.PICTURE,),
+        agent=Agent(name=_DAILIES, version=VERSION),
+        models=(Agent(name=analysis.detector),) if is_model else (),
+    )
 
 
 def claimed_source(

@@ -2,7 +2,7 @@
 
 import re
 import wave
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from data.domain.errors import VoiceOverTooLongError
@@ -26,12 +26,21 @@ class SpokenText:
     words: tuple[Word, ...]
     """With their times in the video."""
 
-    def transcript(self, duration_seconds: float) -> Transcript:
-        """Return it as the transcript of a video of so many seconds."""
+    def transcript(self, duration_seconds: float, begins_at_seconds: float = 0.0) -> Transcript:
+        """Return it as the transcript of so many seconds of a video, from some time on."""
+        ends_at_seconds = begins_at_seconds + duration_seconds
+        heard = (each for each in self.words if begins_at_seconds <= each.start_seconds < ends_at_seconds)
         return Transcript(
             language="en",
             language_probability=1.0,
-            words=self.words,
+            words=tuple(
+                replace(
+                    each,
+                    start_seconds=each.start_seconds - begins_at_seconds,
+                    end_seconds=each.end_seconds - begins_at_seconds,
+                )
+                for each in heard
+            ),
             duration_seconds=duration_seconds,
             model=NARRATION_MODEL,
         )

@@ -5,6 +5,7 @@ from typing import Annotated
 
 from pydantic import BeforeValidator, Field, PlainSerializer
 
+from data.domain.edits import TrimOptions
 from data.domain.model import DomainModel
 from data.domain.provenance import Action
 
@@ -78,6 +79,17 @@ class SourceFacts(DomainModel):
     """Container tags, control characters stripped, each at most 500 characters."""
 
 
+class PreparedPart(DomainModel):
+    """A part of a source, with what comes shortly before and after it."""
+
+    begins_at_seconds: float
+    """With what it begins, by the source's clock."""
+    source_seconds: float
+    """How long the source is."""
+    trim: TrimOptions
+    """What is left to be cut off it, by its own clock."""
+
+
 class Preparation(DomainModel):
     """What the prepare step made of a source: other picture or sound, which the steps after it work on."""
 
@@ -89,6 +101,8 @@ class Preparation(DomainModel):
     """What the prepared video is."""
     sound_content: str
     """What decides the words that are heard: the source's sha256, also where they are in the picture already."""
+    part: PreparedPart | None = None
+    """Where only a part of the source was prepared, since the recipe keeps no more; ``None``: all of it."""
     notes: tuple[str, ...] = ()
     """What was done, in sentences for a person."""
     actions: tuple[Action, ...] | None = None

@@ -47,6 +47,11 @@ _AI_STEPS = frozenset(
 )
 
 
+_A_COPY = TrimOptions(start_seconds=1, cut="keyframe")
+_DECODE_SHARE = 0.15
+"""Of the work of an encode, what is no encoder's: decoding, stills, sound."""
+
+
 def cost_variants(recipe: Recipe, *, from_words: bool = False) -> dict[CostStep, str]:
     """Return the steps that a recipe takes, each with the digest of what decides how much it costs.
 
@@ -56,10 +61,11 @@ def cost_variants(recipe: Recipe, *, from_words: bool = False) -> dict[CostStep,
     """
     if recipe.rehearsal:
         return {CostStep.REHEARSE: ""}
-    encode = options_digest(_as_costly(recipe).transcode_options())
+    costly = _as_costly(recipe)
+    encode = options_digest(costly.transcode_options())
     steps = {CostStep.GENERATION: recipe.generation.digest()} if from_words else {CostStep.INGEST: ""}
     if recipe.has_preparation:
-        steps[CostStep.PREPARE] = options_digest(recipe.preparation_options())
+        steps[CostStep.PREPARE] = options_digest(costly.preparation_options())
     steps[CostStep.TRANSCODE] = encode
     if recipe.captions.enabled:
         steps[CostStep.CAPTIONS] = options_digest(recipe.captions.model_dump(mode="json"))
@@ -78,12 +84,21 @@ def cost_variants(recipe: Recipe, *, from_words: bool = False) -> dict[CostStep,
     return {**steps, CostStep.PUBLISH: encode}
 
 
+def encoded_share(recipe: Recipe) -> float:
+    """Return what share (0–1) of the work of an encode is left where a recipe has pictures copied, if they can be."""
+    sizes = [rung.short_side**2 for rung in recipe.video.ladder.rungs]
+    left = sum(sizes) - max(sizes) if recipe.wants_copy else sum(sizes)
+    return _DECODE_SHARE + (1 - _DECODE_SHARE) * left / sum(sizes)
+
+
 def _as_costly(recipe: Recipe) -> Recipe:
     """Return a recipe without what may differ from row to row and costs nothing: the times of a trim, names of files.
 
-    How long the outcome lasts is measured beside it; one logo, intro or text costs what another does.
+    How long the outcome lasts is measured beside it; one logo, intro or text costs what another does. A part that is
+    copied costs less than one that is encoded.
     """
     edit, named = recipe.edit, "given"
+    trim = _A_COPY if edit.effective.trim.cut == _A_COPY.cut else TrimOptions()
     alike = edit.addressed(dict.fromkeys(edit.sources, named), named if edit.watermark.has_text else "")
     mark = alike.watermark.model_copy(update={"text": named if edit.watermark.has_text else ""})
-    return recipe.model_copy(update={"edit": alike.model_copy(update={"trim": TrimOptions(), "watermark": mark})})
+    return recipe.model_copy(update={"edit": alike.model_copy(update={"trim": trim, "watermark": mark})})

@@ -8,13 +8,14 @@ stay as they are. Times are in seconds, places and sizes in shares (0–1) of th
 """
 
 from collections.abc import Iterator, Mapping
-from typing import Annotated, Literal, NamedTuple, Self
+from typing import Annotated, Any, Literal, NamedTuple, Self
 
 from pydantic import Field, model_validator
 
 from data.domain.model import DomainModel
 
 _ROUNDING = 1e-6
+_PICTURE_SHARE, _TEXT_SHARE = 0.12, 0.04
 
 Source = Annotated[str, Field(max_length=4096)]
 """A path below an allowed root, ``upload:<id>``, ``https://`` or ``s3://``, as of a job; empty: none."""
@@ -35,11 +36,22 @@ class NamedInput(NamedTuple):
 
 
 class TrimOptions(DomainModel):
-    """The part of the source that is kept, exact to the frame."""
+    """The part of the source that is kept."""
 
     start_seconds: float = Field(default=0.0, ge=0)
     end_seconds: float | None = Field(default=None, gt=0)
     """``null``: to its end."""
+    cut: Literal["exact", "keyframe"] = "exact"
+    """``exact`` to the frame; ``keyframe`` begins at the nearest keyframe at or before the start.
+
+    Then the highest rung is the source's own pictures, not encoded again, where they are what it asks for and no other
+    edit changes them; such a part may end a few frames late. What was kept is said with the publication.
+    """
+
+    @property
+    def is_wanted(self) -> bool:
+        """Whether anything is cut off."""
+        return self.start_seconds > 0 or self.end_seconds is not None
 
     @model_validator(mode="after")
     def _has_a_length(self) -> Self:
@@ -48,6 +60,9 @@ class TrimOptions(DomainModel):
                 f"a trim ends after its start: {self.end_seconds:g} s is not after {self.start_seconds:g} s"
             )
         return self
+
+
+WHOLE = TrimOptions()
 
 
 class CropOptions(DomainModel):
@@ -98,15 +113,22 @@ class WatermarkOptions(DomainModel):
     text: str = Field(default="", max_length=200)
     """In place of a picture."""
     position: Corner = "bottom_right"
-    size: float = Field(default=0.12, gt=0, le=1)
-    """Of a picture its width as a share of the video's; of a text its height as a share of the shorter side. It becomes
-    smaller where it would reach over the margin."""
+    size: float | None = Field(default=None, gt=0, le=1)
+    """Of a picture its width as a share of the video's; of a text its height as a share of the shorter side. ``null``:
+    0.12 of a picture, 0.04 of a text. It becomes smaller where it would reach over the margin."""
     margin: float = Field(default=0.03, ge=0, le=0.4)
     """Distance from the edges, as a share of the shorter side."""
     opacity: float = Field(default=0.8, gt=0, le=1)
     tiled: bool = False
     """All over the picture."""
     text_rgb: Rgb = "#FFFFFF"
+
+    @property
+    def share(self) -> float:
+        """How large it is, as it was asked for or by default."""
+        if self.size is not None:
+            return self.size
+        return _TEXT_SHARE if self.has_text else _PICTURE_SHARE
 
     @property
     def has_text(self) -> bool:
@@ -225,6 +247,7 @@ class EditOptions(DomainModel):
     def effective(self) -> Self:
         """The same edits without what has no effect: the place of a watermark that there is not, and the like."""
         is_idle = {
+            "trim": not self.trim.is_wanted,
             "canvas": not self.canvas.is_wanted,
             "picture_in_picture": not self.picture_in_picture.source,
             "watermark": not self.watermark.is_wanted,
@@ -233,6 +256,21 @@ class EditOptions(DomainModel):
             "loudness": self.loudness.target_lufs is None,
         }
         return self.model_copy(update={name: getattr(NO_EDITS, name) for name, idle in is_idle.items() if idle})
+
+    @property
+    def changes_pictures(self) -> bool:
+        """Whether pictures are made other than they are; which of them are kept, and what is heard, does not count."""
+        aside = {name: getattr(NO_EDITS, name) for name in ("trim", "sound", "loudness")}
+        return self.effective.model_copy(update=aside) != NO_EDITS
+
+    def of_keys(self) -> dict[str, Any]:
+        """Return what of it is part of keys and digests: what recipes once could not say is left out of theirs."""
+        effective = self.effective
+        said: dict[str, Any] = effective.model_dump(mode="json")
+        said["watermark"]["size"] = effective.watermark.share  # a picture's was always there
+        if said["trim"]["cut"] == NO_EDITS.trim.cut:
+            del said["trim"]["cut"]
+        return said
 
     @property
     def inputs(self) -> tuple[NamedInput, ...]:

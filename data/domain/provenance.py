@@ -18,6 +18,8 @@ class ActionName(StrEnum):
     OPENED = "c2pa.opened"
     """Somebody's own file was taken in."""
     EDITED = "c2pa.edited"
+    PLACED = "c2pa.placed"
+    """Another file became part of it."""
     TRIMMED = "c2pa.trimmed"
     CROPPED = "c2pa.cropped"
     ORIENTATION = "c2pa.orientation"
@@ -83,6 +85,17 @@ class Action(DomainModel):
         return any(part is not Part.CAPTIONS for part in self.parts)
 
 
+class Component(DomainModel):
+    """Another file that became part of a video, beside its source."""
+
+    title: str
+    """What part it plays: ``Intro``. What its file is called is nobody's business."""
+    sha256: str
+    """Of the file as it was handed in."""
+    what: str
+    """The action by which it did (:attr:`Action.what`)."""
+
+
 class Provenance(DomainModel):
     """Everything that was done, in order; the first action says where the video came from."""
 
@@ -91,6 +104,8 @@ class Provenance(DomainModel):
     """Files of the publication that carry it as Content Credentials; paths relative to its prefix."""
     signer: str = ""
     """Name in the certificate that they are signed with."""
+    components: tuple[Component, ...] = ()
+    """Other files in it, in the order in which they came in."""
 
     @property
     def is_ai_generated(self) -> bool:
@@ -111,7 +126,10 @@ class Provenance(DomainModel):
 
     def of_picture(self) -> "Provenance":
         """Return what concerns the picture alone, as for a still of it."""
-        return self.model_copy(update={"actions": tuple(each for each in self.actions if Part.PICTURE in each.parts)})
+        actions = tuple(each for each in self.actions if Part.PICTURE in each.parts)
+        seen = {each.what for each in actions}
+        components = tuple(each for each in self.components if each.what in seen)
+        return self.model_copy(update={"actions": actions, "components": components})
 
 
 class CredentialState(StrEnum):

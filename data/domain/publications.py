@@ -87,6 +87,15 @@ class SourceMeasures(DomainModel):
     """Integrated loudness by ITU-R BS.1770; ``None`` without sound or when silent."""
 
 
+class KeptPart(DomainModel):
+    """Which part of a source a trim kept, by the source's own clock."""
+
+    start_seconds: float
+    end_seconds: float
+    cut: Literal["exact", "keyframe"] = "exact"
+    """``keyframe``: it begins at a keyframe, perhaps earlier than was asked for."""
+
+
 class EditRecord(DomainModel):
     """What the edits of a recipe made of a source, before the ladder."""
 
@@ -96,6 +105,8 @@ class EditRecord(DomainModel):
     """How long the whole was to be; the gate holds the candidate against it."""
     notes: tuple[str, ...] = ()
     """What was done, in sentences for a person."""
+    kept: KeptPart | None = None
+    """``None`` where nothing was cut off, and in records from before that was told."""
 
 
 class PosterCandidate(DomainModel):
@@ -305,6 +316,8 @@ class PublicationManifest(DomainModel):
     """Why a person has to decide before it becomes public; empty when nobody has to."""
     approval: Decision | None = None
     """Who let it become public although it was held."""
+    kept: KeptPart | None = None
+    """Which part of the source it is; ``None`` where it is the whole."""
     provenance: Provenance | None = None
     """Where it came from and what was changed in it; ``None`` in publications from before that was told."""
 

@@ -7,7 +7,7 @@ from fractions import Fraction
 from functools import cache
 from typing import Any, Literal, Self
 
-from pydantic import Field, ValidationError
+from pydantic import Field, ValidationError, model_validator
 
 from data.domain.analysis import AnalysisOptions
 from data.domain.edits import EditOptions
@@ -39,6 +39,7 @@ _LATER_OPTIONS: Mapping[str, Mapping[str, Any]] = {
     "video": {"encoder": "software", "target_vmaf": None, "copy_conforming": False},
     "audio": {"rendition": "none"},
     "preview": {"format": "none"},
+    "anonymise": {"other_clips": "refuse"},
 }
 """Options that were added to sections of older recipes, each with the value that changes nothing."""
 
@@ -188,6 +189,9 @@ class AnonymiseOptions(DomainModel):
     """How far around a face, as a share of its size."""
     hold_seconds: float = Field(default=0.5, ge=0, le=5)
     """A face stays hidden so long before it is first found and after it is last found, within its shot."""
+    other_clips: Literal["refuse", "show"] = "refuse"
+    """Faces are hidden in the source alone. Where ``edit`` joins other clips to it, or shows one in its picture, such a
+    recipe is refused, unless they may be ``show``n as they are."""
 
 
 class UpscaleOptions(DomainModel):
@@ -266,6 +270,17 @@ class Recipe(DomainModel):
     generation: GenerationOptions = GenerationOptions()
     """How a video is made from a prompt or a script, where there is no source."""
 
+    @model_validator(mode="after")
+    def _hides_every_face(self) -> Self:
+        clips = [each.field for each in self.edit.inputs if each.kind == "clip"]
+        if self.anonymise.enabled and self.anonymise.other_clips == "refuse" and clips:
+            raise ValueError(
+                f"anonymise hides faces in the source, not in {', '.join(clips)}: leave these out, hide the faces in "
+                "them first and hand in what is published of that, or allow them as they are by "
+                "anonymise.other_clips: show"
+            )
+        return self
+
     @classmethod
     def parse(cls, raw: Mapping[str, Any]) -> Self:
         """Validate a recipe from plain data.
@@ -341,7 +356,10 @@ class Recipe(DomainModel):
         """The part of the recipe that the prepare step depends on, for its cache key; empty without one."""
         sections = set(self._preparations) | ({"captions"} if "burn_in" in self._preparations else set())
         options = self.model_dump(mode="json", include=sections)
+        options.get("anonymise", {}).pop("other_clips", None)  # of them nothing is prepared
         options.get("captions", {}).pop("enabled", None)  # captions that are seen in the picture need no track beside
+        if sections and self.edit.trim.is_wanted:  # no more is prepared than is kept
+            options["trim"] = self.edit.of_keys()["trim"]
         return options
 
     def digest(self) -> str:
@@ -350,26 +368,36 @@ class Recipe(DomainModel):
         if self.edit.is_empty:
             unused |= {"edit"}
         unused |= frozenset() if self.analysis.enabled else {"analysis"}
-        raw = self._as_edited.model_dump(mode="json", exclude={*IDENTITY, "generation", *unused})
-        text = json.dumps(_without_later_defaults(raw), sort_keys=True, separators=(",", ":"))
+        raw = self.model_dump(mode="json", exclude={*IDENTITY, "generation", *unused})
+        text = json.dumps(self._of_keys(raw), sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(text.encode()).hexdigest()[:24]
 
     def transcode_options(self) -> dict[str, Any]:
         """The part of the recipe that the transcode step depends on, for its cache key."""
         edit = set() if self.edit.is_empty else {"edit"}
-        return _without_later_defaults(
-            self._as_edited.model_dump(mode="json", include={"video", "audio", "thumbnails", "preview", *edit})
-        )
+        return self._of_keys(self.model_dump(mode="json", include={"video", "audio", "thumbnails", "preview", *edit}))
 
     @property
-    def _as_edited(self) -> Self:
-        """The recipe with those edits alone that do something: the others are in no key."""
-        return self.model_copy(update={"edit": self.edit.effective})
+    def wants_copy(self) -> bool:
+        """Whether the source's own pictures are to be the highest rung, if they are what it asks for."""
+        if self.has_preparation:
+            return False
+        if self.edit.effective.trim.cut == "keyframe":
+            return not self.edit.changes_pictures
+        return self.video.copy_conforming and self.edit.is_empty
+
+    def _of_keys(self, options: dict[str, Any]) -> dict[str, Any]:
+        """Take out what is in no key: edits that do nothing, and what recipes once could not say and do not."""
+        if "edit" in options:
+            options["edit"] = self.edit.of_keys()
+        return _without_later_defaults(options)
 
 
 def _without_later_defaults(options: dict[str, Any]) -> dict[str, Any]:
     """Take out what recipes once could not say and do not: their keys and digests stay what they were."""
     for section, default in _LATER_OPTIONS.items():
+        if section not in options:
+            continue
         said = options[section]
         options[section] = {name: said[name] for name in said if name not in default or said[name] != default[name]}
     if options["preview"].get("format") is None:  # the rest means nothing without a format

@@ -7,13 +7,24 @@ nothing.
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import bindparam, delete, func, insert, or_, select, update
+from sqlalchemy import Text, bindparam, cast, delete, func, insert, or_, select, update
 from sqlalchemy.orm import Session
 
-from data.domain.batches import ENDED_ITEMS, IN_FLIGHT_ITEMS, PRIORITIES, Batch, BatchItem, ItemCounts, ItemState
+from data.domain.batches import (
+    ENDED_BATCHES,
+    ENDED_ITEMS,
+    IN_FLIGHT_ITEMS,
+    PRIORITIES,
+    Batch,
+    BatchItem,
+    ItemCounts,
+    ItemState,
+)
 from data.domain.errors import FailureClass
+from data.domain.sources import UPLOAD_SCHEME
 from data.repositories.statements import storable
 from data.tables import BatchItemRow, BatchRow, utc_now
 
@@ -135,6 +146,25 @@ class BatchItemRepository:
             for each in revisions
         ]
         self._session.connection().execute(statement, parameters)
+
+    def uploads_needed(self, upload_ids: Collection[str]) -> frozenset[str]:
+        """Return those uploads that an item which has not ended names: as its source, or anywhere in its overrides.
+
+        Args:
+            upload_ids: Some hundreds, at most.
+        """
+        if not upload_ids:
+            return frozenset()
+        addresses = {f"{UPLOAD_SCHEME}{upload}": upload for upload in upload_ids}
+        living = BatchItemRow.batch_id.in_(select(BatchRow.id).where(BatchRow.state.not_in(_values(ENDED_BATCHES))))
+        waiting = living & BatchItemRow.state.not_in(_values(ENDED_ITEMS))
+        sources = select(BatchItemRow.source).where(waiting, BatchItemRow.source.in_(addresses)).distinct()
+        overrides = cast(BatchItemRow.overrides, Text)
+        named = select(overrides).where(waiting, overrides.contains(UPLOAD_SCHEME)).distinct()
+        needed = {addresses[source] for source in self._session.scalars(sources)}
+        for text in self._session.scalars(named):
+            needed |= {upload for address, upload in addresses.items() if address in text}
+        return frozenset(needed)
 
     def counts(self, batch_id: str) -> ItemCounts:
         """Return how many items are in each state."""
@@ -377,3 +407,7 @@ def _insertable(batch_id: str, row: Mapping[str, Any]) -> dict[str, Any]:
 def _item(row: BatchItemRow) -> BatchItem:
     names = BatchItem.model_fields.keys() - {"metadata"}
     return BatchItem.model_validate({**{name: getattr(row, name) for name in names}, "metadata": row.details})
+
+
+def _values(states: Iterable[StrEnum]) -> list[str]:
+    return [state.value for state in states]

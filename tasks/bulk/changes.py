@@ -12,7 +12,7 @@ from functools import lru_cache
 import orjson
 from sqlalchemy.orm import Session
 
-from data.domain.costs import CostStep, cost_variants
+from data.domain.costs import CostStep, cost_variants, encoded_share
 from data.domain.edits import NO_EDITS, EditOptions
 from data.domain.errors import DataError
 from data.domain.keys import asset_id, step_key, work_key
@@ -68,6 +68,10 @@ class Effective:
     """Empty where picture and sound stay what they are."""
     prepared_with: str = ""
     is_rehearsal: bool = False
+    encoded_share: float = 1.0
+    """Of the work of an encode, what is left where pictures are copied."""
+    joined_seconds: float = 0.0
+    """How much longer it is for what is joined to it."""
     edit: EditOptions = NO_EDITS
     """It decides how long what is encoded lasts."""
 
@@ -84,6 +88,7 @@ class Recipes:
         made_with: Returns the versions of all programs and models that a recipe uses.
         prepared_with: Returns those of its preparation.
         by_content: Names what a recipe's edits work with by its content, as a job does, as far as that is known.
+        joined_seconds: Says how much longer a video is for what its edits join to it, as far as that is known.
     """
 
     def __init__(
@@ -92,11 +97,13 @@ class Recipes:
         made_with: Callable[[Recipe], str],
         prepared_with: Callable[[Recipe], str],
         by_content: Callable[[Recipe], Recipe] = lambda recipe: recipe,
+        joined_seconds: Callable[[EditOptions], float] = lambda edits: 0.0,
     ) -> None:
         self._load = lru_cache(maxsize=None)(load)
         self._made_with = made_with
         self._prepared_with = prepared_with
         self._by_content = by_content
+        self._joined_seconds = joined_seconds
         self._effective = lru_cache(maxsize=_KEPT_RECIPES)(self._resolve)
 
     def of(self, wish: ItemWish) -> Effective | None:
@@ -105,7 +112,8 @@ class Recipes:
 
     def _resolve(self, name: str, overrides: bytes) -> Effective | None:
         try:
-            recipe = self._by_content(self._load(name).with_overrides(orjson.loads(overrides)))
+            written = self._load(name).with_overrides(orjson.loads(overrides))
+            recipe = self._by_content(written)
         except DataError:
             return None
         return Effective(
@@ -118,6 +126,8 @@ class Recipes:
             preparation_options=recipe.preparation_options(),
             prepared_with=self._prepared_with(recipe),
             is_rehearsal=recipe.rehearsal,
+            encoded_share=encoded_share(recipe),
+            joined_seconds=self._joined_seconds(written.edit),
             edit=recipe.edit,
         )
 

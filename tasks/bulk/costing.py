@@ -17,7 +17,7 @@ from tasks.bulk.estimates import DEFAULTS, CostModel, Numbers, Work, learn, lear
 from tasks.bulk.packing import MOST_ITEMS
 from tasks.bulk.sorting import NewItems
 
-_BEFORE_EDITS = frozenset({CostStep.GENERATION, CostStep.INGEST, CostStep.PREPARE, CostStep.REHEARSE})
+_BEFORE_EDITS = frozenset({CostStep.GENERATION, CostStep.INGEST, CostStep.REHEARSE})
 """Steps that have to do with all of the source."""
 
 
@@ -49,6 +49,7 @@ class Models:
     database: Database
     _models: dict[tuple[CostStep, str], CostModel] = field(default_factory=dict)
     _bytes_out: dict[str, float] = field(default_factory=dict)
+    _done: set[tuple[CostStep, str]] = field(default_factory=set)
 
     def of(self, step: CostStep, variant: str) -> CostModel:
         """Return what a step takes with those options; with any options where those are new; else what ships."""
@@ -56,6 +57,11 @@ class Models:
         if key not in self._models:
             self._models[key] = learn(DEFAULTS[step], self._past(step, variant))
         return self._models[key]
+
+    def has_done(self, step: CostStep, variant: str) -> bool:
+        """Say whether a step was done with those very options."""
+        self.of(step, variant)
+        return (step, variant) in self._done
 
     def bytes_out(self, variant: str) -> float:
         """Return bytes that are published for each pixel of the source and second."""
@@ -66,7 +72,10 @@ class Models:
     def _past(self, step: CostStep, variant: str) -> Sequence[StepCost]:
         with self.database.session() as session:
             costs = StepCostRepository(session)
-            return costs.recent(step, variant) or costs.recent_of_any(step)
+            if own := costs.recent(step, variant):
+                self._done.add((step, variant))
+                return own
+            return costs.recent_of_any(step)
 
 
 @dataclass
@@ -133,14 +142,19 @@ def cost_items(items: NewItems, assumed: Assumptions, models: Models) -> Costing
     seconds, media = numpy.zeros(len(items)), numpy.zeros(len(items))
     bytes_in, bytes_out = numpy.zeros(len(items)), numpy.zeros(len(items))
     steps: dict[CostStep, StepTotal] = {}
+    prepared_seconds = items.kept_seconds(work.media_seconds)
     edited_seconds = items.edited_seconds(work.media_seconds)
+    encoded_shares = numpy.array(items.encoded_shares, dtype=numpy.float64)
     for place, profile in enumerate(items.known_profiles):
         mine = numpy.flatnonzero(profiles == place)
         whole = Work(work.media_seconds[mine], work.megapixels[mine], work.size_bytes[mine])
+        prepared = replace(whole, media_seconds=prepared_seconds[mine])
         edited = replace(whole, media_seconds=edited_seconds[mine])
         for step, variant in profile:
-            own = whole if step in _BEFORE_EDITS else edited
+            own = whole if step in _BEFORE_EDITS else prepared if step is CostStep.PREPARE else edited
             taken = _taken(step, models.of(step, variant), own, encoded[mine])
+            if step is CostStep.TRANSCODE and not models.has_done(step, variant):
+                taken *= encoded_shares[mine]  # what others took was to encode everything
             seconds[mine] += taken
             total = steps.setdefault(step, StepTotal())
             total.items += int(numpy.count_nonzero(taken))

@@ -53,6 +53,10 @@ class NewItems:
         """Seconds; columns like the others, since each row may have a trim of its own."""
         self.trim_ends = array("d")
         self.speeds = array("d")
+        self.joined_seconds = array("d")
+        """Of clips that are joined to the own part."""
+        self.encoded_shares = array("d")
+        """Of the work of an encode, what is left where pictures are copied."""
         self.known_profiles: list[Profile] = []
         self._profile_places: dict[Profile, int] = {}
 
@@ -74,18 +78,25 @@ class NewItems:
         self.trim_starts.append(trim.start_seconds)
         self.trim_ends.append(inf if trim.end_seconds is None else trim.end_seconds)
         self.speeds.append(recipe.edit.speed)
+        self.joined_seconds.append(recipe.joined_seconds)
+        self.encoded_shares.append(recipe.encoded_share)
 
     def work(self) -> Work:
         """Return what is known of the items' sources; NaN where it is not."""
         columns = (self.media_seconds, self.megapixels, self.size_bytes)
         return Work(*(numpy.array(column, dtype=numpy.float64) for column in columns))
 
-    def edited_seconds(self, seconds: Numbers) -> Numbers:
-        """Return how long the own parts of sources of such lengths last after their edits."""
-        columns = (self.trim_starts, self.trim_ends, self.speeds)
-        starts, ends, speeds = (numpy.array(column, dtype=numpy.float64) for column in columns)
-        kept: Numbers = numpy.maximum(numpy.minimum(seconds, ends) - starts, 0.0) / speeds
+    def kept_seconds(self, seconds: Numbers) -> Numbers:
+        """Return how much is kept of sources of such lengths."""
+        starts, ends = (numpy.array(column, dtype=numpy.float64) for column in (self.trim_starts, self.trim_ends))
+        kept: Numbers = numpy.maximum(numpy.minimum(seconds, ends) - starts, 0.0)
         return kept
+
+    def edited_seconds(self, seconds: Numbers) -> Numbers:
+        """Return how long sources of such lengths last after their edits, with what is joined to them."""
+        speeds, joined = (numpy.array(column, dtype=numpy.float64) for column in (self.speeds, self.joined_seconds))
+        lasting: Numbers = self.kept_seconds(seconds) / speeds + joined
+        return lasting
 
     def _place(self, profile: Profile) -> int:
         place = self._profile_places.get(profile)

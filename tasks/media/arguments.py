@@ -35,6 +35,9 @@ _CLEANING = (
     "filter_units=remove_types=6",  # SEI messages: the encoder's description of itself, captions, times of day
     "h264_metadata=colour_primaries=1:transfer_characteristics=1:matrix_coefficients=1",  # BT.709
 )
+_FROM_ZERO = "setts=pts=PTS-STARTPTS:dts=DTS-STARTPTS"
+_SPARE_SECONDS = 1.0
+"""So long after its last picture a copied part is read on: coded pictures come in another order."""
 _SOUND_ENCODERS = {"mp3": ("libmp3lame", 320), "opus": ("libopus", 512)}
 """By the kind of sound file: what encodes it, and the highest bitrate (kbit/s) that it takes."""
 NO_LEFTOVERS = {"map_metadata": "-1", "map_chapters": "-1", "fflags": "+bitexact"}
@@ -100,15 +103,15 @@ def encode_arguments(
         findings: Of the first passes that its edits need.
         encoder: What encodes the picture; the recipe's codec in software by default.
         crfs: Quality by the name of a rung, on x264's scale; the recipe's where none is given.
-        copied: The highest rung, where it is the source's own pictures; never with edits.
+        copied: The highest rung, where it is the source's own pictures; never with edits that change them.
     """
     threads = opener.threads
     footage = _footage(source, facts, plan, opener, findings)
     quality = _Quality(encoder or software_encoder(recipe.video), recipe.video, crfs or {}, copied)
     outputs = _picture_outputs(footage.picture, quality, plan, work, threads)
     if copied is not None:
-        own_pictures = opener.file(source)[str(facts.video.stream_index)]  # of the same input: it is opened once
-        outputs.append(_copy_output(own_pictures, work.rung(copied.rung)))
+        stream = str(facts.video.stream_index)
+        outputs.append(_copy_output(_own_pictures(source, opener, copied)[stream], copied, plan, work))
     if footage.sound is not None:
         outputs.extend(_sound_outputs(footage.sound, recipe.audio, work))
     command: list[str] = ffmpeg.merge_outputs(*outputs).compile()
@@ -203,9 +206,24 @@ def _rung_output(
     return ffmpeg.output(pictures, str(work.rung(rung.spec.name)), **quality.of(rung, plan, threads), **NO_LEFTOVERS)
 
 
-def _copy_output(stream: Any, target: Path) -> Any:
+def _own_pictures(source: Path, opener: Opener, copied: Copied) -> Any:
+    """The source as it is copied: that which is decoded, unless the copy begins elsewhere."""
+    sought = copied.sought_seconds
+    return opener.file(source, ss=f"{sought:.6f}") if sought else opener.file(source)  # equal inputs are one
+
+
+def _copy_output(stream: Any, copied: Copied, plan: EncodePlan, work: WorkFiles) -> Any:
     """The source's own pictures, labelled as they are, without what its maker wrote between them."""
-    return ffmpeg.output(stream, str(target), **{"c:v": "copy", "bsf:v": ",".join(_CLEANING)}, **NO_LEFTOVERS)
+    filters: tuple[str, ...] = _CLEANING
+    options: dict[str, Any] = {"c:v": "copy"}
+    if copied.starts_at_seconds is not None:
+        # By their times: an index with an edit list may lead to an earlier keyframe than the one that is sought.
+        between = copied.between_seconds(plan.frame_rate)
+        first, after = (f"{seconds - copied.sought_seconds:.6f}" for seconds in between)
+        filters = (f"noise=drop=lt(pts*tb\\,{first})+gte(pts*tb\\,{after})", _FROM_ZERO, *_CLEANING)
+        options["t"] = f"{float(after) + _SPARE_SECONDS:.6f}"
+    options["bsf:v"] = ",".join(filters)
+    return ffmpeg.output(stream, str(work.rung(copied.rung)), **options, **NO_LEFTOVERS)
 
 
 def _stills_output(stream: Any, stills: StillPlan, target: Path) -> Any:

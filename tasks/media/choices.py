@@ -10,6 +10,7 @@ from data.domain.recipes import Recipe
 from tasks.media.arguments import sound_encoders
 from tasks.media.codecs import Encoder
 from tasks.media.conforming import Copied, copied_from, difference, read_packets
+from tasks.media.keyframes import CutPlan
 from tasks.media.plan import EncodePlan, plan_encode
 from tasks.media.process import Limits
 from tasks.media.progress import Progress, staged
@@ -92,6 +93,8 @@ class Chooser:
     tools: Toolset
     limits: Limits
     run_id: str = ""
+    cut: CutPlan | None = None
+    """Where the trim begins at a keyframe: whether that part can be copied is known already."""
 
     @property
     def share(self) -> float:
@@ -119,6 +122,8 @@ class Chooser:
 
     def _copy(self) -> Copied | str:
         """The copy that can stand for the highest rung, or why there is none; empty where none is wanted."""
+        if self.cut is not None:
+            return self.cut.copy
         if not self.recipe.video.copy_conforming:
             return ""
         if self.plan.edits is not None:
@@ -164,6 +169,7 @@ class Chooser:
             limits=self.limits,
             threads=threads,
             run_id=self.run_id,
+            between_seconds=self.plan.edits.read_seconds if self.plan.edits else None,
             on_progress=on_progress,
         )
         return search.run(video.target_vmaf)

@@ -25,7 +25,10 @@ _HD_LINES = 720
 """From so many lines on unlabelled pictures are BT.709 by custom; the copy gets the label."""
 _LONGEST_LIST = 100_000
 """Characters: Linux takes 131 071 in one argument."""
+_LEAD_SECONDS = 1.0
 _DEFAULT_LIMITS = Limits()
+OPEN_GROUP = "it has pictures that need those before their keyframe"
+"""Why there is no copy of pictures that do not begin anew at their keyframes."""
 
 
 @dataclass(frozen=True)
@@ -50,6 +53,18 @@ class Copied:
     """Where the other rungs are to have theirs: times for ``-force_key_frames``."""
     keyframe_frames: int
     """Most frames between two of these."""
+    starts_at_seconds: float | None = None
+    """The keyframe at which it begins, where it is a part of the source; ``None``: it is the whole."""
+
+    @property
+    def sought_seconds(self) -> float:
+        """Where reading begins: before its keyframe, at the one that an index gives there."""
+        return max(0.0, (self.starts_at_seconds or 0.0) - _LEAD_SECONDS)
+
+    def between_seconds(self, frame_rate: Fraction) -> tuple[float, float]:
+        """Return between which times its pictures are shown: half a frame before the first, and before that after."""
+        first = (self.starts_at_seconds or 0.0) - float(1 / frame_rate / 2)
+        return first, first + float(self.frame_count / frame_rate)
 
 
 def difference(facts: SourceFacts, options: VideoOptions, plan: EncodePlan) -> str:
@@ -100,7 +115,7 @@ def copied_from(packets: Sequence[Packet], plan: EncodePlan) -> Copied | str:
     if not keys or keys[0] != 0 or any(end - start > most for start, end in pairwise([*keys, len(packets)])):
         return f"its keyframes are more than {2 * plan.segment_seconds:g} s apart"
     if not _is_closed(packets):
-        return "it has pictures that need those before their keyframe"
+        return OPEN_GROUP
     cuts = list(_cuts(keys, plan))
     # Half a frame early: a time of six decimals may lie behind the frame that is meant.
     listed = ",".join(f"{max(0.0, float((cut - Fraction(1, 2)) / plan.frame_rate)):.6f}" for cut in cuts)
@@ -146,18 +161,32 @@ def read_packets(
     source: Path,
     stream_index: int,
     *,
+    between: tuple[float | None, float | None] = (None, None),
     tools: Toolset,
     scratch: Path,
     limits: Limits = _DEFAULT_LIMITS,
     run_id: str = "",
 ) -> tuple[Packet, ...]:
-    """Return the packets of a stream, by reading the file to its end without decoding; a packet with no time is hidden.
+    """Return the packets of a stream, by reading the file without decoding; a packet with no time is hidden.
+
+    Args:
+        source: The file.
+        stream_index: Of which stream.
+        between: Seconds by the file's clock: from the keyframe that its index gives for the first of them, until the
+            second; ``None``: from its beginning, to its end.
+        tools: Where ffprobe is.
+        scratch: Directory for the list.
+        limits: Time limits in seconds.
+        run_id: Marks the process for a later sweep.
 
     Raises:
         DailiesError: ffprobe failed, stalled, was killed, or ran out of time or disk.
     """
     answer = scratch / "packets.csv"
-    asked = ("-select_streams", str(stream_index), "-show_entries", "packet=pts_time,size,flags", "-of", "csv=p=0")
+    asked = ["-select_streams", str(stream_index), "-show_entries", "packet=pts_time,size,flags", "-of", "csv=p=0"]
+    start, end = ("" if at is None else f"{at:.6f}" for at in between)
+    if start or end:
+        asked += ["-read_intervals", f"{start}%{end}"]
     run_tool(
         [tools.ffprobe, "-v", "error", *asked, *safe_input(source)],
         log_path=scratch / "packets.log",

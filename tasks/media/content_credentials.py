@@ -7,12 +7,13 @@ library hashes in blocks of 256 MB, two at a time: of a large file it holds as m
 
 import io
 import json
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
 
 from data.domain.errors import CredentialsMissingError, SigningFailedError
-from data.domain.provenance import Action, ActionName, Agent, CredentialState, ReadAction, ReadCredentials
+from data.domain.provenance import Action, ActionName, Agent, Component, CredentialState, ReadAction, ReadCredentials
 from tasks.media.certificates import SigningIdentity
 
 MEDIA_TYPES = {".mp4": "video/mp4", ".jpg": "image/jpeg", ".jpeg": "image/jpeg", ".m4v": "video/mp4"}
@@ -51,6 +52,8 @@ class Claim:
     actions: tuple[Action, ...]
     source: ClaimedSource | None = None
     """``None`` where there was none: everything was made."""
+    components: tuple[Component, ...] = ()
+    """Further files in it, each by one of the actions."""
 
 
 def sign(source: Path, target: Path, claim: Claim, identity: SigningIdentity) -> ReadCredentials:
@@ -79,6 +82,8 @@ def sign(source: Path, target: Path, claim: Claim, identity: SigningIdentity) ->
             target.open("w+b") as made,
         ):
             _add_source(builder, claim.source)
+            for label, component in _labelled(claim):
+                _add_component(builder, component, label)
             builder.sign(signer, media_type, opened, made)
     except c2pa.C2paError as error:
         raise SigningFailedError(f"Content Credentials could not be written: {error}", {"file": target.name}) from error
@@ -95,10 +100,12 @@ def verified(path: Path, claim: Claim) -> ReadCredentials:
         found = read_credentials(path)
     except CredentialsMissingError as error:
         raise SigningFailedError(f"{path.name} was signed, and carries no Content Credentials.") from error
-    said = [action.name for action in found.actions]
+    said, named = [action.name for action in found.actions], [each.title for each in claim.components]
     problems = [problem for problem in found.problems if problem != UNTRUSTED]  # which a certificate of our own is
     if said != [action.name.value for action in claim.actions]:
         problems.append(f"it says {', '.join(said) or 'nothing'}")
+    if [title for title in found.sources if title in named] != named:
+        problems.append(f"it names {', '.join(found.sources) or 'nothing'} as what it was made of")
     if problems:
         raise SigningFailedError(
             f"The Content Credentials of {path.name} do not hold: {'; '.join(problems)}", {"problems": problems}
@@ -143,7 +150,7 @@ def _signer_info(identity: SigningIdentity) -> Any:
 
 def _document(claim: Claim) -> dict[str, Any]:
     """Return the claim as the library takes it."""
-    actions = [_action(each, has_source=claim.source is not None) for each in claim.actions]
+    actions = [_action(each, _ingredients(each, claim)) for each in claim.actions]
     return {
         "claim_generator_info": [{"name": claim.generator.name, "version": claim.generator.version}],
         "title": claim.title,
@@ -151,12 +158,22 @@ def _document(claim: Claim) -> dict[str, Any]:
     }
 
 
-def _action(action: Action, *, has_source: bool) -> dict[str, Any]:
+def _labelled(claim: Claim) -> Iterator[tuple[str, Component]]:
+    return ((f"component-{number}", each) for number, each in enumerate(claim.components, start=1))
+
+
+def _ingredients(action: Action, claim: Claim) -> list[str]:
+    """Return the labels of the files that an action takes in."""
+    labels = [label for label, component in _labelled(claim) if component.what == action.what]
+    return [_SOURCE, *labels] if action.name is ActionName.OPENED and claim.source is not None else labels
+
+
+def _action(action: Action, ingredients: list[str]) -> dict[str, Any]:
     parameters: dict[str, Any] = {}
     if action.models:
         parameters[_MODELS] = [model.model_dump() for model in action.models]
-    if action.name is ActionName.OPENED and has_source:
-        parameters["ingredientIds"] = [_SOURCE]
+    if ingredients:
+        parameters["ingredientIds"] = ingredients
     said: dict[str, Any] = {
         "action": action.name.value,
         "description": action.description,
@@ -187,6 +204,21 @@ def _add_source(builder: Any, source: ClaimedSource | None) -> None:
             pass
         else:
             return
+    _add_name(builder, named)
+
+
+def _add_component(builder: Any, component: Component, label: str) -> None:
+    """Name a further file by what part it plays, and by its content."""
+    named = {
+        "title": component.title,
+        "relationship": "componentOf",
+        "label": label,
+        "instance_id": f"sha256:{component.sha256}",
+    }
+    _add_name(builder, named)
+
+
+def _add_name(builder: Any, named: dict[str, str]) -> None:
     # Of Matroska the library knows nothing, so it looks for no credentials in it.
     builder.add_ingredient(named, "video/x-matroska", io.BytesIO(b"\0"))
 

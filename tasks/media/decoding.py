@@ -9,7 +9,7 @@ import select
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -19,14 +19,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from data.domain.assets import SourceFacts
+from data.domain.edits import WHOLE, TrimOptions
 from data.domain.errors import EncodeFailedError, EncoderStalledError
 from tasks.media.accounts import blamed
 from tasks.media.child import Child, signals_held
-from tasks.media.edits.footage import AUDIO_RATE_HZ
+from tasks.media.edits import trim
+from tasks.media.edits.editing import is_seekable
+from tasks.media.edits.footage import AUDIO_RATE_HZ, Footage, Shape
 from tasks.media.frames import Picture
 from tasks.media.measures import read_log
-from tasks.media.normalise import normalised_pictures, sound_in_step
-from tasks.media.opening import paired
+from tasks.media.opening import Opener
 from tasks.media.probe import SAFE_INPUT_ARGUMENTS
 from tasks.media.tools import Toolset
 
@@ -41,6 +43,9 @@ class Clip:
 
     path: Path
     facts: SourceFacts
+    """Of the whole file."""
+    kept: TrimOptions = WHOLE
+    """The part that is worked on; everything below is said of that."""
 
     @property
     def frame_rate(self) -> Fraction:
@@ -50,7 +55,58 @@ class Clip:
     @property
     def frame_count(self) -> int:
         """Frames that the source promises."""
-        return max(1, round(self.facts.duration_seconds * self.frame_rate))
+        return self._part.frame_count
+
+    @property
+    def begins_at_seconds(self) -> float:
+        """When it begins, by the clock of the whole."""
+        return float(self._part.first_frame / self.frame_rate)
+
+    @property
+    def kept_facts(self) -> SourceFacts:
+        """Facts as if the file held no more than the part."""
+        if not self.kept.is_wanted:
+            return self.facts
+        return self.facts.model_copy(update={"duration_seconds": self.duration_seconds})
+
+    @property
+    def unseen_seconds(self) -> float:
+        """How much is decoded ahead of it."""
+        return float((self._part.first_frame - self._skipped_frames) / self.frame_rate)
+
+    def refuse_impossible_part(self) -> None:
+        """Do nothing if the file holds such a part.
+
+        Raises:
+            EditImpossibleError: It begins or ends after the end of the file.
+        """
+        trim.part(self.kept, self._whole)
+
+    def footage(self, size: tuple[int, int], layouts: str = "stereo", threads: int = 0) -> Footage:
+        """Return its pictures at a size in pixels, and its sound, in the filter graph.
+
+        Args:
+            size: Width and height, both even.
+            layouts: Which channels the sound may have, in ffmpeg's words.
+            threads: Of the decoder; 0 lets ffmpeg choose.
+        """
+        opener = Opener(SAFE_INPUT_ARGUMENTS, threads)
+        shape = replace(self._whole, size=size)
+        opened = opener.from_frame(self.path, self.facts, shape, self._skipped_frames, layouts=layouts)
+        return trim.applied(self.kept, opened, self._skipped_frames)
+
+    @property
+    def _whole(self) -> Shape:
+        frames = max(1, round(self.facts.duration_seconds * self.frame_rate))
+        return Shape(self.size, self.frame_rate, frames, self.facts.audio is not None)
+
+    @property
+    def _part(self) -> trim.Part:
+        return trim.part(self.kept, self._whole)
+
+    @property
+    def _skipped_frames(self) -> int:
+        return self._part.skipped_frames if is_seekable(self.facts) else 0
 
     @property
     def duration_seconds(self) -> float:
@@ -87,19 +143,14 @@ class DecodeContext:
 
 def pictures_arguments(clip: Clip, size: tuple[int, int], threads: int = 0) -> list[str]:
     """Return the arguments, without the program, that write a clip's frames to standard output as raw BGR."""
-    video = clip.facts.video
-    opened = ffmpeg.input(str(clip.path), reinit_filter=0, threads=threads, **paired(SAFE_INPUT_ARGUMENTS))
-    pictures = normalised_pictures(opened[str(video.stream_index)], clip.facts, clip.frame_rate, size)
-    pictures = pictures.filter("scale", **_FROM_BT709).filter("format", "bgr24")
+    pictures = clip.footage(size, threads=threads).picture.filter("scale", **_FROM_BT709).filter("format", "bgr24")
     return _compiled(ffmpeg.output(pictures, "pipe:1", f="rawvideo", fps_mode="passthrough"))
 
 
 def sound_arguments(clip: Clip, layout: str) -> list[str]:
     """Return the arguments, without the program, that write a clip's sound to standard output: floats at 48 kHz."""
     assert clip.facts.audio is not None
-    opened = ffmpeg.input(str(clip.path), **paired(SAFE_INPUT_ARGUMENTS))
-    sound = sound_in_step(opened[str(clip.facts.audio.stream_index)], clip.facts, clip.sample_count, layout)
-    return _compiled(ffmpeg.output(sound, "pipe:1", f="f32le"))
+    return _compiled(ffmpeg.output(clip.footage(clip.size, layout).sound, "pipe:1", f="f32le"))
 
 
 @contextmanager

@@ -25,9 +25,7 @@ from tasks.media.decoding import Clip, DecodeContext, decoded_pictures
 from tasks.media.edits.footage import AUDIO_RATE_HZ
 from tasks.media.frames import Picture
 from tasks.media.measures import read_log
-from tasks.media.normalise import BT709, normalised_pictures, sound_in_step
-from tasks.media.opening import paired
-from tasks.media.probe import SAFE_INPUT_ARGUMENTS
+from tasks.media.normalise import BT709
 from tasks.media.process import Limits, Progress, run_ffmpeg
 from tasks.media.tools import Toolset
 
@@ -64,6 +62,7 @@ class VoiceOver:
     path: Path
     """A sound file of one channel."""
     start_seconds: float
+    """Before 0: its beginning is not heard."""
     duck_ratio: float
     """Of the compressor by which the other sound steps back; 1 leaves it as it is."""
 
@@ -127,14 +126,18 @@ def write_mezzanine(
         except EncodeFailedError as error:
             raise blamed(error, read_log(log_path)) from error
         log = read_log(log_path)
-        refuse_damaged(log, clip.facts, encoded=log.frames_to(target), promised=clip.frame_count)
+        made = log.frames_to(target)
+        promised, unseen = clip.frame_count, clip.unseen_seconds
+        refuse_damaged(log, clip.kept_facts, encoded=made, promised=promised, unseen_seconds=unseen)
         return
     context = DecodeContext(tools, limits.stall_seconds, run_id, threads)
     decoder_log = scratch / "decode.log"
     count = pumped(
         arguments, watched, lambda sink: pump(clip, clip.size, changes.operations, sink, context, decoder_log)
     )
-    refuse_damaged(read_log(decoder_log), clip.facts, encoded=count, promised=clip.frame_count)
+    log = read_log(decoder_log)
+    promised, unseen = clip.frame_count, clip.unseen_seconds
+    refuse_damaged(log, clip.kept_facts, encoded=count, promised=promised, unseen_seconds=unseen)
 
 
 def mezzanine_arguments(clip: Clip, changes: Changes, target: Path, threads: int) -> list[str]:
@@ -174,9 +177,7 @@ def _pictures(clip: Clip, changes: Changes) -> Any:
             .filter("setparams", **BT709)
         )
     else:
-        opened = ffmpeg.input(str(clip.path), reinit_filter=0, **paired(SAFE_INPUT_ARGUMENTS))
-        stream = opened[str(clip.facts.video.stream_index)]
-        pictures = normalised_pictures(stream, clip.facts, clip.frame_rate, clip.size)
+        pictures = clip.footage(clip.size, _FLAC_LAYOUTS).picture
     if changes.subtitles is not None:
         drawn = changes.subtitles
         pictures = pictures.filter("ass", str(drawn.ass_file), fontsdir=str(drawn.fonts_directory))
@@ -188,10 +189,11 @@ def _sound(clip: Clip, changes: Changes) -> Any:
     if changes.voice is None:
         return other
     given = changes.voice
+    spoken = ffmpeg.input(str(given.path))["a"].filter("aresample", AUDIO_RATE_HZ)
+    if given.start_seconds < 0:
+        spoken = spoken.filter("atrim", start=f"{-given.start_seconds:.6f}").filter("asetpts", "PTS-STARTPTS")
     voice = (
-        ffmpeg.input(str(given.path))["a"]
-        .filter("aresample", AUDIO_RATE_HZ)
-        .filter("adelay", round(given.start_seconds * 1000), all=1)
+        spoken.filter("adelay", round(max(0.0, given.start_seconds) * 1000), all=1)
         .filter("apad", whole_len=clip.sample_count)
         .filter("atrim", end_sample=clip.sample_count)
         .filter("aformat", channel_layouts="stereo")
@@ -213,10 +215,7 @@ def _other_sound(clip: Clip, changes: Changes) -> Any:
         given = changes.sound
         layout = "mono" if given.channels == 1 else "stereo"
         return ffmpeg.input(str(given.path), format="f32le", sample_rate=AUDIO_RATE_HZ, ch_layout=layout)["a"]
-    if clip.facts.audio is None:
-        return None
-    opened = ffmpeg.input(str(clip.path), reinit_filter=0, **paired(SAFE_INPUT_ARGUMENTS))
-    return sound_in_step(opened[str(clip.facts.audio.stream_index)], clip.facts, clip.sample_count, _FLAC_LAYOUTS)
+    return clip.footage(clip.size, _FLAC_LAYOUTS).sound
 
 
 def pumped(arguments: list[str], watched: dict[str, Any], fill: Callable[[int], int]) -> int:

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import ffmpeg
 
@@ -38,6 +38,27 @@ class Opener:
             edits: What is to be done to it: frames that it skips are missing, though the shape still tells of them.
         """
         skipped = edits.skipped_frames if edits else 0
+        return self.from_frame(source, facts, shape, skipped, edits.options.deinterlace if edits else "auto")
+
+    def from_frame(
+        self,
+        source: Path,
+        facts: SourceFacts,
+        shape: Shape,
+        skipped: int,
+        deinterlace: Literal["auto", "always", "never"] = "auto",
+        layouts: str = "stereo",
+    ) -> Footage:
+        """Return a source from one of its frames on, though the shape still tells of those before it.
+
+        Args:
+            source: Absolute path of the source.
+            facts: What probing found in it.
+            shape: Of the whole source, as it is worked on.
+            skipped: How many frames are missing; 0: none.
+            deinterlace: As of a recipe.
+            layouts: Which channels its sound may have, in ffmpeg's words.
+        """
         if skipped:
             # Not accurate: pictures from the keyframe on come before time 0, and the last of them is shown at 0.
             at_seconds = float(skipped / shape.frame_rate) + facts.picture_delay_seconds
@@ -46,7 +67,6 @@ class Opener:
         else:
             opened = self.file(source)
         stream = opened[str(facts.video.stream_index)]
-        deinterlace = edits.options.deinterlace if edits else "auto"
         picture = normalised_pictures(stream, facts, shape.frame_rate, shape.size, deinterlace)
         if facts.audio is None:
             return Footage(shape, picture, None)
@@ -54,7 +74,7 @@ class Opener:
         if skipped:
             sound = sound.filter("atrim", start=0)
         left = replace(shape, frame_count=shape.frame_count - skipped)
-        return Footage(shape, picture, sound_in_step(sound, facts, left.sample_count, "stereo"))
+        return Footage(shape, picture, sound_in_step(sound, facts, left.sample_count, layouts))
 
 
 def paired(arguments: Sequence[str]) -> dict[str, str]:

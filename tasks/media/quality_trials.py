@@ -55,6 +55,8 @@ class QualitySearch:
     limits: Limits
     threads: int
     run_id: str = ""
+    between_seconds: tuple[float, float] | None = None
+    """From which part of the source samples are taken; ``None``: from all of it."""
     on_progress: Callable[[Progress], None] | None = None
     """Told how much of the search is done, at most."""
 
@@ -110,12 +112,19 @@ class QualitySearch:
 
     @property
     def _starts(self) -> tuple[float, ...]:
-        return sample_starts(self.facts.duration_seconds)
+        begins, ends = self._part
+        return tuple(round(begins + start, 3) for start in sample_starts(ends - begins))
 
     @property
     def _sample_seconds(self) -> float:
         """How long each sample is."""
-        return SAMPLE_SECONDS if len(self._starts) > 1 else self.facts.duration_seconds
+        begins, ends = self._part
+        return SAMPLE_SECONDS if len(self._starts) > 1 else ends - begins
+
+    @property
+    def _part(self) -> tuple[float, float]:
+        """When the part begins and ends that is published."""
+        return self.between_seconds or (0.0, self.facts.duration_seconds)
 
     @property
     def _seconds(self) -> float:

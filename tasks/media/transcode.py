@@ -11,21 +11,23 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from data.domain.assets import Asset, SourceFacts
+from data.domain.assets import Asset, PreparedPart, SourceFacts
 from data.domain.errors import EncodeFailedError
 from data.domain.publications import AudioRendition, EditRecord, Package, PosterCandidate, Rendition, SpriteSheet
 from data.domain.recipes import AudioOptions, PreviewOptions, Recipe
 from tasks.media.accounts import blamed, is_true_copy, verified_frame_count
 from tasks.media.arguments import WorkFiles, encode_arguments
 from tasks.media.choices import Choices, Chooser, require_for
+from tasks.media.conforming import Copied, copied_from, read_packets
 from tasks.media.edits import own_sound
 from tasks.media.edits.editing import NO_INPUTS, Findings
 from tasks.media.edits.footage import AUDIO_RATE_HZ
 from tasks.media.edits.inputs import Inputs
-from tasks.media.edits.wording import sentences
+from tasks.media.edits.wording import kept_part, sentences
 from tasks.media.first_passes import FirstPasses
 from tasks.media.frames import best_frames, extract_frame, judge_frames, raw_pictures, write_jpeg
 from tasks.media.hardware import chosen_encoder
+from tasks.media.keyframes import plan_cut
 from tasks.media.measures import ToolLog, read_log
 from tasks.media.opening import Opener
 from tasks.media.packaging import (
@@ -93,20 +95,25 @@ def transcode(
         RecipeInvalidError: Two files of the package would have one name.
         DailiesError: A program failed, stalled, was killed, or ran out of time or disk.
     """
-    facts = asset.media_facts
-    plan = plan_encode(facts, recipe, inputs)
+    facts, part = asset.media_facts, asset.preparation.part if asset.preparation else None
+    if part is not None:
+        recipe = recipe.model_copy(update={"edit": recipe.edit.model_copy(update={"trim": part.trim})})
+    cut = None
+    if recipe.edit.effective.trim.cut == "keyframe":
+        cut = plan_cut(source, facts, recipe, inputs, tools=tools, scratch=scratch, limits=limits, run_id=run_id)
+    plan = _of_whole(cut.plan if cut else plan_encode(facts, recipe, inputs), part)
     encoder = chosen_encoder(recipe.video, tools)
     require_for(recipe, encoder, tools)
     limits = _patient(limits, plan)
     attempt = _Attempt(facts, plan, WorkFiles(scratch), directory, tools, limits, run_id)
-    chooser = Chooser(source, facts, recipe, plan, scratch, tools, limits, run_id)
+    chooser = Chooser(source, facts, recipe, plan, scratch, tools, limits, run_id, cut)
     with encode_slot() as threads:
         opener = Opener(SAFE_INPUT_ARGUMENTS, threads)
         findings = FirstPasses(source, facts, plan, opener, scratch, tools, limits, run_id).findings()
         choices = chooser.choose(encoder, threads, on_progress)
         log = attempt.encode(source, choices, opener, findings, staged(on_progress, chooser.share, 1.0))
-        if choices.copied and not is_true_copy(log, plan, attempt.work, choices.copied):
-            choices = replace(choices, copied=None, why_not_copied="some of its pictures are damaged")
+        if choices.copied and (why := attempt.why_untrue(log, choices.copied)):
+            choices = replace(choices, copied=None, why_not_copied=why)
             log = attempt.encode(source, choices, opener, findings, staged(on_progress, chooser.share, 1.0))
     frame_count = verified_frame_count(log, facts, plan, attempt.work, choices.copied)
     duration = float(frame_count / plan.frame_rate)
@@ -137,7 +144,11 @@ def transcode(
         files=files,
         preview_path=preview_path,
         audio_path=audio_path,
-        notes=choices.notes if preview_path or recipe.preview.format == "none" else (*choices.notes, _NO_PREVIEW),
+        notes=(
+            *(cut.cut.notes(plan) if cut else ()),
+            *choices.notes,
+            *(() if preview_path or recipe.preview.format == "none" else (_NO_PREVIEW,)),
+        ),
         edit=_edit_record(plan, findings),
     )
 
@@ -188,6 +199,20 @@ class _Attempt:
         except EncodeFailedError as error:
             raise blamed(error, read_log(self.work.log), self.plan.edits) from error
         return read_log(self.work.log).of_input(source)
+
+    def why_untrue(self, log: ToolLog, copied: Copied) -> str:
+        """Say why a copied rung is not what the others are; empty where it is."""
+        if not is_true_copy(log, self.plan, self.work, copied):
+            return "some of its pictures are damaged"
+        if copied.starts_at_seconds is None:
+            return ""
+        rung = self.work.rung(copied.rung)
+        found = read_packets(
+            rung, 0, tools=self.tools, scratch=self.work.directory, limits=self.limits, run_id=self.run_id
+        )
+        again = copied_from(found, self.plan)
+        is_same = isinstance(again, Copied) and again.keyframe_times == copied.keyframe_times
+        return "" if is_same else "it could not be cut at its keyframe"
 
     def package(self) -> None:
         """Write tracks, playlists and the progressive MP4."""
@@ -286,11 +311,23 @@ def _patient(limits: Limits, plan: EncodePlan) -> Limits:
     return replace(limits, stall_seconds=limits.stall_seconds + _SLOWEST_DECODE * unseen_seconds)
 
 
+def _of_whole(plan: EncodePlan, part: PreparedPart | None) -> EncodePlan:
+    """Return the plan that tells of its source by the clock of what that is a part of."""
+    if plan.edits is None or part is None:
+        return plan
+    begins_at, whole = part.begins_at_seconds, part.source_seconds
+    return replace(plan, edits=replace(plan.edits, begins_at_seconds=begins_at, whole_seconds=whole))
+
+
 def _edit_record(plan: EncodePlan, findings: Findings) -> EditRecord | None:
     if plan.edits is None:
         return None
-    notes = (*sentences(plan.edits), *findings.notes)
-    return EditRecord(digest=plan.edits.digest, duration_seconds=plan.duration_seconds, notes=notes)
+    return EditRecord(
+        digest=plan.edits.digest,
+        duration_seconds=plan.duration_seconds,
+        notes=(*sentences(plan.edits), *findings.notes),
+        kept=kept_part(plan.edits),
+    )
 
 
 def _language(facts: SourceFacts, plan: EncodePlan) -> str | None:

@@ -1,6 +1,7 @@
 """What an outcome depends on beside content and recipe: the versions of programs, of models, and of our own code."""
 
 import hashlib
+from functools import lru_cache
 from importlib.metadata import version
 from pathlib import Path
 
@@ -77,11 +78,23 @@ def detector_path(options: AnalysisOptions, folder: Path | None) -> Path | None:
 
 
 def detector_digest(detector: Path) -> str:
-    """Return 16 hex digits of sha256 over a model with the labels that lie beside it."""
+    """Return 16 hex digits of sha256 over a model with its labels; they are read once while they are the same."""
+    return _digest(tuple((path, _state(path)) for path in map(detector.with_suffix, (".onnx", ".txt", ".json"))))
+
+
+def _state(path: Path) -> tuple[int, ...] | None:
+    """Return what changes with a file's content; ``None`` where there is none."""
+    if not path.is_file():
+        return None
+    found = path.stat()
+    return found.st_ino, found.st_size, found.st_mtime_ns
+
+
+@lru_cache(maxsize=64)
+def _digest(files: tuple[tuple[Path, tuple[int, ...] | None], ...]) -> str:
     digest = hashlib.sha256()
-    for suffix in (".onnx", ".txt", ".json"):
-        path = detector.with_suffix(suffix)
-        digest.update(path.read_bytes() if path.is_file() else b"none")
+    for path, state in files:
+        digest.update(b"none" if state is None else path.read_bytes())
     return digest.hexdigest()[:16]
 
 

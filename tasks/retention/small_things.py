@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 
 from data.database import Database
 from data.repositories import (
+    BatchItemRepository,
     IdempotencyRepository,
     StepCostRepository,
     TokenRepository,
@@ -38,6 +39,8 @@ def expire_uploads(
 ) -> None:
     """Delete uploads of at least that age; ingest has put what it took among the sources.
 
+    What an item of a batch names stays until that has ended, however long it waits to be fed.
+
     Args:
         store: The object store.
         database: The catalogue.
@@ -49,8 +52,9 @@ def expire_uploads(
         return
     with database.session() as session:
         uploads = UploadRepository(session).older_than(age, MOST_UPLOADS)
+        needed = BatchItemRepository(session).uploads_needed([upload.id for upload in uploads])
     for upload in uploads:
-        if not is_awaited(upload.id):
+        if upload.id not in needed and not is_awaited(upload.id):
             store.delete(upload.key)
             with database.session() as session:
                 UploadRepository(session).forget(upload.id)

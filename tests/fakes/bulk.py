@@ -29,6 +29,7 @@ from tasks.bulk.clock import Capacity
 from tasks.bulk.costing import Prices
 from tasks.bulk.intake import Intake
 from tasks.bulk.planning import Planner
+from tasks.known_inputs import JoinedClips
 from tasks.providers.fingerprints import fingerprint
 from tasks.providers.sources import FetchedSource, SourceLimits, fetch_source
 from tests.data.samples import TOOLS, sample_manifest
@@ -80,7 +81,12 @@ class BatchHouse:
     def planner(self) -> Planner:
         return Planner(
             database=self.database,
-            recipes=Recipes(load_recipe, lambda recipe: self.programs, lambda recipe: self.programs),
+            recipes=Recipes(
+                load_recipe,
+                lambda recipe: self.programs,
+                lambda recipe: self.programs,
+                joined_seconds=JoinedClips(self.database, self.probe).seconds,
+            ),
             tools=TOOLS,
             look_at=lambda sources: look_at_sources(sources, self.limits),
             probe=self.probe,

@@ -9,6 +9,7 @@ import pytest
 from PIL import Image
 
 from deployments.stack import Stack
+from tasks.media.content_credentials import read_credentials
 from tests.fakes.job_client import JobClient
 from tests.fakes.pictures import frame
 from tests.fakes.screening import make_clip
@@ -49,6 +50,7 @@ def test_an_intro_and_a_watermark_are_published_and_found_again_by_their_content
     film.write_bytes(jobs.http.get(publication["urls"]["mp4"]).content)
     assert ssim(frame(folder / "intro.mkv", 12), frame(film, 12)) >= 0.98
     assert np.median(frame(film, 50)[8:72, 8:72]) >= 250
+    assert read_credentials(film).sources == ("Source", "Watermark", "Intro")
 
     moved = {}
     for name, path in files.items():

@@ -95,6 +95,19 @@ def test_the_second_job_only_looks_it_up(
     assert again["asset_id"] == published["asset_id"]
 
 
+def test_of_a_trimmed_video_only_what_is_kept_is_prepared(jobs: JobClient, speaker: Path) -> None:
+    squared = {"reframe.enabled": True, "reframe.aspect_ratio": "1:1", "captions.enabled": False}
+
+    job = jobs.succeed(
+        str(speaker), recipe="quick", overrides={**squared, "edit.trim": {"start_seconds": 0.5, "end_seconds": 1.5}}
+    )
+
+    publication = jobs.publication(job)
+    assert publication["duration_seconds"] == 1.0
+    assert publication["kept"] == {"start_seconds": 0.5, "end_seconds": 1.5, "cut": "exact"}
+    assert "Of 3.00 s, 1.00 s were kept, from 0.50 s on." in publication["notes"]
+
+
 def test_a_clip_that_would_take_too_long_fails_as_its_own_fault_and_is_not_retried(
     jobs: JobClient, speaker: Path
 ) -> None:

@@ -5,10 +5,13 @@ from pathlib import Path
 
 import pytest
 
+from data.domain.assets import SourceFacts
 from data.domain.edits import EditOptions
+from data.domain.errors import SourceNotFoundError
 from data.settings import ModelSettings
-from tasks.known_inputs import named_by_content
+from tasks.known_inputs import JoinedClips, named_by_content
 from tests.fakes.input_desk import Desk, make_media
+from tests.fakes.source_facts import source_facts
 
 
 @pytest.fixture
@@ -45,6 +48,24 @@ def test_edits_that_need_nothing_taken_in_stay_as_they_are_in_plan_and_job(desk:
 
     assert not edits.needs_inputs
     assert named_by_content(edits, desk.settings, desk.database, owner=None) == edits
+
+
+def test_clips_that_are_joined_are_looked_into_once_and_fade_into_one_another(desk: Desk) -> None:
+    looked: list[str] = []
+
+    def look_into(source: str) -> SourceFacts:
+        looked.append(source)
+        if source == "/gone.mp4":
+            raise SourceNotFoundError("It is not there.")
+        return source_facts(duration_seconds=4)
+
+    clips = JoinedClips(desk.database, look_into)
+    join = {"intro": "/a.mp4", "append": ["/b.mp4", "/gone.mp4"], "outro": "https://a.example/c.mp4"}
+
+    assert clips.seconds(EditOptions.model_validate({"join": join})) == 8
+    assert clips.seconds(EditOptions.model_validate({"join": {**join, "cross_fade_seconds": 0.5}})) == 7
+    assert clips.seconds(EditOptions()) == 0
+    assert looked == ["/a.mp4", "/b.mp4", "/gone.mp4"]
 
 
 @pytest.mark.parametrize("text", ["日本語", "\u200b\u200b"])

@@ -43,6 +43,15 @@ def test_only_what_changes_picture_or_sound_is_in_the_key() -> None:
     assert key({**spoken, "captions.enabled": False}) == key(spoken) != key({"burn_in.style": "plain"})
 
 
+def test_a_part_is_prepared_for_itself_whatever_else_is_edited() -> None:
+    hidden = key({"anonymise.enabled": True})
+    part = {"anonymise.enabled": True, "edit.trim.start_seconds": 5}
+
+    assert key(part) != hidden
+    assert key({**part, "edit.trim.cut": "keyframe"}) != key(part)
+    assert key({"anonymise.enabled": True, "edit.speed": 2}) == hidden
+
+
 def test_what_was_prepared_is_found_again_and_keeps_the_original(store: ObjectStore) -> None:
     asset = sample_asset()
     made = kept(store, asset)

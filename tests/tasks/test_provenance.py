@@ -8,7 +8,7 @@ from data.domain.edits import EditOptions
 from data.domain.generations import Capability, GenerationRequest, GenerationState
 from data.domain.ledger import Generation, Subject
 from data.domain.provenance import Action, ActionName, Agent, DigitalSource, Part, Provenance
-from data.domain.publications import AudioRendition, GeneratedArtifacts
+from data.domain.publications import AudioRendition, EditRecord, GeneratedArtifacts, KeptPart
 from tasks.provenance import edited, provenance_of
 from tests.tasks.test_publication import ASSET, CAPTIONS, package
 
@@ -189,6 +189,38 @@ def test_edits_are_told_and_are_no_ai() -> None:
     assert edited(EditOptions()) == ()
 
 
+def test_further_files_are_named_by_their_part_and_content() -> None:
+    edits = EditOptions.model_validate(
+        {
+            "picture_in_picture": {"source": "/pip.mp4"},
+            "watermark": {"source": "/logo.png"},
+            "sound": {"mode": "mix", "source": "/music.mp3"},
+            "join": {"intro": "/both.mp4", "append": ["/more.mp4"], "outro": "/both.mp4"},
+        }
+    )
+    taken_in = edits.addressed({source: f"sha256:{source[1]}" for source in edits.sources})
+
+    found = provenance_of(ASSET, package(), GeneratedArtifacts(), None, agent_of, taken_in)
+
+    placed = {action.what for action in found.actions if action.name is ActionName.PLACED}
+    assert placed == {each.what for each in found.components}
+    assert [(each.title, each.sha256) for each in found.components] == [
+        ("Picture in picture", "p"),
+        ("Watermark", "l"),
+        ("Sound", "m"),
+        ("Intro", "b"),
+        ("Further clip", "m"),
+        ("Outro", "b"),
+    ]
+    assert "Sound" not in [each.title for each in found.of_picture().components]
+
+
+def test_a_drawn_text_is_no_file_of_anybody_s() -> None:
+    drawn = EditOptions.model_validate({"watermark": {"text": "Draft"}}).addressed({}, f"sha256:{'a' * 64}")
+
+    assert provenance_of(ASSET, package(), GeneratedArtifacts(), None, agent_of, drawn).components == ()
+
+
 def test_of_a_video_without_sound_no_loudness_is_said_to_be_set() -> None:
     edits = EditOptions.model_validate({"sound": {"mode": "mute"}, "loudness": {"target_lufs": -14}})
 
@@ -201,3 +233,13 @@ def test_what_has_no_effect_is_not_said_to_have_been_done() -> None:
     idle = {"canvas": {"pad_rgb": "#FFFFFF"}, "watermark": {"position": "top"}, "fade": {"in_seconds": 1}}
 
     assert [action.what for action in edited(EditOptions.model_validate(idle))] == ["fades"]
+
+
+def test_a_cut_at_a_keyframe_is_said_with_the_ends_that_it_has() -> None:
+    edits = EditOptions.model_validate({"trim": {"start_seconds": 3, "end_seconds": 4, "cut": "keyframe"}})
+    kept = KeptPart(start_seconds=2.5, end_seconds=4.04, cut="keyframe")
+    cut = package().model_copy(update={"edit": EditRecord(digest="d", duration_seconds=1.54, kept=kept)})
+
+    found = provenance_of(ASSET, cut, GeneratedArtifacts(), None, agent_of, edits)
+
+    assert found.actions[1].description == "Kept from 2.5 s to 4.04 s."

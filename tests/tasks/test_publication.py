@@ -324,7 +324,7 @@ def test_what_was_prepared_before_edits_is_said_to_keep_to_the_sources_clock() -
 
 
 def test_faces_in_clips_that_come_in_by_edits_are_said_not_to_be_hidden() -> None:
-    hidden, faces = prepared("faces hidden"), {"enabled": True}
+    hidden, faces = prepared("faces hidden"), {"enabled": True, "other_clips": "show"}
 
     assert notes(hidden, anonymise=faces, edit={"join": {"intro": "/in/intro.mp4"}}) == (
         "Faces were hidden in the source alone, not in the clips that are joined to it or shown in it.",

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from data.domain.analysis import AnalysisOptions, AnalysisReport, AnalysisSummary
 from data.domain.assets import Asset
 from data.domain.errors import SigningMisconfiguredError
 from data.domain.provenance import Action, ActionName, Agent, CredentialState, DigitalSource, Part, Provenance
@@ -19,7 +20,7 @@ from tasks.media.content_credentials import Claim, read_credentials, sign
 from tasks.media.local_certificate import LOCAL_NAME, local_identity
 from tasks.media.tools import find_tools
 from tasks.provenance import provenance_of
-from tasks.publication import assemble_candidate, draft_manifest, release
+from tasks.publication import annotated_path, assemble_candidate, draft_manifest, release
 from tasks.signing import claimed_source, sign_candidate, signing_identity, to_be_signed
 from tests.tasks.media.test_certificates import operator_files
 from tests.tasks.test_publication import ASSET, CAPTIONS, FILES, package
@@ -69,13 +70,18 @@ def asset_in(store: ObjectStore) -> Asset:
 
 
 def published(
-    store: ObjectStore, identity: SigningIdentity | None, scratch: Path, *, is_private: bool = False
+    store: ObjectStore,
+    identity: SigningIdentity | None,
+    scratch: Path,
+    *,
+    is_private: bool = False,
+    analysis: AnalysisReport | None = None,
 ) -> PublicationManifest:
     made, asset = packaged(store), asset_in(store)
-    artifacts = GeneratedArtifacts(captions=(CAPTIONS,))
+    artifacts = GeneratedArtifacts(captions=(CAPTIONS,), analysis=analysis)
     facts = provenance_of(asset, made, artifacts, None, lambda name: Agent(name=name))
     facts = facts.model_copy(update={"actions": (facts.actions[0], VOICE, *facts.actions[1:])})
-    said = to_be_signed(facts, made, identity)
+    said = to_be_signed(facts, made, identity, annotated_path(artifacts))
     draft = draft_manifest(asset, made, artifacts, Recipe(), "A title", 1, "job", said)
     scratch.mkdir()
     candidate = assemble_candidate(scratch / "candidate", store, made, artifacts)
@@ -98,6 +104,27 @@ def test_the_published_mp4_and_poster_say_it_and_so_does_the_manifest(
     poster = read_credentials(store.fetch(manifest.prefix + "poster.jpg", tmp_path / "public.jpg"))
     assert [each.name for each in poster.actions] == ["c2pa.opened", "c2pa.transcoded"]
     assert {video.title, poster.title} == {"A title"}
+
+
+@pytest.mark.parametrize(("detector", "models"), [("faces", ("centerface 1",)), ("motion", ())])
+def test_the_video_into_which_an_analysis_was_drawn_says_so(
+    detector: str, models: tuple[str, ...], store: ObjectStore, identity: SigningIdentity, tmp_path: Path
+) -> None:
+    options = AnalysisOptions.model_validate({"enabled": True, "annotate": True, "detector": detector})
+    summary = AnalysisSummary(detector="centerface 1", frame_count=1, size=(16, 9), duration_seconds=1)
+    store.put_bytes(store.get_bytes("packages/a/k/video.mp4"), "analysis/a/annotated.mp4")
+    report = AnalysisReport(
+        key="k", prefix="analysis/a/", options=options, summary=summary, sentences=(), files={"annotated.mp4": 1}
+    )
+
+    manifest = published(store, identity, tmp_path / "scratch", analysis=report)
+
+    assert is_whole(store, manifest)
+    assert manifest.provenance is not None
+    assert manifest.provenance.signed == ("video.mp4", "poster.jpg", "analysis/annotated.mp4")
+    found = read_credentials(store.fetch(manifest.prefix + "analysis/annotated.mp4", tmp_path / "public.mp4"))
+    assert [each.name for each in found.actions][-2:] == ["c2pa.transcoded", "c2pa.edited"]
+    assert (found.actions[-1].models, found.sources) == (models, ("Source",))
 
 
 def test_the_package_stays_as_it_was(store: ObjectStore, identity: SigningIdentity, tmp_path: Path) -> None:

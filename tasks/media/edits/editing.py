@@ -56,12 +56,29 @@ class EditPlan:
     whole: Shape
     """What goes to the ladder."""
     most_frames_a_second: float
+    begins_at_seconds: float = 0.0
+    """When the source began, where it is itself a part of one; by the clock of that."""
+    whole_seconds: float | None = None
+    """How long that one is."""
 
     @property
     def digest(self) -> str:
         """What decides, besides the source, what comes of it: the edits, and what is in every further file."""
         contents = {name: found.sha256 for name, found in sorted(self.inputs.items())}
-        return options_digest({**self.options.model_dump(mode="json"), "inputs": contents})
+        return options_digest({**self.options.of_keys(), "inputs": contents})
+
+    @property
+    def kept_seconds(self) -> tuple[float, float]:
+        """When its part begins and ends, by the source's clock."""
+        start, end = self.read_seconds
+        return self.begins_at_seconds + start, self.begins_at_seconds + end
+
+    @property
+    def read_seconds(self) -> tuple[float, float]:
+        """When its part begins and ends, by the clock of the file that is read."""
+        part = trim.part(self.options.trim, self.source)
+        first, last = part.first_frame, part.first_frame + part.frame_count
+        return float(first / self.source.frame_rate), float(last / self.source.frame_rate)
 
     @property
     def changes_geometry(self) -> bool:
@@ -99,7 +116,7 @@ def plan_edits(options: EditOptions, facts: SourceFacts, inputs: Inputs, most_fr
     """
     source = _source_shape(options, facts, most_frames_a_second)
     part = trim.part(options.trim, source)
-    skipped = part.skipped_frames if _is_seekable(facts) else 0
+    skipped = part.skipped_frames if is_seekable(facts) else 0
     own = _own_part(options, source, inputs, most_frames_a_second)
     return EditPlan(
         options=options,
@@ -124,7 +141,8 @@ def _source_shape(options: EditOptions, facts: SourceFacts, most: float) -> Shap
     )
 
 
-def _is_seekable(facts: SourceFacts) -> bool:
+def is_seekable(facts: SourceFacts) -> bool:
+    """Say whether a place in a source can be found by an index of keyframes."""
     return not _SEEKABLE.isdisjoint(facts.container.split(","))
 
 

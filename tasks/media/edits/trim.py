@@ -55,11 +55,6 @@ def part(options: TrimOptions, shape: Shape) -> Part:
     return Part(shape.frame_rate, first, max(1, min(last, shape.frame_count) - first))
 
 
-def is_wanted(options: TrimOptions) -> bool:
-    """Say whether anything is cut off."""
-    return options.start_seconds > 0 or options.end_seconds is not None
-
-
 def outcome(options: TrimOptions, shape: Shape) -> Shape:
     """Return the shape of the part.
 
@@ -77,7 +72,7 @@ def applied(options: TrimOptions, footage: Footage, skipped_frames: int = 0) -> 
         footage: Of the shape of the whole source.
         skipped_frames: How many frames of that it lacks at its beginning.
     """
-    if not is_wanted(options):
+    if not options.is_wanted:
         return footage
     shape, start = outcome(options, footage.shape), part(options, footage.shape).first_frame - skipped_frames
     picture = footage.picture.filter("trim", start_frame=start, end_frame=start + shape.frame_count)

@@ -90,7 +90,7 @@ def placed(options: WatermarkOptions, size: tuple[int, int], own_size: tuple[int
     short = min(size)
     margin = round(options.margin * short)
     room = (max(2, size[0] - 2 * margin), max(2, size[1] - 2 * margin))
-    wanted = options.size * short / own_size[1] if options.text else options.size * size[0] / own_size[0]
+    wanted = options.share * short / own_size[1] if options.has_text else options.share * size[0] / own_size[0]
     scale = min(wanted, room[0] / own_size[0], room[1] / own_size[1])
     width, height = even(own_size[0] * scale), even(own_size[1] * scale)
     left, top = cornered(options.position, size, (width, height), margin)

@@ -3,7 +3,8 @@
 from collections.abc import Iterator
 
 from data.domain.edits import Corner
-from tasks.media.edits import crop, join, picture_in_picture, trim
+from data.domain.publications import KeptPart
+from tasks.media.edits import crop, join, picture_in_picture
 from tasks.media.edits.editing import EditPlan
 
 _PLACES: dict[Corner, str] = {
@@ -33,12 +34,20 @@ def sentences(plan: EditPlan) -> tuple[str, ...]:
     )
 
 
+def kept_part(plan: EditPlan) -> KeptPart | None:
+    """Return which part of the source is kept; ``None`` where all of it is."""
+    if not plan.options.trim.is_wanted:
+        return None
+    start, end = plan.kept_seconds
+    return KeptPart(start_seconds=round(start, 6), end_seconds=round(end, 6), cut=plan.options.trim.cut)
+
+
 def _of_time(plan: EditPlan) -> Iterator[str]:
     options, source = plan.options, plan.source
-    if trim.is_wanted(options.trim):
-        kept = trim.part(options.trim, source)
-        start = float(kept.first_frame / source.frame_rate)
-        yield f"Of {source.duration_seconds:.2f} s, {plan.part_seconds:.2f} s were kept, from {start:.2f} s on."
+    if options.trim.is_wanted:
+        start, _ = plan.kept_seconds
+        whole = plan.whole_seconds or source.duration_seconds
+        yield f"Of {whole:.2f} s, {plan.part_seconds:.2f} s were kept, from {start:.2f} s on."
     if options.speed != 1:
         yield f"It plays at {options.speed:g} times its speed."
     if options.deinterlace == "always":

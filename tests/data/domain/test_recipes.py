@@ -123,6 +123,38 @@ def test_preparation_depends_on_its_own_sections_alone(override: dict[str, objec
     assert list(recipe.preparation_options()) == [section]
 
 
+@pytest.mark.parametrize(
+    ("edit", "field"),
+    [
+        ({"join": {"outro": "/in/outro.mp4"}}, "edit.join.outro"),
+        ({"join": {"append": ["/in/more.mp4"]}}, "edit.join.append.0"),
+        ({"picture_in_picture": {"source": "/in/host.mp4"}}, "edit.picture_in_picture.source"),
+    ],
+)
+def test_clips_whose_faces_would_be_seen_are_refused_unless_they_are_allowed(edit: object, field: str) -> None:
+    hidden = {"anonymise": {"enabled": True}, "edit": edit}
+
+    with pytest.raises(RecipeInvalidError, match=rf"not in {field}: leave.*anonymise\.other_clips: show"):
+        Recipe.parse(hidden)
+    assert Recipe.parse({**hidden, "anonymise": {"enabled": True, "other_clips": "show"}}).edit.inputs
+    assert Recipe.parse({"edit": edit}).edit.inputs
+
+
+def test_pictures_and_sounds_have_no_faces_to_be_hidden() -> None:
+    edit = {"watermark": {"source": "/in/logo.png"}, "sound": {"mode": "mix", "source": "/in/music.mp3"}}
+
+    assert Recipe.parse({"anonymise": {"enabled": True}, "edit": edit}).edit.inputs
+
+
+def test_what_is_allowed_of_other_clips_leaves_the_keys_of_hidden_faces_alone() -> None:
+    hidden = Recipe().with_overrides({"anonymise.enabled": True})
+
+    assert hidden.digest() == "b5f569324aa625c34933656a"
+    assert options_digest(hidden.preparation_options()) == "5816e19ef362a9b6"
+    allowed = hidden.with_overrides({"anonymise.other_clips": "show"})
+    assert allowed.preparation_options() == hidden.preparation_options()
+
+
 def test_a_recipe_without_edits_is_what_it_was_before_there_were_any() -> None:
     assert Recipe().digest() == "d687799bd5bf97d27540b31e"
     assert options_digest(Recipe().transcode_options()) == "7b139406277a6277"
@@ -200,6 +232,43 @@ def test_what_changes_the_output_changes_digest_and_options(overrides: dict[str,
 
     assert changed.digest() != Recipe().digest()
     assert changed.transcode_options() != Recipe().transcode_options()
+
+
+def test_a_cut_at_a_keyframe_has_keys_of_its_own_and_an_exact_one_those_it_had() -> None:
+    trimmed = Recipe().with_overrides({"edit.trim.start_seconds": 5})
+    at_keyframe = trimmed.with_overrides({"edit.trim.cut": "keyframe"})
+
+    assert trimmed.digest() == "dbb9f1bc2082ebba7d556206"
+    assert at_keyframe.digest() != trimmed.digest()
+    assert at_keyframe.transcode_options() != trimmed.transcode_options()
+    assert Recipe().with_overrides({"edit.trim.cut": "keyframe"}).digest() == Recipe().digest()
+
+
+def test_a_watermark_of_a_stated_size_and_one_of_a_picture_have_the_keys_that_they_had() -> None:
+    picture = Recipe().with_overrides({"edit.watermark.source": "/in/logo.png"})
+    text = Recipe().with_overrides({"edit.watermark.text": "Draft"})
+
+    assert (
+        picture.digest() == picture.with_overrides({"edit.watermark.size": 0.12}).digest() == "75000ef6745daa93931c82a8"
+    )
+    assert text.with_overrides({"edit.watermark.size": 0.12}).digest() == "ef2dc336176dd2858c248132"
+    assert text.digest() != text.with_overrides({"edit.watermark.size": 0.12}).digest()
+
+
+@pytest.mark.parametrize(
+    ("overrides", "wants"),
+    [
+        ({}, False),
+        ({"video.copy_conforming": True}, True),
+        ({"video.copy_conforming": True, "edit.trim.start_seconds": 5}, False),
+        ({"edit.trim": {"start_seconds": 5, "cut": "keyframe"}}, True),
+        ({"edit.trim": {"start_seconds": 5, "cut": "keyframe"}, "edit.sound.mode": "mute"}, True),
+        ({"edit.trim": {"start_seconds": 5, "cut": "keyframe"}, "edit.speed": 2}, False),
+        ({"edit.trim": {"start_seconds": 5, "cut": "keyframe"}, "reframe.enabled": True}, False),
+    ],
+)
+def test_pictures_are_copied_where_nothing_changes_them(overrides: dict[str, object], wants: bool) -> None:
+    assert Recipe().with_overrides(overrides).wants_copy is wants
 
 
 def test_how_a_preview_would_look_means_nothing_without_one() -> None:

@@ -179,3 +179,19 @@ def test_of_several_items_only_those_in_hand_are_begun_and_ended(database: Datab
         assert items.work(batch.id) == {ItemState.PENDING: 6.0, ItemState.RUNNING: 61.0}
         assert items.finish_all(batch.id, [1, 2, 3], "b1:1:1", ItemState.SUCCEEDED) == (1, 3)
         assert items.finish_all(batch.id, [1], "b1:1:1", ItemState.FAILED) == ()
+
+
+def test_uploads_are_needed_until_the_items_that_name_them_have_ended(database: Database, batch: Batch) -> None:
+    joined = {"edit.join": {"intro": "upload:intro"}}
+    rows = [
+        {"row": 5, "custom_id": "e", "recipe": "quick", "source": "upload:film", "overrides": joined},
+        {"row": 6, "custom_id": "f", "recipe": "quick", "source": "upload:done", "state": ItemState.SUCCEEDED.value},
+    ]
+    asked = ["film", "intro", "done", "other"]
+    with database.session() as session:
+        items = BatchItemRepository(session)
+        items.add(batch.id, rows)
+        assert items.uploads_needed(asked) == {"film", "intro"}
+        assert items.uploads_needed(["other"]) == items.uploads_needed([]) == frozenset()
+        assert BatchRepository(session).move(batch.id, BatchState.CANCELLED, allowed_from=[BatchState.RUNNING])
+        assert items.uploads_needed(asked) == frozenset()

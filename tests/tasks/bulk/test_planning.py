@@ -246,6 +246,26 @@ def test_a_trimmed_or_hastened_video_is_expected_to_take_less(house: BatchHouse)
     assert part.plan.media_seconds == pytest.approx(60)
 
 
+def test_what_is_joined_to_a_video_makes_it_longer(house: BatchHouse) -> None:
+    house.facts = {"one.mp4": source_facts(duration_seconds=60), "intro.mp4": source_facts(duration_seconds=60)}
+    source, intro = house.source("one.mp4"), house.source("intro.mp4")
+
+    alone = house.plan(rows(source))
+    joined = house.plan(rows(source, **{"edit.join.intro": intro, "edit.join.outro": intro}), "b2")
+
+    assert _transcode(joined) > 2 * _transcode(alone)
+
+
+def test_a_part_that_is_copied_is_expected_to_take_less_than_one_that_is_encoded(house: BatchHouse) -> None:
+    source = house.source("one.mp4")
+    part = {"edit.trim.start_seconds": "2"}
+
+    encoded = house.plan(rows(source, **part))
+    copied = house.plan(rows(source, **part, **{"edit.trim.cut": "keyframe"}), "b2")
+
+    assert _transcode(copied) < 0.6 * _transcode(encoded)
+
+
 def test_the_longest_comes_first_within_a_priority(house: BatchHouse) -> None:
     house.facts = {"long.mp4": source_facts(duration_seconds=900)}
     short, long = house.source("short.mp4"), house.source("long.mp4")

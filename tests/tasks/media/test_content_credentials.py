@@ -1,5 +1,6 @@
 """Content Credentials in real files: written, read back, and no longer true after one byte was changed."""
 
+import json
 import subprocess
 from dataclasses import replace
 from pathlib import Path
@@ -7,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from data.domain.errors import CredentialsMissingError, SigningFailedError
-from data.domain.provenance import Action, ActionName, Agent, CredentialState, DigitalSource, Part
+from data.domain.provenance import Action, ActionName, Agent, Component, CredentialState, DigitalSource, Part
 from tasks.media.certificates import SigningIdentity, read_anchors
 from tasks.media.content_credentials import UNTRUSTED, Claim, ClaimedSource, read_credentials, sign, verified
 from tasks.media.inspection import has_index_in_front
@@ -77,6 +78,41 @@ def test_what_is_said_is_read_back_with_models_and_signer(signed: Path) -> None:
     assert found.actions[1].digital_source == DigitalSource.COMPOSITE_WITH_MODEL.value
     assert found.made_with.startswith("Dailies 1.2")
     assert (found.signer, found.sources, found.signed_at) == (LOCAL_NAME, ("Source",), None)
+
+
+def test_further_files_are_ingredients_of_the_action_that_placed_them(
+    video: Path, identity: SigningIdentity, tmp_path: Path
+) -> None:
+    import c2pa
+
+    joined = OPENED.model_copy(update={"name": ActionName.PLACED, "what": "joined"})
+    mark = joined.model_copy(update={"what": "watermark"})
+    components = (
+        Component(title="Watermark", sha256="cd" * 32, what="watermark"),
+        Component(title="Intro", sha256="ef" * 32, what="joined"),
+        Component(title="Outro", sha256="ef" * 32, what="joined"),
+    )
+    claim = replace(CLAIM, actions=(OPENED, mark, joined), components=components)
+
+    found = sign(video, tmp_path / "signed.mp4", claim, identity)
+
+    assert found.problems == (UNTRUSTED,)
+    assert found.sources == ("Source", "Watermark", "Intro", "Outro")
+    with (tmp_path / "signed.mp4").open("rb") as file, c2pa.Reader("video/mp4", file) as reader:
+        document = json.loads(reader.json())
+    manifest = document["manifests"][document["active_manifest"]]
+    ingredients = {each["label"]: each for each in manifest["ingredients"]}
+    assert [each["relationship"] for each in ingredients.values()] == ["parentOf", *["componentOf"] * 3]
+    assert [each["instance_id"] for each in ingredients.values()] == [
+        f"sha256:{digest * 32}" for digest in ("ab", "cd", "ef", "ef")
+    ]
+    (said,) = (each["data"] for each in manifest["assertions"] if each["label"].startswith("c2pa.actions"))
+    titles = [
+        [ingredients[each["url"].rsplit("/", 1)[1]]["title"] for each in action["parameters"]["ingredients"]]
+        for action in said["actions"]
+    ]
+    assert titles == [["Source"], ["Watermark"], ["Intro", "Outro"]]
+    assert said["allActionsIncluded"] is True
 
 
 def test_nothing_is_claimed_of_ai_where_there_was_none(video: Path, identity: SigningIdentity, tmp_path: Path) -> None:

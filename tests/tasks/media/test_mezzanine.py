@@ -9,10 +9,11 @@ import numpy as np
 import pytest
 
 from data.domain.assets import SourceFacts
+from data.domain.edits import TrimOptions
 from data.domain.errors import TruncatedInputError
 from tasks.media.decoding import Clip, DecodeContext, decoded_pictures
 from tasks.media.frames import Picture
-from tasks.media.mezzanine import Changes, mezzanine_arguments, write_mezzanine
+from tasks.media.mezzanine import Changes, VoiceOver, mezzanine_arguments, write_mezzanine
 from tasks.media.probe import probe
 from tasks.media.process import Limits, Progress
 from tasks.media.tools import find_tools
@@ -176,3 +177,15 @@ def test_the_picture_is_decoded_once_and_safely() -> None:
     assert piped.count("-format_whitelist") == direct.count("-format_whitelist") >= 1
     assert "fps=" not in " ".join(piped)  # that was done before the pipe
     assert clip.frame_rate == Fraction(25)
+
+
+def test_of_a_voice_that_began_before_the_part_only_the_rest_is_heard() -> None:
+    clip = Clip(Path("/in/clip.mp4"), source_facts(duration_seconds=60), TrimOptions(start_seconds=20, end_seconds=30))
+
+    built = " ".join(
+        mezzanine_arguments(clip, Changes(voice=VoiceOver(Path("/voice.wav"), -2.5, 8.0)), Path("/o.mp4"), 2)
+    )
+
+    assert "-ss 19.520000" in built
+    assert "atrim=start=2.500000" in built
+    assert "adelay=0" in built

@@ -4,8 +4,13 @@ from pathlib import Path
 import pytest
 
 from data.domain.recipes import Recipe
+from tasks.media.codecs import H264
+from tasks.media.plan import plan_encode
+from tasks.media.process import Limits
+from tasks.media.quality_trials import QualitySearch
 from tasks.media.tools import find_tools
 from tests.fakes.packages import make_package
+from tests.fakes.source_facts import source_facts
 from tests.fakes.vmaf import vmaf
 
 SMALL_RUNG: dict[str, object] = {"name": "64p", "short_side": 64, "max_kbps": 200}
@@ -68,3 +73,25 @@ def test_nobody_measures_where_no_vmaf_is_named(photographed: Path, tmp_path: Pa
 
     assert {(rendition.crf, rendition.predicted_vmaf) for rendition in package.renditions} == {(None, None)}
     assert not list((tmp_path / "scratch").glob("trial-*"))
+
+
+def test_samples_are_taken_from_the_part_that_is_kept(tmp_path: Path) -> None:
+    facts, recipe = source_facts(duration_seconds=60), Recipe()
+    search = QualitySearch(
+        Path("/clip.mp4"),
+        facts,
+        plan_encode(facts, recipe),
+        H264,
+        "veryfast",
+        23,
+        tmp_path,
+        find_tools(),
+        Limits(),
+        2,
+        between_seconds=(30.0, 42.0),
+    )
+
+    built = search.samples_arguments(tmp_path / "samples.nut")
+
+    starts = [float(built[place + 1]) for place, name in enumerate(built) if name == "-ss"]
+    assert starts == [30.75, 33.75, 36.75, 39.75]

@@ -1,3 +1,4 @@
+import os
 from dataclasses import replace
 from pathlib import Path
 
@@ -46,3 +47,16 @@ def test_what_was_done_with_another_file_of_ones_own_is_not_done(tmp_path: Path)
 
     assert len({missing, first, made_with(own, TOOLS, MODELS, tmp_path)}) == 3
     assert detector_digest(tmp_path / "yolox.onnx") in made_with(own, TOOLS, MODELS, tmp_path)
+
+
+def test_a_model_of_ones_own_is_read_once_while_it_is_the_same(tmp_path: Path) -> None:
+    weights = tmp_path / "yolox.onnx"
+    weights.write_bytes(b"weights")
+    first, state = detector_digest(weights), weights.stat()
+
+    weights.write_bytes(b"WEIGHTS")
+    os.utime(weights, ns=(state.st_atime_ns, state.st_mtime_ns))
+
+    assert detector_digest(weights) == first
+    os.utime(weights, ns=(state.st_atime_ns, state.st_mtime_ns + 1))
+    assert detector_digest(weights) != first

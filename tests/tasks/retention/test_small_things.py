@@ -1,8 +1,16 @@
 from datetime import UTC, datetime, timedelta
 
 from data.database import Database
+from data.domain.batches import Batch, BatchOptions, BatchState
 from data.domain.webhooks import DisabledReason, new_secret
-from data.repositories import DeliveryFilter, UploadRepository, WebhookEndpointRepository, WebhookOutbox
+from data.repositories import (
+    BatchItemRepository,
+    BatchRepository,
+    DeliveryFilter,
+    UploadRepository,
+    WebhookEndpointRepository,
+    WebhookOutbox,
+)
 from data.storage import ObjectStore
 from tasks.retention.rounds import Deleted
 from tasks.retention.small_things import expire_results, expire_uploads, expire_webhooks, sweep
@@ -16,8 +24,21 @@ def keys(store: ObjectStore) -> list[str]:
     return [stored.key for stored in store.list()]
 
 
-def test_uploads_go_unless_a_job_waits_for_them(store: ObjectStore, database: Database) -> None:
-    for name in ("used", "awaited"):
+def test_uploads_go_unless_a_job_or_an_item_waits_for_them(store: ObjectStore, database: Database) -> None:
+    batch = Batch(
+        id="b1",
+        name="Monday",
+        manifest_uri="/media/monday.csv",
+        options=BatchOptions(),
+        state=BatchState.PAUSED,
+        rows=1,
+        created_at=NOW,
+    )
+    with database.session() as session:
+        BatchRepository(session).create(batch)
+        item = {"row": 1, "custom_id": "a", "recipe": "quick", "source": "upload:named"}
+        BatchItemRepository(session).add(batch.id, [item])
+    for name in ("used", "awaited", "named"):
         store.put_bytes(b"film", f"uploads/{name}/film.mp4")
         with database.session() as session:
             UploadRepository(session).create(name, key=f"uploads/{name}/film.mp4", original_name="film.mp4")
@@ -30,7 +51,7 @@ def test_uploads_go_unless_a_job_waits_for_them(store: ObjectStore, database: Da
     expire_uploads(store, database, timedelta(0), lambda upload: upload == "awaited", deleted)
 
     assert (deleted.counts, deleted.size_bytes) == ({"uploads": 1}, 4)
-    assert keys(store) == ["uploads/awaited/film.mp4"]
+    assert keys(store) == ["uploads/awaited/film.mp4", "uploads/named/film.mp4"]
 
 
 def test_results_go_when_they_are_old(store: ObjectStore) -> None:

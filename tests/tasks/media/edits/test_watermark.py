@@ -108,5 +108,13 @@ def test_it_becomes_smaller_rather_than_reach_over_the_margin() -> None:
     assert (place.left, place.width) == (20, 360)
 
 
+@pytest.mark.parametrize("size", [(1280, 720), (720, 1280)])
+def test_a_text_is_small_where_no_size_is_asked_for_and_a_picture_an_eighth_of_the_width(size: tuple[int, int]) -> None:
+    text, picture = WatermarkOptions(text="© Dailies"), WatermarkOptions(source="logo")
+
+    assert placed(text, size, (400, 100)).height == 28
+    assert placed(picture, size, (400, 100)).width == pytest.approx(0.12 * size[0], abs=1)
+
+
 def test_a_small_picture_is_enlarged_to_the_size_that_was_asked_for() -> None:
     assert placed(WatermarkOptions(source="logo", size=0.5), (1920, 1080), (10, 5)).width == 960
