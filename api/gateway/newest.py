@@ -133,12 +133,23 @@ class NewestPages:
             rows = await self._client.read_flow_runs(
                 flow_run_filter=job_filter((), owner), sort=FlowRunSort.EXPECTED_START_TIME_DESC, limit=depth
             )
-        are_all = len(rows) < depth
-        # Prefect sorts by due time alone: of those due when the last one is, some may be missing.
-        whole = rows if are_all else [run for run in rows if due(run) > due(rows[-1])]
-        runs = tuple(sorted(whole, key=listed_order))
+        runs, are_all = without_gaps(rows, depth)
         jobs = await self._jobs_of(runs)
         return Newest(runs, are_all, {run.id: job for run, job in zip(runs, jobs, strict=True)})
+
+
+def without_gaps(rows: Sequence[FlowRun], asked: int) -> tuple[tuple[FlowRun, ...], bool]:
+    """Return those of the newest runs between which none is missing, as they are listed, and whether they are all.
+
+    Prefect sorts by due time alone: of those that are due when the last one is, some may be missing.
+
+    Args:
+        rows: What Prefect answered, the latest due first.
+        asked: How many it was asked for.
+    """
+    are_all = len(rows) < asked
+    whole = rows if are_all else [run for run in rows if due(run) > due(rows[-1])]
+    return tuple(sorted(whole, key=listed_order)), are_all
 
 
 def _follows(run: FlowRun, query: JobQuery, position: JobPosition | None) -> bool:
