@@ -218,12 +218,12 @@ def test_what_the_caller_has_learnt_is_not_read_and_what_was_being_read_does_not
 def test_what_was_known_lately_is_told_without_a_read() -> None:
     async def story() -> None:
         source = Source()
-        reads = CoalescedReads(source.read, keep_seconds=0.2)
+        reads = CoalescedReads(source.read, keep_seconds=1)
         assert reads.lately(1) is None
         await reads.get(1)
-        await asyncio.sleep(0.25)
+        await asyncio.sleep(1.05)
         assert reads.lately(1) == 1
-        await asyncio.sleep(0.2)
+        await asyncio.sleep(1)
 
         assert reads.lately(1) is None
         assert source.reads == [[1]]
