@@ -18,6 +18,8 @@ MOST_READS = 2
 """Reads under way at a time; who comes meanwhile goes with the next one."""
 PRUNE_ABOVE = 512
 """With more entries than this, those that have grown old are dropped."""
+MOST_KEPT = 8192
+"""With more entries than this that have not grown old, those read first are dropped as well."""
 CROWD = 8
 """So many questions within one turn are a crowd."""
 TURNS_WANTED = 4
@@ -34,6 +36,9 @@ class CoalescedReads(Generic[Key, Value]):
         keep_seconds: How old a value may be when it is told; 0 shares nothing but the calls.
         most: Keys of one read.
         is_settled: Says of a value that it no longer changes by itself.
+        is_asked_again: Says of a key that a crowd which has asked for it is likely to ask again.
+        crowd: So many questions within one turn are a crowd.
+        most_kept: Values kept; of many large ones fewer.
     """
 
     def __init__(
@@ -43,12 +48,18 @@ class CoalescedReads(Generic[Key, Value]):
         keep_seconds: float,
         most: int = 100,
         is_settled: Callable[[Value], bool] = lambda _value: False,
+        is_asked_again: Callable[[Key], bool] = lambda _key: True,
+        crowd: int = CROWD,
+        most_kept: int = MOST_KEPT,
     ) -> None:
         self._read = read
         self._keep_seconds = keep_seconds
         self._turn_seconds = keep_seconds / 2
         self._most = most
         self._is_settled = is_settled
+        self._is_asked_again = is_asked_again
+        self._crowd = crowd
+        self._most_kept = most_kept
         self._kept: dict[Key, tuple[float, Value | None]] = {}
         self._waiting: dict[Key, asyncio.Future[Value | None]] = {}
         self._under_way: dict[Key, asyncio.Future[Value | None]] = {}
@@ -63,7 +74,8 @@ class CoalescedReads(Generic[Key, Value]):
         if not self._keep_seconds:
             return await asyncio.shield(self._enlisted(key))
         now = time.monotonic()
-        self._wanted[key] = now
+        if self._is_asked_again(key):
+            self._wanted[key] = now
         self._questions += 1
         if self._turn is None:
             self._turn = asyncio.get_running_loop().call_later(self._turn_seconds, self._next_turn)
@@ -75,11 +87,15 @@ class CoalescedReads(Generic[Key, Value]):
             return self._kept[key][1]
         return await asyncio.shield(reading)  # one who leaves takes nothing from the others
 
+    def lately(self, key: Key) -> Value | None:
+        """Return what was known of a key a moment ago, up to twice as old as it may be told; it is not read for it."""
+        return self._kept[key][1] if self._seconds_left(key, time.monotonic()) > -self._keep_seconds else None
+
     def learn(self, key: Key, value: Value) -> None:
         """Take a value that the caller has just been told by the source itself."""
         self.forget(key)
         if self._keep_seconds:
-            self._kept[key] = (time.monotonic(), value)
+            self._keep(key, value, time.monotonic())
 
     def forget(self, key: Key) -> None:
         """Let the next one who asks learn it anew: the caller has just changed it, or must know how it is now."""
@@ -97,7 +113,7 @@ class CoalescedReads(Generic[Key, Value]):
     def _next_turn(self) -> None:
         """Read again what a crowd asks for; without one, what grows old is read when somebody asks."""
         now = time.monotonic()
-        self._is_crowd, self._questions, self._turn = self._questions >= CROWD, 0, None
+        self._is_crowd, self._questions, self._turn = self._questions >= self._crowd, 0, None
         last = now - TURNS_WANTED * self._turn_seconds
         self._wanted = {key: asked for key, asked in self._wanted.items() if asked > last}
         if not self._is_crowd:
@@ -144,11 +160,6 @@ class CoalescedReads(Generic[Key, Value]):
         reading: "asyncio.Future[Mapping[Key, Value]]",
         began: float,
     ) -> None:
-        if len(self._kept) > PRUNE_ABOVE:
-            now = time.monotonic()
-            self._kept = {
-                key: kept for key, kept in self._kept.items() if self._seconds_left(key, now) > -self._keep_seconds
-            }
         for key, future in futures.items():
             is_current = self._under_way.get(key) is future
             if is_current:
@@ -162,4 +173,18 @@ class CoalescedReads(Generic[Key, Value]):
                 value = reading.result().get(key)
                 future.set_result(value)
                 if is_current and self._keep_seconds:
-                    self._kept[key] = (began, value)
+                    self._keep(key, value, began)
+        self._prune()
+
+    def _keep(self, key: Key, value: Value | None, read_at: float) -> None:
+        self._kept.pop(key, None)  # what was read last is the last to be dropped
+        self._kept[key] = (read_at, value)
+
+    def _prune(self) -> None:
+        if len(self._kept) > min(PRUNE_ABOVE, self._most_kept):
+            now = time.monotonic()
+            self._kept = {
+                key: kept for key, kept in self._kept.items() if self._seconds_left(key, now) > -self._keep_seconds
+            }
+        while len(self._kept) > self._most_kept:
+            del self._kept[next(iter(self._kept))]

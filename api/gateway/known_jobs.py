@@ -13,6 +13,7 @@ from api.coalescing import CoalescedReads
 from api.cursors import JobPosition
 from api.gateway.jobs import has_begun, job_of
 from api.gateway.listing import find_runs
+from api.gateway.newest import NewestPages
 from api.gateway.reports import read_reports
 from api.gateway.runs import read_runs, run_id_of
 from api.progress import StepReport
@@ -26,6 +27,7 @@ PageKey = tuple[JobQuery, JobPosition | None, int, str | None]
 STILL_REPORTING = timedelta(minutes=1)
 """So long after the end of a run its children, or a process on its way out, may still report."""
 MOST_KEPT = 2000
+MOST_PAGES = 256
 
 Reports = Mapping[UUID, Sequence[StepReport]]
 """Of steps, by the job's run."""
@@ -45,11 +47,15 @@ class KnownJobs:
         self._crash_attempts = crash_attempts
         self._last_reports = LastReports()
         self._jobs = CoalescedReads(self._read_jobs, keep_seconds=keep_seconds, is_settled=_is_settled)
-        self._pages = CoalescedReads(self._read_pages, keep_seconds=keep_seconds, most=4)
+        self._newest = NewestPages(client, self._plainly, crash_attempts, keep_seconds)
+        self._pages = CoalescedReads(
+            self._read_pages, keep_seconds=keep_seconds, most=4, is_asked_again=_is_first, most_kept=MOST_PAGES
+        )
 
     async def close(self) -> None:
         """Stop what is being read."""
         await self._jobs.close()
+        await self._newest.close()
         await self._pages.close()
 
     async def get(self, job_id: str) -> Job:
@@ -64,7 +70,9 @@ class KnownJobs:
         return job
 
     async def page(self, query: JobQuery, position: JobPosition | None, limit: int, owner: str | None) -> Page[Job]:
-        """Return a page of jobs."""
+        """Return a page of jobs: cut from the newest, where it lies among them."""
+        if (cut := await self._newest.page(query, position, limit, owner)) is not None:
+            return cut
         page = await self._pages.get((query, position, limit, owner))
         assert page is not None, "every page is found, if only an empty one"
         return page
@@ -89,7 +97,10 @@ class KnownJobs:
         self, query: JobQuery, position: JobPosition | None, limit: int, owner: str | None
     ) -> Page[Job]:
         runs, last = await find_runs(self._client, query, position, limit, self._crash_attempts, owner)
-        return Page(items=tuple(await self._jobs_of(runs, {}, ())), next=last.encode() if last else None)
+        return Page(items=tuple(await self._plainly(runs)), next=last.encode() if last else None)
+
+    async def _plainly(self, runs: Sequence[FlowRun]) -> list[Job]:
+        return await self._jobs_of(runs, {}, ())
 
     async def _jobs_of(self, runs: Sequence[FlowRun], found: Reports, looked_for: Collection[UUID]) -> list[Job]:
         """Return runs as jobs, reading the reports that were neither looked for nor are known to be the last."""
@@ -126,6 +137,11 @@ class LastReports:
             self._kept[run.id] = (state.id, reports)
             if len(self._kept) > MOST_KEPT:
                 self._kept.popitem(last=False)
+
+
+def _is_first(key: PageKey) -> bool:
+    """Say whether a page is one that many look at; a later one was turned to by somebody who turns further."""
+    return key[1] is None
 
 
 def _is_settled(job: Job) -> bool:

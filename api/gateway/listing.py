@@ -46,7 +46,7 @@ async def find_runs(
     """Collect the runs of matching jobs; the position is where to go on, ``None`` at the end."""
     if query.owner and owner not in (None, query.owner):
         return [], None
-    types = frozenset(chain.from_iterable(_STATE_TYPES[state] for state in query.states or _failing(query)))
+    types = types_of(query)
     runs_filter = job_filter(types, owner or query.owner)
     is_selective = bool(query.text or query.recipe or query.failures) or bool(
         types & {StateType.CRASHED, StateType.PAUSED}
@@ -60,13 +60,18 @@ async def find_runs(
             if len(found) == limit:
                 return found, position
             position = JobPosition(due(run), run.id)
-            if _matches(run, query, crash_attempts):
+            if matches(run, query, crash_attempts):
                 found.append(run)
         scanned += len(batch)
         if len(batch) < rows:
             return found, None
         if scanned >= SCAN_ROWS:
             return found, position
+
+
+def types_of(query: JobQuery) -> frozenset[StateType]:
+    """Return Prefect's types of states in which what is asked for may be; none where it may be in any."""
+    return frozenset(chain.from_iterable(_STATE_TYPES[state] for state in query.states or _failing(query)))
 
 
 def state_types() -> dict[JobState, frozenset[StateType]]:
@@ -95,7 +100,8 @@ def _failing(query: JobQuery) -> frozenset[JobState]:
     return frozenset({JobState.FAILED, *cancelled})
 
 
-def _matches(run: FlowRun, query: JobQuery, crash_attempts: int) -> bool:
+def matches(run: FlowRun, query: JobQuery, crash_attempts: int) -> bool:
+    """Say whether a run is what is asked for, but for its owner and its time."""
     view = run_view(run, crash_attempts)
     if query.states and view.state not in query.states:
         return False
@@ -128,9 +134,9 @@ async def _runs_after(
     if len(batch) > missing and due(batch[-1]) == due(batch[-2]):
         tie = due(batch[-1])
         batch = [run for run in batch if due(run) > tie]
-        runs += sorted(batch, key=_order)
+        runs += sorted(batch, key=listed_order)
         return runs + await _tied_runs(client, runs_filter, tie, None, limit - len(runs))
-    return runs + sorted(batch[:missing], key=_order)
+    return runs + sorted(batch[:missing], key=listed_order)
 
 
 async def _none() -> list[FlowRun]:
@@ -174,5 +180,6 @@ def _due_between(after: datetime | None, before: datetime | None) -> FlowRunFilt
     return FlowRunFilterExpectedStartTime.model_validate({name: at for name, at in bounds.items() if at})
 
 
-def _order(run: FlowRun) -> tuple[float, int]:
+def listed_order(run: FlowRun) -> tuple[float, int]:
+    """Return what sorts runs as they are listed: the latest due first."""
     return -due(run).timestamp(), -run.id.int

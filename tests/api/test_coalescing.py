@@ -213,3 +213,49 @@ def test_what_the_caller_has_learnt_is_not_read_and_what_was_being_read_does_not
         await reads.close()
 
     asyncio.run(story())
+
+
+def test_what_was_known_lately_is_told_without_a_read() -> None:
+    async def story() -> None:
+        source = Source()
+        reads = CoalescedReads(source.read, keep_seconds=1)
+        assert reads.lately(1) is None
+        await reads.get(1)
+        await asyncio.sleep(1.05)
+        assert reads.lately(1) == 1
+        await asyncio.sleep(1)
+
+        assert reads.lately(1) is None
+        assert source.reads == [[1]]
+        await reads.close()
+
+    asyncio.run(story())
+
+
+def test_of_more_than_may_be_kept_the_first_ones_are_dropped() -> None:
+    async def story() -> None:
+        source = Source()
+        reads = CoalescedReads(source.read, keep_seconds=10, most_kept=2)
+        for key in (1, 2, 3, 2, 3, 1):
+            await reads.get(key)
+
+        assert source.reads == [[1], [2], [3], [1]]
+        await reads.close()
+
+    asyncio.run(story())
+
+
+def test_what_nobody_will_ask_for_again_is_not_read_again_for_a_crowd() -> None:
+    async def story() -> None:
+        source = Source()
+        reads = CoalescedReads(source.read, keep_seconds=0.2, is_asked_again=lambda key: key == 1, crowd=2)
+        for place in range(40):
+            await asyncio.gather(reads.get(1), reads.get(2 + place))
+            await asyncio.sleep(0.01)
+        read = [key for keys in source.reads for key in keys]
+
+        assert read.count(1) > 1
+        assert sorted(key for key in read if key != 1) == list(range(2, 42))
+        await reads.close()
+
+    asyncio.run(story())
