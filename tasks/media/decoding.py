@@ -23,9 +23,9 @@ from data.domain.errors import EncodeFailedError, EncoderStalledError
 from tasks.media.accounts import blamed
 from tasks.media.child import Child, signals_held
 from tasks.media.edits.footage import AUDIO_RATE_HZ
-from tasks.media.frames import Picture
+from tasks.media.frames import Picture, Planes
 from tasks.media.measures import read_log
-from tasks.media.normalise import normalised_pictures, sound_in_step
+from tasks.media.normalise import glanced_pictures, normalised_pictures, sound_in_step
 from tasks.media.opening import paired
 from tasks.media.probe import SAFE_INPUT_ARGUMENTS
 from tasks.media.tools import Toolset
@@ -85,12 +85,16 @@ class DecodeContext:
     """Of the decoder; 0 lets ffmpeg choose."""
 
 
-def pictures_arguments(clip: Clip, size: tuple[int, int], threads: int = 0) -> list[str]:
+def pictures_arguments(clip: Clip, size: tuple[int, int], threads: int = 0, step: int = 1) -> list[str]:
     """Return the arguments, without the program, that write a clip's frames to standard output as raw BGR."""
-    video = clip.facts.video
-    opened = ffmpeg.input(str(clip.path), reinit_filter=0, threads=threads, **paired(SAFE_INPUT_ARGUMENTS))
-    pictures = normalised_pictures(opened[str(video.stream_index)], clip.facts, clip.frame_rate, size)
+    pictures = normalised_pictures(_opened(clip, threads), clip.facts, clip.frame_rate, size, step=step)
     pictures = pictures.filter("scale", **_FROM_BT709).filter("format", "bgr24")
+    return _compiled(ffmpeg.output(pictures, "pipe:1", f="rawvideo", fps_mode="passthrough"))
+
+
+def planes_arguments(clip: Clip, size: tuple[int, int], threads: int = 0, step: int = 1) -> list[str]:
+    """Return the arguments, without the program, that write a clip's frames to standard output as raw I420."""
+    pictures = glanced_pictures(_opened(clip, threads), clip.facts, clip.frame_rate, size, step)
     return _compiled(ffmpeg.output(pictures, "pipe:1", f="rawvideo", fps_mode="passthrough"))
 
 
@@ -104,9 +108,16 @@ def sound_arguments(clip: Clip, layout: str) -> list[str]:
 
 @contextmanager
 def decoded_pictures(
-    clip: Clip, size: tuple[int, int], context: DecodeContext, log_path: Path
+    clip: Clip, size: tuple[int, int], context: DecodeContext, log_path: Path, step: int = 1
 ) -> Iterator[Iterator[Picture]]:
     """Give the frames of a clip at a size, one after the other; each may be written to.
+
+    Args:
+        clip: The source.
+        size: Width and height in pixels, both even.
+        context: What decoding works with.
+        log_path: File for what ffmpeg says.
+        step: Of every so many frames only the first is given.
 
     Raises:
         CorruptInputError: It cannot be decoded.
@@ -114,11 +125,40 @@ def decoded_pictures(
         EncoderStalledError: It gave nothing for too long.
     """
     width, height = size
-    with _decoder(pictures_arguments(clip, size, context.threads), context, log_path) as reader:
+    with _decoder(pictures_arguments(clip, size, context.threads, step), context, log_path) as reader:
         yield (
             np.frombuffer(frame, dtype=np.uint8).reshape(height, width, 3)
             for frame in reader.pieces(width * height * 3)
             if len(frame) == width * height * 3
+        )
+
+
+@contextmanager
+def decoded_planes(
+    clip: Clip, size: tuple[int, int], context: DecodeContext, log_path: Path, step: int = 1
+) -> Iterator[Iterator[Planes]]:
+    """Give the frames of a clip small and cheaply: as they are coded, by several at a time.
+
+    Args:
+        clip: The source.
+        size: Width and height in pixels, both even.
+        context: What decoding works with.
+        log_path: File for what ffmpeg says.
+        step: Of every so many frames only the first is given.
+
+    Raises:
+        CorruptInputError: It cannot be decoded.
+        EncodeFailedError: The decoder failed otherwise.
+        EncoderStalledError: It gave nothing for too long.
+    """
+    width, height = size
+    frame_bytes = width * height * 3 // 2
+    together = max(1, _PIPE_BYTES // 2 // frame_bytes)
+    with _decoder(planes_arguments(clip, size, context.threads, step), context, log_path) as reader:
+        yield (
+            np.frombuffer(piece, dtype=np.uint8, count=frame_bytes, offset=start).reshape(height * 3 // 2, width)
+            for piece in reader.pieces(together * frame_bytes)
+            for start in range(0, len(piece) - frame_bytes + 1, frame_bytes)
         )
 
 
@@ -139,6 +179,11 @@ def decoded_sound(
             np.frombuffer(block, dtype=np.float32).reshape(-1, channels)
             for block in reader.pieces(block_samples * channels * 4)
         )
+
+
+def _opened(clip: Clip, threads: int) -> Any:
+    opened = ffmpeg.input(str(clip.path), reinit_filter=0, threads=threads, **paired(SAFE_INPUT_ARGUMENTS))
+    return opened[str(clip.facts.video.stream_index)]
 
 
 def _compiled(output: Any) -> list[str]:

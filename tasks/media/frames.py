@@ -19,6 +19,8 @@ from tasks.media.tools import Toolset
 
 Picture = NDArray[np.uint8]
 """Height × width × 3, BGR."""
+Planes = NDArray[np.uint8]
+"""I420: 1.5 height × width, the brightness above, both colour differences at half the size below; from 16 to 235."""
 
 _JPEG_QUALITY = 88
 _LAST_FRAMES_SECONDS = 12
@@ -28,6 +30,18 @@ _GOOD_DEVIATION = 60.0
 _GOOD_COLOURFULNESS = 55.0
 _IDEAL_BRIGHTNESS = 0.45
 _DEFAULT_LIMITS = Limits()
+
+
+def _bgr_of(red_weight: float, blue_weight: float) -> NDArray[np.float64]:
+    """Return the matrix that makes B, G, R of brightness and its differences to blue and to red."""
+    green_weight = 1 - red_weight - blue_weight
+    blue, red = 2 * (1 - blue_weight), 2 * (1 - red_weight)
+    greens = (1, -blue * blue_weight / green_weight, -red * red_weight / green_weight)
+    return np.array([(1, blue, 0), greens, (1, 0, red)])
+
+
+_BT601_TO_BT709 = _bgr_of(0.2126, 0.0722) @ np.linalg.inv(_bgr_of(0.299, 0.114))
+"""What was made BGR as BT.601 has it, as BT.709 has it."""
 
 
 @dataclass(frozen=True)
@@ -44,6 +58,12 @@ class FrameQuality:
         """All in one, 0–1; a black, white or flat frame scores near 0 however sharp or colourful."""
         looks = 0.5 * self.sharpness + 0.25 * self.contrast + 0.25 * self.colourfulness
         return round(looks * self.exposure * min(1.0, 4 * self.contrast), 4)
+
+
+def shown(planes: Planes, *, is_bt709: bool) -> Picture:
+    """Return a frame with its right colours: OpenCV takes BT.601, whichever they are coded by."""
+    picture = cv2.cvtColor(planes, cv2.COLOR_YUV2BGR_I420)
+    return np.asarray(cv2.transform(picture, _BT601_TO_BT709) if is_bt709 else picture, np.uint8)
 
 
 def frame_quality(picture: Picture) -> FrameQuality:

@@ -1,6 +1,7 @@
 """What a technician would see: black, frozen, blurred and badly exposed pictures, with from when to when."""
 
 from dataclasses import dataclass
+from math import log1p
 
 import cv2
 import numpy as np
@@ -52,7 +53,7 @@ class PictureChecks:
 
     def look(self, look: Look) -> tuple[Measures, list[Event]]:
         """Take the next frame and return its measures, and what is over."""
-        grey, frame, now = look.grey, look.sampled.frame, look.sampled.at_seconds
+        grey, frame, now = look.grey, look.frame, look.at_seconds
         mean = float(cv2.mean(grey)[0]) / 255
         is_black = mean < _DIM and _share(grey <= _BLACK) >= _BLACK_SHARE
         is_frozen = not is_black and self._is_frozen(grey)
@@ -70,7 +71,7 @@ class PictureChecks:
         measures = Measures(self._motion(grey), sharpness(grey), mean)
         self._before = grey
         self._count += 1
-        return measures, self._stillness.look(grey, now, events)
+        return measures, self._stillness.look(look.cells, now, events)
 
     def end(self, at_seconds: float) -> list[Event]:
         """End the video and return what lasted to its end."""
@@ -100,8 +101,9 @@ class PictureChecks:
 
 def sharpness(grey: Picture) -> float:
     """Return the natural logarithm of 1 + the variance of the Laplacian of a grey picture."""
-    _, deviation = cv2.meanStdDev(cv2.Laplacian(grey, cv2.CV_16S))
-    return float(np.log1p(deviation[0, 0] ** 2))
+    edges = cv2.Laplacian(grey, cv2.CV_16S)
+    variance = cv2.norm(edges, cv2.NORM_L2SQR) / edges.size - cv2.mean(edges)[0] ** 2
+    return log1p(max(0.0, variance))
 
 
 def blur(grey: Picture) -> float:

@@ -94,7 +94,7 @@ class OnnxDetector:
         Raises:
             DetectorInvalidError: The network fails on it.
         """
-        boxes, scores, classes = self._decode(self._network, look.sampled.image_bgr, self._min_confidence)
+        boxes, scores, classes = self._decode(self._network, look.bgr, self._min_confidence)
         kept = np.isfinite(boxes).all(axis=1) & np.isfinite(scores)  # half precision overflows
         boxes, scores, classes = boxes[kept], scores[kept], classes[kept]
         if not len(scores):
