@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from math import log1p
+from typing import Any
 
 import cv2
 import numpy as np
@@ -24,6 +25,8 @@ _LIT, _LIT_SHARE = 120, 0.005
 _BLURRED = 0.55
 _LEAST_CONTRAST = 12.0
 _BLUR_EVERY_SECONDS = 0.5
+_FRACTIONS = 256
+"""Of one of 255 greys, that a blurred picture is told by."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,15 +117,16 @@ def blur(grey: Picture) -> float:
     _, deviation = cv2.meanStdDev(grey)
     if deviation[0, 0] < _LEAST_CONTRAST:
         return 0.0
-    picture = grey.astype(np.float32)
-    return max(_kept(picture, (9, 1), 1), _kept(picture, (1, 9), 0))
+    picture = np.multiply(grey, _FRACTIONS, dtype=np.uint16)
+    return max(_kept(picture, (9, 1), np.s_[:, 1:], np.s_[:, :-1]), _kept(picture, (1, 9), np.s_[1:], np.s_[:-1]))
 
 
-def _kept(picture: NDArray[np.float32], window: tuple[int, int], axis: int) -> float:
-    steps = np.abs(np.diff(picture, axis=axis))
-    blurred_steps = np.abs(np.diff(cv2.blur(picture, window), axis=axis))
-    total = float(steps.sum())
-    return 1 - float(np.maximum(0, steps - blurred_steps).sum()) / total if total > 0 else 0.0
+def _kept(picture: NDArray[np.uint16], window: tuple[int, int], after: Any, before: Any) -> float:
+    blurred = cv2.blur(picture, window)
+    steps = cv2.absdiff(picture[after], picture[before])
+    lost = cv2.subtract(steps, cv2.absdiff(blurred[after], blurred[before]))  # not below 0
+    total = cv2.sumElems(steps)[0]
+    return 1 - cv2.sumElems(lost)[0] / total if total > 0 else 0.0
 
 
 def _share(mask: NDArray[np.bool_]) -> float:
