@@ -123,7 +123,7 @@ def _every_face(picture: Picture, plan: SurveyPlan) -> tuple[FaceBox, ...]:
     return find_faces(picture, plan.models.faces, plan.min_score, long_side=max(picture.shape[:2]))
 
 
-class _CutDetector(AdaptiveDetector):
+class _CutDetector(AdaptiveDetector):  # type: ignore[misc]
     """The library's detector, measuring as it does: it is asked for every frame, and its arrays take their time."""
 
     _before: Picture | None = None

@@ -80,9 +80,7 @@ def _together(plan: AnalysisPlan) -> int:
     return max(1, min(_MOST_TOGETHER, _HANDFUL_BYTES // (plan.size[0] * plan.size[1] * 3)))
 
 
-def _detected(
-    pictures: Iterable[Sampled], detector: Detector, together: int
-) -> Iterator[tuple[Look, Detections]]:
+def _detected(pictures: Iterable[Sampled], detector: Detector, together: int) -> Iterator[tuple[Look, Detections]]:
     """Detect in the next frames while others are followed: OpenCV and networks need no Python meanwhile."""
 
     def detected(handful: list[Sampled]) -> list[tuple[Look, Detections]]:

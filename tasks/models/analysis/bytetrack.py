@@ -6,6 +6,7 @@ Loaded only by those who track: the library takes a second.
 """
 
 from dataclasses import dataclass
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -95,7 +96,7 @@ class _Overlap(IoU):
         common = sides.clip(0).prod(axis=2)
         areas = [(boxes[:, 2] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 1]) for boxes in (boxes_1, boxes_2)]
         union = areas[0][:, None] + areas[1] - common
-        return np.divide(common, union, out=np.zeros_like(common), where=union > 0)
+        return np.asarray(np.divide(common, union, out=np.zeros_like(common), where=union > 0), np.float64)
 
 
 class ByteTrack:
@@ -133,7 +134,7 @@ class ByteTrack:
         if not len(found) and not self._tracker.tracks:
             return []
         given = _Given(found.boxes * scale, found.confidences, np.arange(len(found)))
-        answer = self._tracker.update(given)
+        answer: Any = self._tracker.update(cast(Any, given))
         if not len(answer):
             return []
         rows, numbers = answer.rows.tolist(), answer.tracker_id.tolist()

@@ -78,16 +78,16 @@ class _View:
     """Places of edges in the picture's pixels, row by row: some of them, all over it."""
     brightness: NDArray[np.int16]
     """Of those pixels."""
-    limits: NDArray[np.float32]
+    limits: NDArray[np.float64]
     """By more their brightness does not change while they rest."""
 
     @classmethod
     def of(cls, picture: Picture) -> "_View":
         across, down = cv2.spatialGradient(picture)
-        slopes = np.maximum(np.abs(across), np.abs(down)).ravel() / np.float32(8)  # Sobel's weights
+        slopes = np.maximum(np.abs(across), np.abs(down)).ravel() / 8  # Sobel's weights
         edges = np.flatnonzero(slopes >= _EDGE)
         edges = edges[:: max(1, len(edges) // _MOST_EDGES)]
-        return cls(picture, edges, picture.ravel()[edges].astype(np.int16), slopes[edges] * np.float32(_STEADY))
+        return cls(picture, edges, picture.ravel()[edges].astype(np.int16), slopes[edges] * _STEADY)
 
     def has_moved(self, now: Picture) -> bool:
         """Say whether a later picture is another view."""

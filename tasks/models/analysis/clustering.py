@@ -70,8 +70,8 @@ def describe(picture: Picture, box: Edges) -> Descriptor | None:
     if crop.shape[0] < _LEAST_PIXELS or crop.shape[1] < 2:
         return None
     crop = np.asarray(cv2.resize(crop, _SIZE, interpolation=cv2.INTER_AREA), dtype=np.uint8)
-    found = np.concatenate([_colours(crop), _directions(crop)], axis=1)
-    return (found / np.sqrt(_PARTS * (1 + _EDGE_WEIGHT**2))).astype(np.float32).ravel()
+    found = np.concatenate([_colours(crop), _directions(crop)], axis=1) / np.sqrt(_PARTS * (1 + _EDGE_WEIGHT**2))
+    return np.asarray(found, np.float32).ravel()
 
 
 def _colours(crop: Picture) -> NDArray[np.float64]:
@@ -80,7 +80,8 @@ def _colours(crop: Picture) -> NDArray[np.float64]:
     is_coloured = (saturation >= _COLOURED) & (value >= _COLOURED)
     colour = hue * _HUES // 180 * _SATURATIONS + (saturation - _COLOURED) * _SATURATIONS // (256 - _COLOURED)
     kinds = np.where(is_coloured, colour, _COLOURS + value * _GREYS // 256)
-    return np.sqrt(_counted(kinds, _COLOURS + _GREYS) / (len(hue) // _PARTS))
+    shares = _counted(kinds, _COLOURS + _GREYS) / (len(hue) // _PARTS)
+    return np.asarray(np.sqrt(shares), np.float64)
 
 
 def _directions(crop: Picture) -> NDArray[np.float64]:
@@ -88,10 +89,12 @@ def _directions(crop: Picture) -> NDArray[np.float64]:
     across, down = cv2.Sobel(grey, cv2.CV_32F, 1, 0), cv2.Sobel(grey, cv2.CV_32F, 0, 1)
     lengths, angles = cv2.cartToPolar(across, down)
     kinds = np.minimum((np.mod(angles, np.pi) * (_EDGES / np.pi)).astype(np.intp), _EDGES - 1)
-    edges = _counted(kinds.ravel(), _EDGES, lengths.ravel())
-    return np.sqrt(edges / np.maximum(edges.sum(axis=1, keepdims=True), 1e-6)) * _EDGE_WEIGHT
+    edges = _counted(kinds.ravel(), _EDGES, np.asarray(lengths, np.float64).ravel())
+    shares = edges / np.maximum(edges.sum(axis=1, keepdims=True), 1e-6)
+    return np.asarray(np.sqrt(shares) * _EDGE_WEIGHT, np.float64)
 
 
-def _counted(kinds: NDArray[np.intp], count: int, weights: NDArray[np.float32] | None = None) -> NDArray[np.float64]:
+def _counted(kinds: NDArray[np.intp], count: int, weights: NDArray[np.float64] | None = None) -> NDArray[np.float64]:
     """Count each kind of pixel in each part of a crop: parts × kinds."""
-    return np.bincount(kinds + count * _PART_OF_PIXEL, weights, count * _PARTS).reshape(_PARTS, count)
+    counts = np.bincount(kinds + count * _PART_OF_PIXEL, weights, count * _PARTS)
+    return np.asarray(counts, np.float64).reshape(_PARTS, count)

@@ -144,4 +144,3 @@ class Tracker:
             if distance <= _NEAR and alike >= _ALIKE and (best is None or distance < best[0]):
                 best = distance, number
         return None if best is None else self._known.pop(best[1])
-
