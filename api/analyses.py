@@ -171,7 +171,7 @@ def _is_wanted(event: Event, query: EventQuery) -> bool:
 def _expired(job: AnalysisJob) -> AnalysisExpiredError:
     return AnalysisExpiredError(
         f"The analysis that job {job.job_id} made of asset {job.asset_id} was cleared away, as what nobody asks for is."
-        f" Have it made again: POST /api/v1/assets/{job.asset_id}/analyze.",
+        f" Order it again: `python -m flows asset analyze {job.asset_id}`, or `analyze` of the asset in the API.",
         {"asset_id": job.asset_id, "job_id": job.job_id, "analysis": job.key},
     )
 

@@ -7,6 +7,8 @@ The layout is told by names and shapes of what the network takes and gives:
 * **RT-DETR**: ``labels``, ``boxes`` and ``scores`` (its own export, with ``orig_target_sizes`` as second input);
   ``logits`` and ``pred_boxes`` (Hugging Face); or one output of 1 × queries × (4 + classes). It takes RGB from 0 to 1,
   stretched to its input.
+* **DETR**, the classic one: ``logits`` and ``pred_boxes``, too, perhaps with a ``pixel_mask`` as second input. The last
+  class says that there is nothing, and in a blank picture nearly all queries say so. It takes RGB less ImageNet's mean.
 """
 
 import ast
@@ -31,10 +33,16 @@ _STRIDES = (8, 16, 32)
 _PADDING = 114
 _OVERLAP = 0.5
 _MOST_QUERIES = 1000
+_NOTHING_SHARE = 0.8
+"""Of a classic DETR's queries, that see nothing in a blank picture."""
+_IMAGENET_MEAN = np.array([0.485, 0.456, 0.406], np.float32)[:, None, None]
+_IMAGENET_DEVIATION = np.array([0.229, 0.224, 0.225], np.float32)[:, None, None]
 _DECODED_FROM = 32.0
 """Of YOLOX: raw places are offsets of a cell or two, decoded ones are pixels."""
 _LABEL_LENGTH = 60
 _LABEL_KEYS = ("names", "labels", "classes", "id2label")
+
+_MASKS: dict[str, type[np.generic]] = {"tensor(int64)": np.int64, "tensor(bool)": np.bool_, "tensor(float)": np.float32}
 
 Array = NDArray[Any]
 _Found = tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.int64]]
@@ -49,6 +57,8 @@ class _Network:
     name: str
     input_name: str
     sizes_name: str | None
+    mask: tuple[str, type[np.generic]] | None
+    """Name and kind of the input that says where the picture is, and where padding: there is none of that."""
     outputs: Mapping[str, Sequence[Any]]
     size: tuple[int, int]
     """Width and height of the input."""
@@ -59,11 +69,13 @@ class _Network:
         given: dict[str, Array] = {self.input_name: picture.astype(self.dtype)}
         if self.sizes_name is not None:
             given[self.sizes_name] = np.array([original], np.int64)
+        if self.mask is not None:
+            given[self.mask[0]] = np.ones((1, *picture.shape[2:]), self.mask[1])
         try:
-            answers = self.session.run(list(self.outputs), given)
-        except _runtime_errors() as error:
+            answers = [np.asarray(answer) for answer in self.session.run(list(self.outputs), given)]
+        except (*_runtime_errors(), ValueError) as error:
             raise _invalid(self.name, f"it fails on a picture: {error}", self.outputs) from error
-        return dict(zip(self.outputs, (np.asarray(answer) for answer in answers), strict=True))
+        return dict(zip(self.outputs, answers, strict=True))
 
 
 class OnnxDetector:
@@ -76,7 +88,7 @@ class OnnxDetector:
 
     Raises:
         ModelMissingError: There is no such file.
-        DetectorInvalidError: It is damaged, or of no layout that is known.
+        DetectorInvalidError: It is damaged, or of no layout that is known, or its answers do not fit that.
     """
 
     is_simulated = False
@@ -86,6 +98,7 @@ class OnnxDetector:
         self._decode = _layout(self._network)
         self._labels = _labels(model_path, self._network)
         self._min_confidence = min_confidence
+        self._read(np.zeros((self._network.size[1], self._network.size[0], 3), np.uint8))
         self.name = f"{model_path.stem} (ONNX, {self._network.session.get_providers()[0]})"
 
     def detect(self, look: Look) -> Detections:
@@ -94,13 +107,27 @@ class OnnxDetector:
         Raises:
             DetectorInvalidError: The network fails on it.
         """
-        boxes, scores, classes = self._decode(self._network, look.bgr, self._min_confidence)
+        boxes, scores, classes = self._read(look.bgr)
         kept = np.isfinite(boxes).all(axis=1) & np.isfinite(scores)  # half precision overflows
         boxes, scores, classes = boxes[kept], scores[kept], classes[kept]
         if not len(scores):
             return Detections.none()
         labels = tuple(self._labels.get(int(number), f"class {number}") for number in classes)
         return Detections(np.clip(boxes, 0, 1).astype(np.float32), scores.astype(np.float32), labels)
+
+    def _read(self, picture: Picture) -> _Found:
+        """Run the network on a picture and read its answers.
+
+        Raises:
+            DetectorInvalidError: It fails, or its answers are of other shapes than its layout has.
+        """
+        try:
+            boxes, scores, classes = self._decode(self._network, picture, self._min_confidence)
+        except (ValueError, IndexError, TypeError, ArithmeticError, cv2.error) as error:
+            raise _unread(self._network, str(error)) from error
+        if boxes.ndim != 2 or boxes.shape[1] != 4 or not len(boxes) == len(scores) == len(classes):
+            raise _unread(self._network, f"{boxes.shape} boxes, {scores.shape} scores and {classes.shape} classes")
+        return boxes, scores, classes
 
 
 def _load(model_path: Path, threads: int) -> _Network:
@@ -128,11 +155,16 @@ def _described(session: Any, name: str) -> _Network:
     others = [each for each in inputs if each is not picture]
     dtypes: dict[str, type[np.floating[Any]]] = {"tensor(float)": np.float32, "tensor(float16)": np.float16}
     sizes = others[0].name if len(others) == 1 and len(others[0].shape) == 2 else None
-    if picture is None or picture.shape[1] != 3 or picture.type not in dtypes or (others and sizes is None):
+    mask = (others[0].name, _MASKS[others[0].type]) if len(others) == 1 and _is_mask(others[0]) else None
+    if picture is None or picture.shape[1] != 3 or picture.type not in dtypes or (others and not (sizes or mask)):
         taken = ", ".join(f"{each.name} {each.shape} {each.type}" for each in inputs)
         raise _invalid(name, f"it takes {taken}, not a picture of 1 × 3 × height × width", outputs)
-    height, width = (side if isinstance(side, int) else _SIDE for side in picture.shape[2:])
-    return _Network(session, name, picture.name, sizes, outputs, (width, height), dtypes[picture.type])
+    height, width = (side if isinstance(side, int) and side > 0 else _SIDE for side in picture.shape[2:])
+    return _Network(session, name, picture.name, sizes, mask, outputs, (width, height), dtypes[picture.type])
+
+
+def _is_mask(given: Any) -> bool:
+    return len(given.shape) == 3 and given.type in _MASKS
 
 
 def _layout(network: _Network) -> Callable[[_Network, Picture, float], _Found]:
@@ -141,7 +173,7 @@ def _layout(network: _Network) -> Callable[[_Network, Picture, float], _Found]:
     if {"labels", "boxes", "scores"} <= names:
         return _detr_finished
     if {"logits", "pred_boxes"} <= names:
-        return _detr_logits
+        return _detr_classic if _sees_nothing(network) else _detr_logits
     if len(names) == 1 and network.sizes_name is None:
         blank = np.zeros((1, 3, network.size[1], network.size[0]), np.float32)
         (answer,) = network.run(blank, network.size).values()
@@ -188,12 +220,34 @@ def _detr_logits(network: _Network, picture: Picture, least: float) -> _Found:
     return _queries(answers["pred_boxes"][0], 1 / (1 + np.exp(-np.clip(logits, -60, 60))), least)
 
 
+def _detr_classic(network: _Network, picture: Picture, least: float) -> _Found:
+    answers = network.run((_stretched(network, picture) - _IMAGENET_MEAN) / _IMAGENET_DEVIATION, network.size)
+    logits = answers["logits"][0].astype(np.float32)
+    shares = np.exp(logits - logits.max(axis=1, keepdims=True))
+    return _queries(answers["pred_boxes"][0], (shares / shares.sum(axis=1, keepdims=True))[:, :-1], least)
+
+
+def _sees_nothing(network: _Network) -> bool:
+    """Say whether a network has a class for nothing, as a classic DETR has: in a blank picture nearly all is that.
+
+    Others are sure of nothing then: all that they answer is below zero.
+    """
+    grey = np.full((1, 3, network.size[1], network.size[0]), 0.5, np.float32)
+    logits = network.run(grey, network.size)["logits"]
+    if logits.ndim != 3 or logits.shape[2] < 2:
+        return False
+    is_nothing = (logits[0].argmax(axis=1) == logits.shape[2] - 1) & (logits[0, :, -1] > 0)
+    return bool(is_nothing.mean() >= _NOTHING_SHARE)
+
+
 def _detr_joined(network: _Network, picture: Picture, least: float) -> _Found:
     (answer,) = network.run(_stretched(network, picture), network.size).values()
     return _queries(answer[0, :, :4], answer[0, :, 4:].astype(np.float32), least)
 
 
 def _queries(boxes: Array, shares: NDArray[np.float32], least: float) -> _Found:
+    if boxes.ndim != 2 or boxes.shape[1] != 4:
+        raise ValueError(f"the boxes are {list(boxes.shape)}, not queries × 4")
     scores, classes = _best(shares)
     kept = scores >= least
     places = boxes[kept].astype(np.float32)
@@ -269,6 +323,10 @@ def _invalid(name: str, why: str, outputs: Mapping[str, Sequence[Any]]) -> Detec
     return DetectorInvalidError(
         f"The detector {name} cannot be used: {why}{gives}.", {"model": name, "outputs": shapes}
     )
+
+
+def _unread(network: _Network, what: str) -> DetectorInvalidError:
+    return _invalid(network.name, f"its answers cannot be read: {what}", network.outputs)
 
 
 def _runtime_errors() -> tuple[type[Exception], ...]:

@@ -146,7 +146,7 @@ def test_the_events_of_a_job_are_those_that_it_found_or_found_again(
     assert api.get(f"/api/v1/jobs/{again}").json()["analysis"] == {}
     answer = api.get(f"/api/v1/jobs/{cleared}/events")
     assert (answer.status_code, answer.json()["code"]) == (410, "REQUEST.ANALYSIS_EXPIRED")
-    assert f"/assets/{analysed.id}/analyze" in answer.text
+    assert f"asset analyze {analysed.id}" in answer.json()["detail"]
 
 
 def looked_at(database: Database, asset: Asset, key: str, owner: str, job: str) -> None:

@@ -5,14 +5,12 @@ from fractions import Fraction
 from itertools import islice
 from pathlib import Path
 
-import av
-import cv2
 import numpy as np
 import pytest
 
 from data.domain.analysis import AnalysisOptions, Event, Zone
 from data.domain.errors import DataError
-from tasks.media.decoding import Clip, DecodeContext, decoded_pictures
+from tasks.media.decoding import Clip, DecodeContext, decoded_planes
 from tasks.media.probe import probe
 from tasks.media.tools import find_tools
 from tasks.models.analysis.analysing import analyse
@@ -36,13 +34,10 @@ def analysed(
     return analyse(sampled(islice(pictures, 0, None, plan.step), plan), plan, sink, lambda _: None), sink
 
 
-def street(count: int = 795) -> Iterator[Picture]:
-    with av.open(str(vtest())) as container:
-        for number, picture in enumerate(container.decode(video=0)):
-            if number == count:
-                return
-            small = cv2.resize(picture.to_ndarray(format="bgr24"), (256, 192), interpolation=cv2.INTER_AREA)
-            yield np.asarray(small, np.uint8)
+def street(scratch: Path, count: int = 795) -> Iterator[Picture]:
+    video = Clip(vtest(), probe(vtest(), find_tools()))
+    with decoded_planes(video, (256, 192), DecodeContext(find_tools()), scratch / "decoder.log") as pictures:
+        yield from islice(pictures, count)
 
 
 def zones() -> list[Zone]:
@@ -148,8 +143,8 @@ def test_a_video_without_frames_comes_to_nothing() -> None:
     assert (analysis.summary.frame_count, sink.events, analysis.summary.motion_mean) == (0, [], None)
 
 
-def test_people_in_a_street_are_followed_across_a_zone() -> None:
-    analysis, sink = analysed(street(150), 150, zones=[zones()[0].model_dump()])
+def test_people_in_a_street_are_followed_across_a_zone(tmp_path: Path) -> None:
+    analysis, sink = analysed(street(tmp_path, 150), 150, zones=[zones()[0].model_dump()])
 
     (road,) = analysis.summary.zones
     assert abs(road.entered - counted("road", "entered", 150)) <= 2
@@ -158,8 +153,8 @@ def test_people_in_a_street_are_followed_across_a_zone() -> None:
 
 
 @pytest.mark.slow
-def test_people_who_enter_and_leave_are_as_many_as_one_counts_by_eye() -> None:
-    analysis, sink = analysed(street(), 795, zones=[zone.model_dump() for zone in zones()])
+def test_people_who_enter_and_leave_are_as_many_as_one_counts_by_eye(tmp_path: Path) -> None:
+    analysis, sink = analysed(street(tmp_path), 795, zones=[zone.model_dump() for zone in zones()])
 
     assert len(sink.frames) == 795
     for zone in analysis.summary.zones:
@@ -181,7 +176,7 @@ def decoded(source: Path, scratch: Path, options: AnalysisOptions) -> tuple[Anal
     video = Clip(source, probe(source, tools))
     size = video.fitted(wanted_long_side(options))
     plan, sink = AnalysisPlan(options, video.frame_rate, video.frame_count, size), ListSink()
-    with decoded_pictures(video, size, DecodeContext(tools), scratch / "decoder.log") as pictures:
+    with decoded_planes(video, size, DecodeContext(tools), scratch / "decoder.log") as pictures:
         analyse(sampled(pictures, plan), plan, sink, lambda _: None)
     return plan, sink
 
@@ -204,7 +199,7 @@ def test_a_video_that_breaks_off_fails_with_the_decoders_error(tmp_path: Path) -
 
     with (
         pytest.raises(DataError),
-        decoded_pictures(
+        decoded_planes(
             replace(whole, path=broken), (256, 144), DecodeContext(find_tools()), tmp_path / "decoder.log"
         ) as pictures,
     ):
