@@ -1,4 +1,4 @@
-"""How fast an analysis is against ffmpeg that only decodes, and whether its memory grows: ``python -m tests.bench.analysis``.
+"""How fast an analysis is against ffmpeg that only decodes, and its memory: ``python -m tests.bench.analysis``.
 
 Two baselines, each taken in turn with the analysis, in one run:
 

@@ -73,7 +73,7 @@ class _Network:
             given[self.mask[0]] = np.ones((1, *picture.shape[2:]), self.mask[1])
         try:
             answers = [np.asarray(answer) for answer in self.session.run(list(self.outputs), given)]
-        except (*_runtime_errors(), ValueError) as error:
+        except _runtime_errors() as error:
             raise _invalid(self.name, f"it fails on a picture: {error}", self.outputs) from error
         return dict(zip(self.outputs, answers, strict=True))
 
@@ -330,7 +330,7 @@ def _unread(network: _Network, what: str) -> DetectorInvalidError:
 
 
 def _runtime_errors() -> tuple[type[Exception], ...]:
-    """What onnxruntime raises; it has no class for all of it."""
+    """What onnxruntime raises, and NumPy where an answer is no array; there is no class for all of it."""
     from onnxruntime.capi import onnxruntime_pybind11_state as state
 
     names = (
@@ -342,4 +342,4 @@ def _runtime_errors() -> tuple[type[Exception], ...]:
         "NotImplemented",
         "RuntimeException",
     )
-    return tuple(getattr(state, name) for name in names)
+    return (ValueError, *(getattr(state, name) for name in names))
