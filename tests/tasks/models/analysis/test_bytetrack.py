@@ -11,7 +11,7 @@ from tasks.models.analysis.detections import Detections
 
 def test_a_box_is_expected_where_the_librarys_filter_expects_it() -> None:
     random = np.random.default_rng(5)
-    boxes = np.cumsum(random.normal(3, 2, (60, 4)), axis=0) + [0, 0, 40, 90]
+    boxes = np.array([0, 0, 40, 90]) + np.cumsum(random.normal(3, 2, (60, 4)), axis=0)
     light, whole = (ByteTrackTracklet(boxes[0], each) for each in (EvenEstimator, XYXYStateEstimator))
 
     for number, box in enumerate(boxes[1:]):
