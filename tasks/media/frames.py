@@ -40,8 +40,7 @@ def _bgr_of(red_weight: float, blue_weight: float) -> NDArray[np.float64]:
     return np.array([(1, blue, 0), greens, (1, 0, red)])
 
 
-_BT601_TO_BT709 = _bgr_of(0.2126, 0.0722) @ np.linalg.inv(_bgr_of(0.299, 0.114))
-"""What was made BGR as BT.601 has it, as BT.709 has it."""
+_BGR_OF_BT709, _BGR_OF_BT601 = _bgr_of(0.2126, 0.0722), _bgr_of(0.299, 0.114)
 
 
 @dataclass(frozen=True)
@@ -61,9 +60,13 @@ class FrameQuality:
 
 
 def shown(planes: Planes, *, is_bt709: bool) -> Picture:
-    """Return a frame with its right colours: OpenCV takes BT.601, whichever they are coded by."""
-    picture = cv2.cvtColor(planes, cv2.COLOR_YUV2BGR_I420)
-    return np.asarray(cv2.transform(picture, _BT601_TO_BT709) if is_bt709 else picture, np.uint8)
+    """Return a frame with the colours that it is coded in: OpenCV takes BT.601 for all."""
+    height, width = planes.shape[0] * 2 // 3, planes.shape[1]
+    differences = planes[height:].reshape(2, height // 2, width // 2)
+    blue, red = (np.asarray(cv2.resize(each, (width, height)), np.float64) - 128 for each in differences)
+    coded = np.dstack([(planes[:height].astype(np.float64) - 16) / 219, blue / 224, red / 224])
+    bgr = coded @ (_BGR_OF_BT709 if is_bt709 else _BGR_OF_BT601).T
+    return np.clip(np.rint(bgr * 255), 0, 255).astype(np.uint8)
 
 
 def frame_quality(picture: Picture) -> FrameQuality:
