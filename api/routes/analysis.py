@@ -83,7 +83,8 @@ async def job_events(
 ) -> Page[Event]:
     """List the events that a job's analysis found, by time; 404 until there is one, 410 once it was cleared away."""
     job = await services.gateway.get(job_id)
-    found = await run_in_threadpool(analysis_of_job, job.id, services)
+    asset_id = await services.assets_of_jobs.get(job.id)
+    found = await run_in_threadpool(analysis_of_job, job, asset_id, services)
     return await run_in_threadpool(page_of_events, services.store, found.report, query, after, limit)
 
 

@@ -133,7 +133,7 @@ def test_the_events_of_a_job_are_those_that_it_found_or_found_again(
 ) -> None:
     def job(key: str | None) -> str:
         run = prefect.client.create_flow_run_from_deployment(
-            prefect.deployment_id, parameters={"asset_id": analysed.id, "options": {}}, tags=[JOB_TAG]
+            prefect.deployment_id, parameters={"asset_id": analysed.id, "options": {"fps": 3}}, tags=[JOB_TAG]
         )
         if key is not None:
             looked_at(database, analysed, key, "local", job=str(run.id))
@@ -143,7 +143,7 @@ def test_the_events_of_a_job_are_those_that_it_found_or_found_again(
 
     assert len(api.get(f"/api/v1/jobs/{again}/events", params={"limit": 3}).json()["items"]) == 3
     assert api.get(f"/api/v1/jobs/{none}/events").status_code == 404
-    assert api.get(f"/api/v1/jobs/{again}").json()["analysis"] == {}
+    assert api.get(f"/api/v1/jobs/{again}").json()["analysis"] == {"fps": 3}
     answer = api.get(f"/api/v1/jobs/{cleared}/events")
     assert (answer.status_code, answer.json()["code"]) == (410, "REQUEST.ANALYSIS_EXPIRED")
     assert f"asset analyze {analysed.id}" in answer.json()["detail"]
