@@ -82,12 +82,13 @@ demo: setup ## one real video, end to end (VIDEO=path for yours, PROMPT="…" ma
 up: setup ## the local stack: API on 127.0.0.1:8000, Prefect UI on 127.0.0.1:4200 (ARGS="--api-port 0 --minimal")
 	@exec $(BIN)/python -m deployments.up $(ARGS)
 
-bench: setup ## what the pipeline costs against hand-written commands, a start against the stock worker's, a batch, a storyboard, the API
+bench: setup ## what the pipeline costs against hand-written commands, a start against the stock worker's, a batch, a storyboard, an analysis, the API
 	@status=0; \
 	$(BIN)/python -m tests.bench $(ARGS) || status=1; \
 	$(BIN)/python -m tests.bench.starts || status=1; \
 	$(BIN)/python -m tests.bench.batches || status=1; \
 	$(BIN)/python -m tests.bench.storyboard || status=1; \
+	$(BIN)/python -m tests.bench.analysis || status=1; \
 	$(BIN)/python -m tests.bench.service || status=1; \
 	$(BIN)/python -m tests.bench.cold_start || status=1; \
 	exit $$status

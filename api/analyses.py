@@ -11,10 +11,16 @@ from api.dependencies import Services
 from api.links import analysis_url, events_url
 from api.schemas import Job, Page
 from data.domain.analysis import AnalysisFile, AnalysisOptions, AnalysisReport, AnalysisSummary, Event
-from data.domain.errors import InvalidRequestError, NotFoundError
+from data.domain.errors import AnalysisExpiredError, InvalidRequestError, NotFoundError
 from data.domain.publications import PublicationManifest
 from data.recipes import load_recipe
-from data.repositories import ArtifactRepository, AssetRepository, StoredArtifact
+from data.repositories import (
+    AnalysisJob,
+    AnalysisJobRepository,
+    ArtifactRepository,
+    AssetRepository,
+    StoredArtifact,
+)
 from data.storage import ObjectStore
 
 _KIND = "analysis"
@@ -43,20 +49,31 @@ def asset_name(asset_id: str, services: Services) -> str:
 
 
 def find_analysis(asset_id: str, services: Services, key: str | None = None) -> FoundAnalysis:
-    """Return the latest analysis of an asset, or the one that is named.
+    """Return the latest analysis of an asset, or the one that is named, that a job of the caller's came to.
+
+    What is public with the asset anybody may see. Whoever sees everybody's jobs sees the analyses of all of them.
 
     Raises:
         NotFoundError: There is none, or no such asset.
+        AnalysisExpiredError: There was one, and its files were cleared away.
     """
+    owner = services.caller.only_owner
     with services.database.session() as session:
-        AssetRepository(session).get(asset_id, services.caller.only_owner)
-        kept = _analyses(ArtifactRepository(session).of_asset(asset_id))
-    wanted = [each for each in kept if key is None or each.key == key]
-    if wanted:
-        return _found(wanted[0])
+        AssetRepository(session).get(asset_id, owner)
+        jobs = AnalysisJobRepository(session).of_asset(asset_id, owner)
+        made = {each.key: each for each in ArtifactRepository(session).of_asset(asset_id) if each.kind == _KIND}
+    wanted = [job for job in jobs if key is None or job.key == key]
+    for job in wanted:
+        if job.key in made:
+            return _found(made[job.key], job.job_id)
+    unclaimed = [each for each in made.values() if key in (None, each.key)] if owner is None else []
+    if unclaimed:
+        return _found(unclaimed[0], unclaimed[0].job_id)
     published = services.publications.current(asset_id)
     if published is not None and published.analysis is not None and key in (None, published.analysis.key):
         return _of_publication(published, services.store)
+    if wanted:
+        raise _expired(wanted[0])
     which = "that analysis" if key else "analysis"
     raise NotFoundError(f"There is no {which} of asset {asset_id}.", {"asset_id": asset_id})
 
@@ -66,18 +83,23 @@ def analysis_of_job(job: Job, asset_id: str | None, services: Services) -> Found
 
     Raises:
         NotFoundError: It made none, or not yet.
+        AnalysisExpiredError: Its files were cleared away.
     """
-    kept: list[StoredArtifact] = []
-    if asset_id is not None:
-        with services.database.session() as session:
-            kept = _analyses(ArtifactRepository(session).of_asset(asset_id))
-    own = [each for each in kept if each.job_id == job.id]
-    if not own and kept:
+    with services.database.session() as session:
+        own = AnalysisJobRepository(session).of_job(job.id)
+        kept = [] if asset_id is None else ArtifactRepository(session).of_asset(asset_id)
+    made = [each for each in kept if each.kind == _KIND and (own is None or each.key == own.key)]
+    if own is None and made:  # a run that the job handed its AI steps to has the record
         options = _wanted(job, services)
-        own = [each for each in kept if AnalysisReport.model_validate(each.details).options == options]
-    if not own:
+        made = [each for each in made if AnalysisReport.model_validate(each.details).options == options]
+    if made:
+        return _found(made[0], job.id)
+    if own is None:
         raise NotFoundError(f"There is no analysis of job {job.id}.", {"job_id": job.id})
-    return _found(own[0])
+    published = services.publications.current(own.asset_id)
+    if published is not None and published.analysis is not None and published.analysis.key == own.key:
+        return _of_publication(published, services.store)
+    raise _expired(own)
 
 
 def show_analysis(found: FoundAnalysis) -> AnalysisAnswer:
@@ -151,10 +173,6 @@ def _is_wanted(event: Event, query: EventQuery) -> bool:
     )
 
 
-def _analyses(made: tuple[StoredArtifact, ...]) -> list[StoredArtifact]:
-    return [each for each in made if each.kind == _KIND]
-
-
 def _wanted(job: Job, services: Services) -> AnalysisOptions:
     """Return what a job was to look for."""
     if job.analysis is not None:
@@ -162,9 +180,17 @@ def _wanted(job: Job, services: Services) -> AnalysisOptions:
     return load_recipe(job.recipe or "default", services.settings.recipe_folder).with_overrides(job.overrides).analysis
 
 
-def _found(artifact: StoredArtifact) -> FoundAnalysis:
+def _expired(job: AnalysisJob) -> AnalysisExpiredError:
+    return AnalysisExpiredError(
+        f"The analysis that job {job.job_id} made of asset {job.asset_id} was cleared away, as what nobody asks for is."
+        f" Order it again: `python -m flows asset analyze {job.asset_id}`, or `analyze` of the asset in the API.",
+        {"asset_id": job.asset_id, "job_id": job.job_id, "analysis": job.key},
+    )
+
+
+def _found(artifact: StoredArtifact, job_id: str | None) -> FoundAnalysis:
     report = AnalysisReport.model_validate(artifact.details)
-    return FoundAnalysis(artifact.asset_id, report, artifact.created_at, artifact.job_id)
+    return FoundAnalysis(artifact.asset_id, report, artifact.created_at, job_id)
 
 
 def _of_publication(manifest: PublicationManifest, store: ObjectStore) -> FoundAnalysis:

@@ -61,6 +61,7 @@ _REASONS = {
     405: "The address does not take this method.",
     408: "The body did not arrive in time.",
     409: "The state of things does not allow it; `facts` say what it does.",
+    410: "It was there, and was cleared away; the message says how to have it again.",
     412: "It has changed since: read it again, then decide.",
     413: "The body is larger than is taken.",
     415: "The body is of a type, or in an encoding, that is not taken.",

@@ -131,6 +131,19 @@ class ArtifactRow(Base):
     created_at: Mapped[datetime]
 
 
+class AnalysisJobRow(Base):
+    """Which analysis a job came to, and whose job it was: the same video of two people is one asset of both."""
+
+    __tablename__ = "analysis_jobs"
+    __table_args__ = (Index(None, "asset_id", "owner"),)
+
+    job_id: Mapped[str] = mapped_column(primary_key=True)
+    asset_id: Mapped[str] = mapped_column(ForeignKey("assets.id", ondelete="CASCADE"))
+    key: Mapped[str]
+    owner: Mapped[str]
+    created_at: Mapped[datetime]
+
+
 class PublicationRow(Base):
     """One published version of an asset."""
 

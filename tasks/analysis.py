@@ -15,10 +15,11 @@ from data.domain.analysis import AnalysisOptions, AnalysisReport
 from data.domain.assets import Asset
 from data.domain.costs import CostStep
 from data.domain.errors import InvalidRequestError, ModelMissingError
+from data.domain.identity import LOCAL_USER
 from data.domain.keys import step_key
 from data.domain.publications import Package, PublicationManifest
 from data.publishing import current_publication
-from data.repositories import AssetRepository
+from data.repositories import AnalysisJobRepository, AssetRepository
 from data.settings import get_settings
 from tasks.artifacts import fetch_track, made_once, model_store, object_store, rung_up_to
 from tasks.looking import SHOWN_SHORT_SIDE, Footage, Looking, analysis_plan
@@ -27,7 +28,7 @@ from tasks.media.probe import probe
 from tasks.media.tools import Toolset, find_tools
 from tasks.models.versions import FACE_MODEL, analysis_version, detector_digest, detector_path
 from tasks.policies import TASK_POLICY, tool_limits
-from tasks.workspace import job_id, workspace
+from tasks.workspace import job_id, job_owner, workspace
 
 _DETECTOR_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}")
 
@@ -97,7 +98,11 @@ def analyze_asset(asset: Asset, version: Version | None, options: AnalysisOption
                 object_store().put_file(looking.directory / name, report.prefix + name)
         return report
 
-    report = made_once(AnalysisReport, asset, CostStep.ANALYSIS, options, key, make)
+    length = None if version is None else version.duration_seconds
+    report = made_once(AnalysisReport, asset, CostStep.ANALYSIS, options, key, make, media_seconds=length)
+    if job_id():
+        with open_database(get_settings().catalogue_url).session() as session:
+            AnalysisJobRepository(session).record(job_id(), asset.id, key, job_owner() or LOCAL_USER)
     for line in report.sentences:
         get_run_logger().info("%s", line)
     return report

@@ -10,13 +10,14 @@ from numpy.typing import NDArray
 
 from data.domain.analysis import AnalysisFile, AnalysisOptions, AnalysisReport, AnalysisSummary
 from data.settings import get_settings
-from tasks.media.decoding import Clip, DecodeContext, decoded_pictures, decoded_sound
+from tasks.media.decoding import Clip, DecodeContext, decoded_pictures, decoded_planes, decoded_sound
 from tasks.media.drawn_over import DrawnOver, write_drawn_over
-from tasks.media.frames import Picture
+from tasks.media.frames import Picture, shown
+from tasks.media.normalise import is_bt709
 from tasks.media.slots import holding_slot
 from tasks.media.tools import Toolset
 from tasks.models.analysis.analysing import analyse
-from tasks.models.analysis.opening import wanted_long_side
+from tasks.models.analysis.opening import is_small, wanted_long_side
 from tasks.models.analysis.plan import Analysis, AnalysisPlan, Sampled, sampled
 from tasks.policies import encode_slots, tool_limits
 from tasks.progress import report_progress
@@ -81,17 +82,18 @@ class Looking:
         clip, sound = footage.pictures, footage.sound
         self._recorder = Recorder(self.directory, plan.duration_seconds)
         heard = self._heard(sound, context) if sound else None
-        share = 1.0 if not plan.options.annotate else _LOOKING_SHARE
+        decoded = decoded_planes if is_small(plan.options) else decoded_pictures
+        share = (1.0 if not plan.options.annotate else _LOOKING_SHARE) / plan.sample_count
         with (
             self._recorder as recorder,
-            decoded_pictures(clip, plan.size, context, self._scratch / "pictures.log") as pictures,
+            decoded(clip, plan.size, context, self._scratch / "pictures.log", plan.step) as pictures,
             heard or nullcontext() as blocks,
         ):
             return analyse(
-                self._watched(sampled(pictures, plan), plan),
+                self._watched(sampled(pictures, plan), plan, clip),
                 plan,
                 recorder,
-                lambda count: report_progress(share * count / plan.sample_count),
+                lambda count: report_progress(share * count),
                 blocks,
             )
 
@@ -100,12 +102,13 @@ class Looking:
         channels = 2 if sound.facts.audio is not None and sound.facts.audio.channels > 1 else 1
         return decoded_sound(sound, channels, _SOUND_BLOCK_SAMPLES, context, self._scratch / "sound.log")
 
-    def _watched(self, frames: Iterator[Sampled], plan: AnalysisPlan) -> Iterator[Sampled]:
+    def _watched(self, frames: Iterator[Sampled], plan: AnalysisPlan, clip: Clip) -> Iterator[Sampled]:
         """Keep one frame of those that pass, for the heat map to lie on: the one a third into the video."""
-        third = plan.frame_count // 3
+        third, step = plan.frame_count // 3, plan.step
         for each in frames:
-            if self._still is None or each.frame <= third < each.frame + plan.step:
-                self._still = each.image_bgr.copy()
+            if self._still is None or each.frame <= third < each.frame + step:
+                is_whole = each.pixels.ndim == 3
+                self._still = each.pixels.copy() if is_whole else shown(each.pixels, is_bt709=is_bt709(clip.facts))
             yield each
 
     def draw(self, footage: Footage, plan: AnalysisPlan, summary: AnalysisSummary) -> None:

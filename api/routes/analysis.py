@@ -26,6 +26,7 @@ from data.domain.jobs import JobDeployment, webhook_tag
 router = APIRouter()
 
 NOT_FOUND: dict[int | str, dict[str, Any]] = {404: {"model": Problem}}
+GONE: dict[int | str, dict[str, Any]] = {**NOT_FOUND, 410: {"model": Problem}}
 After = Annotated[str | None, Query(max_length=500, description="The `next` of the page before.")]
 Limit = Annotated[int, Query(ge=1, le=200, description="Most events of one page.")]
 Key = Annotated[
@@ -55,13 +56,13 @@ def chosen(
 Chosen = Annotated[EventQuery, Depends(chosen)]
 
 
-@router.get("/assets/{asset_id}/analysis", tags=["assets"], dependencies=[allow(Scope.READ)], responses=NOT_FOUND)
+@router.get("/assets/{asset_id}/analysis", tags=["assets"], dependencies=[allow(Scope.READ)], responses=GONE)
 async def asset_analysis(asset_id: str, services: ServicesDependency, key: Key = None) -> AnalysisAnswer:
     """Show what was found in an asset: a summary, and where tables, charts and the annotated video are."""
     return show_analysis(await run_in_threadpool(find_analysis, asset_id, services, key))
 
 
-@router.get("/assets/{asset_id}/events", tags=["assets"], dependencies=[allow(Scope.READ)], responses=NOT_FOUND)
+@router.get("/assets/{asset_id}/events", tags=["assets"], dependencies=[allow(Scope.READ)], responses=GONE)
 async def asset_events(
     asset_id: str,
     services: ServicesDependency,
@@ -75,7 +76,7 @@ async def asset_events(
     return await run_in_threadpool(page_of_events, services.store, found.report, query, after, limit)
 
 
-@router.get("/jobs/{job_id}/events", tags=["jobs"], dependencies=[allow(Scope.READ)], responses=NOT_FOUND)
+@router.get("/jobs/{job_id}/events", tags=["jobs"], dependencies=[allow(Scope.READ)], responses=GONE)
 async def job_events(
     job_id: str,
     services: ServicesDependency,
@@ -83,7 +84,7 @@ async def job_events(
     after: After = None,
     limit: Limit = 100,
 ) -> Page[Event]:
-    """List the events that a job's analysis found, by time; 404 until there is one."""
+    """List the events that a job's analysis found, by time; 404 until there is one, 410 once it was cleared away."""
     job = await services.gateway.get(job_id)
     asset_id = await services.assets_of_jobs.get(job.id)
     found = await run_in_threadpool(analysis_of_job, job, asset_id, services)
@@ -95,7 +96,7 @@ async def job_events(
     tags=["assets"],
     dependencies=[allow(Scope.READ)],
     response_class=Response,
-    responses={**NOT_FOUND, **FILE_ANSWERS},
+    responses={**GONE, **FILE_ANSWERS},
 )
 async def analysis_file(asset_id: str, key: str, name: str, request: Request, services: ServicesDependency) -> Response:
     """Serve one file of an analysis, whole or a byte range of it; nobody on the way may keep it."""

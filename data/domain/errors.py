@@ -44,6 +44,7 @@
     ├── CancelledByRequestError   CANCELLED
     └── RequestError              DATA        an API call that cannot be carried out
         ├── NotFoundError · IllegalMoveError · InvalidRequestError
+        ├── AnalysisExpiredError  its files were cleared away: it can be made again
         ├── IdempotencyMismatchError · IdempotencyInFlightError · NameTakenError · TooManyWebhooksError
         ├── StreamsBusyError · PreconditionFailedError
         ├── UploadUnsupportedError · UploadIncompleteError · UploadPartsUnavailableError
@@ -587,6 +588,13 @@ class NotFoundError(RequestError):
 
     code = "REQUEST.NOT_FOUND"
     http_status = 404
+
+
+class AnalysisExpiredError(RequestError):
+    """There was such an analysis; its files were cleared away since nobody asked for them. It can be made again."""
+
+    code = "REQUEST.ANALYSIS_EXPIRED"
+    http_status = 410
 
 
 class IllegalMoveError(RequestError):

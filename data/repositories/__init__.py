@@ -1,5 +1,6 @@
 """The catalogue's contents as domain values. A repository lives within one unit of work and never commits it."""
 
+from data.repositories.analyses import AnalysisJob, AnalysisJobRepository
 from data.repositories.api_keys import ApiKeyRepository
 from data.repositories.assets import AssetEntry, AssetMeasures, AssetPage, AssetRepository
 from data.repositories.audit import AuditFilter, AuditRepository
@@ -32,6 +33,8 @@ from data.repositories.webhook_deliveries import Backlog, DeliveryFilter, Settle
 from data.repositories.webhook_endpoints import EndpointFilter, WebhookEndpointRepository
 
 __all__ = [
+    "AnalysisJob",
+    "AnalysisJobRepository",
     "ApiKeyRepository",
     "ArtifactRepository",
     "AssetEntry",

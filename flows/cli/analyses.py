@@ -131,12 +131,16 @@ def _zones(given: str | None) -> Any:
     """Return zones as the API takes them; what begins like JSON is that, everything else a file.
 
     Raises:
-        ApiError: The file cannot be read.
+        ApiError: The file cannot be read, or is larger than zones are.
     """
     if given is None or given.lstrip().startswith("["):
         return given
     try:
-        return Path(given).read_text(encoding="utf-8")[:_MOST_ZONES_BYTES]
+        with Path(given).open("rb") as file:
+            content = file.read(_MOST_ZONES_BYTES + 1)
+        if len(content) > _MOST_ZONES_BYTES:
+            raise ApiError(f"The zones in {given} are more than {_MOST_ZONES_BYTES:,} bytes: that is no list of zones.")
+        return content.decode()
     except (OSError, UnicodeDecodeError) as error:
         raise ApiError(f"The zones in {given} cannot be read: {error}.") from error
 

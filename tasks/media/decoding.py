@@ -3,12 +3,8 @@
 The decoder is a child of the thread that reads from it, and gone when the block is left, however that happens.
 """
 
-import fcntl
-import os
-import select
-import subprocess
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
@@ -20,20 +16,16 @@ from numpy.typing import NDArray
 
 from data.domain.assets import SourceFacts
 from data.domain.edits import WHOLE, TrimOptions
-from data.domain.errors import EncodeFailedError, EncoderStalledError
-from tasks.media.accounts import blamed
-from tasks.media.child import Child, signals_held
+from tasks.media.decoder import PIPE_BYTES, Reader, reading
 from tasks.media.edits import trim
 from tasks.media.edits.editing import is_seekable
 from tasks.media.edits.footage import AUDIO_RATE_HZ, Footage, Shape
-from tasks.media.frames import Picture
-from tasks.media.measures import read_log
-from tasks.media.opening import Opener
+from tasks.media.frames import Picture, Planes
+from tasks.media.normalise import every, glanced_pictures, normalised_pictures
+from tasks.media.opening import Opener, paired
 from tasks.media.probe import SAFE_INPUT_ARGUMENTS
 from tasks.media.tools import Toolset
 
-_PIPE_BYTES = 1024 * 1024
-_TAIL_BYTES = 4096
 _FROM_BT709 = {"in_color_matrix": "bt709", "in_range": "tv", "flags": "bicubic+accurate_rnd+full_chroma_int"}
 
 
@@ -141,9 +133,16 @@ class DecodeContext:
     """Of the decoder; 0 lets ffmpeg choose."""
 
 
-def pictures_arguments(clip: Clip, size: tuple[int, int], threads: int = 0) -> list[str]:
+def pictures_arguments(clip: Clip, size: tuple[int, int], threads: int = 0, step: int = 1) -> list[str]:
     """Return the arguments, without the program, that write a clip's frames to standard output as raw BGR."""
-    pictures = clip.footage(size, threads=threads).picture.filter("scale", **_FROM_BT709).filter("format", "bgr24")
+    pictures = _pictures(clip, size, threads, step).filter("scale", **_FROM_BT709).filter("format", "bgr24")
+    return _compiled(ffmpeg.output(pictures, "pipe:1", f="rawvideo", fps_mode="passthrough"))
+
+
+def planes_arguments(clip: Clip, size: tuple[int, int], threads: int = 0, step: int = 1) -> list[str]:
+    """Return the arguments, without the program, that write a whole file's frames to standard output as raw I420."""
+    assert not clip.kept.is_wanted
+    pictures = glanced_pictures(_opened(clip, threads), clip.facts, clip.frame_rate, size, step)
     return _compiled(ffmpeg.output(pictures, "pipe:1", f="rawvideo", fps_mode="passthrough"))
 
 
@@ -155,9 +154,16 @@ def sound_arguments(clip: Clip, layout: str) -> list[str]:
 
 @contextmanager
 def decoded_pictures(
-    clip: Clip, size: tuple[int, int], context: DecodeContext, log_path: Path
+    clip: Clip, size: tuple[int, int], context: DecodeContext, log_path: Path, step: int = 1
 ) -> Iterator[Iterator[Picture]]:
     """Give the frames of a clip at a size, one after the other; each may be written to.
+
+    Args:
+        clip: The source.
+        size: Width and height in pixels, both even.
+        context: What decoding works with.
+        log_path: File for what ffmpeg says.
+        step: Of every so many frames only the first is given.
 
     Raises:
         CorruptInputError: It cannot be decoded.
@@ -165,11 +171,40 @@ def decoded_pictures(
         EncoderStalledError: It gave nothing for too long.
     """
     width, height = size
-    with _decoder(pictures_arguments(clip, size, context.threads), context, log_path) as reader:
+    with _decoder(pictures_arguments(clip, size, context.threads, step), context, log_path) as reader:
         yield (
             np.frombuffer(frame, dtype=np.uint8).reshape(height, width, 3)
             for frame in reader.pieces(width * height * 3)
             if len(frame) == width * height * 3
+        )
+
+
+@contextmanager
+def decoded_planes(
+    clip: Clip, size: tuple[int, int], context: DecodeContext, log_path: Path, step: int = 1
+) -> Iterator[Iterator[Planes]]:
+    """Give the frames of a clip small and cheaply: as they are coded, by several at a time.
+
+    Args:
+        clip: The source, as a whole.
+        size: Width and height in pixels, both even.
+        context: What decoding works with.
+        log_path: File for what ffmpeg says.
+        step: Of every so many frames only the first is given.
+
+    Raises:
+        CorruptInputError: It cannot be decoded.
+        EncodeFailedError: The decoder failed otherwise.
+        EncoderStalledError: It gave nothing for too long.
+    """
+    width, height = size
+    frame_bytes = width * height * 3 // 2
+    together = max(1, PIPE_BYTES // 2 // frame_bytes)
+    with _decoder(planes_arguments(clip, size, context.threads, step), context, log_path) as reader:
+        yield (
+            np.frombuffer(piece, dtype=np.uint8, count=frame_bytes, offset=start).reshape(height * 3 // 2, width)
+            for piece in reader.pieces(together * frame_bytes)
+            for start in range(0, len(piece) - frame_bytes + 1, frame_bytes)
         )
 
 
@@ -192,67 +227,22 @@ def decoded_sound(
         )
 
 
+def _pictures(clip: Clip, size: tuple[int, int], threads: int, step: int) -> Any:
+    if not clip.kept.is_wanted:
+        return normalised_pictures(_opened(clip, threads), clip.facts, clip.frame_rate, size, step=step)
+    return every(step, clip.footage(size, threads=threads).picture)
+
+
+def _opened(clip: Clip, threads: int) -> Any:
+    opened = ffmpeg.input(str(clip.path), reinit_filter=0, threads=threads, **paired(SAFE_INPUT_ARGUMENTS))
+    return opened[str(clip.facts.video.stream_index)]
+
+
+def _decoder(arguments: list[str], context: DecodeContext, log_path: Path) -> AbstractContextManager[Reader]:
+    argv: list[str | Path] = [context.tools.ffmpeg, *arguments]
+    return reading(argv, log_path, stall_seconds=context.stall_seconds, run_id=context.run_id)
+
+
 def _compiled(output: Any) -> list[str]:
     command: list[str] = output.compile()
     return ["-hide_banner", "-nostdin", "-nostats", "-loglevel", "verbose", *command[1:]]
-
-
-@contextmanager
-def _decoder(arguments: list[str], context: DecodeContext, log_path: Path) -> Iterator["_Reader"]:
-    child: Child | None = None
-    with log_path.open("wb") as log:
-        try:
-            with signals_held():
-                argv: list[str | Path] = [context.tools.ffmpeg, *arguments]
-                child = Child(argv, stdout=subprocess.PIPE, stderr=log, cwd=None, run_id=context.run_id)
-            yield _Reader(child, context, log_path)
-        finally:
-            if child is not None:
-                child.end(0)
-
-
-class _Reader:
-    """Reads what a decoder writes; lives as long as the decoder."""
-
-    def __init__(self, child: Child, context: DecodeContext, log_path: Path) -> None:
-        self._child = child
-        self._stall_seconds = context.stall_seconds
-        self._log_path = log_path
-        self._descriptor = child.stdout.fileno()
-        if hasattr(fcntl, "F_SETPIPE_SZ"):
-            with suppress(PermissionError):  # the user's pipes hold too much already: a smaller one is only slower
-                fcntl.fcntl(self._descriptor, fcntl.F_SETPIPE_SZ, _PIPE_BYTES)
-
-    def pieces(self, size_bytes: int) -> Iterator[bytearray]:
-        """Give the output in pieces of a size, the last one perhaps shorter; then see how the decoder ended."""
-        while piece := self._read(size_bytes):
-            yield piece
-        self._check_end()
-
-    def _read(self, size_bytes: int) -> bytearray:
-        buffer = bytearray(size_bytes)
-        view, filled = memoryview(buffer), 0
-        while filled < size_bytes:
-            if not select.select([self._descriptor], [], [], self._stall_seconds)[0]:
-                raise EncoderStalledError(
-                    f"The decoder gave nothing for {self._stall_seconds:g} seconds and was ended.",
-                    {"stall_seconds": self._stall_seconds},
-                )
-            got = os.readv(self._descriptor, [view[filled:]])
-            if got == 0:
-                break
-            filled += got
-        view.release()
-        del buffer[filled:]
-        return buffer
-
-    def _check_end(self) -> None:
-        while not self._child.has_exited():
-            select.select([], [], [], 0.005)
-        if self._child.exit_code != 0:
-            tail = self._log_path.read_bytes()[-_TAIL_BYTES:].decode(errors="replace")
-            error = EncodeFailedError(
-                f"The source could not be decoded: ffmpeg ended with exit code {self._child.exit_code}.",
-                {"exit_code": self._child.exit_code, "stderr_tail": tail},
-            )
-            raise blamed(error, read_log(self._log_path)) from error

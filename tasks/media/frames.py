@@ -19,6 +19,8 @@ from tasks.media.tools import Toolset
 
 Picture = NDArray[np.uint8]
 """Height × width × 3, BGR."""
+Planes = NDArray[np.uint8]
+"""I420: 1.5 height × width, the brightness above, both colour differences at half the size below; from 16 to 235."""
 
 _JPEG_QUALITY = 88
 _LAST_FRAMES_SECONDS = 12
@@ -28,6 +30,17 @@ _GOOD_DEVIATION = 60.0
 _GOOD_COLOURFULNESS = 55.0
 _IDEAL_BRIGHTNESS = 0.45
 _DEFAULT_LIMITS = Limits()
+
+
+def _bgr_of(red_weight: float, blue_weight: float) -> NDArray[np.float64]:
+    """Return the matrix that makes B, G, R of brightness and its differences to blue and to red."""
+    green_weight = 1 - red_weight - blue_weight
+    blue, red = 2 * (1 - blue_weight), 2 * (1 - red_weight)
+    greens = (1, -blue * blue_weight / green_weight, -red * red_weight / green_weight)
+    return np.array([(1, blue, 0), greens, (1, 0, red)])
+
+
+_BGR_OF_BT709, _BGR_OF_BT601 = _bgr_of(0.2126, 0.0722), _bgr_of(0.299, 0.114)
 
 
 @dataclass(frozen=True)
@@ -44,6 +57,16 @@ class FrameQuality:
         """All in one, 0–1; a black, white or flat frame scores near 0 however sharp or colourful."""
         looks = 0.5 * self.sharpness + 0.25 * self.contrast + 0.25 * self.colourfulness
         return round(looks * self.exposure * min(1.0, 4 * self.contrast), 4)
+
+
+def shown(planes: Planes, *, is_bt709: bool) -> Picture:
+    """Return a frame with the colours that it is coded in: OpenCV takes BT.601 for all."""
+    height, width = planes.shape[0] * 2 // 3, planes.shape[1]
+    differences = planes[height:].reshape(2, height // 2, width // 2)
+    blue, red = (np.asarray(cv2.resize(each, (width, height)), np.float64) - 128 for each in differences)
+    coded = np.dstack([(planes[:height].astype(np.float64) - 16) / 219, blue / 224, red / 224])
+    bgr = coded @ (_BGR_OF_BT709 if is_bt709 else _BGR_OF_BT601).T
+    return np.clip(np.rint(bgr * 255), 0, 255).astype(np.uint8)
 
 
 def frame_quality(picture: Picture) -> FrameQuality:

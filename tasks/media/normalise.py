@@ -9,6 +9,8 @@ from tasks.media.edits.footage import AUDIO_RATE_HZ
 
 # Unlabelled pictures of this many lines are BT.709 by custom, smaller ones BT.601; swscale takes 601 for both.
 _HD_LINES = 720
+_ALIKE = (None, "bt709", "smpte170m", "bt470bg", "fcc", "smpte240m", "bt2020nc")
+"""Matrices that make grey of a picture that is much the same."""
 BT709 = {"color_primaries": "bt709", "color_trc": "bt709", "colorspace": "bt709", "range": "tv"}
 
 
@@ -18,16 +20,49 @@ def normalised_pictures(
     frame_rate: Fraction,
     size: tuple[int, int],
     deinterlace: Literal["auto", "always", "never"] = "auto",
+    step: int = 1,
 ) -> Any:
-    """Progressive, constant rate from the first picture on, SDR, square pixels, BT.709 4:2:0, at a size in pixels."""
-    stream = deinterlaced(stream, deinterlace, facts)
+    """Progressive, constant rate from the first picture on, SDR, square pixels, BT.709 4:2:0, at a size in pixels.
+
+    Of every ``step`` pictures at that rate only the first is given.
+    """
+    stream = _in_step(deinterlaced(stream, deinterlace, facts), facts, frame_rate, step)
+    stream = _tone_mapped(stream, size) if facts.video.is_hdr else _as_bt709(stream, size, facts)
+    return stream.filter("format", "yuv420p").filter("setsar", 1).filter("setparams", **BT709)
+
+
+def glanced_pictures(stream: Any, facts: SourceFacts, frame_rate: Fraction, size: tuple[int, int], step: int) -> Any:
+    """The same for eyes that do not mind which matrix colours are coded by: 4:2:0 as it comes, much less work.
+
+    Where pictures are HDR, or coded in another way than as brightness and two differences, they become BT.709.
+    """
+    if facts.video.is_hdr or facts.video.color_matrix not in _ALIKE:
+        return normalised_pictures(stream, facts, frame_rate, size, step=step)
+    stream = _in_step(deinterlaced(stream, "auto", facts), facts, frame_rate, step)
+    return stream.filter("scale", *size, flags="area", out_range="tv").filter("format", "yuv420p")
+
+
+def is_bt709(facts: SourceFacts) -> bool:
+    """Say whether what :func:`glanced_pictures` gives is coded by BT.709, not by BT.601."""
+    matrix = facts.video.color_matrix
+    if matrix is None:
+        return facts.video.is_hdr or facts.video.height >= _HD_LINES
+    return facts.video.is_hdr or matrix == "bt709" or matrix not in _ALIKE
+
+
+def _in_step(stream: Any, facts: SourceFacts, frame_rate: Fraction, step: int) -> Any:
+    """At a constant rate from the first picture on; of every ``step`` pictures the first."""
     # The picture begins the video, also where sound is heard before it; both are moved alike, so they stay together.
     if facts.picture_delay_seconds > 0:
         stream = stream.filter("setpts", f"PTS-{facts.picture_delay_seconds:.6f}/TB")
     # From zero: should the first pictures not decode, the first that does is held instead.
     stream = stream.filter("fps", fps=str(frame_rate), start_time=0)
-    stream = _tone_mapped(stream, size) if facts.video.is_hdr else _as_bt709(stream, size, facts)
-    return stream.filter("format", "yuv420p").filter("setsar", 1).filter("setparams", **BT709)
+    return every(step, stream)
+
+
+def every(step: int, stream: Any) -> Any:
+    """Of every so many pictures only the first."""
+    return stream if step == 1 else stream.filter("select", f"not(mod(n,{step}))")
 
 
 def _as_bt709(stream: Any, size: tuple[int, int], facts: SourceFacts) -> Any:

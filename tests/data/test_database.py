@@ -239,6 +239,29 @@ def test_what_was_there_before_there_were_users_is_the_local_users(empty_url: st
     database.close()
 
 
+def test_an_analysis_from_before_is_the_sole_owners_of_its_asset_and_otherwise_nobodys(empty_url: str) -> None:
+    database = Database(empty_url)
+    now = "2026-01-01 00:00:00+00:00"
+    with database.engine.begin() as connection:
+        upgrade(connection, "0011")
+        for asset, owners in (("one", ["ann"]), ("both", ["ann", "bob"])):
+            connection.exec_driver_sql(
+                f"INSERT INTO assets VALUES ('{asset}', '{asset}', 'k', 'n', '{{}}', 1, 1.0, '{now}')"
+            )
+            for owner in owners:
+                connection.exec_driver_sql(f"INSERT INTO asset_owners VALUES ('{owner}', '{asset}', '{now}')")
+            connection.exec_driver_sql(
+                f"INSERT INTO artifacts VALUES ('{asset}', 'analysis', 'k-{asset}', 'p', '{{}}', 'j-{asset}', '{now}')"
+            )
+
+    migrate(empty_url)
+
+    with database.engine.connect() as connection:
+        found = connection.exec_driver_sql("SELECT job_id, asset_id, key, owner FROM analysis_jobs").all()
+        assert [tuple(row) for row in found] == [("j-one", "one", "k-one", "ann")]
+    database.close()
+
+
 def upgrade(connection: Connection, revision: str) -> None:
     config = Config()
     config.set_main_option("script_location", str(MIGRATIONS))

@@ -57,7 +57,9 @@ def all_events(http: httpx.Client, path: str, limit: int) -> list[dict[str, Any]
     """Read events page by page."""
     told, after = [], None
     while True:
-        page = http.get(path, params={"limit": limit, **({"after": after} if after else {})}).json()
+        answer = http.get(path, params={"limit": limit, **({"after": after} if after else {})})
+        assert answer.status_code == 200, answer.text
+        page = answer.json()
         told += page["items"]
         if (after := page["next"]) is None:
             return told

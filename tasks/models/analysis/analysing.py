@@ -4,6 +4,7 @@ from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
+from itertools import islice
 
 import cv2
 import numpy as np
@@ -26,9 +27,10 @@ from tasks.models.survey import Cuts
 
 _SURE = {"motion": 0.4, "faces": 0.6, "onnx": 0.5, "mock": 0.4}
 """Confidence that begins a track; less sure detections only continue one."""
-_CUTS_WIDTH = 96
-_AHEAD = 4
-"""Frames in which is detected before they are followed."""
+_AHEAD = 2
+"""Handfuls of frames in which is detected before they are followed."""
+_HANDFUL_BYTES, _MOST_TOGETHER = 2 * 1024 * 1024, 16
+"""Small frames are handed over by several at a time: that takes about as long as looking at one."""
 
 
 def analyse(
@@ -54,7 +56,7 @@ def analyse(
     detector = open_detector(plan)
     looking = _Looking(plan, sink, detector)
     with _threads(plan):
-        for count, (look, found) in enumerate(_detected(pictures, detector), start=1):
+        for count, (look, found) in enumerate(_detected(pictures, detector, _together(plan)), start=1):
             looking.look(look, found)
             on_frame(count)
     looking.end()
@@ -74,21 +76,25 @@ def _threads(plan: AnalysisPlan) -> Iterator[None]:
         cv2.setNumThreads(before)
 
 
-def _detected(pictures: Iterable[Sampled], detector: Detector) -> Iterator[tuple[Look, Detections]]:
-    """Detect in the next frames while one is followed: OpenCV and networks need no Python meanwhile."""
+def _together(plan: AnalysisPlan) -> int:
+    return max(1, min(_MOST_TOGETHER, _HANDFUL_BYTES // (plan.size[0] * plan.size[1] * 3)))
 
-    def detected(sampled: Sampled) -> tuple[Look, Detections]:
-        look = look_at(sampled)
-        return look, detector.detect(look)
+
+def _detected(pictures: Iterable[Sampled], detector: Detector, together: int) -> Iterator[tuple[Look, Detections]]:
+    """Detect in the next frames while others are followed: OpenCV and networks need no Python meanwhile."""
+
+    def detected(handful: list[Sampled]) -> list[tuple[Look, Detections]]:
+        return [(look, detector.detect(look)) for look in map(look_at, handful)]
 
     with ThreadPoolExecutor(1, "detect") as pool:
-        under_way: deque[Future[tuple[Look, Detections]]] = deque()
-        for each in pictures:  # read by the thread that began to decode them
-            under_way.append(pool.submit(detected, each))
+        under_way: deque[Future[list[tuple[Look, Detections]]]] = deque()
+        frames = iter(pictures)  # read by the thread that began to decode them
+        while handful := list(islice(frames, together)):
+            under_way.append(pool.submit(detected, handful))
             if len(under_way) > _AHEAD:
-                yield under_way.popleft().result()
+                yield from under_way.popleft().result()
         while under_way:
-            yield under_way.popleft().result()
+            yield from under_way.popleft().result()
 
 
 class _Looking:
@@ -111,26 +117,26 @@ class _Looking:
         self._flicker = FlickerCheck() if rate >= LEAST_RATE else None
         self._counts: Counter[str] = Counter()
         self._frames = 0
-        self._sums = np.zeros(2)
+        self._sharpness = self._motion = 0.0
 
     def look(self, look: Look, found: Detections) -> None:
         """Take the next frame and what was detected in it."""
-        sampled, now = look.sampled, look.sampled.at_seconds
+        frame, now = look.frame, look.at_seconds
         seen = self._tracker.follow(found, now)
-        self.tell(self._presence.look(seen, sampled.frame, now))
-        self.tell(self._zones.look(seen, sampled.frame, now))
+        self.tell(self._presence.look(seen, frame, now))
+        self.tell(self._zones.look(seen, frame, now))
         for track in self._tracker.gone(now):
             self._end_track(track)
         if self._looks is not None:
-            self._looks.look(sampled.image_bgr, seen, now)
+            self._looks.look(look.bgr, seen, now)
         if self._texts is not None:
-            self._texts.look(sampled)
+            self._texts.look(look)
         self._note_cuts(look)
         measures, events = self._checks.look(look)
         self.tell(events)
         if self._flicker is not None:
             self.tell(self._flicker.look(look))
-        self._write(sampled, seen, measures)
+        self._write(look, seen, measures)
 
     def end(self) -> None:
         """End the pictures: what lasted to the end, lasts to the video's end."""
@@ -172,8 +178,8 @@ class _Looking:
             zones=self._zones.summaries(),
             event_counts=dict(sorted(self._counts.items())),
             cluster_count=len(set(groups.values())),
-            sharpness_mean=round(float(self._sums[0]) / self._frames, 3) if self._frames else None,
-            motion_mean=round(float(self._sums[1]) / (self._frames - 1), 5) if self._frames > 1 else None,
+            sharpness_mean=round(self._sharpness / self._frames, 3) if self._frames else None,
+            motion_mean=round(self._motion / (self._frames - 1), 5) if self._frames > 1 else None,
             throughout=self._checks.throughout + ((EventKind.SILENCE,) if is_silent else ()),
             unjudged=tuple(unjudged),
         )
@@ -187,21 +193,18 @@ class _Looking:
             self.tell([event])
 
     def _note_cuts(self, look: Look) -> None:
-        height, width = look.small_bgr.shape[:2]
-        size = (min(width, _CUTS_WIDTH), max(1, round(height * min(width, _CUTS_WIDTH) / width)))
-        tiny = np.asarray(cv2.resize(look.small_bgr, size, interpolation=cv2.INTER_AREA), np.uint8)
-        self._cuts.look(look.sampled.frame, tiny)
+        self._cuts.look(look.frame, look.tiny_bgr)
         new, self._told_cuts = self._cuts.found[self._told_cuts :], len(self._cuts.found)
         rate = self._plan.frame_rate
         self.tell(Event(kind=EventKind.SHOT, at_seconds=round(float(cut / rate), 3), frame=cut) for cut in new)
 
-    def _write(self, sampled: Sampled, seen: list[Tracked], measures: Measures) -> None:
+    def _write(self, look: Look, seen: list[Tracked], measures: Measures) -> None:
         for each in seen:
-            self._sink.track_row(_row(each, sampled))
+            self._sink.track_row(_row(each, look))
         self._sink.frame_row(
             FrameRow(
-                frame=sampled.frame,
-                at_seconds=sampled.at_seconds,
+                frame=look.frame,
+                at_seconds=look.at_seconds,
                 track_count=len(seen),
                 motion=measures.motion,
                 sharpness=measures.sharpness,
@@ -209,16 +212,17 @@ class _Looking:
             )
         )
         self._frames += 1
-        self._sums += (measures.sharpness, measures.motion)
+        self._sharpness += measures.sharpness
+        self._motion += measures.motion
 
 
-def _row(each: Tracked, sampled: Sampled) -> TrackRow:
+def _row(each: Tracked, look: Look) -> TrackRow:
     left, top, right, bottom = each.box
     return TrackRow(
         track=each.track,
         label=each.label,
-        frame=sampled.frame,
-        at_seconds=sampled.at_seconds,
+        frame=look.frame,
+        at_seconds=look.at_seconds,
         left=left,
         top=top,
         width=right - left,

@@ -1,6 +1,8 @@
 """What a technician would see: black, frozen, blurred and badly exposed pictures, with from when to when."""
 
 from dataclasses import dataclass
+from math import log1p
+from typing import Any
 
 import cv2
 import numpy as np
@@ -23,6 +25,8 @@ _LIT, _LIT_SHARE = 120, 0.005
 _BLURRED = 0.55
 _LEAST_CONTRAST = 12.0
 _BLUR_EVERY_SECONDS = 0.5
+_FRACTIONS = 256
+"""Of one of 255 greys, that a blurred picture is told by."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +56,7 @@ class PictureChecks:
 
     def look(self, look: Look) -> tuple[Measures, list[Event]]:
         """Take the next frame and return its measures, and what is over."""
-        grey, frame, now = look.grey, look.sampled.frame, look.sampled.at_seconds
+        grey, frame, now = look.grey, look.frame, look.at_seconds
         mean = float(cv2.mean(grey)[0]) / 255
         is_black = mean < _DIM and _share(grey <= _BLACK) >= _BLACK_SHARE
         is_frozen = not is_black and self._is_frozen(grey)
@@ -70,7 +74,7 @@ class PictureChecks:
         measures = Measures(self._motion(grey), sharpness(grey), mean)
         self._before = grey
         self._count += 1
-        return measures, self._stillness.look(grey, now, events)
+        return measures, self._stillness.look(look.cells, now, events)
 
     def end(self, at_seconds: float) -> list[Event]:
         """End the video and return what lasted to its end."""
@@ -100,8 +104,9 @@ class PictureChecks:
 
 def sharpness(grey: Picture) -> float:
     """Return the natural logarithm of 1 + the variance of the Laplacian of a grey picture."""
-    _, deviation = cv2.meanStdDev(cv2.Laplacian(grey, cv2.CV_16S))
-    return float(np.log1p(deviation[0, 0] ** 2))
+    edges = cv2.Laplacian(grey, cv2.CV_16S)
+    variance = cv2.norm(edges, cv2.NORM_L2SQR) / edges.size - cv2.mean(edges)[0] ** 2
+    return log1p(max(0.0, variance))
 
 
 def blur(grey: Picture) -> float:
@@ -112,15 +117,16 @@ def blur(grey: Picture) -> float:
     _, deviation = cv2.meanStdDev(grey)
     if deviation[0, 0] < _LEAST_CONTRAST:
         return 0.0
-    picture = grey.astype(np.float32)
-    return max(_kept(picture, (9, 1), 1), _kept(picture, (1, 9), 0))
+    picture = np.multiply(grey, _FRACTIONS, dtype=np.uint16)
+    return max(_kept(picture, (9, 1), np.s_[:, 1:], np.s_[:, :-1]), _kept(picture, (1, 9), np.s_[1:], np.s_[:-1]))
 
 
-def _kept(picture: NDArray[np.float32], window: tuple[int, int], axis: int) -> float:
-    steps = np.abs(np.diff(picture, axis=axis))
-    blurred_steps = np.abs(np.diff(cv2.blur(picture, window), axis=axis))
-    total = float(steps.sum())
-    return 1 - float(np.maximum(0, steps - blurred_steps).sum()) / total if total > 0 else 0.0
+def _kept(picture: NDArray[np.uint16], window: tuple[int, int], after: Any, before: Any) -> float:
+    blurred = cv2.blur(picture, window)
+    steps = cv2.absdiff(picture[after], picture[before])
+    lost = cv2.subtract(steps, cv2.absdiff(blurred[after], blurred[before]))  # not below 0
+    total = cv2.sumElems(steps)[0]
+    return 1 - cv2.sumElems(lost)[0] / total if total > 0 else 0.0
 
 
 def _share(mask: NDArray[np.bool_]) -> float:

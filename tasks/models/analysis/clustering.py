@@ -18,6 +18,7 @@ _SIZE = (24, 48)
 _HUES, _SATURATIONS, _GREYS, _EDGES = 8, 2, 6, 6
 _COLOURS = _HUES * _SATURATIONS
 _COLOURED = 50
+_PART_OF_PIXEL = np.repeat(np.arange(_PARTS), _SIZE[0] * _SIZE[1] // _PARTS)
 _EDGE_WEIGHT = 0.3
 _APART = 0.45
 """Mean distance of two groups' members (0–√2), from which on they do not look alike."""
@@ -69,22 +70,31 @@ def describe(picture: Picture, box: Edges) -> Descriptor | None:
     if crop.shape[0] < _LEAST_PIXELS or crop.shape[1] < 2:
         return None
     crop = np.asarray(cv2.resize(crop, _SIZE, interpolation=cv2.INTER_AREA), dtype=np.uint8)
-    parts = [_described(part) for part in np.array_split(crop, _PARTS)]
-    return np.concatenate(parts) / np.float32(np.sqrt(_PARTS * (1 + _EDGE_WEIGHT**2)))
+    found = np.concatenate([_colours(crop), _directions(crop)], axis=1) / np.sqrt(_PARTS * (1 + _EDGE_WEIGHT**2))
+    return np.asarray(found, np.float32).ravel()
 
 
-def _described(part: Picture) -> Descriptor:
+def _colours(crop: Picture) -> NDArray[np.float64]:
     """Square roots of shares, so that distances are those of Hellinger: a little of a colour counts too."""
-    hue, saturation, value = (channel.ravel() for channel in cv2.split(cv2.cvtColor(part, cv2.COLOR_BGR2HSV)))
-    coloured = (saturation >= _COLOURED) & (value >= _COLOURED)
-    saturated = (saturation[coloured].astype(np.intp) - _COLOURED) * _SATURATIONS // (256 - _COLOURED)
-    colours = np.bincount(hue[coloured].astype(np.intp) * _HUES // 180 * _SATURATIONS + saturated, minlength=_COLOURS)
-    greys = np.bincount(value[~coloured].astype(np.intp) * _GREYS // 256, minlength=_GREYS)
-    grey = cv2.cvtColor(part, cv2.COLOR_BGR2GRAY).astype(np.float32)
+    hue, saturation, value = (each.ravel().astype(np.intp) for each in cv2.split(cv2.cvtColor(crop, cv2.COLOR_BGR2HSV)))
+    is_coloured = (saturation >= _COLOURED) & (value >= _COLOURED)
+    colour = hue * _HUES // 180 * _SATURATIONS + (saturation - _COLOURED) * _SATURATIONS // (256 - _COLOURED)
+    kinds = np.where(is_coloured, colour, _COLOURS + value * _GREYS // 256)
+    shares = _counted(kinds, _COLOURS + _GREYS) / (len(hue) // _PARTS)
+    return np.asarray(np.sqrt(shares), np.float64)
+
+
+def _directions(crop: Picture) -> NDArray[np.float64]:
+    grey = cv2.cvtColor(crop, cv2.COLOR_BGR2GRAY)
     across, down = cv2.Sobel(grey, cv2.CV_32F, 1, 0), cv2.Sobel(grey, cv2.CV_32F, 0, 1)
-    angles = np.mod(np.arctan2(down, across), np.pi)
-    directions = np.minimum((angles * _EDGES / np.pi).astype(np.intp), _EDGES - 1)
-    edges = np.bincount(directions.ravel(), weights=np.hypot(across, down).ravel(), minlength=_EDGES)
-    shares = np.sqrt(np.concatenate([colours, greys]) / len(hue))
-    edge_shares = np.sqrt(edges / max(float(edges.sum()), 1e-6)) * _EDGE_WEIGHT
-    return np.concatenate([shares, edge_shares]).astype(np.float32)
+    lengths, angles = cv2.cartToPolar(across, down)
+    kinds = np.minimum((np.mod(angles, np.pi) * (_EDGES / np.pi)).astype(np.intp), _EDGES - 1)
+    edges = _counted(kinds.ravel(), _EDGES, np.asarray(lengths, np.float64).ravel())
+    shares = edges / np.maximum(edges.sum(axis=1, keepdims=True), 1e-6)
+    return np.asarray(np.sqrt(shares) * _EDGE_WEIGHT, np.float64)
+
+
+def _counted(kinds: NDArray[np.intp], count: int, weights: NDArray[np.float64] | None = None) -> NDArray[np.float64]:
+    """Count each kind of pixel in each part of a crop: parts × kinds."""
+    counts = np.bincount(kinds + count * _PART_OF_PIXEL, weights, count * _PARTS)
+    return np.asarray(counts, np.float64).reshape(_PARTS, count)

@@ -31,7 +31,7 @@ class FaceDetector:
         Raises:
             ModelMissingError: The model is not there.
         """
-        picture = look.sampled.image_bgr
+        picture = look.bgr
         faces = find_faces(picture, self._model_path, self._min_confidence)
         if not faces:
             return Detections.none()

@@ -6,18 +6,16 @@ The whole picture stands for the ten degrees of the visual field that the rule s
 
 from collections import deque
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from data.domain.analysis import Event, EventKind
-from tasks.models.analysis.detections import Look
+from tasks.models.analysis.detections import CELLS, Look
 from tasks.models.analysis.spells import Spell
 
 LEAST_RATE = 10.0
 """Frames looked at a second, with fewer of which flashes cannot be told."""
 
-_GRID = (32, 18)
 _CHANGE = 0.1
 _DARKER = 0.8
 _AREA = 0.25
@@ -35,7 +33,7 @@ class FlickerCheck:
 
     def __init__(self) -> None:
         self._spell = Spell(EventKind.FLICKER, 0.0)
-        shape = _GRID[::-1]
+        shape = CELLS[::-1]
         self._direction = np.zeros(shape, np.int8)
         self._peak = np.full(shape, -np.inf, np.float32)
         self._valley = np.full(shape, np.inf, np.float32)
@@ -47,8 +45,8 @@ class FlickerCheck:
 
     def look(self, look: Look) -> list[Event]:
         """Take the next frame and return what is over."""
-        frame, now = look.sampled.frame, look.sampled.at_seconds
-        self._note(_LINEAR[cv2.resize(look.grey, _GRID, interpolation=cv2.INTER_AREA)], now)
+        frame, now = look.frame, look.at_seconds
+        self._note(_LINEAR[look.cells], now)
         if (direction := self._change(now)) not in (0, self._last):
             self._last = direction
             self._changes.append((frame, now))

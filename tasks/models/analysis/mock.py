@@ -19,7 +19,7 @@ class MockDetector:
 
     def detect(self, look: Look) -> Detections:
         """Return where the made-up things are by now."""
-        turn = 2 * pi * look.sampled.at_seconds / _ROUND_SECONDS
+        turn = 2 * pi * look.at_seconds / _ROUND_SECONDS
         places = [_place(turn + 2 * pi * number / _THINGS, number) for number in range(_THINGS)]
         return Detections(np.array(places, np.float32), np.full(_THINGS, 0.9, np.float32), ("simulated",) * _THINGS)
 

@@ -18,8 +18,8 @@ LABEL = "moving"
 _MEMORY_SECONDS = 30.0
 """For about so long a thing may rest before it counts as background."""
 _LEAST_HISTORY, _MOST_HISTORY = 50, 900
-_VARIANCES = 25.0
-"""A pixel is foreground when it is √25 standard deviations from all that it usually is."""
+_VARIANCES = 20.0
+"""A pixel is foreground when it is √20 standard deviations from all that it usually is."""
 _FOREGROUND = 200
 """The model marks shadows with 127."""
 _LEAST_SHARE = 4e-4
@@ -28,8 +28,7 @@ _CHANGED_SHARE = 0.4
 """More foreground than this is a cut or a change of light: another background, not things that move."""
 _LEARNING_SECONDS = 0.4
 _TRUSTING_SECONDS = 1.0
-_SPECKS = np.ones((2, 2), np.uint8)
-_GAPS = np.ones((7, 1), np.uint8)
+_GAPS = np.ones((5, 1), np.uint8)
 """A belt or a shadow cuts people across; what is side by side is two."""
 _FULL = 0.35
 """Share of its box that a thing fills, from which on that is as sure as can be."""
@@ -55,7 +54,7 @@ class MotionDetector:
 
     def detect(self, look: Look) -> Detections:
         """Find what moves in the next frame; nothing while the background is learnt or the camera moves."""
-        mask = _foreground(self._model.apply(look.small_bgr))
+        mask = _foreground(self._model.apply(look.motion_bgr))
         share = cv2.countNonZero(mask) / mask.size
         self._age += 1
         # A background that is only being learnt hides that the camera moves.
@@ -68,7 +67,7 @@ class MotionDetector:
         """Begin with another background, which this frame is the first of."""
         if self._age > 1:
             self._model = self._new_model()
-            self._model.apply(look.small_bgr)
+            self._model.apply(look.motion_bgr)
             self._age = 1
 
     def _new_model(self) -> Any:
@@ -77,7 +76,6 @@ class MotionDetector:
 
 def _foreground(mask: Any) -> Picture:
     _, mask = cv2.threshold(mask, _FOREGROUND, 255, cv2.THRESH_BINARY)
-    mask = cv2.morphologyEx(mask, cv2.MORPH_OPEN, _SPECKS)
     return np.asarray(cv2.morphologyEx(mask, cv2.MORPH_CLOSE, _GAPS), dtype=np.uint8)
 
 

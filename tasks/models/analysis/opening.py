@@ -19,6 +19,11 @@ def wanted_long_side(options: AnalysisOptions) -> int:
     return SMALL_SIDE if options.detector in ("motion", "mock") else _DETAIL_SIDE
 
 
+def is_small(options: AnalysisOptions) -> bool:
+    """Say whether pictures need no more detail than :func:`tasks.media.decoding.decoded_planes` gives."""
+    return wanted_long_side(options) <= SMALL_SIDE
+
+
 def open_detector(plan: AnalysisPlan) -> Detector:
     """Make the detector that a plan names.
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from data.domain.analysis import AnalysisOptions, AnalysisSummary
 
 Picture = NDArray[np.uint8]
-"""Height × width × 3, BGR, as OpenCV has it."""
+"""Height × width × 3, BGR, as OpenCV has it, or height × width, grey."""
 
 HEAT_ROWS, HEAT_COLUMNS = 72, 128
 
@@ -24,7 +24,8 @@ class Sampled:
     frame: int
     """Its number, from 0, at the video's rate."""
     at_seconds: float
-    image_bgr: Picture
+    pixels: Picture
+    """BGR; or two-dimensional as :data:`tasks.media.frames.Planes`: small and cheap."""
 
 
 @dataclass(frozen=True)
@@ -86,7 +87,8 @@ class Analysis:
 
 
 def sampled(pictures: Iterable[Picture], plan: AnalysisPlan) -> Iterator[Sampled]:
-    """Yield those of a video's frames that a plan wants looked at."""
-    for number, picture in enumerate(pictures):
-        if number % plan.step == 0:
-            yield Sampled(number, float(number / plan.frame_rate), picture)
+    """Number the frames that a plan wants looked at: of every :attr:`AnalysisPlan.step` frames of a video the first."""
+    step, (numerator, denominator) = plan.step, plan.frame_rate.as_integer_ratio()
+    for count, picture in enumerate(pictures):
+        number = count * step
+        yield Sampled(number, number * denominator / numerator, picture)

@@ -2,7 +2,8 @@
 
 from data.domain.analysis import Event, EventKind
 from tasks.media.sampling import SampledFrame
-from tasks.models.analysis.plan import AnalysisPlan, Sampled
+from tasks.models.analysis.detections import Look
+from tasks.models.analysis.plan import AnalysisPlan
 from tasks.models.text import SAMPLE_SECONDS, TextTracker, load_engine, read_frame
 
 _LEAST_CONFIDENCE = 0.6
@@ -23,11 +24,11 @@ class TextWatch:
         self._frame_rate = float(plan.frame_rate)
         self._due_at = 0.0
 
-    def look(self, sampled: Sampled) -> None:
+    def look(self, look: Look) -> None:
         """Take the next frame."""
-        if sampled.at_seconds + 1e-6 >= self._due_at:
-            self._due_at = sampled.at_seconds + SAMPLE_SECONDS
-            self._tracker.look(SampledFrame(sampled.at_seconds, sampled.image_bgr))
+        if look.at_seconds + 1e-6 >= self._due_at:
+            self._due_at = look.at_seconds + SAMPLE_SECONDS
+            self._tracker.look(SampledFrame(look.at_seconds, look.bgr))
 
     def end(self, duration_seconds: float) -> list[Event]:
         """End the video and return what was read."""

@@ -3,13 +3,10 @@
 from collections import defaultdict
 
 import cv2
-import numpy as np
 
 from data.domain.analysis import Event, EventKind
 from tasks.models.analysis.plan import Picture
 
-_GRID = (32, 18)
-"""Over cells of several pixels what coding changes is evened out: keyframes, and a first picture that gets better."""
 _MOVED = 12
 _SETTLING_SECONDS = 0.2
 """The first pictures may be made of less than it takes: a deinterlacer has no field before them."""
@@ -25,11 +22,10 @@ class Stillness:
         self._is_still = True
         self._held: list[Event] = []
 
-    def look(self, grey: Picture, at_seconds: float, events: list[Event]) -> list[Event]:
-        """Take the next frame and what is over, and return what is to be told by now."""
+    def look(self, cells: Picture, at_seconds: float, events: list[Event]) -> list[Event]:
+        """Take the next frame, as :attr:`Look.cells`, and what is over, and return what is to be told by now."""
         self._held += events
         if self._is_still:
-            cells = np.asarray(cv2.resize(grey, _GRID, interpolation=cv2.INTER_AREA), np.uint8)
             if self._first is None or at_seconds < _SETTLING_SECONDS:
                 self._first = cells
             self._is_still = float(cv2.norm(self._first, cells, cv2.NORM_INF)) <= _MOVED

@@ -5,10 +5,8 @@ lamp post or behind someone else, comes back with a new number there: here it ge
 size, where it is expected.
 """
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from math import hypot
-from typing import Any
 
 import numpy as np
 
@@ -96,29 +94,19 @@ class Tracker:
     """
 
     def __init__(self, rate: float, aspect: float, min_confidence: float) -> None:
-        from trackers import ByteTrackTracker  # takes a second: only for those who track
+        from tasks.models.analysis.bytetrack import ByteTrack  # takes a second: only for those who track
 
         self._aspect = aspect
         self._scale = np.array([_UNITS, _UNITS * aspect] * 2, np.float64)
-        self._tracker: Any = ByteTrackTracker(
-            lost_track_buffer=round(_LOST_SECONDS * 30),
-            frame_rate=rate,
-            track_activation_threshold=min_confidence,
-            minimum_consecutive_frames=min(_MOST_CONFIRMING, max(1, round(_CONFIRMING_SECONDS * rate))),
-            minimum_iou_threshold=_LEAST_OVERLAP,
-            high_conf_det_threshold=min_confidence,
-        )
+        confirming = min(_MOST_CONFIRMING, max(1, round(_CONFIRMING_SECONDS * rate)))
+        self._tracker = ByteTrack(rate, _LOST_SECONDS, confirming, _LEAST_OVERLAP, min_confidence)
         self._known: dict[int, _Known] = {}
         """By the number that ByteTrack gave."""
         self._count = 0
 
     def follow(self, found: Detections, at_seconds: float) -> list[Tracked]:
         """Take the detections of the next frame and return the tracks that are seen in it, by number."""
-        from supervision import Detections as Boxes
-
-        given = Boxes(xyxy=found.boxes * self._scale, confidence=found.confidences, data={"row": np.arange(len(found))})
-        answer = self._tracker.update(given)
-        numbered = [(int(number), int(row)) for row, number in _pairs(answer) if number >= 0]
+        numbered = self._tracker.number(found, self._scale)
         numbers = {number for number, _ in numbered}
         seen = [self._seen(found, row, number, numbers, at_seconds) for number, row in numbered]
         return sorted(seen, key=lambda each: each.track)
@@ -156,8 +144,3 @@ class Tracker:
             if distance <= _NEAR and alike >= _ALIKE and (best is None or distance < best[0]):
                 best = distance, number
         return None if best is None else self._known.pop(best[1])
-
-
-def _pairs(answer: Any) -> Iterable[tuple[Any, Any]]:
-    """Row and number of each detection; the library gives no rows where it was given none."""
-    return zip(answer.data["row"], answer.tracker_id, strict=True) if len(answer) else ()

@@ -15,7 +15,7 @@ from data.database import Database
 from data.domain.assets import Asset
 from data.domain.identity import Role
 from data.domain.jobs import JOB_TAG
-from data.repositories import ArtifactRepository, AssetRepository
+from data.repositories import AnalysisJobRepository, ArtifactRepository, AssetRepository
 from data.storage import ObjectStore
 from tests.api.callers import Person, person
 from tests.api.conftest import Prefect
@@ -132,19 +132,29 @@ def test_an_asset_in_which_nobody_looked_has_no_analysis(api: httpx.Client, data
 def test_the_events_of_a_job_are_those_that_it_found_or_found_again(
     api: httpx.Client, prefect: Prefect, database: Database, analysed: Asset
 ) -> None:
-    def job(**parameters: Any) -> str:
+    def job(key: str | None) -> str:
         run = prefect.client.create_flow_run_from_deployment(
-            prefect.deployment_id, parameters={"asset_id": analysed.id, **parameters}, tags=[JOB_TAG]
+            prefect.deployment_id, parameters={"asset_id": analysed.id, "options": {"fps": 3}}, tags=[JOB_TAG]
         )
-        with database.session() as session:
-            AssetRepository(session).bind_job(str(run.id), analysed.id)
+        if key is not None:
+            looked_at(database, analysed, key, "local", job=str(run.id))
         return str(run.id)
 
-    again, other = job(options=OPTIONS.model_dump(mode="json")), job(options={"fps": 3})
+    again, none, cleared = job(analysed.id), job(None), job("cleared-away")
 
     assert len(api.get(f"/api/v1/jobs/{again}/events", params={"limit": 3}).json()["items"]) == 3
-    assert api.get(f"/api/v1/jobs/{other}/events").status_code == 404
-    assert api.get(f"/api/v1/jobs/{again}").json()["analysis"]["detector"] == "motion"
+    assert api.get(f"/api/v1/jobs/{none}/events").status_code == 404
+    assert api.get(f"/api/v1/jobs/{again}").json()["analysis"] == {"fps": 3}
+    answer = api.get(f"/api/v1/jobs/{cleared}/events")
+    assert (answer.status_code, answer.json()["code"]) == (410, "REQUEST.ANALYSIS_EXPIRED")
+    assert f"asset analyze {analysed.id}" in answer.json()["detail"]
+
+
+def looked_at(database: Database, asset: Asset, key: str, owner: str, job: str) -> None:
+    """Note that a job of somebody's came to an analysis."""
+    with database.session() as session:
+        AssetRepository(session).bind_job(job, asset.id, owner)
+        AnalysisJobRepository(session).record(job, asset.id, key, owner)
 
 
 def test_an_asset_is_analysed_by_a_job_once_a_key(api: httpx.Client, prefect: Prefect, analysed: Asset) -> None:
@@ -208,8 +218,7 @@ def test_what_ingest_would_refuse_is_not_looked_at(api: httpx.Client, source: st
 def test_anothers_analysis_is_not_there(
     locked_url: str, people: dict[Role, Person], database: Database, analysed: Asset
 ) -> None:
-    with database.session() as session:
-        AssetRepository(session).own([analysed.id], people[Role.OPERATOR].user.id)
+    looked_at(database, analysed, analysed.id, people[Role.OPERATOR].user.id, f"theirs-{analysed.id}")
 
     for role, status in ((Role.OPERATOR, 200), (Role.VIEWER, 404), (Role.ADMIN, 200)):
         with httpx.Client(base_url=locked_url, headers=people[role].headers) as client:
@@ -220,3 +229,35 @@ def test_anothers_analysis_is_not_there(
         stranger = person(client, database, f"stranger-{analysed.id}", Role.OPERATOR)
         answer = client.post(url(analysed, "analyze"), json={}, headers=stranger.headers)
     assert (answer.status_code, answer.json()["code"]) == (404, "REQUEST.NOT_FOUND")
+
+
+def test_of_the_same_video_of_two_people_each_sees_the_analyses_of_their_own_jobs(
+    locked_url: str, people: dict[Role, Person], database: Database, analysed: Asset
+) -> None:
+    first, second = people[Role.OPERATOR], people[Role.VIEWER]
+    looked_at(database, analysed, analysed.id, first.user.id, f"first-{analysed.id}")
+    with database.session() as session:
+        AssetRepository(session).own([analysed.id], second.user.id)
+
+    with httpx.Client(base_url=locked_url, headers=second.headers) as client:
+        for path in ("analysis", "events", f"analysis/{analysed.id}/files/summary.json"):
+            query = {} if path != "events" else {"analysis": analysed.id}
+            assert client.get(url(analysed, path), params=query).status_code == 404
+
+        looked_at(database, analysed, analysed.id, second.user.id, f"second-{analysed.id}")
+
+        assert client.get(url(analysed, "analysis")).json()["job_id"] == f"second-{analysed.id}"
+    with httpx.Client(base_url=locked_url, headers=first.headers) as client:
+        assert client.get(url(analysed, "analysis")).json()["job_id"] == f"first-{analysed.id}"
+
+
+def test_an_analysis_that_was_cleared_away_is_gone_and_says_how_to_have_it_again(
+    api: httpx.Client, database: Database, analysed: Asset
+) -> None:
+    looked_at(database, analysed, analysed.id, "local", f"job-{analysed.id}")
+    with database.session() as session:
+        ArtifactRepository(session).forget(analysed.id, "analysis", analysed.id)
+
+    for path in ("analysis", "events"):
+        answer = api.get(url(analysed, path))
+        assert (answer.status_code, answer.json()["code"]) == (410, "REQUEST.ANALYSIS_EXPIRED")

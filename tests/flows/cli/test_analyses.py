@@ -57,6 +57,14 @@ def test_zones_that_are_not_there_are_one_line(api: PlayedApi, capsys: pytest.Ca
     assert "/nowhere.json cannot be read" in capsys.readouterr().err
 
 
+def test_zones_are_never_cut(api: PlayedApi, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "zones.json").write_text(ZONES + " " * 1_000_000)
+
+    assert main(["asset", "analyze", "a1", "--zones", str(tmp_path / "zones.json"), "--api", api.url]) == 1
+    assert "more than 1,000,000 bytes" in capsys.readouterr().err
+    assert api.calls == []
+
+
 def test_what_was_found_is_said_in_sentences(api: PlayedApi, capsys: pytest.CaptureFixture[str]) -> None:
     api.answers = [ANALYSIS]
     assert main(["asset", "analysis", "a1", "--api", api.url]) == 0

@@ -1,8 +1,10 @@
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from data.domain.errors import DetectorInvalidError, ModelMissingError
 from tasks.models.analysis.detections import Detections, look_at
@@ -81,6 +83,53 @@ def test_an_rt_detr_of_hugging_face_is_read(tmp_path: Path) -> None:
 
     assert answer.boxes == pytest.approx(np.array([[0.4, 0.3, 0.6, 0.7]]))
     assert answer.confidences == pytest.approx([0.9526], abs=1e-3)
+
+
+@pytest.mark.parametrize(
+    "inputs",
+    [
+        {"pixel_values": (("N", 3, 64, 64), 1)},
+        {"pixel_values": (("N", 3, 64, 64), 1), "pixel_mask": (("N", 64, 64), 7)},
+    ],
+)
+def test_a_classic_detr_is_told_by_its_class_for_nothing(tmp_path: Path, inputs: dict[str, Any]) -> None:
+    logits = np.full((1, 100, 4), -4.0, np.float32)  # three classes, and nothing
+    logits[0, :, 3] = 6.0
+    logits[0, 7] = -4.0, 8.0, -4.0, -4.0
+    boxes = np.full((1, 100, 4), 0.5, np.float32)
+    boxes[0, 7] = 0.5, 0.5, 0.2, 0.4
+
+    answer = found(write_model(tmp_path / "detr.onnx", {"logits": logits, "pred_boxes": boxes}, inputs=inputs))
+
+    assert answer.boxes == pytest.approx(np.array([[0.4, 0.3, 0.6, 0.7]]))
+    assert answer.labels == ("class 1",)
+    assert answer.confidences[0] > 0.99
+
+
+@pytest.mark.parametrize(
+    "answers",
+    [
+        {"logits": np.zeros((1, 9), np.float32), "pred_boxes": np.zeros((1, 9, 4), np.float32)},
+        {"logits": np.ones((1, 9, 3), np.float32), "pred_boxes": np.zeros((1, 5, 4), np.float32)},
+        {"logits": np.ones((1, 9, 3), np.float32), "pred_boxes": np.zeros((1, 9, 3), np.float32)},
+        {
+            "labels": np.zeros((1, 2), np.int64),
+            "boxes": np.zeros((1, 3, 3), np.float32),
+            "scores": np.ones((1, 2), np.float32),
+        },
+        {
+            "labels": np.zeros((1, 5), np.int64),
+            "boxes": np.zeros((1, 3, 4), np.float32),
+            "scores": np.ones((1, 3), np.float32),
+        },
+        {"output": np.zeros((1, 9, 3), np.float32)},
+    ],
+)
+def test_answers_of_odd_shapes_are_refused_before_a_frame_is_decoded(
+    tmp_path: Path, answers: dict[str, NDArray[Any]]
+) -> None:
+    with pytest.raises(DetectorInvalidError, match=r"odd\.onnx.*\[1, 9|odd\.onnx.*\[1, 3"):
+        OnnxDetector(write_model(tmp_path / "odd.onnx", answers), 0.0)
 
 
 def test_an_rt_detr_with_one_output_is_read(tmp_path: Path) -> None:

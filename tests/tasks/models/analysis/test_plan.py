@@ -33,11 +33,11 @@ def test_as_many_frames_are_looked_at_as_both_limits_allow(
     wanted = plan(fps, max_frames)
 
     assert (wanted.step, wanted.sample_count) == (step, count)
-    assert len(list(sampled([flat(0, 4, 4)] * 250, wanted))) == count
+    assert [each.frame for each in sampled([flat(0, 4, 4)] * 3, wanted)] == [0, step, 2 * step]
     assert wanted.samples_per_second == pytest.approx(25 / step)
 
 
 def test_frames_keep_their_numbers_and_times() -> None:
-    looked = list(sampled([flat(0, 4, 4)] * 20, plan(fps=5, frame_count=20)))
+    looked = list(sampled([flat(0, 4, 4)] * 4, plan(fps=5, frame_count=20)))
 
     assert [(each.frame, each.at_seconds) for each in looked] == [(0, 0.0), (5, 0.2), (10, 0.4), (15, 0.6)]

@@ -4,6 +4,7 @@ import cv2
 import numpy as np
 
 from data.domain.analysis import AnalysisOptions
+from tasks.models.analysis.detections import look_at
 from tasks.models.analysis.plan import AnalysisPlan, Sampled
 from tasks.models.analysis.reading import TextWatch
 from tests.fakes.looks import flat
@@ -15,7 +16,7 @@ def test_a_title_is_an_event_of_its_text_place_and_time() -> None:
     cv2.putText(title, "GOOD EVENING", (120, 200), cv2.FONT_HERSHEY_SIMPLEX, 1.6, (0, 0, 0), 4)
     for number in range(8):
         picture = title if number >= 4 else flat(255, 640, 360)
-        watch.look(Sampled(number, number / 2, np.ascontiguousarray(picture)))
+        watch.look(look_at(Sampled(number, number / 2, np.ascontiguousarray(picture))))
 
     (event,) = watch.end(4.0)
 
