@@ -67,6 +67,10 @@ class Schedule(Answer):
     cron: str | None = Field(description="`null` for the other kinds of schedules that the Prefect UI can make.")
     time_zone: str
     is_active: bool
+    owner: str | None = Field(
+        description="Id of the user whose its batches are; `null` for one that names nobody: the account of the "
+        "settings (`DAILIES_BATCH__OWNER`), else admins alone see them."
+    )
     manifest: str
     batch_name: str
     options: dict[str, Any]

@@ -24,17 +24,19 @@ from api.links import prefect_deployment_url, schedule_url
 from api.schedule_schemas import Schedule, ScheduleChange, ScheduleRequest
 from data.domain.dates import in_zone
 from data.domain.errors import InvalidRequestError, NameTakenError, NotFoundError
+from data.domain.identity import LOCAL_USER, Caller
 
 NIGHTLY = "process-batch/nightly"
 _SHOWN_RUNS = 3
 
 
 class BatchSchedules:
-    """The schedules. Lives as long as one request."""
+    """The schedules, as a caller sees them. Lives as long as one request."""
 
-    def __init__(self, client: PrefectClient, ui_url: str) -> None:
+    def __init__(self, client: PrefectClient, ui_url: str, caller: Caller) -> None:
         self._client = client
         self._ui_url = ui_url
+        self._caller = caller
 
     async def all(self) -> tuple[Schedule, ...]:
         """Return the schedules by name."""
@@ -54,7 +56,7 @@ class BatchSchedules:
         return _shown(found, due.get(found.id, []), deployment.id, self._ui_url)
 
     async def add(self, asked: ScheduleRequest) -> Schedule:
-        """Make a schedule.
+        """Make a schedule; its batches belong to the caller.
 
         Raises:
             NameTakenError: There is one of that name.
@@ -72,6 +74,8 @@ class BatchSchedules:
                     "manifest": in_zone(asked.manifest, asked.time_zone),
                     "name": asked.batch_name,
                     "options": asked.options.model_dump(mode="json", exclude_defaults=True),
+                    # Where nobody logs in, the owner that the settings name at the time of the batch.
+                    "owner": "" if self._caller.id == LOCAL_USER else self._caller.id,
                 }
             ),
         )
@@ -138,6 +142,7 @@ def _shown(schedule: DeploymentSchedule, due: list[datetime], deployment_id: UUI
         cron=timing.cron if isinstance(timing, CronSchedule) else None,
         time_zone=_zone(schedule),
         is_active=schedule.active,
+        owner=str(parameters.get("owner") or "") or None,
         manifest=str(parameters.get("manifest") or ""),
         batch_name=str(parameters.get("name") or ""),
         options=parameters.get("options") or {},

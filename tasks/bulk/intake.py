@@ -16,6 +16,7 @@ import pandas
 from data.database import Database
 from data.domain.batches import Batch, BatchItem, BatchOptions, BatchReason, BatchState, BatchWish, ItemState
 from data.domain.errors import DataError, FailureClass, ManifestError, NotFoundError
+from data.domain.identity import LOCAL_USER
 from data.domain.keys import batch_manifest_key, batch_rejects_key, wish_key
 from data.domain.retries import RetryFilter
 from data.manifests import (
@@ -50,7 +51,15 @@ class Intake:
     scratch: Path
     """Folder for work files; the caller removes it."""
 
-    def register(self, batch_id: str, manifest: str, name: str, options: BatchOptions, fetch: FetchManifest) -> Batch:
+    def register(
+        self,
+        batch_id: str,
+        manifest: str,
+        name: str,
+        options: BatchOptions,
+        fetch: FetchManifest,
+        owner: str = LOCAL_USER,
+    ) -> Batch:
         """Make the batch known and copy its manifest into the store; a batch that got further is returned as it is.
 
         A manifest that is not there, may not be read or is none makes the batch a rejected one.
@@ -61,11 +70,12 @@ class Intake:
             name: Name for people; empty takes the manifest's.
             options: What was chosen.
             fetch: Brings the manifest here.
+            owner: Id of the user whose it becomes, if it is not known yet.
 
         Raises:
             TransientError: The manifest's host or the store did not answer.
         """
-        batch = self._known(batch_id, manifest, name, options)
+        batch = self._known(batch_id, manifest, name, options, owner)
         if batch.state is not BatchState.RECEIVED or batch.manifest_key is not None:
             return batch
         try:
@@ -106,7 +116,7 @@ class Intake:
             return self._reject(batch, BatchReason.INVALID_MANIFEST, str(error))
         return self._decide(batch, taken)
 
-    def _known(self, batch_id: str, manifest: str, name: str, options: BatchOptions) -> Batch:
+    def _known(self, batch_id: str, manifest: str, name: str, options: BatchOptions, owner: str) -> Batch:
         with self.database.session() as session:
             batches = BatchRepository(session)
             try:
@@ -118,6 +128,7 @@ class Intake:
                     manifest_uri=manifest,
                     options=options,
                     state=BatchState.RECEIVED,
+                    owner=owner,
                     created_at=utc_now(),
                 )
                 batches.create(batch)

@@ -8,10 +8,19 @@ from data.domain.retries import RetryFilter
 from data.repositories import BatchItemRepository, BatchRepository
 from tasks.providers.sources import FetchedSource
 from tests.fakes.bulk import BatchHouse
+from tests.fakes.manifests import write_manifest
 
 
 def good_rows(house: BatchHouse, count: int = 3) -> list[dict[str, str]]:
     return [{"source": house.source(f"{n}.mp4"), "custom_id": f"clip-{n}", "title": ""} for n in range(1, count + 1)]
+
+
+def test_a_batch_belongs_to_whom_it_was_registered_for_at_first(house: BatchHouse) -> None:
+    manifest = write_manifest(house.media, good_rows(house))
+
+    registered = [house.register(manifest, owner=owner).owner for owner in ("ann", "bob")]
+
+    assert registered == ["ann", "ann"]
 
 
 @pytest.mark.parametrize("kind", ["csv", "jsonl", "parquet"])
