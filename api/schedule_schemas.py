@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, Field, field_validator
 
-from api.schemas import Answer, Call
+from api.schemas import Answer, Call, Page
 from data.domain.batches import BatchOptions
 from data.domain.jobs import MAX_TITLE_CHARACTERS
 from data.domain.sources import MAX_SOURCE_CHARACTERS
@@ -80,7 +80,5 @@ class Schedule(Answer):
     links: dict[str, str]
 
 
-class Schedules(Answer):
-    """All schedules, by name."""
-
-    items: tuple[Schedule, ...]
+class Schedules(Page[Schedule]):
+    """Schedules, by name."""

@@ -39,27 +39,30 @@ class BatchSchedules:
         self._caller = caller
 
     async def all(self) -> tuple[Schedule, ...]:
-        """Return the schedules by name."""
+        """Return the schedules that the caller sees, in no order."""
         deployment = await self._deployment()
         due = await self._due(deployment.id)
-        shown = (_shown(each, due.get(each.id, []), deployment.id, self._ui_url) for each in deployment.schedules)
-        return tuple(sorted(shown, key=lambda schedule: schedule.name))
+        return tuple(
+            _shown(each, due.get(each.id, []), deployment.id, self._ui_url)
+            for each in deployment.schedules
+            if self._sees(each)
+        )
 
     async def get(self, name: str) -> Schedule:
         """Return a schedule.
 
         Raises:
-            NotFoundError: There is none of that name.
+            NotFoundError: The caller has none of that name.
         """
         deployment = await self._deployment()
-        found, due = _named(deployment, name), await self._due(deployment.id)
+        found, due = self._named(deployment, name), await self._due(deployment.id)
         return _shown(found, due.get(found.id, []), deployment.id, self._ui_url)
 
     async def add(self, asked: ScheduleRequest) -> Schedule:
         """Make a schedule; its batches belong to the caller.
 
         Raises:
-            NameTakenError: There is one of that name.
+            NameTakenError: There is one of that name, whosever it is: Prefect tells them apart by it.
             InvalidRequestError: The cron is none.
         """
         deployment = await self._deployment()
@@ -87,11 +90,11 @@ class BatchSchedules:
         """Change a schedule.
 
         Raises:
-            NotFoundError: There is none of that name.
+            NotFoundError: The caller has none of that name.
             InvalidRequestError: The cron is none, or the schedule is not one by cron.
         """
         deployment = await self._deployment()
-        found = _named(deployment, name)
+        found = self._named(deployment, name)
         with translated(f"There is no schedule {name!r}."):
             await self._client.update_deployment_schedule(
                 deployment.id,
@@ -106,16 +109,26 @@ class BatchSchedules:
         """Delete a schedule, and the runs that Prefect has planned for it.
 
         Raises:
-            NotFoundError: There is none of that name.
+            NotFoundError: The caller has none of that name.
         """
         deployment = await self._deployment()
-        found = _named(deployment, name)
+        found = self._named(deployment, name)
         with translated(f"There is no schedule {name!r}."):
             await self._client.delete_deployment_schedule(deployment.id, found.id)
 
     async def _deployment(self) -> DeploymentResponse:
         with translated(f"The deployment {NIGHTLY} does not exist yet: run the bootstrap.", missing=True):
             return await self._client.read_deployment_by_name(NIGHTLY)
+
+    def _named(self, deployment: DeploymentResponse, name: str) -> DeploymentSchedule:
+        for schedule in deployment.schedules:
+            if name == _name(schedule) and self._sees(schedule):
+                return schedule
+        raise NotFoundError(f"There is no schedule {name!r}.", {"name": name})
+
+    def _sees(self, schedule: DeploymentSchedule) -> bool:
+        """One that names nobody, or whom it names only by an address, was made at Prefect: for admins alone."""
+        return self._caller.owns(str(schedule.parameters.get("owner") or LOCAL_USER))
 
     async def _due(self, deployment_id: UUID) -> dict[UUID, list[datetime]]:
         """Return when runs are due, by schedule, soonest first."""
@@ -158,13 +171,6 @@ def _name(schedule: DeploymentSchedule) -> str:
 def _zone(schedule: DeploymentSchedule) -> str:
     timing = schedule.schedule
     return "UTC" if isinstance(timing, NoSchedule) else timing.timezone or "UTC"
-
-
-def _named(deployment: DeploymentResponse, name: str) -> DeploymentSchedule:
-    for schedule in deployment.schedules:
-        if name == _name(schedule):
-            return schedule
-    raise NotFoundError(f"There is no schedule {name!r}.", {"name": name})
 
 
 def _cron(cron: str, time_zone: str) -> CronSchedule:

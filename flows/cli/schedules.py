@@ -10,15 +10,17 @@ from flows.cli.client import Api, connected
 from flows.cli.output import Json, local_time, print_json, print_table, say
 
 app = App(name="schedule", help="Make batches by the clock. The schedules are Prefect's own: its UI shows them too.")
+_MOST = 10_000
+"""More than anybody looks at."""
 
 Name = Annotated[str, Parameter(help="Name of the schedule.")]
 
 
 @app.command(name="list")
 def list_schedules(*, api: Api = "", as_json: Json = False) -> None:
-    """List the schedules, with the next time at which each makes a batch."""
+    """List your schedules, with the next time at which each makes a batch."""
     with connected(api) as client:
-        schedules = client.get("/schedules")["items"]
+        schedules = client.items("/schedules", _MOST)
     if as_json:
         print_json(schedules)
         return

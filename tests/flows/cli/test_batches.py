@@ -147,7 +147,7 @@ def test_a_file_is_fetched_whole_or_not_at_all(api: PlayedApi, tmp_path: Path) -
 
 def test_schedules_are_listed_with_what_they_take(api: PlayedApi, capsys: pytest.CaptureFixture[str]) -> None:
     schedule = {"name": "nightly", "cron": "0 22 * * *", "time_zone": "UTC", "is_active": False, "manifest": ""}
-    api.answers = [{"items": [{**schedule, "next_runs": []}]}]
+    api.answers = [{"items": [{**schedule, "next_runs": []}], "next": None}]
 
     assert main(["schedule", "list", "--api", api.url]) == 0
 
