@@ -31,7 +31,7 @@ from data.domain.errors import (
 from data.domain.retries import RetryFilter
 from data.domain.sources import UPLOAD_SCHEME, SourceKind, SourceRules, file_name
 from data.recipes import load_recipe
-from data.repositories import BatchItemRepository, BatchRepository
+from data.repositories import BatchItemRepository, BatchRepository, GenerationRepository
 
 MANIFEST_FIELD = "manifest"
 _BATCHES = UUID("6a4b6f62-6f0c-4c0e-9f0b-3f1f6e0d7b11")
@@ -189,7 +189,8 @@ def _retryable(batch_id: str, rows: RetryFilter, services: Services) -> Batch:
         if "retry" not in batch.moves:
             raise _illegal(batch, "retry")
         items = BatchItemRepository(session).all(batch.id, (ItemState.FAILED, ItemState.CANCELLED))
-        if not any(rows.chooses(item) for item in items):
+        asked = GenerationRepository(session).asked_for_batch(batch.id) if rows.providers else {}
+        if not any(rows.chooses(item, asked.get(item.run_id or "", ())) for item in items):
             raise InvalidRequestError(
                 f"No row of the batch {batch.id} is to be tried again by that.", {"field": "rows"}
             )

@@ -5,7 +5,7 @@ on when all of a step is done.
 """
 
 import hashlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -29,7 +29,7 @@ from data.manifests import (
     open_manifest,
 )
 from data.manifests.raw import CHUNK_ROWS, RawChunk
-from data.repositories import BatchItemRepository, BatchRepository, ItemPlanRepository
+from data.repositories import BatchItemRepository, BatchRepository, GenerationRepository, ItemPlanRepository
 from data.repositories.statements import storable
 from data.storage import ObjectStore
 from data.tables import utc_now
@@ -145,11 +145,17 @@ class Intake:
             raise ManifestError(f"The batch {parent.id} was never taken in: there is nothing to try again.")
         copy = self.store.fetch(parent.manifest_key, self.scratch / f"parent-{Path(parent.manifest_key).name}")
         target, wanted = self.scratch / f"retried{copy.suffix}", batch.retry_filter or RetryFilter()
-        rows = (item.row for item in self._items(parent.id) if wanted.chooses(item))
+        asked = self._asked(parent.id) if wanted.providers else {}
+        chosen = (item for item in self._items(parent.id) if wanted.chooses(item, asked.get(item.run_id or "", ())))
+        rows = (item.row for item in chosen)
         copy_rows(open_manifest(copy, Path(parent.manifest_uri).name), rows, target)
         with target.open("rb") as file:
             digest = hashlib.file_digest(file, "sha256").hexdigest()
         return FetchedSource(target, digest, target.stat().st_size, target.name)
+
+    def _asked(self, batch_id: str) -> Mapping[str, Collection[str]]:
+        with self.database.session() as session:
+            return GenerationRepository(session).asked_for_batch(batch_id)
 
     def _items(self, batch_id: str) -> Iterator[BatchItem]:
         """Give the items of a batch that may be tried again; no session is open meanwhile."""

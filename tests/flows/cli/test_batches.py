@@ -114,17 +114,15 @@ def test_options_that_do_not_fit_are_refused_before_anything_is_asked(
 def test_rows_to_try_again_are_chosen(api: PlayedApi) -> None:
     api.answers = [batch("received")]
 
-    assert main(["batch", "retry", "x", "--class", "INFRA", "--code", "DATA.INPUT", "--api", api.url]) == 0
+    chosen = ["--class", "INFRA", "--code", "DATA.INPUT", "--provider", "p"]
+
+    assert main(["batch", "retry", "x", *chosen, "--api", api.url]) == 0
 
     [(method, path, body)] = api.calls
     assert (method, path) == ("POST", "/api/v1/batches/x/retry")
     rows = json.loads(body)["rows"]
-    assert (rows["classes"], rows["codes"], rows["steps"], rows["ended_before"]) == (
-        ["INFRA"],
-        ["DATA.INPUT"],
-        [],
-        None,
-    )
+    assert (rows["classes"], rows["codes"], rows["providers"]) == (["INFRA"], ["DATA.INPUT"], ["p"])
+    assert (rows["steps"], rows["ended_before"]) == ([], None)
 
 
 def test_a_span_is_counted_from_now() -> None:
