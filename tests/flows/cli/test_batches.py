@@ -94,6 +94,21 @@ def test_a_file_that_is_here_is_handed_in_with_its_options(api: PlayedApi, tmp_p
     assert b'"time_zone":"Europe/Berlin"' in body
 
 
+def test_a_deadline_is_a_span_from_now_or_a_time(api: PlayedApi, capsys: pytest.CaptureFixture[str]) -> None:
+    api.answers = [batch("received")]
+
+    for deadline in ("8h", "2026-11-23T06:00+01:00"):
+        assert main(["batch", "submit", "s3://x/y.csv", "--finish-by", deadline, "--api", api.url]) == 0
+    assert main(["batch", "submit", "s3://x/y.csv", "--finish-by", "tomorrow", "--api", api.url]) == 1
+    assert main(["schedule", "add", "night", "0 22 * * *", "--finish-by", "8h", "--api", api.url]) == 1
+
+    spans, times = (json.loads(body)["options"]["finish_by"] for _, _, body in api.calls)
+    in_eight_hours = datetime.now(UTC) + timedelta(hours=8)
+    assert abs(in_eight_hours - datetime.fromisoformat(spans)) < timedelta(minutes=1)
+    assert datetime.fromisoformat(times) == datetime(2026, 11, 23, 5, tzinfo=UTC)
+    assert "neither a span" in capsys.readouterr().err
+
+
 def test_an_address_is_handed_in_as_it_is(api: PlayedApi) -> None:
     api.answers = [batch("received")]
 
