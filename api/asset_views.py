@@ -3,6 +3,7 @@
 from collections.abc import Callable, Collection
 
 from api.asset_schemas import AssetAnswer, AssetSummary, CandidateAnswer, Frame, PublicVideo, RetractionAnswer
+from api.cursors import CreatedPosition
 from api.dependencies import Services
 from api.links import candidate_url, media_url, watch_url
 from api.schemas import (
@@ -127,12 +128,26 @@ def list_assets(
     return Page[AssetSummary](items=_summaries(page.items, services), next=page.next)
 
 
-def list_waiting(services: Services, limit: int) -> Page[AssetSummary]:
-    """Return the assets of which a version waits for a person, the longest waiting first."""
+def list_waiting(services: Services, after: str | None, limit: int, *, mine: bool = False) -> Page[AssetSummary]:
+    """Return the assets of which a version waits for a person, the longest waiting first.
+
+    Args:
+        services: The doors.
+        after: The cursor of the page before; what was decided meanwhile does not matter to it.
+        limit: Most assets of the page.
+        mine: Only the caller's own, also for those who see everybody's.
+
+    Raises:
+        InvalidRequestError: ``after`` is no cursor.
+    """
+    position = CreatedPosition.decode(after).key if after else None
+    owner = services.caller.id if mine else services.caller.only_owner
     with services.database.session() as session:
-        waiting = CandidateRepository(session).all_waiting(limit=limit, owner=services.caller.only_owner)
-        entries = [AssetRepository(session).entry(candidate.asset_id) for candidate in waiting]
-    return Page[AssetSummary](items=_summaries(entries, services))
+        found = CandidateRepository(session).all_waiting(after=position, limit=limit + 1, owner=owner)
+        page = found[:limit]
+        entries = [AssetRepository(session).entry(candidate.asset_id) for candidate in page]
+    last = CreatedPosition(page[-1].created_at, page[-1].asset_id).encode() if len(found) > limit else None
+    return Page[AssetSummary](items=_summaries(entries, services), next=last)
 
 
 def waiting_candidate(asset_id: str, services: Services) -> Candidate:
@@ -153,7 +168,7 @@ def _summaries(entries: list[AssetEntry] | tuple[AssetEntry, ...], services: Ser
     ids = [entry.asset.id for entry in entries]
     with services.database.session() as session:
         public = PublicationRepository(session).latest_of(ids)
-        waiting = {each.asset_id: each for each in CandidateRepository(session).all_waiting(ids)}
+        waiting = CandidateRepository(session).waiting_of(ids)
         votes = VoteRepository(session).counts(ids)
     return tuple(
         _summary(entry, public.get(entry.asset.id), waiting.get(entry.asset.id), votes.get(entry.asset.id, 0))

@@ -31,7 +31,7 @@ from data.domain.errors import (
 from data.domain.retries import RetryFilter
 from data.domain.sources import UPLOAD_SCHEME, SourceKind, SourceRules, file_name
 from data.recipes import load_recipe
-from data.repositories import BatchItemRepository, BatchRepository
+from data.repositories import BatchItemRepository, BatchRepository, GenerationRepository
 from data.telemetry.tracing import current_traceparent
 
 MANIFEST_FIELD = "manifest"
@@ -191,7 +191,8 @@ def _retryable(batch_id: str, rows: RetryFilter, services: Services) -> Batch:
         if "retry" not in batch.moves:
             raise _illegal(batch, "retry")
         items = BatchItemRepository(session).all(batch.id, (ItemState.FAILED, ItemState.CANCELLED))
-        if not any(rows.chooses(item) for item in items):
+        asked = GenerationRepository(session).asked_for_batch(batch.id) if rows.providers else {}
+        if not any(rows.chooses(item, asked.get(item.run_id or "", ())) for item in items):
             raise InvalidRequestError(
                 f"No row of the batch {batch.id} is to be tried again by that.", {"field": "rows"}
             )

@@ -3,13 +3,25 @@
 import base64
 import binascii
 import uuid
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Protocol, TypeVar
 
 import orjson
 
 from data.domain.errors import InvalidRequestError
+
+
+class HasName(Protocol):
+    """A thing that is known by its name, which no other has."""
+
+    @property
+    def name(self) -> str:
+        """Its name."""
+
+
+Named = TypeVar("Named", bound=HasName)
 
 
 @dataclass(frozen=True)
@@ -76,6 +88,24 @@ def decode_row(text: str) -> int:
     if not isinstance(row, int) or not 0 <= row < 2**31:
         raise _invalid()
     return row
+
+
+def page_by_name(items: Iterable[Named], after: str | None, limit: int) -> tuple[tuple[Named, ...], str | None]:
+    """Return a page of things that are few enough to be read whole, and the cursor after it.
+
+    Args:
+        items: All of them, in any order.
+        after: The cursor after the page before; ``None`` begins.
+        limit: Most of one page.
+
+    Raises:
+        InvalidRequestError: The text is no cursor of ours.
+    """
+    last = None if after is None else _decode(after, dict).get("name")
+    if after is not None and not isinstance(last, str):
+        raise _invalid()
+    rest = [each for each in sorted(items, key=lambda each: each.name) if last is None or each.name > last]
+    return tuple(rest[:limit]), _encode({"name": rest[limit - 1].name}) if len(rest) > limit else None
 
 
 def encode_event(analysis: str, offset: int) -> str:

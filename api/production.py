@@ -4,6 +4,7 @@ Each check is a function from the settings to what is wrong, as sentences; :data
 """
 
 from collections.abc import Callable, Iterable
+from urllib.parse import urlsplit
 
 from api.edge.cors import is_open_to_all
 from data.settings import Settings
@@ -65,12 +66,39 @@ def sites_are_named(settings: Settings) -> Iterable[str]:
         yield "DAILIES_API__CORS_ORIGINS lets the scripts of any web site call: name the sites."
 
 
+def address_is_known(settings: Settings) -> Iterable[str]:
+    """Refuse to tell people and programs elsewhere of things by links that lead nowhere from there."""
+    address = urlsplit(settings.api.public_url)
+    if address.scheme not in ("http", "https") or not address.hostname:
+        yield (
+            "DAILIES_API__PUBLIC_URL is no address, so the links in webhooks and reports would lead nowhere: set the "
+            "one under which people reach this API, as `https://video.example.com`."
+        )
+
+
+def catalogue_is_a_server(settings: Settings) -> Iterable[str]:
+    """Refuse a catalogue that one process at a time can write, on one machine."""
+    if settings.catalogue_url.startswith("sqlite"):
+        yield (
+            "The catalogue is a SQLite file, which several processes and machines cannot share: set "
+            "DAILIES_CATALOGUE__URL to a Postgres database, as `postgresql+psycopg://name:password@host/catalogue`."
+        )
+
+
 def _is_random(secret: str) -> bool:
     is_known = any(word in secret.casefold() for word in _DEFAULTS)
     return not is_known and len(set(secret)) >= _FEWEST_DIFFERENT_CHARACTERS
 
 
-CHECKS: tuple[Check, ...] = (people_log_in, secrets_are_secret, audit_is_signed, prefect_is_locked, sites_are_named)
+CHECKS: tuple[Check, ...] = (
+    people_log_in,
+    secrets_are_secret,
+    audit_is_signed,
+    prefect_is_locked,
+    sites_are_named,
+    address_is_known,
+    catalogue_is_a_server,
+)
 
 
 def check_production(settings: Settings, checks: Iterable[Check] = CHECKS) -> None:

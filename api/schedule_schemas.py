@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, Field, field_validator
 
-from api.schemas import Answer, Call
+from api.schemas import Answer, Call, Page
 from data.domain.batches import BatchOptions
 from data.domain.jobs import MAX_TITLE_CHARACTERS
 from data.domain.sources import MAX_SOURCE_CHARACTERS
@@ -67,6 +67,10 @@ class Schedule(Answer):
     cron: str | None = Field(description="`null` for the other kinds of schedules that the Prefect UI can make.")
     time_zone: str
     is_active: bool
+    owner: str | None = Field(
+        description="Id of the user whose its batches are; `null` for one that names nobody: the account of the "
+        "settings (`DAILIES_BATCH__OWNER`), else admins alone see them."
+    )
     manifest: str
     batch_name: str
     options: dict[str, Any]
@@ -76,7 +80,5 @@ class Schedule(Answer):
     links: dict[str, str]
 
 
-class Schedules(Answer):
-    """All schedules, by name."""
-
-    items: tuple[Schedule, ...]
+class Schedules(Page[Schedule]):
+    """Schedules, by name."""

@@ -506,11 +506,12 @@ class BrokenRecipe(Answer):
     problem: str
 
 
-class Recipes(Answer):
-    """All recipes, by name."""
+class Recipes(Page[RecipeSummary]):
+    """Recipes, by name."""
 
-    items: tuple[RecipeSummary, ...]
-    broken: tuple[BrokenRecipe, ...] = Field(default=(), description="Files that are no valid recipe, and why.")
+    broken: tuple[BrokenRecipe, ...] = Field(
+        default=(), description="Files that are no valid recipe, and why: all of them, on every page."
+    )
 
 
 class RecipeAnswer(RecipeSummary):

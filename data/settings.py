@@ -192,6 +192,12 @@ class BatchSettings(BaseModel):
         "", description="What `process-batch/nightly` takes; may hold `{date}`. Empty takes the watched folder."
     )
     time_zone: ZoneName = Field("UTC", description="Of the `{date}` of manifests that name none.")
+    owner: str = Field(
+        "",
+        description="Account (e-mail address or id) that the nightly batch, those of the watched folder and those made "
+        "through Prefect without an `owner` belong to: it sees them, and its webhooks are told. Empty: admins alone "
+        "see them.",
+    )
     watched_folder: Path | None = Field(
         None, description="Folder whose new files become batches every minute; empty watches none."
     )

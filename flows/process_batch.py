@@ -21,7 +21,9 @@ def run_name() -> str:
 
 
 @flow(name="process-batch", flow_run_name=run_name, **FLOW_POLICY)
-def process_batch(manifest: str = "", name: str = "", batch_id: str = "", options: BatchOptions | None = None) -> Batch:
+def process_batch(
+    manifest: str = "", name: str = "", batch_id: str = "", options: BatchOptions | None = None, owner: str = ""
+) -> Batch:
     """Take a manifest in, check and plan it, feed its rows to the work pools until all have ended, and report.
 
     The run may die at any moment; the next attempt goes on where it was, without loss or double. A batch that waits
@@ -34,9 +36,11 @@ def process_batch(manifest: str = "", name: str = "", batch_id: str = "", option
         name: Name for people; the manifest's by default.
         batch_id: Of a batch that is known; empty makes a new one.
         options: What was chosen.
+        owner: Account (e-mail address or id) that the batch belongs to: it sees the batch, and its webhooks are told.
+            Empty takes the owner that the settings name, else admins alone see it. A known batch keeps its own.
     """
     with stoppable(gives_way=False):
-        batch_id = register_batch(manifest, name, options or BatchOptions(), batch_id).id
+        batch_id = register_batch(manifest, name, options or BatchOptions(), batch_id, owner).id
         validate_batch(batch_id)
         if read_batch(batch_id).state not in ENDED_BATCHES:
             plan_batch(batch_id)

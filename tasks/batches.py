@@ -29,6 +29,7 @@ from tasks.bulk.clock import Capacity
 from tasks.bulk.costing import Prices
 from tasks.bulk.folders import look_around, open_to_write, write_listing
 from tasks.bulk.intake import Intake
+from tasks.bulk.ownership import account_of
 from tasks.bulk.plan_text import plan_rows
 from tasks.bulk.planning import Planner
 from tasks.fetching import fetch_handed_in, source_limits
@@ -41,14 +42,14 @@ from tasks.models.versions import made_with, prepared_with
 from tasks.policies import TASK_POLICY, encode_slots
 from tasks.providers.sources import FetchedSource, allowed_path
 from tasks.telemetry import run_traceparent
-from tasks.workspace import job_id, job_owner, workspace
+from tasks.workspace import job_id, workspace
 
 _SAMPLE_LIMITS = Limits(soft_seconds=2.0, hard_seconds=2.5, stall_seconds=2.0, kill_grace_seconds=1.0)
 """A plan looks at many files for a moment; one that takes longer is left to ingest."""
 
 
 @task(task_run_name="register", **TASK_POLICY)
-def register_batch(manifest: str, name: str, options: BatchOptions, batch_id: str = "") -> Batch:
+def register_batch(manifest: str, name: str, options: BatchOptions, batch_id: str = "", owner: str = "") -> Batch:
     """Make a batch known and keep a copy of its manifest.
 
     Args:
@@ -58,25 +59,27 @@ def register_batch(manifest: str, name: str, options: BatchOptions, batch_id: st
         name: Name for people; empty takes the manifest's.
         options: What was chosen.
         batch_id: Of the batch, where its row was made already; empty takes the run's own id.
+        owner: Account (e-mail address or id) that a batch without a row will belong to; empty takes the settings'.
 
     Raises:
         BatchNotConfiguredError: No manifest is given, and the settings name none.
+        BatchOwnerError: The owner has no account, or may not hand in work.
     """
     settings, database = get_settings(), _database()
     store = open_store(settings.storage_url, **settings.storage_options)
-    owner = _owner(batch_id)
+    if not batch_id:
+        batch_id, manifest = job_id(), _tonights(manifest, settings)
+    owner_id = _owner(batch_id) or account_of(owner or settings.batch.owner, database)
 
     def fetch(address: str, target: Path) -> FetchedSource:
         source = _as_source(address)
         if source.startswith("/") and Path(source).is_dir():
             return _listed(allowed_path(source, settings.source_roots), target, settings)
-        return fetch_handed_in(source, target, settings, store, database, owner=owner)
+        return fetch_handed_in(source, target, settings, store, database, owner=owner_id)
 
-    if not batch_id:
-        batch_id, manifest = job_id(), _tonights(manifest, settings)
     with workspace() as scratch:
         intake = Intake(database, store, scratch, run_traceparent())
-        batch = intake.register(batch_id, manifest, name, options, fetch)
+        batch = intake.register(batch_id, manifest, name, options, fetch, owner_id)
     return _told(batch)
 
 
@@ -102,7 +105,7 @@ def plan_batch(batch_id: str) -> BatchPlan:
     Raises:
         IllegalMoveError: The batch was not validated, or was rejected.
     """
-    batch = _planner(get_settings()).plan(batch_id)
+    batch = _planner(get_settings(), _owner(batch_id)).plan(batch_id)
     _told(batch)
     if batch.plan is None:
         raise IllegalMoveError(f"The batch is {batch.state.value}: there is nothing to plan.", {"batch_id": batch_id})
@@ -119,7 +122,7 @@ def _told(batch: Batch) -> Batch:
 
 
 def _owner(batch_id: str) -> str | None:
-    """Return whose uploads a batch may take: those of its owner; anybody's, where it is not of the API's making."""
+    """Return whose a batch is, and whose uploads it may take therefore; ``None`` if it is not known."""
     with _database().session() as session:
         batch = BatchRepository(session).find(batch_id)
     return batch.owner if batch else None
@@ -174,7 +177,7 @@ def _rules(settings: Settings, owner: str | None) -> ManifestRules:
     )
 
 
-def _planner(settings: Settings) -> Planner:
+def _planner(settings: Settings, owner: str | None) -> Planner:
     media, limits = settings.media, source_limits(settings)
     tools = find_tools(media.ffmpeg, media.ffprobe, media.packager)
     models = ModelStore(settings.models.directory, settings.models.auto_pull)
@@ -190,9 +193,9 @@ def _planner(settings: Settings) -> Planner:
             lambda recipe: made_with(recipe, tools, models, settings.models.detectors),
             lambda recipe: prepared_with(recipe, tools, models),
             lambda recipe: recipe.model_copy(
-                update={"edit": named_by_content(recipe.edit, settings, _database(), owner=job_owner())}
+                update={"edit": named_by_content(recipe.edit, settings, _database(), owner=owner)}
             ),
-            JoinedClips(_database(), look_into, job_owner()).seconds,
+            JoinedClips(_database(), look_into, owner).seconds,
         ),
         tools=tools.versions(),
         look_at=lambda sources: look_at_sources(sources, limits),

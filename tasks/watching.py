@@ -18,6 +18,7 @@ from data.repositories import BatchRepository, WatchedFileRepository
 from data.settings import Settings, get_settings
 from data.storage import open_store
 from tasks.bulk.folders import look_around, open_to_write, write_listing
+from tasks.bulk.ownership import account_of
 from tasks.providers.sources import allowed_path
 from tasks.reconcile.feeds import ensure_feed
 from tasks.workspace import workspace
@@ -36,6 +37,7 @@ def sweep_folder() -> Batch | None:
     Raises:
         SourceForbiddenError: The folder lies outside the folders that sources may come from.
         SourceNotFoundError: It is not there.
+        BatchOwnerError: Whom its batches are to belong to (DAILIES_BATCH__OWNER) has no account that may hand in work.
     """
     settings = get_settings()
     if settings.batch.watched_folder is None:
@@ -43,10 +45,11 @@ def sweep_folder() -> Batch | None:
         return None
     folder = allowed_path(str(settings.batch.watched_folder.expanduser().absolute()), settings.source_roots)
     database = open_database(settings.catalogue_url)
+    owner = account_of(settings.batch.owner, database)  # before any file counts as taken
     if not (paths := _new_files(folder, database, settings.batch.watched_quiet_seconds)):
         return None
     with workspace() as scratch:
-        batch = _batch(folder, paths, settings, scratch / "listing.jsonl")
+        batch = _batch(folder, paths, settings, scratch / "listing.jsonl", owner)
     with database.session() as session:
         BatchRepository(session).create(batch)
         WatchedFileRepository(session, str(folder)).take(paths, batch.id)
@@ -67,7 +70,7 @@ def _new_files(folder: Path, database: Database, quiet_seconds: float) -> tuple[
     return tuple(path for path in sighting.steady if path not in writing)
 
 
-def _batch(folder: Path, paths: tuple[str, ...], settings: Settings, listing: Path) -> Batch:
+def _batch(folder: Path, paths: tuple[str, ...], settings: Settings, listing: Path, owner: str) -> Batch:
     """Return a batch of some files, with its manifest in the store."""
     recipes = frozenset(each.recipe.name for each in list_recipes(settings.recipe_folder).found)
     write_listing(folder, paths, recipes, "", listing)
@@ -84,5 +87,6 @@ def _batch(folder: Path, paths: tuple[str, ...], settings: Settings, listing: Pa
         manifest_sha256=sha256,
         options=BatchOptions(recipe=settings.batch.watched_recipe, on_invalid="accept_valid"),
         state=BatchState.RECEIVED,
+        owner=owner,
         created_at=now,
     )

@@ -353,7 +353,7 @@ class PrefectGateway:
         Args:
             ui_url: Where people open the Prefect UI.
         """
-        return BatchSchedules(self._client, ui_url)
+        return BatchSchedules(self._client, ui_url, self._caller)
 
     def transition_reader(self, since: datetime) -> TransitionReader:
         """Return a reader of what runs go through.

@@ -24,40 +24,45 @@ from api.links import prefect_deployment_url, schedule_url
 from api.schedule_schemas import Schedule, ScheduleChange, ScheduleRequest
 from data.domain.dates import in_zone
 from data.domain.errors import InvalidRequestError, NameTakenError, NotFoundError
+from data.domain.identity import LOCAL_USER, Caller
 
 NIGHTLY = "process-batch/nightly"
 _SHOWN_RUNS = 3
 
 
 class BatchSchedules:
-    """The schedules. Lives as long as one request."""
+    """The schedules, as a caller sees them. Lives as long as one request."""
 
-    def __init__(self, client: PrefectClient, ui_url: str) -> None:
+    def __init__(self, client: PrefectClient, ui_url: str, caller: Caller) -> None:
         self._client = client
         self._ui_url = ui_url
+        self._caller = caller
 
     async def all(self) -> tuple[Schedule, ...]:
-        """Return the schedules by name."""
+        """Return the schedules that the caller sees, in no order."""
         deployment = await self._deployment()
         due = await self._due(deployment.id)
-        shown = (_shown(each, due.get(each.id, []), deployment.id, self._ui_url) for each in deployment.schedules)
-        return tuple(sorted(shown, key=lambda schedule: schedule.name))
+        return tuple(
+            _shown(each, due.get(each.id, []), deployment.id, self._ui_url)
+            for each in deployment.schedules
+            if self._sees(each)
+        )
 
     async def get(self, name: str) -> Schedule:
         """Return a schedule.
 
         Raises:
-            NotFoundError: There is none of that name.
+            NotFoundError: The caller has none of that name.
         """
         deployment = await self._deployment()
-        found, due = _named(deployment, name), await self._due(deployment.id)
+        found, due = self._named(deployment, name), await self._due(deployment.id)
         return _shown(found, due.get(found.id, []), deployment.id, self._ui_url)
 
     async def add(self, asked: ScheduleRequest) -> Schedule:
-        """Make a schedule.
+        """Make a schedule; its batches belong to the caller.
 
         Raises:
-            NameTakenError: There is one of that name.
+            NameTakenError: There is one of that name, whosever it is: Prefect tells them apart by it.
             InvalidRequestError: The cron is none.
         """
         deployment = await self._deployment()
@@ -72,6 +77,8 @@ class BatchSchedules:
                     "manifest": in_zone(asked.manifest, asked.time_zone),
                     "name": asked.batch_name,
                     "options": asked.options.model_dump(mode="json", exclude_defaults=True),
+                    # Where nobody logs in, the owner that the settings name at the time of the batch.
+                    "owner": "" if self._caller.id == LOCAL_USER else self._caller.id,
                 }
             ),
         )
@@ -83,11 +90,11 @@ class BatchSchedules:
         """Change a schedule.
 
         Raises:
-            NotFoundError: There is none of that name.
+            NotFoundError: The caller has none of that name.
             InvalidRequestError: The cron is none, or the schedule is not one by cron.
         """
         deployment = await self._deployment()
-        found = _named(deployment, name)
+        found = self._named(deployment, name)
         with translated(f"There is no schedule {name!r}."):
             await self._client.update_deployment_schedule(
                 deployment.id,
@@ -102,16 +109,26 @@ class BatchSchedules:
         """Delete a schedule, and the runs that Prefect has planned for it.
 
         Raises:
-            NotFoundError: There is none of that name.
+            NotFoundError: The caller has none of that name.
         """
         deployment = await self._deployment()
-        found = _named(deployment, name)
+        found = self._named(deployment, name)
         with translated(f"There is no schedule {name!r}."):
             await self._client.delete_deployment_schedule(deployment.id, found.id)
 
     async def _deployment(self) -> DeploymentResponse:
         with translated(f"The deployment {NIGHTLY} does not exist yet: run the bootstrap.", missing=True):
             return await self._client.read_deployment_by_name(NIGHTLY)
+
+    def _named(self, deployment: DeploymentResponse, name: str) -> DeploymentSchedule:
+        for schedule in deployment.schedules:
+            if name == _name(schedule) and self._sees(schedule):
+                return schedule
+        raise NotFoundError(f"There is no schedule {name!r}.", {"name": name})
+
+    def _sees(self, schedule: DeploymentSchedule) -> bool:
+        """One that names nobody, or whom it names only by an address, was made at Prefect: for admins alone."""
+        return self._caller.owns(str(schedule.parameters.get("owner") or LOCAL_USER))
 
     async def _due(self, deployment_id: UUID) -> dict[UUID, list[datetime]]:
         """Return when runs are due, by schedule, soonest first."""
@@ -138,6 +155,7 @@ def _shown(schedule: DeploymentSchedule, due: list[datetime], deployment_id: UUI
         cron=timing.cron if isinstance(timing, CronSchedule) else None,
         time_zone=_zone(schedule),
         is_active=schedule.active,
+        owner=str(parameters.get("owner") or "") or None,
         manifest=str(parameters.get("manifest") or ""),
         batch_name=str(parameters.get("name") or ""),
         options=parameters.get("options") or {},
@@ -153,13 +171,6 @@ def _name(schedule: DeploymentSchedule) -> str:
 def _zone(schedule: DeploymentSchedule) -> str:
     timing = schedule.schedule
     return "UTC" if isinstance(timing, NoSchedule) else timing.timezone or "UTC"
-
-
-def _named(deployment: DeploymentResponse, name: str) -> DeploymentSchedule:
-    for schedule in deployment.schedules:
-        if name == _name(schedule):
-            return schedule
-    raise NotFoundError(f"There is no schedule {name!r}.", {"name": name})
 
 
 def _cron(cron: str, time_zone: str) -> CronSchedule:

@@ -41,13 +41,20 @@ async def all_assets(
         bool, Query(description="Only those that wait for a person, the longest waiting first.")
     ] = False,
     mine: Annotated[bool, Query(description="Only one's own, also for admins, who see everybody's.")] = False,
-    public: Annotated[bool | None, Query(description="Only those of which something is public, or nothing.")] = None,
+    public: Annotated[
+        bool | None, Query(description="Only those of which something is public, or nothing; not beside `waiting`.")
+    ] = None,
     after: After = None,
     limit: Limit = 50,
 ) -> Page[AssetSummary]:
     """List assets, the latest first. What is public of everybody is in `/assets/ranking`."""
+    if waiting and public is not None:
+        raise InvalidRequestError(
+            "`public` cannot be asked beside `waiting`: of what waits, an earlier version may be public or not.",
+            {"field": "public"},
+        )
     if waiting:
-        return await run_in_threadpool(list_waiting, services, limit)
+        return await run_in_threadpool(lambda: list_waiting(services, after, limit, mine=mine))
     return await run_in_threadpool(lambda: list_assets(services, after, limit, mine=mine, public=public))
 
 

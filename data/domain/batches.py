@@ -137,7 +137,8 @@ class BatchOptions(DomainModel):
     failure_budget: FailureBudget = FailureBudget()
     window: NightWindow | None = None
     finish_by: datetime | None = None
-    """A deadline to warn about when the estimate passes it."""
+    """A deadline: the plan and the feed warn when the estimate passes it, and a batch that is short of time gets a
+    larger share of the machines."""
     max_cost: float | None = Field(default=None, ge=0)
     """Start no more work when what has been spent, and what is in flight, reaches this."""
     approve_above_cost: float | None = Field(default=None, ge=0)

@@ -9,6 +9,7 @@
     │   ├── AddressForbiddenError     we connect to no such address for others
     │   ├── RecipeInvalidError · RecipeUnknownError · RecipeForBatchesError
     │   ├── BatchNotConfiguredError   there is nothing that a batch could be made of
+    │   ├── BatchOwnerError       whose a batch is to be has no account, or may not hand in work
     │   ├── ManifestError         a batch manifest, or rows of it
     │   │   ├── ManifestEmptyError · ManifestFormatError · ManifestEncodingError · ManifestCorruptError
     │   │   ├── ManifestColumnsError · ManifestColumnUnknownError
@@ -289,6 +290,12 @@ class BatchNotConfiguredError(DataError):
     """A batch was to be made of what the settings name, and they name nothing."""
 
     code = "DATA.BATCH.NOT_CONFIGURED"
+
+
+class BatchOwnerError(DataError):
+    """The account that a batch is to belong to does not exist, is disabled, or may not hand in work."""
+
+    code = "DATA.BATCH.OWNER"
 
 
 class EncodeFailedError(DataError):

@@ -1,5 +1,6 @@
 """Which rows of an ended batch are tried again."""
 
+from collections.abc import Collection
 from typing import TYPE_CHECKING, Literal, Self
 
 from pydantic import AwareDatetime, model_validator
@@ -26,6 +27,8 @@ class RetryFilter(DomainModel):
     """Dotted codes, whole or their beginning: ``DATA.INPUT`` chooses ``DATA.INPUT.CORRUPT`` too."""
     steps: tuple[str, ...] = ()
     """The step that it failed in."""
+    providers: tuple[str, ...] = ()
+    """Providers of generations: chooses rows for which one of them was asked, whatever came of it."""
     ended_after: AwareDatetime | None = None
     """Chooses what ended at this moment or later."""
     ended_before: AwareDatetime | None = None
@@ -37,13 +40,19 @@ class RetryFilter(DomainModel):
             raise ValueError("ended_after must be earlier than ended_before")
         return self
 
-    def chooses(self, item: "BatchItem") -> bool:
-        """Say whether the item is tried again."""
+    def chooses(self, item: "BatchItem", asked: Collection[str] = ()) -> bool:
+        """Say whether the item is tried again.
+
+        Args:
+            item: The item.
+            asked: The providers that were asked for it, as the ledger has them; needed where providers are given.
+        """
         return (
             item.state in self.states
             and (not self.classes or _class_of(item) in self.classes)
             and (not self.codes or any(_is_within(item.code or "", code) for code in self.codes))
             and (not self.steps or item.step in self.steps)
+            and (not self.providers or not frozenset(self.providers).isdisjoint(asked))
             and (self.ended_after is None or (item.ended_at is not None and item.ended_at >= self.ended_after))
             and (self.ended_before is None or (item.ended_at is not None and item.ended_at < self.ended_before))
         )

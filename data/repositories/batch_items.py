@@ -378,6 +378,10 @@ class BatchItemRepository:
         )
         return {ItemState(state): seconds for state, seconds in self._session.execute(query)}
 
+    def work_left(self, batch_id: str) -> float:
+        """Return the estimated work in seconds of the items that have not ended."""
+        return sum(seconds for state, seconds in self.work(batch_id).items() if state not in ENDED_ITEMS)
+
     def failures(self, batch_id: str) -> dict[tuple[str, str], int]:
         """Return how many items failed, by (failure class, code)."""
         query = (

@@ -85,6 +85,11 @@ class BatchRepository:
         ended = (_batch(row) for row in self._session.scalars(query))
         return tuple(batch for batch in ended if REPORT not in batch.outputs)
 
+    def running(self) -> tuple[Batch, ...]:
+        """Return the batches that have work done for them now, oldest first."""
+        query = select(BatchRow).where(BatchRow.state == BatchState.RUNNING.value)
+        return tuple(_batch(row) for row in self._session.scalars(query.order_by(BatchRow.created_at, BatchRow.id)))
+
     def count_running(self) -> int:
         """Return how many batches have work done for them now."""
         query = select(func.count()).where(BatchRow.state == BatchState.RUNNING.value)

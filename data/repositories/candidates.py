@@ -1,8 +1,9 @@
 """Candidates: versions that wait for a person. At most one of an asset waits."""
 
 from collections.abc import Iterable
+from datetime import datetime
 
-from sqlalchemy import select, update
+from sqlalchemy import select, tuple_, update
 from sqlalchemy.orm import Session
 
 from data.domain.candidates import Candidate, CandidateState
@@ -88,20 +89,32 @@ class CandidateRepository:
         return self._session.scalar(query.values(**values).returning(CandidateRow.job_id)) is not None
 
     def all_waiting(
-        self, asset_ids: Iterable[str] | None = None, limit: int = 1000, owner: str | None = None
+        self, *, after: tuple[datetime, str] | None = None, limit: int = 1000, owner: str | None = None
     ) -> tuple[Candidate, ...]:
-        """Return what waits, the oldest first: of some assets, or of all; or of all that are somebody's."""
-        query = select(CandidateRow).where(CandidateRow.state == _WAITING)
+        """Return what waits, the longest waiting first.
+
+        Args:
+            after: (created_at, asset id) of the last one of the page before.
+            limit: At most this many.
+            owner: Of whose assets alone; ``None`` is everybody's.
+        """
+        row = CandidateRow
+        query = select(row).where(row.state == _WAITING).order_by(row.created_at, row.asset_id).limit(limit)
         if owner is not None:
             own = select(AssetOwnerRow.asset_id).where(AssetOwnerRow.owner == owner)
-            query = query.where(CandidateRow.asset_id.in_(own))
-        query = query.order_by(CandidateRow.created_at, CandidateRow.asset_id)
-        if asset_ids is None:
-            return tuple(map(_candidate, self._session.scalars(query.limit(limit))))
-        found: list[Candidate] = []
+            query = query.where(row.asset_id.in_(own))
+        if after is not None:
+            query = query.where(tuple_(row.created_at, row.asset_id) > after)
+        return tuple(map(_candidate, self._session.scalars(query)))
+
+    def waiting_of(self, asset_ids: Iterable[str]) -> dict[str, Candidate]:
+        """Return what waits of some assets, by asset; without those of which nothing does."""
+        query = select(CandidateRow).where(CandidateRow.state == _WAITING)
+        found: dict[str, Candidate] = {}
         for chunk in in_chunks(asset_ids):
-            found += map(_candidate, self._session.scalars(query.where(CandidateRow.asset_id.in_(chunk))))
-        return tuple(found)
+            rows = self._session.scalars(query.where(CandidateRow.asset_id.in_(chunk)))
+            found |= {row.asset_id: _candidate(row) for row in rows}
+        return found
 
     def waiting_assets(self) -> frozenset[str]:
         """Return the assets of which something waits."""

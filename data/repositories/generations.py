@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, case, func, select, text, tuple_, update
+from sqlalchemy import ColumnElement, String, case, cast, func, select, text, tuple_, update
 from sqlalchemy.orm import Session
 
 from data.domain.errors import GenerationInFlightError, IllegalMoveError, NotFoundError
@@ -112,6 +112,21 @@ class GenerationRepository:
         """Return the entries of the given ids, by id; without those that there are not."""
         query = select(GenerationRow).where(GenerationRow.id.in_(list(generation_ids)))
         return {row.id: _generation(row) for row in self._session.scalars(query)}
+
+    def asked_for_batch(self, batch_id: str) -> Mapping[str, frozenset[str]]:
+        """Return which providers were asked for the jobs of a batch, by job: for it alone, or for others at first."""
+        row = GenerationRow
+        # The batch's id is looked for in the text of who took an entry up: an index is not worth it for that.
+        taken_up = row.also_wanted_by.is_not(None) & cast(row.also_wanted_by, String).contains(
+            storable(batch_id), autoescape=True
+        )
+        asked: dict[str, frozenset[str]] = {}
+        for found in self._session.scalars(select(row).where((row.batch_id == storable(batch_id)) | taken_up)):
+            entry = _generation(found)
+            for subject in entry.subjects:
+                if subject.batch_id == batch_id:
+                    asked[subject.job_id] = asked.get(subject.job_id, frozenset()) | {entry.provider}
+        return asked
 
     def needed_references(self) -> frozenset[str]:
         """Return the keys of the files of the user's that an entry in flight, or held, still has to be sent."""

@@ -41,10 +41,15 @@ class UserRepository:
         Raises:
             NotFoundError: There is none with that id.
         """
-        row = self._session.get(UserRow, storable(user_id))
-        if row is None:
+        user = self.find(user_id)
+        if user is None:
             raise NotFoundError(f"There is no user {user_id!r}.", {"user_id": user_id})
-        return _user(row)
+        return user
+
+    def find(self, user_id: str) -> User | None:
+        """Return a user, or ``None``."""
+        row = self._session.get(UserRow, storable(user_id))
+        return None if row is None else _user(row)
 
     def named(self, name: str) -> User | None:
         """Return the user with a folded name, or ``None``."""

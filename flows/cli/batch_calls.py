@@ -32,6 +32,13 @@ class Options:
     window: Annotated[str | None, Parameter(help="Start work only then: `22:00-06:00`.")] = None
     time_zone: Annotated[str, Parameter(help="Of the window.")] = "UTC"
     at_end: Annotated[AtEnd, Parameter(help="What happens when the window closes.")] = AtEnd.FINISH
+    finish_by: Annotated[
+        str | None,
+        Parameter(
+            help="Deadline: `8h` from now, or a time as `2026-11-23T06:00+01:00`. A batch that is short of time gets a "
+            "larger share of the machines."
+        ),
+    ] = None
     on_invalid: Annotated[
         Literal["reject_all", "accept_valid"], Parameter(help="What happens when rows are invalid.")
     ] = "reject_all"
@@ -57,7 +64,7 @@ class Options:
         """Return the options as the API takes them.
 
         Raises:
-            ApiError: The window is none.
+            ApiError: The window is none, or the deadline is no time.
         """
         budget = _given(share=self.max_failed, same_code=self.same_code)
         given = _given(
@@ -72,6 +79,7 @@ class Options:
                 recipe=self.recipe,
                 priority=self.priority,
                 window=window or None,
+                finish_by=deadline(self.finish_by),
                 on_invalid=self.on_invalid,
                 canary_items=self.canary,
                 max_cost=self.max_cost,
@@ -119,16 +127,27 @@ def settled(client: Client, batch: Document) -> Document:
 
 
 def moment(text: str | None) -> str | None:
-    """Read ``2h`` (ago) or a time with its zone as a time of the API.
+    """Read ``2h`` (ago) or a time as a time of the API; without a zone it is one of this machine's.
 
     Raises:
         ApiError: It is neither.
     """
-    if text is None:
-        return None
-    if found := _SPAN.fullmatch(text.strip()):
-        return (datetime.now(UTC) - timedelta(**{_UNITS[found[2]]: int(found[1])})).isoformat()
+    return None if text is None else _time(text, -1).isoformat()
+
+
+def deadline(text: str | None) -> datetime | None:
+    """Read ``8h`` (from now) or a time; without a zone it is one of this machine's.
+
+    Raises:
+        ApiError: It is neither.
+    """
+    return None if text is None else _time(text, 1)
+
+
+def _time(text: str, direction: int) -> datetime:
     try:
-        return datetime.fromisoformat(text).astimezone().isoformat()
-    except ValueError as error:
+        if found := _SPAN.fullmatch(text.strip()):
+            return datetime.now(UTC) + direction * timedelta(**{_UNITS[found[2]]: int(found[1])})
+        return datetime.fromisoformat(text).astimezone()
+    except (ValueError, OverflowError) as error:
         raise ApiError(f"{text!r} is neither a span (`2h`, `30m`, `1d`) nor a time.") from error

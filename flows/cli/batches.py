@@ -155,6 +155,9 @@ def retry(
         tuple[str, ...], Parameter(negative=(), help="Only this code, or codes that begin so; repeatable.")
     ] = (),
     step: Annotated[tuple[str, ...], Parameter(negative=(), help="Only what failed in this step; repeatable.")] = (),
+    provider: Annotated[
+        tuple[str, ...], Parameter(negative=(), help="Only rows that this provider was asked for; repeatable.")
+    ] = (),
     older_than: Annotated[str | None, Parameter(help="Only what ended longer ago: `2h`, `1d`, or a time.")] = None,
     newer_than: Annotated[str | None, Parameter(help="Only what ended since: `2h`, `1d`, or a time.")] = None,
     name: Annotated[str, Parameter(help="Name of the new batch.")] = "",
@@ -167,6 +170,7 @@ def retry(
         "classes": [each.value for each in failure_class],
         "codes": code,
         "steps": step,
+        "providers": provider,
         "ended_before": moment(older_than),
         "ended_after": moment(newer_than),
     }

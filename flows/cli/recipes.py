@@ -17,6 +17,9 @@ def list_recipes(*, api: Api = "", as_json: Json = False) -> None:
     """List the recipes."""
     with connected(api) as client:
         recipes = client.get("/recipes")
+        while recipes["next"] is not None:
+            page = client.get("/recipes", after=recipes["next"])
+            recipes = {**page, "items": [*recipes["items"], *page["items"]]}
     if as_json:
         print_json(recipes)
         return

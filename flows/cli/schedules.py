@@ -6,19 +6,21 @@ from urllib.parse import quote
 from cyclopts import App, Parameter
 
 from flows.cli.batch_calls import Choices, Options
-from flows.cli.client import Api, connected
+from flows.cli.client import Api, ApiError, connected
 from flows.cli.output import Json, local_time, print_json, print_table, say
 
 app = App(name="schedule", help="Make batches by the clock. The schedules are Prefect's own: its UI shows them too.")
+_MOST = 10_000
+"""More than anybody looks at."""
 
 Name = Annotated[str, Parameter(help="Name of the schedule.")]
 
 
 @app.command(name="list")
 def list_schedules(*, api: Api = "", as_json: Json = False) -> None:
-    """List the schedules, with the next time at which each makes a batch."""
+    """List your schedules, with the next time at which each makes a batch."""
     with connected(api) as client:
-        schedules = client.get("/schedules")["items"]
+        schedules = client.items("/schedules", _MOST)
     if as_json:
         print_json(schedules)
         return
@@ -50,6 +52,8 @@ def add(
 ) -> None:
     """Make a schedule. Without a manifest it takes the one, or the watched folder, of the settings."""
     options = choices or Options()
+    if options.finish_by:
+        raise ApiError("A deadline is one moment, and a schedule has many nights: give it to a batch.")
     body = {
         "name": name,
         "cron": cron,

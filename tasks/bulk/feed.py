@@ -25,17 +25,18 @@ from data.domain.errors import InfrastructureError
 from data.domain.identity import owner_tag
 from data.domain.jobs import JOB_TAG, batch_tag
 from data.repositories import ItemRun
-from tasks.bulk.feeding import Course, Decision, Situation, decide, runs_to_make
+from tasks.bulk.feeding import Course, Decision, Situation, decide, runs_to_make, slots_of_share
 from tasks.bulk.fleet import Fleet, Order
 from tasks.bulk.ledger import Ledger, Standing
 from tasks.bulk.packing import MOST_ITEMS, PackingRules, divide
+from tasks.bulk.sharing import Demand, share_of
 from tasks.bulk.verdicts import RunFate, RunReport
 
 PACKS = "process-items/on-demand"
 JOBS = "process-asset/on-demand"
 POOL = "cpu"
 _SLOTS_SECONDS = 30.0
-"""How long the pool's limit is taken to be what it was."""
+"""How long the pool's limit, and what other batches still have to do, are taken to be what they were."""
 _STOP_SECONDS = 90.0
 """A cancelled run ends within a minute; one that does not (no worker is left) is not waited for."""
 _ITEMS_AT_ONCE = 2000
@@ -83,6 +84,7 @@ class Feed:
         self._logger = logger
         self._clock = clock
         self._slots: tuple[float, int] | None = None
+        self._demands: tuple[float, tuple[Demand, ...]] | None = None
         self._at_work: set[str] = set()
         """Keys of runs that were seen at work."""
         self._refused: Counter[str] = Counter()
@@ -247,12 +249,13 @@ class Feed:
         if limit <= 0 or not counts.pending:
             return
         slots = self._pool_slots()
-        free = runs_to_make(batch, len(runs), slots, standing.batches)
+        share = self._share(standing, slots)
+        free = runs_to_make(batch, len(runs), slots, share)
         if not free:
             return
         items = self._ledger.pending(self._clock(), min(limit, free * MOST_ITEMS))
         pending = len(items) if decision.most_items is not None else counts.pending
-        packing = self._packing(batch, max(1, slots // standing.batches))
+        packing = self._packing(batch, slots_of_share(slots, share))
         busy = sum(run.estimated_seconds for run in runs)
         parcels = divide(items, packing, most_runs=free, pending=pending, busy_seconds=busy)
         if not parcels:
@@ -269,6 +272,15 @@ class Feed:
             limit = self._fleet.slots(POOL)
             self._slots = (now, max(1, self._rules.unlimited_slots if limit is None else limit))
         return self._slots[1]
+
+    def _share(self, standing: Standing, slots: int) -> float:
+        """Return the batch's share of the slots; what others have to do is taken to be what it was a while ago."""
+        if standing.batches == 1:
+            return 1.0
+        now, known = time.monotonic(), self._demands
+        if known is None or now - known[0] > _SLOTS_SECONDS or len(known[1]) != standing.batches:
+            self._demands = known = (now, self._ledger.demands())
+        return share_of(standing.batch.id, known[1], slots, self._clock())
 
     def _log_cancelled(self, count: int) -> None:
         if count:

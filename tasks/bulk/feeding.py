@@ -92,17 +92,22 @@ def decide(seen: Situation) -> Decision:
     return _out_of_hours(seen, window)
 
 
-def runs_to_make(batch: Batch, runs_in_flight: int, slots: int, batches: int) -> int:
+def slots_of_share(slots: int, share: float) -> int:
+    """Return how many of some slots a share comes to, one at least."""
+    return max(1, int(slots * share + 1e-9))  # a third of three is 0.999…
+
+
+def runs_to_make(batch: Batch, runs_in_flight: int, slots: int, share: float) -> int:
     """Return how many more runs a batch may have.
 
     Args:
         batch: The batch.
         runs_in_flight: The runs that it has, waiting and running.
         slots: How many runs can work at once for all batches together.
-        batches: How many batches share them, this one included.
+        share: Which part of them is this batch's (:func:`tasks.bulk.sharing.share_of`).
     """
-    share = max(1, slots * _RUNS_PER_SLOT // max(1, batches))
-    return max(0, min(batch.options.max_concurrency, share) - runs_in_flight)
+    own = slots_of_share(slots * _RUNS_PER_SLOT, share)
+    return max(0, min(batch.options.max_concurrency, own) - runs_in_flight)
 
 
 def _stop(seen: Situation) -> Stop | None:

@@ -5,7 +5,7 @@ on when all of a step is done.
 """
 
 import hashlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -16,6 +16,7 @@ import pandas
 from data.database import Database
 from data.domain.batches import Batch, BatchItem, BatchOptions, BatchReason, BatchState, BatchWish, ItemState
 from data.domain.errors import DataError, FailureClass, ManifestError, NotFoundError
+from data.domain.identity import LOCAL_USER
 from data.domain.keys import batch_manifest_key, batch_rejects_key, wish_key
 from data.domain.retries import RetryFilter
 from data.manifests import (
@@ -28,7 +29,7 @@ from data.manifests import (
     open_manifest,
 )
 from data.manifests.raw import CHUNK_ROWS, RawChunk
-from data.repositories import BatchItemRepository, BatchRepository, ItemPlanRepository
+from data.repositories import BatchItemRepository, BatchRepository, GenerationRepository, ItemPlanRepository
 from data.repositories.statements import storable
 from data.storage import ObjectStore
 from data.tables import utc_now
@@ -52,7 +53,15 @@ class Intake:
     traceparent: str | None = None
     """Of the run that takes them in: a batch that nobody else has made is of its trace."""
 
-    def register(self, batch_id: str, manifest: str, name: str, options: BatchOptions, fetch: FetchManifest) -> Batch:
+    def register(
+        self,
+        batch_id: str,
+        manifest: str,
+        name: str,
+        options: BatchOptions,
+        fetch: FetchManifest,
+        owner: str = LOCAL_USER,
+    ) -> Batch:
         """Make the batch known and copy its manifest into the store; a batch that got further is returned as it is.
 
         A manifest that is not there, may not be read or is none makes the batch a rejected one.
@@ -63,11 +72,12 @@ class Intake:
             name: Name for people; empty takes the manifest's.
             options: What was chosen.
             fetch: Brings the manifest here.
+            owner: Id of the user whose it becomes, if it is not known yet.
 
         Raises:
             TransientError: The manifest's host or the store did not answer.
         """
-        batch = self._known(batch_id, manifest, name, options)
+        batch = self._known(batch_id, manifest, name, options, owner)
         if batch.state is not BatchState.RECEIVED or batch.manifest_key is not None:
             return batch
         try:
@@ -108,7 +118,7 @@ class Intake:
             return self._reject(batch, BatchReason.INVALID_MANIFEST, str(error))
         return self._decide(batch, taken)
 
-    def _known(self, batch_id: str, manifest: str, name: str, options: BatchOptions) -> Batch:
+    def _known(self, batch_id: str, manifest: str, name: str, options: BatchOptions, owner: str) -> Batch:
         with self.database.session() as session:
             batches = BatchRepository(session)
             try:
@@ -120,6 +130,7 @@ class Intake:
                     manifest_uri=manifest,
                     options=options,
                     state=BatchState.RECEIVED,
+                    owner=owner,
                     traceparent=self.traceparent,
                     created_at=utc_now(),
                 )
@@ -137,11 +148,17 @@ class Intake:
             raise ManifestError(f"The batch {parent.id} was never taken in: there is nothing to try again.")
         copy = self.store.fetch(parent.manifest_key, self.scratch / f"parent-{Path(parent.manifest_key).name}")
         target, wanted = self.scratch / f"retried{copy.suffix}", batch.retry_filter or RetryFilter()
-        rows = (item.row for item in self._items(parent.id) if wanted.chooses(item))
+        asked = self._asked(parent.id) if wanted.providers else {}
+        chosen = (item for item in self._items(parent.id) if wanted.chooses(item, asked.get(item.run_id or "", ())))
+        rows = (item.row for item in chosen)
         copy_rows(open_manifest(copy, Path(parent.manifest_uri).name), rows, target)
         with target.open("rb") as file:
             digest = hashlib.file_digest(file, "sha256").hexdigest()
         return FetchedSource(target, digest, target.stat().st_size, target.name)
+
+    def _asked(self, batch_id: str) -> Mapping[str, Collection[str]]:
+        with self.database.session() as session:
+            return GenerationRepository(session).asked_for_batch(batch_id)
 
     def _items(self, batch_id: str) -> Iterator[BatchItem]:
         """Give the items of a batch that may be tried again; no session is open meanwhile."""

@@ -27,6 +27,7 @@ from data.repositories import (
     PublicationRepository,
 )
 from tasks.bulk.packing import Parcel
+from tasks.bulk.sharing import Demand
 from tasks.bulk.verdicts import RunReport, Verdict, leftover, own_run
 
 _LIVE = frozenset({BatchState.PLANNED, BatchState.RUNNING, BatchState.PAUSED})
@@ -80,6 +81,17 @@ class Ledger:
                 infra_failures=sum(n for (kind, _), n in failures.items() if kind == FailureClass.INFRA),
                 latest=items.last_ended(self._batch_id, wanted) if wanted and counts.failed >= wanted else (),
                 batches=batches.count_running() + (batch.state is not BatchState.RUNNING),
+            )
+
+    def demands(self) -> tuple[Demand, ...]:
+        """Return what all batches that run still have to do, this one included."""
+        with self._database.session() as session:
+            batches, items = BatchRepository(session), BatchItemRepository(session)
+            running = {batch.id: batch for batch in (batches.get(self._batch_id), *batches.running())}
+            return tuple(
+                Demand(batch.id, deadline, items.work_left(batch.id) if deadline else 0.0)
+                for batch in running.values()
+                for deadline in [batch.options.finish_by]
             )
 
     def runs(self) -> tuple[ItemRun, ...]:

@@ -6,7 +6,7 @@ from typing import Any, Literal
 from data.domain.identity import Scope
 
 BASE = "/api/v1"
-Thing = Literal["job", "batch", "asset", "key", "webhook", "delivery", ""]
+Thing = Literal["job", "batch", "asset", "key", "webhook", "delivery", "schedule", ""]
 
 
 @dataclass(frozen=True)
@@ -99,10 +99,10 @@ TABLE: dict[tuple[str, str], Row] = {
     ("POST", f"{BASE}/batches/{{batch_id}}/cancel"): MOVED_BATCH,
     ("POST", f"{BASE}/batches/{{batch_id}}/retry"): MOVED_BATCH,
     ("GET", f"{BASE}/schedules"): Row(READ),
-    ("POST", f"{BASE}/schedules"): Row(ADMIN, request={"json": {"name": "n", "cron": "never"}}),
-    ("GET", f"{BASE}/schedules/{{name}}"): Row(READ),
-    ("PATCH", f"{BASE}/schedules/{{name}}"): Row(ADMIN, request={"json": {}}),
-    ("DELETE", f"{BASE}/schedules/{{name}}"): Row(ADMIN),
+    ("POST", f"{BASE}/schedules"): Row(WRITE, request={"json": {"name": "n", "cron": "never"}}),
+    ("GET", f"{BASE}/schedules/{{name}}"): Row(READ, "schedule"),
+    ("PATCH", f"{BASE}/schedules/{{name}}"): Row(WRITE, "schedule", request={"json": {}}),
+    ("DELETE", f"{BASE}/schedules/{{name}}"): Row(WRITE, "schedule"),
     ("GET", f"{BASE}/assets"): Row(READ),
     ("GET", f"{BASE}/assets/ranking"): Row(READ),
     ("GET", f"{BASE}/assets/{{asset_id}}"): ASSET,

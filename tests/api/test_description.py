@@ -71,7 +71,9 @@ def known_ids(things: Things, prefect: Prefect, owner: str) -> dict[str, str]:
         "key_id": things.make("key", owner),
         "endpoint_id": things.make("webhook", owner),
         "delivery_id": things.make("delivery", owner),
-        "recipe:name": "default",
+        "get_recipe:name": "default",
+        "get_schedule:name": (schedule := things.make("schedule", owner)),
+        "change_schedule:name": schedule,
     }
 
 

@@ -9,15 +9,26 @@ from pydantic import SecretStr
 
 from api.app import create_app
 from api.production import UnsafeSettingsError, check_production
-from data.settings import AuditSettings, AuthSettings, Settings
+from data.settings import ApiSettings, AuditSettings, AuthSettings, CatalogueSettings, Settings
 
 GOOD = secrets.token_urlsafe(48)
 
 
-def settings(mode: str = "production", audit_key: str = GOOD, **auth: Any) -> Settings:
-    given = {"secrets": [SecretStr(GOOD)], **auth}
-    audit = AuditSettings(key=SecretStr(audit_key) if audit_key else None)
-    return Settings(mode=mode, auth=AuthSettings(**given), audit=audit, _env_file=None)  # type: ignore[arg-type]
+def settings(
+    mode: str = "production",
+    audit_key: str = GOOD,
+    public_url: str = "https://video.example",
+    catalogue: str = "postgresql+psycopg://dailies@db.example/catalogue",
+    **auth: Any,
+) -> Settings:
+    return Settings(
+        mode=mode,  # type: ignore[arg-type]
+        auth=AuthSettings(**{"secrets": [SecretStr(GOOD)], **auth}),
+        audit=AuditSettings(key=SecretStr(audit_key) if audit_key else None),
+        api=ApiSettings(public_url=public_url),
+        catalogue=CatalogueSettings(url=catalogue),
+        _env_file=None,
+    )
 
 
 def refusals(found: Settings, prefect_password: str | None = "admin:a password") -> tuple[str, ...]:
@@ -63,12 +74,28 @@ def test_production_refuses_an_open_prefect() -> None:
     assert "PREFECT_API_AUTH_STRING" in refusal
 
 
+@pytest.mark.parametrize("none", ["", "/dailies", "video.example", "ftp://video.example"])
+def test_production_knows_the_address_that_its_links_begin_with(none: str) -> None:
+    [refusal] = refusals(settings(public_url=none))
+
+    assert "DAILIES_API__PUBLIC_URL" in refusal
+    assert "https://" in refusal
+
+
+@pytest.mark.parametrize("one_file", ["", "sqlite:////srv/catalogue.db"])
+def test_production_keeps_its_catalogue_in_a_server(one_file: str) -> None:
+    [refusal] = refusals(settings(catalogue=one_file))
+
+    assert "DAILIES_CATALOGUE__URL" in refusal
+    assert "postgresql+psycopg://" in refusal
+
+
 def test_all_that_is_wrong_is_said_at_once() -> None:
     with temporary_settings({PREFECT_API_AUTH_STRING: None}), pytest.raises(UnsafeSettingsError) as refused:
-        create_app(settings(secrets=[], required=False))
+        create_app(settings(secrets=[], required=False, public_url="", catalogue=""))
 
-    assert len(refused.value.problems) == 3
-    assert str(refused.value).count("\n- ") == 3
+    assert len(refused.value.problems) == 5
+    assert str(refused.value).count("\n- ") == 5
 
 
 def test_a_laptop_is_not_asked() -> None:

@@ -3,8 +3,11 @@
 import uuid
 from datetime import UTC, datetime
 
+from prefect.client.schemas.actions import DeploymentScheduleCreate
+from prefect.client.schemas.schedules import CronSchedule
 from pydantic import SecretStr
 
+from api.gateway.schedules import NIGHTLY
 from data.credentials import new_key
 from data.database import Database
 from data.domain.batches import Batch, BatchOptions, BatchState
@@ -55,6 +58,14 @@ class Things:
         with self._database.session() as session:
             BatchRepository(session).create(batch)
         return batch.id
+
+    def _schedule(self, owner: str) -> str:
+        client, name = self._prefect.client, uuid.uuid4().hex
+        schedule = DeploymentScheduleCreate(
+            schedule=CronSchedule(cron="0 22 * * *"), active=False, slug=name, parameters={"owner": owner}
+        )
+        client.create_deployment_schedules(client.read_deployment_by_name(NIGHTLY).id, [schedule])
+        return name
 
     def _asset(self, owner: str) -> str:
         asset = sample_asset(uuid.uuid4().hex)

@@ -26,6 +26,7 @@ from deployments.environment import isolated
 from deployments.stack import Stack
 from tests.conftest import WaitUntil
 from tests.fakes.deployments import register
+from tests.fakes.postgres_server import postgres_server
 from tests.fakes.processes import free_ports
 
 pytestmark = pytest.mark.slow
@@ -114,11 +115,19 @@ def locked_prefect(state_home: Callable[[str], Path]) -> Iterator[Stack]:
 
 
 @pytest.fixture(scope="module")
-def site(locked_prefect: Stack, tmp_path_factory: pytest.TempPathFactory) -> Site:
+def catalogue() -> Iterator[str]:
+    """The address of a catalogue on Postgres."""
+    with postgres_server() as server:
+        url = server.create_database()
+        migrate(url)
+        yield url
+
+
+@pytest.fixture(scope="module")
+def site(locked_prefect: Stack, catalogue: str, tmp_path_factory: pytest.TempPathFactory) -> Site:
     home = tmp_path_factory.mktemp("site")
     (home / "media").mkdir()
     (home / "media" / "clip.mp4").write_bytes(b"0")
-    migrate(f"sqlite:///{home / 'catalogue.db'}")
     [port] = free_ports(1)
     return Site(
         home,
@@ -131,10 +140,12 @@ def site(locked_prefect: Stack, tmp_path_factory: pytest.TempPathFactory) -> Sit
             "PREFECT_API_AUTH_STRING": PREFECT_PASSWORD,
             "DAILIES_MODE": "production",
             "DAILIES_HOME": str(home),
+            "DAILIES_CATALOGUE__URL": catalogue,
             "DAILIES_AUTH__SECRETS": json.dumps([secrets.token_urlsafe(48)]),
             "DAILIES_AUDIT__KEY": secrets.token_urlsafe(48),
             "DAILIES_INGEST__ALLOWED_ROOTS": json.dumps([str(home / "media")]),
             "DAILIES_API__PORT": str(port),
+            "DAILIES_API__PUBLIC_URL": f"http://127.0.0.1:{port}",
             "DAILIES_API__WORKERS": "2",
             "DAILIES_LIMITS__FAILURES": "100000/minute",  # a test asks with a revoked key until all refuse it
             "DAILIES_API__STOP_SECONDS": str(STOP_SECONDS),

@@ -10,6 +10,7 @@ from typing import Any
 from data.database import Database
 from data.domain.assets import Asset, SourceFacts
 from data.domain.batches import Batch, BatchItem, BatchOptions, ItemCounts
+from data.domain.identity import LOCAL_USER
 from data.domain.keys import asset_id, source_key, work_key
 from data.domain.recipes import Recipe
 from data.domain.sources import SourceRules
@@ -106,13 +107,15 @@ class BatchHouse:
         self.register(write_manifest(self.media, rows, kind), batch_id, BatchOptions.model_validate(options))
         return self.intake.validate(batch_id, self.rules)
 
-    def register(self, manifest: Path, batch_id: str = "b1", options: BatchOptions | None = None) -> Batch:
+    def register(
+        self, manifest: Path, batch_id: str = "b1", options: BatchOptions | None = None, owner: str = LOCAL_USER
+    ) -> Batch:
         """Make a batch known."""
 
         def fetch(address: str, target: Path) -> FetchedSource:
             return fetch_source(address, target, self.limits)
 
-        return self.intake.register(batch_id, str(manifest), "Monday", options or BatchOptions(), fetch)
+        return self.intake.register(batch_id, str(manifest), "Monday", options or BatchOptions(), fetch, owner)
 
     def plan(self, rows: Sequence[dict[str, Any]], batch_id: str = "b1", **options: Any) -> Batch:
         """Take a manifest in and plan it."""

@@ -8,6 +8,7 @@ from typing import Any
 
 import httpx
 import pytest
+from prefect.client.orchestration import SyncPrefectClient
 
 from data.database import Database
 from data.domain.identity import Role
@@ -62,6 +63,35 @@ def in_a_batch(client: httpx.Client, source: str, wait_until: WaitUntil) -> dict
     manifest = f"custom_id,source,recipe\nonly,{source},quick\n".encode()
     batch = client.post(f"{BASE}/batches", files={"manifest": ("n.csv", manifest)}).raise_for_status().json()
     return ended(client, f"{BASE}/batches/{batch['id']}", wait_until)
+
+
+def test_the_batch_of_a_schedule_belongs_to_whoever_made_it_and_their_webhook_is_told(
+    people: People, short_clip: Path, stack: Stack, wait_until: WaitUntil
+) -> None:
+    ann, bob = people("clock-ann"), people("clock-bob")
+    manifest = short_clip.with_name("clock.csv")
+    manifest.write_text(f"custom_id,source,recipe\nonly,{short_clip},rehearsal\n")
+    hook = ann.post(f"{BASE}/webhooks", json={"url": "https://receiver.invalid/hook"}).raise_for_status().json()
+    schedule = {"name": "clock-ann", "cron": "0 22 * * *", "is_active": False, "manifest": str(manifest)}
+    ann.post(f"{BASE}/schedules", json=schedule).raise_for_status()
+
+    with SyncPrefectClient(stack.prefect_api_url) as prefect:  # as its scheduler does at 22:00
+        nightly = prefect.read_deployment_by_name("process-batch/nightly")
+        [made] = [each for each in nightly.schedules if each.slug == "clock-ann"]
+        run = prefect.create_flow_run_from_deployment(nightly.id, parameters=made.parameters)
+    url = f"{BASE}/batches/{run.id}"
+    wait_until(lambda: ann.get(url).status_code == 200, 60, "the batch to be Ann's")
+
+    batch = ended(ann, url, wait_until)
+    wait_until(lambda: ann.get(f"{url}/report").status_code == 200, 60, "the report")
+    assert (batch["state"], batch["counts"]["balances"]) == ("completed", True)
+    assert [bob.get(path).status_code for path in (url, f"{url}/report")] == [404, 404]
+
+    def told() -> list[str]:
+        deliveries = ann.get(f"{BASE}/webhooks/deliveries", params={"endpoint_id": hook["id"]}).json()["items"]
+        return [each["type"] for each in deliveries if each["subject"] == str(run.id)]
+
+    wait_until(lambda: "batch.finished" in told(), 60, "Ann's webhook to be told")
 
 
 def test_an_asset_belongs_to_everybody_who_handed_it_in_and_an_upload_to_one(

@@ -12,14 +12,19 @@ from typing import Any
 import httpx
 import pytest
 
+from data.database import Database
+from data.domain.identity import Role
 from deployments.environment import isolated
 from deployments.stack import Stack
 from flows.__main__ import main
+from tests.api.callers import make_user
 from tests.conftest import WaitUntil
 from tests.fakes.manifests import write_manifest
 from tests.tasks.test_batches import make_clip
 
 pytestmark = pytest.mark.slow
+
+OWNER = "night@desk.example"
 
 
 @pytest.fixture(scope="module")
@@ -35,6 +40,7 @@ def watching(state_home: Callable[[str], Path], folder: Path) -> Iterator[Stack]
         "DAILIES_BATCH__WATCHED_FOLDER": str(folder / "in"),
         "DAILIES_BATCH__WATCHED_RECIPE": "rehearsal",
         "DAILIES_BATCH__WATCHED_QUIET_SECONDS": "0",
+        "DAILIES_BATCH__OWNER": OWNER,
     }
     (folder / "in").mkdir()
     with Stack(state_home("night"), environment=environment) as running:
@@ -59,20 +65,31 @@ def batches(api: httpx.Client) -> list[dict[str, Any]]:
     return found
 
 
-def test_new_files_become_a_batch_once(watching: Stack, api: httpx.Client, folder: Path, wait_until: WaitUntil) -> None:
+@pytest.fixture(scope="module")
+def owner(watching: Stack) -> str:
+    """The id of the account that the settings name."""
+    database = Database(watching.catalogue_url)
+    user = make_user(database, OWNER, Role.OPERATOR)
+    database.close()
+    return user.id
+
+
+def test_new_files_become_a_batch_once_of_the_account_that_the_settings_name(
+    watching: Stack, api: httpx.Client, folder: Path, owner: str, wait_until: WaitUntil
+) -> None:
     clip = make_clip(folder / "clip.mp4", "testsrc2")
     shutil.copy(clip, folder / "in" / "first.mp4")
     shutil.copy(clip, folder / "in" / "second.mp4.part")
 
     wait_until(lambda: [each["state"] for each in batches(api)] == ["completed"], 240, "two sweeps and one batch, done")
     [batch] = batches(api)
-    assert (batch["counts"]["rows"], batch["counts"]["balances"]) == (1, True)
+    assert (batch["counts"]["rows"], batch["counts"]["balances"], batch["owner"]) == (1, True, owner)
     [schedule] = api.get("/schedules").json()["items"]
     assert (schedule["name"], schedule["is_active"]) == ("nightly", True)
 
 
 def test_the_night_takes_the_watched_folder_when_it_is_run_by_hand(
-    watching: Stack, api: httpx.Client, folder: Path
+    watching: Stack, api: httpx.Client, folder: Path, owner: str
 ) -> None:
     (folder / "in" / "quick").mkdir()
     shutil.copy(make_clip(folder / "other.mp4", "testsrc"), folder / "in" / "quick" / "third.mp4")
@@ -81,7 +98,7 @@ def test_the_night_takes_the_watched_folder_when_it_is_run_by_hand(
 
     batch = batches(api)[0]
     items = api.get(f"/batches/{batch['id']}/items").json()["items"]
-    assert (batch["state"], batch["counts"]["balances"]) == ("completed", True)
+    assert (batch["state"], batch["counts"]["balances"], batch["owner"]) == ("completed", True, owner)
     assert {(Path(item["source"]).name, item["recipe"]) for item in items} == {
         ("first.mp4", "rehearsal"),
         ("third.mp4", "quick"),

@@ -311,10 +311,12 @@ def test_failed_rows_are_tried_again_as_a_batch_of_their_own(
     parent = stored(BatchState.COMPLETED, [failed, {"state": "succeeded"}], options=BatchOptions(dry_run=True))
 
     none = api.post(f"{BATCHES}/{parent}/retry", json={"rows": {"classes": ["INFRA"]}})
+    by_nobody = api.post(f"{BATCHES}/{parent}/retry", json={"rows": {"providers": ["storyboard"]}})
     answer = api.post(f"{BATCHES}/{parent}/retry", json={"rows": {"classes": ["DATA"], "codes": ["DATA.INPUT"]}})
 
     batch = answer.json()
     assert (none.status_code, none.json()["code"]) == (422, "REQUEST.INVALID")
+    assert (by_nobody.status_code, by_nobody.json()["code"]) == (422, "REQUEST.INVALID")
     assert answer.status_code == 202
     assert (batch["retry_of"], batch["retry_filter"]["codes"]) == (parent, ["DATA.INPUT"])
     assert (batch["name"], batch["options"]["dry_run"]) == ("Night (again)", False)

@@ -8,15 +8,19 @@ import pytest
 from data.database import Database
 from data.domain.candidates import CandidateState
 from data.domain.findings import ModerationVerdict, UneasyFrame
+from data.domain.identity import Role
 from data.domain.publications import PublicationManifest
 from data.publishing import standing
 from data.repositories import AssetRepository, CandidateRepository, PublicationRepository
 from data.search.index import put_in
 from data.storage import ObjectStore
 from flows.__main__ import main
+from tests.api.callers import Person, calling
 from tests.data.samples import sample_asset, sample_manifest
 
 SCORED = "Moderation scored it 0.91 at 3.0 s; from 0.50 on a person decides."
+ASSETS = "/api/v1/assets"
+QUEUE = {"waiting": True}
 NAMES = iter(range(1000))
 
 
@@ -88,6 +92,34 @@ def test_a_candidate_that_is_published_is_public_at_once_and_waits_no_more(
     manifest = standing(store, held.asset_id).manifest
     assert manifest is not None
     assert manifest.approval is not None
+
+
+def test_what_waits_is_read_page_by_page_whatever_is_decided_meanwhile(
+    locked_url: str, people: dict[Role, Person], database: Database
+) -> None:
+    admin, operator = people[Role.ADMIN], people[Role.OPERATOR]
+    assets = [sample_asset(f"queue-{number}") for number in range(4)]
+    with database.session() as session:
+        for asset, owner in zip(assets, (operator, operator, operator, admin), strict=True):
+            AssetRepository(session).record(asset)
+            AssetRepository(session).own([asset.id], owner.user.id)
+            CandidateRepository(session).wait(sample_manifest(asset, 1, f"job-{asset.id}"), "work", SCORED)
+
+    with calling(locked_url, operator) as client:
+        first = client.get(ASSETS, params={**QUEUE, "limit": 2}).json()
+        client.post(f"/api/v1/assets/{assets[1].id}/retract", json={"candidate": f"job-{assets[1].id}"})
+        rest = client.get(ASSETS, params={**QUEUE, "limit": 2, "after": first["next"]}).json()
+        refused = client.get(ASSETS, params={**QUEUE, "public": False})
+    with calling(locked_url, admin) as client:
+        own = client.get(ASSETS, params={**QUEUE, "mine": True}).json()
+    with database.session() as session:
+        for asset in assets:
+            CandidateRepository(session).supersede(asset.id)
+
+    assert [each["id"] for each in first["items"]] == [assets[0].id, assets[1].id]
+    assert ([each["id"] for each in rest["items"]], rest["next"]) == ([assets[2].id], None)
+    assert [each["id"] for each in own["items"]] == [assets[3].id]
+    assert (refused.status_code, refused.json()["code"]) == (422, "REQUEST.INVALID")
 
 
 def test_a_rejected_candidate_stays_unpublished(api: httpx.Client, held: PublicationManifest) -> None:

@@ -7,6 +7,8 @@ from zoneinfo import ZoneInfo
 import httpx
 import pytest
 
+from data.domain.identity import Role
+from tests.api.callers import Person, calling
 from tests.api.conftest import Prefect
 from tests.conftest import WaitUntil
 
@@ -66,6 +68,47 @@ def test_a_schedule_is_changed_switched_off_and_removed(api: httpx.Client, add: 
     assert (off["manifest"], off["batch_name"]) == ("/in/b.csv", "Nightly")
     assert removed.status_code == 204
     assert name not in [each["name"] for each in api.get(SCHEDULES).json()["items"]]
+
+
+def test_batches_of_a_schedule_belong_to_whoever_makes_it_and_nobody_makes_one_for_another(
+    locked_url: str, people: dict[Role, Person], name: str, prefect: Prefect
+) -> None:
+    ann = people[Role.OPERATOR]
+    body = {"name": name, "cron": "0 22 * * *"}
+
+    with calling(locked_url, ann) as client:
+        made = client.post(SCHEDULES, json=body)
+        changed = client.patch(f"{SCHEDULES}/{name}", json={"manifest": "/in/b.csv"})
+        for_another = client.post(SCHEDULES, json={**body, "owner": people[Role.ADMIN].user.id})
+
+    [known] = [
+        each for each in prefect.client.read_deployment_by_name("process-batch/nightly").schedules if each.slug == name
+    ]
+    assert made.json()["owner"] == changed.json()["owner"] == ann.user.id
+    assert known.parameters == {"manifest": "/in/b.csv", "owner": ann.user.id}
+    assert for_another.status_code == 422
+
+
+def test_people_see_their_own_schedules_page_by_page_and_an_admin_everybodys(
+    locked_url: str, people: dict[Role, Person], add: Add, name: str
+) -> None:
+    of_nobody = add(is_active=False).json()["name"]
+    with calling(locked_url, people[Role.OPERATOR]) as operator, calling(locked_url, people[Role.ADMIN]) as admin:
+        for number in (2, 1):
+            operator.post(SCHEDULES, json={"name": f"{name}-{number}", "cron": "0 22 * * *", "is_active": False})
+
+        taken = operator.post(SCHEDULES, json={"name": of_nobody, "cron": "0 22 * * *"})
+        first = operator.get(SCHEDULES, params={"limit": 1}).json()
+        rest = operator.get(SCHEDULES, params={"after": first["next"]}).json()
+        everybodys = {each["name"] for each in admin.get(SCHEDULES).json()["items"]}
+
+    mine = [each["name"] for each in [*first["items"], *rest["items"]]]
+    assert mine == sorted(mine)
+    assert {f"{name}-1", f"{name}-2"} <= set(mine)
+    assert of_nobody not in mine
+    assert {*mine, of_nobody} <= everybodys
+    assert rest["next"] is None
+    assert taken.status_code == 409
 
 
 @pytest.mark.parametrize(

@@ -19,6 +19,14 @@ def test_all_that_failed_or_was_cancelled_is_tried_again() -> None:
     assert not any(RetryFilter().chooses(sample_item(3, state)) for state in states)
 
 
+def test_rows_are_chosen_by_who_was_asked_for_them() -> None:
+    wanted = RetryFilter(providers=("dear", "other"))
+
+    assert wanted.chooses(FAILED, {"dear", "cheap"})
+    assert not wanted.chooses(FAILED, {"cheap"})
+    assert not wanted.chooses(FAILED)
+
+
 @pytest.mark.parametrize(
     ("wanted", "chosen"),
     [

@@ -52,6 +52,23 @@ def test_an_entry_comes_back_as_it_was_written(database: Database) -> None:
             ledger.get("g2")
 
 
+def test_the_providers_that_were_asked_for_a_batch_are_known_by_job(database: Database) -> None:
+    ours, theirs = Subject(job_id="run-1", batch_id="b"), Subject(job_id="run-9", batch_id="other")
+    add(
+        database,
+        entry(1, subject=ours, provider="dear"),
+        entry(2, subject=ours, provider="cheap"),
+        entry(3, subject=theirs, provider="dear", also_wanted_by=(Subject(job_id="run-2", batch_id="b"),)),
+        entry(4, subject=theirs, provider="dear", also_wanted_by=(Subject(job_id="b"),)),
+        entry(5, provider="dear"),
+    )
+
+    with database.session() as session:
+        asked = GenerationRepository(session).asked_for_batch("b")
+
+    assert asked == {"run-1": {"dear", "cheap"}, "run-2": {"dear"}}
+
+
 def test_only_its_owner_changes_an_entry_and_only_from_the_states_named(database: Database) -> None:
     add(database, entry())
     prepared, sending = [GenerationState.PREPARED], GenerationState.SENDING

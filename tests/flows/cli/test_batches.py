@@ -94,6 +94,21 @@ def test_a_file_that_is_here_is_handed_in_with_its_options(api: PlayedApi, tmp_p
     assert b'"time_zone":"Europe/Berlin"' in body
 
 
+def test_a_deadline_is_a_span_from_now_or_a_time(api: PlayedApi, capsys: pytest.CaptureFixture[str]) -> None:
+    api.answers = [batch("received")]
+
+    for deadline in ("8h", "2026-11-23T06:00+01:00"):
+        assert main(["batch", "submit", "s3://x/y.csv", "--finish-by", deadline, "--api", api.url]) == 0
+    assert main(["batch", "submit", "s3://x/y.csv", "--finish-by", "tomorrow", "--api", api.url]) == 1
+    assert main(["schedule", "add", "night", "0 22 * * *", "--finish-by", "8h", "--api", api.url]) == 1
+
+    spans, times = (json.loads(body)["options"]["finish_by"] for _, _, body in api.calls)
+    in_eight_hours = datetime.now(UTC) + timedelta(hours=8)
+    assert abs(in_eight_hours - datetime.fromisoformat(spans)) < timedelta(minutes=1)
+    assert datetime.fromisoformat(times) == datetime(2026, 11, 23, 5, tzinfo=UTC)
+    assert "neither a span" in capsys.readouterr().err
+
+
 def test_an_address_is_handed_in_as_it_is(api: PlayedApi) -> None:
     api.answers = [batch("received")]
 
@@ -131,17 +146,15 @@ def test_options_that_do_not_fit_are_refused_before_anything_is_asked(
 def test_rows_to_try_again_are_chosen(api: PlayedApi) -> None:
     api.answers = [batch("received")]
 
-    assert main(["batch", "retry", "x", "--class", "INFRA", "--code", "DATA.INPUT", "--api", api.url]) == 0
+    chosen = ["--class", "INFRA", "--code", "DATA.INPUT", "--provider", "p"]
+
+    assert main(["batch", "retry", "x", *chosen, "--api", api.url]) == 0
 
     [(method, path, body)] = api.calls
     assert (method, path) == ("POST", "/api/v1/batches/x/retry")
     rows = json.loads(body)["rows"]
-    assert (rows["classes"], rows["codes"], rows["steps"], rows["ended_before"]) == (
-        ["INFRA"],
-        ["DATA.INPUT"],
-        [],
-        None,
-    )
+    assert (rows["classes"], rows["codes"], rows["providers"]) == (["INFRA"], ["DATA.INPUT"], ["p"])
+    assert (rows["steps"], rows["ended_before"]) == ([], None)
 
 
 def test_a_span_is_counted_from_now() -> None:
@@ -164,7 +177,7 @@ def test_a_file_is_fetched_whole_or_not_at_all(api: PlayedApi, tmp_path: Path) -
 
 def test_schedules_are_listed_with_what_they_take(api: PlayedApi, capsys: pytest.CaptureFixture[str]) -> None:
     schedule = {"name": "nightly", "cron": "0 22 * * *", "time_zone": "UTC", "is_active": False, "manifest": ""}
-    api.answers = [{"items": [{**schedule, "next_runs": []}]}]
+    api.answers = [{"items": [{**schedule, "next_runs": []}], "next": None}]
 
     assert main(["schedule", "list", "--api", api.url]) == 0
 

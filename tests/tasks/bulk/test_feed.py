@@ -1,6 +1,7 @@
 """The feed on a real Prefect server and a real catalogue: windows, ends, stops, and its death at every line."""
 
 from collections.abc import Callable, Iterator
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -312,3 +313,17 @@ def test_a_feed_that_dies_at_any_line_goes_on_without_loss_or_double(world: Worl
             break
 
     assert deaths > 15
+
+
+def test_of_two_batches_the_one_that_is_short_of_time_has_more_runs_and_the_other_is_not_starved(world: Worlds) -> None:
+    urgent, patient = world(*[LONG] * 6, pack_seconds=0), world(*[LONG] * 6, pack_seconds=0)
+    with urgent.database.session() as session:
+        options = urgent.batch().options.model_copy(update={"finish_by": urgent.now + timedelta(seconds=30)})
+        BatchRepository(session).record(urgent.batch_id, options=options.model_dump(mode="json"))
+        for each in (urgent, patient):
+            BatchRepository(session).move(each.batch_id, BatchState.RUNNING, allowed_from=[BatchState.PLANNED])
+
+    for each in (urgent, patient):
+        each.feed().tick()
+
+    assert (len(urgent.live()), len(patient.live())) == (3, 1)  # of the window of four

@@ -121,11 +121,13 @@ def test_canary_items_go_first_and_alone() -> None:
 
 
 @pytest.mark.parametrize(
-    ("in_flight", "slots", "batches", "runs"),
-    [(0, 4, 1, 8), (5, 4, 1, 3), (9, 4, 1, 0), (0, 4, 3, 2), (0, 1, 9, 1), (0, 100, 1, 10)],
+    ("in_flight", "slots", "share", "runs"),
+    [(0, 4, 1, 8), (5, 4, 1, 3), (9, 4, 1, 0), (0, 4, 1 / 3, 2), (0, 1, 1 / 9, 1), (0, 100, 1, 10), (0, 49, 1 / 49, 2)],
 )
-def test_batches_share_the_slots(in_flight: int, slots: int, batches: int, runs: int) -> None:
-    assert runs_to_make(batch(), in_flight, slots, batches) == runs
+def test_a_batch_makes_as_many_runs_as_its_share_of_the_slots(
+    in_flight: int, slots: int, share: float, runs: int
+) -> None:
+    assert runs_to_make(batch(), in_flight, slots, share) == runs
 
 
 def test_an_item_that_is_not_due_keeps_its_batch_going() -> None:

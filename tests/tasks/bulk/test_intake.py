@@ -1,18 +1,30 @@
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
 from data.domain.batches import BatchOptions, BatchReason, BatchState, BatchWish, ItemState, SkipReason
 from data.domain.errors import ManifestError, SourceUnavailableError
+from data.domain.generations import GenerationRequest, GenerationState
+from data.domain.ledger import Generation, Subject
 from data.domain.retries import RetryFilter
-from data.repositories import BatchItemRepository, BatchRepository
+from data.repositories import BatchItemRepository, BatchRepository, GenerationRepository
 from tasks.providers.sources import FetchedSource
 from tests.fakes.bulk import BatchHouse
+from tests.fakes.manifests import write_manifest
 
 
 def good_rows(house: BatchHouse, count: int = 3) -> list[dict[str, str]]:
     return [{"source": house.source(f"{n}.mp4"), "custom_id": f"clip-{n}", "title": ""} for n in range(1, count + 1)]
+
+
+def test_a_batch_belongs_to_whom_it_was_registered_for_at_first(house: BatchHouse) -> None:
+    manifest = write_manifest(house.media, good_rows(house))
+
+    registered = [house.register(manifest, owner=owner).owner for owner in ("ann", "bob")]
+
+    assert registered == ["ann", "ann"]
 
 
 @pytest.mark.parametrize("kind", ["csv", "jsonl", "parquet"])
@@ -186,4 +198,38 @@ def test_a_batch_that_retries_another_takes_the_chosen_rows_of_its_manifest(hous
     batch = house.intake.validate("b2", house.rules)
 
     assert (batch.state, batch.rows, batch.manifest_uri) == (BatchState.PLANNING, 1, parent.manifest_uri)
+    assert [item.custom_id for item in house.items("b2").values()] == ["clip-2"]
+
+
+def test_a_batch_may_retry_the_rows_that_a_provider_was_asked_for(house: BatchHouse) -> None:
+    house.take_in(good_rows(house, 2))
+    request = GenerationRequest(prompt="a sunrise")
+    asked = Generation(
+        id="g1",
+        key="key",
+        request_digest=request.digest(),
+        idempotency_key="i1",
+        subject=Subject(job_id="job-2", batch_id="b1"),
+        provider="dear",
+        engine="comfyui",
+        capability=request.capability,
+        state=GenerationState.FAILED,
+        price=2.0,
+        request=request,
+        created_at=datetime.now(UTC),
+    )
+    with house.database.session() as session:
+        GenerationRepository(session).add(asked, "me")
+        items = BatchItemRepository(session)
+        for row in (1, 2):
+            items.claim("b1", [row], f"run-{row}")
+            items.submitted(f"run-{row}", f"job-{row}")
+            items.finish("b1", row, f"run-{row}", ItemState.FAILED, failure_class="PROVIDER", code="PROVIDER.BUSY")
+        parent = BatchRepository(session).get("b1")
+        again = {"id": "b2", "retry_of": "b1", "retry_filter": RetryFilter(providers=("dear",)), "manifest_key": None}
+        BatchRepository(session).create(parent.model_copy(update={**again, "state": BatchState.RECEIVED}))
+
+    house.register(house.media / "not asked for.csv", "b2")
+    house.intake.validate("b2", house.rules)
+
     assert [item.custom_id for item in house.items("b2").values()] == ["clip-2"]
