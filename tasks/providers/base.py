@@ -65,6 +65,8 @@ class ProviderProfile:
     """The same key sent again gives the generation of the first time: a lost answer may be asked for again."""
     can_look_up: bool = False
     """A generation can be found by our key after its answer was lost."""
+    shows_references: bool = False
+    """Asked for video of words it shows every picture and clip that comes along; others set one picture in motion."""
 
     @property
     def is_paid(self) -> bool:
