@@ -542,20 +542,3 @@ class Problem(Answer):
     request_id: str
     facts: dict[str, Any] = Field(default_factory=dict)
     errors: tuple[dict[str, Any], ...] = ()
-
-
-class JobArtifact(Answer):
-    """Something that AI made for a job: captions, chapters, a clip."""
-
-    kind: str
-    key: str = Field(description="Of what it was made of and how: equal work has the same.")
-    created_at: datetime
-    details: dict[str, Any] = Field(description="The step's outcome.")
-
-
-class JobArtifacts(Answer):
-    """What a job made."""
-
-    asset_id: str | None
-    items: tuple[JobArtifact, ...] = Field(description="The latest first; what was made before is found, not made.")
-    publication: Publication | None = Field(default=None, description="What the job published, with its addresses.")

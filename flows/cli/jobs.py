@@ -14,6 +14,8 @@ from flows.cli.watching import watch_job
 
 app = App(name="job", help="Hand in, list, watch, stop and retry jobs.")
 
+_GENERATION_COLUMNS = ("PROVIDER", "MODEL", "MADE", "STATE", "TOOK", "COST", "WHY")
+
 JobId = Annotated[str, Parameter(help="Id of the job.")]
 
 
@@ -144,6 +146,25 @@ def show(job: JobId, /, *, api: Api = "", as_json: Json = False) -> None:
 
 
 @app.command
+def artifacts(job: JobId, /, *, api: Api = "", as_json: Json = False) -> None:
+    """Show what a job made, and of a video of words who made it, how long that took and what it cost."""
+    with connected(api) as client:
+        made = client.get(job_path(job, "artifacts"))
+    if as_json:
+        print_json(made)
+        return
+    kinds, public = [each["kind"] for each in made["items"]], made["publication"]
+    facts = {
+        "Asset": made["asset_id"],
+        "Artifacts": ", ".join(kinds),
+        "Published": local_time(public["published_at"]) if public else None,
+    }
+    print_facts({name: value for name, value in facts.items() if value})
+    if made["generations"]:
+        print_table(_GENERATION_COLUMNS, [_generation_row(each) for each in made["generations"]])
+
+
+@app.command
 def watch(job: JobId, /, *, api: Api = "", as_json: Json = False) -> None:
     """Follow a job until it has ended; a job that fails makes the command fail."""
     with connected(api) as client:
@@ -243,6 +264,20 @@ def _spread(spread: Document) -> str:
 def _row(job: Document) -> tuple[Any, ...]:
     state = state_text(job["state"], job["reason"])
     return job["id"], state, f"{job['progress']:.0%}", local_time(job["created_at"]), job["title"]
+
+
+def _generation_row(made: Document) -> tuple[Any, ...]:
+    seconds, charged = made["seconds"], made["charged"]
+    why = [made["message"], *(f"{each['provider']} was passed over: {each['message']}" for each in made["passed_over"])]
+    return (
+        made["provider"],
+        made["model"],
+        made["capability"],
+        state_text(made["state"], "made before" if made["is_reused"] else None),
+        "" if seconds is None else f"{seconds:.1f} s",
+        "" if charged is None else f"{charged:,.2f} {made['currency']}",
+        " ".join(filter(None, why)),
+    )
 
 
 def _show(client: Client, job: Document, as_json: bool) -> None:
