@@ -170,16 +170,22 @@ class Job(Answer):
     state: JobState
     reason: str | None = Field(
         default=None,
-        description="Why it is in that state, or what it waits for: `late`, `waiting_for_slot`, a dotted error code …",
+        description="Why it is in that state, or what it waits for: `late`, `waiting_for_slot`, `retry_wait`, a dotted "
+        "error code …",
     )
     position: int | None = Field(
         default=None,
         description="Place in the queue of its machine while a running job is `waiting_for_slot`: 1 for the next one.",
     )
+    next_try_at: datetime | None = Field(
+        default=None,
+        description="When a job goes on that is in `retry_wait`: it, or a step of it, is tried again then.",
+    )
     message: str | None = Field(default=None, description="The failure in words; only for failed jobs.")
     step: str | None = Field(default=None, description="The step begun last: `ingest`, `transcode`, `generate` …")
     steps: tuple[StepProgress, ...] = ()
     attempt: int = Field(description="How often the job has started; 0 while it has not.")
+    step_retries: int = Field(default=0, description="How often a step of it was tried again by itself.")
     progress: float = Field(ge=0, le=1, description="Share of the work that is done, weighted by step.")
     last_progress_at: datetime | None = None
     created_at: datetime
@@ -242,6 +248,7 @@ class JobMetrics(Answer):
     recipes: dict[str, int]
     failures: dict[str, int] = Field(description="By failure class.")
     retries: int = Field(description="How often jobs started again, after a crash or a pause, or by request.")
+    step_retries: int = Field(description="How often steps were tried again by themselves, within a job's start.")
     cancellations: int
     wait_seconds: Spread = Field(description="From when a job was due to its first start.")
     run_seconds: Spread = Field(description="Of work, over all its starts.")

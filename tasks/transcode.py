@@ -7,7 +7,7 @@ a run that waits for its child on the ``gpu`` pool does nothing at all.
 
 import secrets
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 
 from prefect import task
 from prefect.logging import get_run_logger
@@ -32,6 +32,7 @@ from tasks.media.tools import find_tools
 from tasks.media.transcode import transcode
 from tasks.policies import TASK_POLICY, encode_slots, tool_limits
 from tasks.progress import StepProgress, step_progress
+from tasks.stopping import waiting
 from tasks.workspace import queue_name, run_id, workspace
 
 
@@ -115,8 +116,11 @@ def encode_slot(progress: StepProgress) -> Iterator[int]:
             logger.info("Waiting for one of this machine's %d encode slots, at place %d.", slots.units, position)
             told = True
 
+    rank = QUEUES.get(queue_name(), QUEUES["default"])
     try:
-        with holding_slot(slots, rank=QUEUES.get(queue_name(), QUEUES["default"]), on_wait=on_wait) as grant:
+        with ExitStack() as held:
+            with waiting():
+                grant = held.enter_context(holding_slot(slots, rank=rank, on_wait=on_wait))
             progress.go_on()
             logger.info("Encoding with %d threads, after a wait of %.1f s.", grant.threads, grant.waited_seconds)
             yield grant.threads

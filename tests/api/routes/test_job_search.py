@@ -10,6 +10,7 @@ from prefect.client.schemas.objects import State, StateType
 
 from data.database import Database
 from data.domain.generations import Capability, GenerationRequest, GenerationState
+from data.domain.jobs import STEP_RETRIES_LABEL
 from data.domain.ledger import Generation, Subject
 from data.domain.publications import PublicationManifest
 from data.repositories import ArtifactRepository, AssetRepository, GenerationRepository
@@ -89,6 +90,7 @@ def test_jobs_are_shown_in_numbers(api: httpx.Client, submit: Submit, prefect: P
     good, bad = submit()["id"], submit()["id"]
     prefect.start(good, times=2)
     prefect.force(good, State(type=StateType.COMPLETED))
+    prefect.client.update_flow_run_labels(uuid.UUID(good), {STEP_RETRIES_LABEL: 3})
     prefect.start(bad)
     prefect.force(bad, State(type=StateType.FAILED, message="[PROVIDER.BUSY] later"))
 
@@ -99,6 +101,7 @@ def test_jobs_are_shown_in_numbers(api: httpx.Client, submit: Submit, prefect: P
     assert now["looked_at"] == now["ended"]
     assert now["failures"]["PROVIDER"] == before["failures"].get("PROVIDER", 0) + 1
     assert now["retries"] == before["retries"] + 1
+    assert now["step_retries"] == before["step_retries"] + 3
     assert 0 < now["success_rate"] < 1
     assert now["wait_seconds"]["p50"] is not None
     assert sum(each["succeeded"] + each["failed"] + each["cancelled"] for each in now["hours"]) == now["ended"]
