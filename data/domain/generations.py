@@ -15,7 +15,7 @@ AspectRatio = Literal["16:9", "9:16", "1:1"]
 
 
 class Capability(StrEnum):
-    """What a provider can be asked for. Jobs ask for video; the rest is an engine's to offer, and asked by nobody yet."""
+    """What a provider can be asked for. Jobs ask for video; the rest an engine may offer, and nobody asks for yet."""
 
     TEXT_TO_VIDEO = "text_to_video"
     IMAGE_TO_VIDEO = "image_to_video"
