@@ -2,7 +2,6 @@
 
 import io
 import json
-import re
 import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -17,7 +16,7 @@ from deployments.stack import Stack
 from tasks.media.tools import find_tools
 from tests.fakes.clips import clip
 from tests.fakes.job_client import JobClient
-from tests.fakes.prefect_command import run_deployment
+from tests.fakes.prefect_command import created_run, run_deployment
 
 pytestmark = pytest.mark.slow
 
@@ -130,7 +129,7 @@ def test_prefect_users_have_a_source_analysed_from_the_command_line(
     ran = run_deployment(stack, "analyze-asset/on-demand", f"source={street}", f"options={json.dumps(options)}")
 
     assert ran.returncode == 0, ran.stdout + ran.stderr
-    [run_id] = {found for found in re.findall(r"[0-9a-f]{8}-[0-9a-f-]{27}", ran.stdout)}
+    run_id = created_run(ran)
     job = jobs.job(run_id)
     assert (job["state"], [step["name"] for step in job["steps"]]) == ("succeeded", ["ingest", "analyse"])
     found = jobs.http.get(f"/api/v1/assets/{job['asset_id']}/analysis").json()
