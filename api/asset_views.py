@@ -2,16 +2,16 @@
 
 from collections.abc import Callable, Collection
 
+from api.artifact_schemas import JobArtifact, JobArtifacts
 from api.asset_schemas import AssetAnswer, AssetSummary, CandidateAnswer, Frame, PublicVideo, RetractionAnswer
 from api.cursors import CreatedPosition
 from api.dependencies import Services
+from api.generations import generations_of_job
 from api.links import candidate_url, media_url, watch_url
 from api.schemas import (
     AnalysisLinks,
     CaptionLink,
     ChapterMark,
-    JobArtifact,
-    JobArtifacts,
     Page,
     PlaybackUrls,
     ProvenanceAnswer,
@@ -61,16 +61,18 @@ def show_asset(asset_id: str, services: Services) -> AssetAnswer:
 
 
 def job_artifacts(job_id: str, services: Services) -> JobArtifacts:
-    """Return what a job made: its artifacts, and what it published."""
+    """Return what a job made: its artifacts, who made its video of words, and what it published."""
     with services.database.session() as session:
         asset_id = AssetRepository(session).asset_of_job(job_id)
         made = ArtifactRepository(session).of_job(job_id)
         published = PublicationRepository(session).of_job(job_id)
+        generations = generations_of_job(session, job_id, asset_id, services.settings.batch.currency)
     return JobArtifacts(
         asset_id=asset_id,
         items=tuple(
             JobArtifact(kind=each.kind, key=each.key, created_at=each.created_at, details=each.details) for each in made
         ),
+        generations=generations,
         publication=_publication(published) if published else None,
     )
 

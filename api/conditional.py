@@ -77,19 +77,30 @@ def check_match(shown: BaseModel, if_match: str | None, decided_by: Collection[s
         raise PreconditionFailedError("It is not as you have seen it any more: read it again.", {"etag": current})
 
 
-async def _job_matches(job_id: str, services: ServicesDependency, if_match: IfMatch = None) -> None:
+async def check_job(job_id: str, services: ServicesDependency, if_match: IfMatch = None) -> None:
+    """Do nothing if a job is still what the caller has seen, or the caller does not ask.
+
+    Raises:
+        PreconditionFailedError: It is not.
+    """
     if if_match:
         check_match(await services.gateway.get(job_id, anew=True), if_match, JOB_DECIDED_BY)
 
 
-async def _batch_matches(batch_id: str, services: ServicesDependency, if_match: IfMatch = None) -> None:
+async def check_batch(batch_id: str, services: ServicesDependency, if_match: IfMatch = None) -> None:
+    """Do nothing if a batch is still what the caller has seen, or the caller does not ask.
+
+    Raises:
+        PreconditionFailedError: It is not.
+    """
     if if_match:
         check_match(await run_in_threadpool(show_batch, batch_id, services), if_match, BATCH_DECIDED_BY)
 
 
-JOB_MATCHES = Depends(_job_matches)
-BATCH_MATCHES = Depends(_batch_matches)
-"""Dependencies of routes that change a job or a batch."""
+JOB_MATCHES = Depends(check_job)
+BATCH_MATCHES = Depends(check_batch)
+"""Dependencies of routes that change a job or a batch. Those that take an ``Idempotency-Key`` check by themselves: a
+call that is repeated gets its answer, though what it has seen is another by now."""
 
 
 def _first_half(etag: str) -> str:

@@ -3,6 +3,9 @@
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
+from sqlalchemy.orm import Session
+
+from api.artifact_schemas import JobGeneration
 from api.cursors import CreatedPosition
 from api.dependencies import Services
 from api.generation_schemas import (
@@ -17,9 +20,13 @@ from api.generation_schemas import (
 from api.links import batch_url, generation_url, job_url
 from api.privacy import without_local_paths
 from data.domain.errors import NotFoundError
+from data.domain.generations import GenerationState
 from data.domain.ledger import Generation, ProviderHealth
-from data.repositories import GenerationFilter, GenerationRepository, ProviderHealthRepository
+from data.repositories import AssetRepository, GenerationFilter, GenerationRepository, ProviderHealthRepository
 from data.settings import ProviderSettings
+
+MOST_OF_A_JOB = 50
+"""Entries that are shown of one job; one that is tried again and again has more."""
 
 
 def list_generations(services: Services, chosen: GenerationFilter, after: str | None, limit: int) -> Generations:
@@ -104,6 +111,24 @@ def shown(entry: Generation, services: Services) -> GenerationAnswer:
     )
 
 
+def generations_of_job(session: Session, job_id: str, asset_id: str | None, currency: str) -> tuple[JobGeneration, ...]:
+    """Return what was asked of providers for a job, the latest first, as its owner sees it.
+
+    Args:
+        session: A unit of work.
+        job_id: The job.
+        asset_id: What the job works on, once that is known: a generation of another job that made it is told, too.
+        currency: Of the charges.
+    """
+    ledger = GenerationRepository(session)
+    entries = ledger.page(GenerationFilter(job_id=job_id), limit=MOST_OF_A_JOB)
+    told = tuple(_of_job(entry, currency) for entry in entries)
+    if asset_id is None or any(entry.state is GenerationState.STORED for entry in entries):
+        return told
+    found = ledger.of_result(AssetRepository(session).get(asset_id).sha256)
+    return told if found is None else (_of_job(found, currency, is_reused=True), *told)
+
+
 def provider_statuses(services: Services) -> Providers:
     """Return the providers of the settings with how they are."""
     generation = services.settings.generation
@@ -154,6 +179,22 @@ def results_of_tests(services: Services, names: Sequence[str], since: datetime) 
     with services.database.session() as session:
         health = ProviderHealthRepository(session).all()
     return tuple(_fresh(health.get(name) or ProviderHealth(provider=name), since) for name in names)
+
+
+def _of_job(entry: Generation, currency: str, *, is_reused: bool = False) -> JobGeneration:
+    names = ("id", "provider", "engine", "model", "capability", "state", "created_at", "code")
+    made = entry.made_at - entry.sent_at if entry.made_at and entry.sent_at else None
+    return JobGeneration(
+        **{name: getattr(entry, name) for name in names},
+        seconds=made.total_seconds() if made is not None else None,
+        charged=0.0 if is_reused else entry.charged,
+        currency=currency,
+        is_reused=is_reused,
+        message=without_local_paths(entry.message),
+        passed_over=tuple(
+            each.model_copy(update={"message": without_local_paths(each.message)}) for each in entry.passed_over
+        ),
+    )
 
 
 def _fresh(health: ProviderHealth, since: datetime) -> ProviderTestResult:

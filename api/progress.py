@@ -35,6 +35,8 @@ class JobProgress:
     """What the step that began last waits for; ``None`` when it is at work."""
     position: int | None = None
     """Its place in the queue, 1 for the next one."""
+    next_try_at: datetime | None = None
+    """When it is tried again, where it has failed and waits for that."""
 
 
 def job_progress(reports: Iterable[StepReport], *, is_done: bool = False) -> JobProgress:
@@ -68,6 +70,7 @@ def job_progress(reports: Iterable[StepReport], *, is_done: bool = False) -> Job
         last_at=max((each.updated_at for each in latest.values()), default=None),
         reason=status.reason if status else None,
         position=status.position if status else None,
+        next_try_at=status.until if status else None,
     )
 
 

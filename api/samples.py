@@ -17,6 +17,28 @@ EXAMPLES: dict[str, Any] = {
         "metadata": {"ticket": "VID-1042"},
     },
     "JobPatch": {"priority": "high"},
+    "JobGeneration": {
+        "id": "5d0f1f0e-6a57-4a38-9d0e-1c5b1f0a7c11",
+        "provider": "studio",
+        "engine": "openai_videos",
+        "model": "wan2.2",
+        "capability": "image_to_video",
+        "state": "stored",
+        "seconds": 48.2,
+        "charged": 0.8,
+        "currency": "USD",
+        "is_reused": False,
+        "created_at": _TIMES["date-time"],
+        "code": None,
+        "message": "",
+        "passed_over": [
+            {
+                "provider": "words",
+                "code": "PROVIDER.GENERATION.REJECTED",
+                "message": "it makes video of words alone, and does not show the files that are to be shown.",
+            }
+        ],
+    },
     "BatchRequest": {
         "manifest": "s3://camera/tonight.csv",
         "name": "Tuesday night",

@@ -174,16 +174,22 @@ class Job(Answer):
     state: JobState
     reason: str | None = Field(
         default=None,
-        description="Why it is in that state, or what it waits for: `late`, `waiting_for_slot`, a dotted error code …",
+        description="Why it is in that state, or what it waits for: `late`, `waiting_for_slot`, `retry_wait`, a dotted "
+        "error code …",
     )
     position: int | None = Field(
         default=None,
         description="Place in the queue of its machine while a running job is `waiting_for_slot`: 1 for the next one.",
     )
+    next_try_at: datetime | None = Field(
+        default=None,
+        description="When a job goes on that is in `retry_wait`: it, or a step of it, is tried again then.",
+    )
     message: str | None = Field(default=None, description="The failure in words; only for failed jobs.")
     step: str | None = Field(default=None, description="The step begun last: `ingest`, `transcode`, `generate` …")
     steps: tuple[StepProgress, ...] = ()
     attempt: int = Field(description="How often the job has started; 0 while it has not.")
+    step_retries: int = Field(default=0, description="How often a step of it was tried again by itself.")
     progress: float = Field(ge=0, le=1, description="Share of the work that is done, weighted by step.")
     last_progress_at: datetime | None = None
     created_at: datetime
@@ -251,6 +257,7 @@ class JobMetrics(Answer):
     recipes: dict[str, int]
     failures: dict[str, int] = Field(description="By failure class.")
     retries: int = Field(description="How often jobs started again, after a crash or a pause, or by request.")
+    step_retries: int = Field(description="How often steps were tried again by themselves, within a job's start.")
     cancellations: int
     wait_seconds: Spread = Field(description="From when a job was due to its first start.")
     run_seconds: Spread = Field(description="Of work, over all its starts.")
@@ -556,20 +563,3 @@ class Problem(Answer):
     request_id: str
     facts: dict[str, Any] = Field(default_factory=dict)
     errors: tuple[dict[str, Any], ...] = ()
-
-
-class JobArtifact(Answer):
-    """Something that AI made for a job: captions, chapters, a clip."""
-
-    kind: str
-    key: str = Field(description="Of what it was made of and how: equal work has the same.")
-    created_at: datetime
-    details: dict[str, Any] = Field(description="The step's outcome.")
-
-
-class JobArtifacts(Answer):
-    """What a job made."""
-
-    asset_id: str | None
-    items: tuple[JobArtifact, ...] = Field(description="The latest first; what was made before is found, not made.")
-    publication: Publication | None = Field(default=None, description="What the job published, with its addresses.")

@@ -140,7 +140,12 @@ class RetrySettings(BaseModel):
     """How often a step is tried again after a retryable failure."""
 
     attempts: int = Field(3, ge=0, le=10, description="Retries of one step after its first try.")
-    first_delay_seconds: float = Field(5, ge=0, description="Delay before the first retry; doubled each time.")
+    first_delay_seconds: float = Field(
+        5,
+        ge=0,
+        description="Delay before the first retry, doubled each time, with jitter. Short: what a step is tried again "
+        "for (a disk, a store, a database) is mostly over in seconds; providers get their own patience inside it.",
+    )
     max_delay_seconds: float = Field(3600, ge=0, description="Longest delay between retries.")
 
 

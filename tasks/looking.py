@@ -1,7 +1,7 @@
 """Looking at one video, without a task around it: decode, analyse, draw, and gather the files of a report."""
 
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, ExitStack, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -27,6 +27,7 @@ from tasks.showing.positions import Positions
 from tasks.showing.recording import Recorder
 from tasks.showing.sentences import markdown, sentences
 from tasks.showing.tables import read_tracks
+from tasks.stopping import waiting
 from tasks.workspace import encode_rank, run_id
 
 SHOWN_SHORT_SIDE = 720
@@ -126,7 +127,9 @@ class Looking:
                 self._still = picture.copy()  # larger than the one that was looked at
             return annotator.draw(number, picture)
 
-        with holding_slot(encode_slots(get_settings()), rank=encode_rank) as grant:
+        with ExitStack() as held:
+            with waiting():
+                grant = held.enter_context(holding_slot(encode_slots(get_settings()), rank=encode_rank))
             write_drawn_over(
                 DrawnOver(clip, footage.sound, size),
                 drawn,

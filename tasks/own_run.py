@@ -14,7 +14,7 @@ from prefect.logging import get_run_logger
 from prefect.settings import PREFECT_CLIENT_MAX_RETRIES, temporary_settings
 from prefect.states import Suspended
 
-from data.domain.jobs import RESTS_LABEL
+from data.domain.jobs import RESTS_LABEL, STEP_RETRIES_LABEL, retries_counted
 
 ANSWER_SECONDS = 3.0
 
@@ -81,6 +81,14 @@ class OwnRun:
             self._logger.warning("The run's state could not be set to %s: %s", state.name, error)
             return False
         return outcome.status is SetStateStatus.ACCEPT
+
+    def count_retry(self) -> None:
+        """Count, where the API reads it, that a step of the run is tried again."""
+        try:
+            known = retries_counted(self._client.read_flow_run(self._run_id).labels)
+            self._client.update_flow_run_labels(self._run_id, {STEP_RETRIES_LABEL: known + 1})
+        except (httpx.HTTPError, PrefectException) as error:
+            self._logger.debug("That a step is tried again was not counted: %s", error)
 
     def rest(self) -> None:
         """Say that a paused run's process has stopped.

@@ -16,6 +16,7 @@ from data.settings import MediaSettings, RetrySettings, Settings, get_settings
 from tasks.media.cores import usable_cores
 from tasks.media.process import Limits
 from tasks.media.slots import EncodeSlots
+from tasks.retry_wait import await_next_try
 
 MOST_ENCODER_THREADS = 8
 """Of one encode, where the setting leaves it open: more hardly make it faster, and cost memory and quality."""
@@ -46,11 +47,17 @@ class FlowPolicy(TypedDict):
 
 
 def retry_after(task: Task[..., Any], task_run: TaskRun, state: State[Any]) -> bool:
-    """Say whether a failed task is tried again: the error itself knows, and the job or the setting how often."""
+    """Say whether a failed task is tried again: the error itself knows, and the job or the setting how often.
+
+    If so, the job says from now on until when it waits.
+    """
     error = state.data
     asked = retries_of(flow_run.get_tags())
     most = get_settings().retry.attempts if asked is None else asked
-    return isinstance(error, BaseException) and is_retryable(error) and task_run.run_count <= most
+    if not isinstance(error, BaseException) or not is_retryable(error) or task_run.run_count > most:
+        return False
+    await_next_try(task_run)
+    return True
 
 
 def retry_delays(retry: RetrySettings) -> list[float]:

@@ -4,6 +4,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar, copy_context
+from datetime import datetime
 from uuid import UUID
 
 import httpx
@@ -13,7 +14,7 @@ from prefect.logging import get_run_logger
 from prefect.runtime import flow_run
 
 from data.domain.jobs import ITEM_TAG
-from data.domain.steps import WAITING_FOR_SLOT, StepStatus
+from data.domain.steps import RETRY_WAIT, WAITING_FOR_SLOT, StepStatus
 from tasks.packed import packed_job
 
 _FIRST_REPORT_SECONDS = 1.0
@@ -37,6 +38,8 @@ class StepProgress:
         self._ended = threading.Event()
         self._logger = get_run_logger()
         self._thread: threading.Thread | None = None
+        self._artifact: UUID | None = None
+        self._sent: tuple[float, str] | None = None
 
     def open(self) -> None:
         """Begin to tell Prefect; without it nobody is told."""
@@ -51,9 +54,13 @@ class StepProgress:
         """Take note that the step waits for an encode slot, at a position (1: the next one) in the queue."""
         self._status = self._status.model_copy(update={"reason": WAITING_FOR_SLOT, "position": position})
 
+    def wait_for_retry(self, until: datetime) -> None:
+        """Take note that the step has failed and is tried again, at a moment; a step that is over tells so itself."""
+        self._become(StepStatus(step=self._status.step, reason=RETRY_WAIT, until=until))
+
     def go_on(self) -> None:
         """Take note that the step waits no longer."""
-        self._status = StepStatus(step=self._status.step)
+        self._become(StepStatus(step=self._status.step))
 
     def close(self) -> None:
         """Send the last value and end."""
@@ -61,25 +68,32 @@ class StepProgress:
         if self._thread is not None:
             self._thread.join(timeout=3)
 
+    def _become(self, status: StepStatus) -> None:
+        self._status = status
+        if self._ended.is_set() and self._thread is not None:
+            self._tell()
+
     def _report(self) -> None:
         self._ended.wait(_FIRST_REPORT_SECONDS)
-        artifact: UUID | None = None
-        sent: tuple[float, str] | None = None
         while True:
             ended = self._ended.is_set()
-            if (now := (self._share * 100, self._status.line())) != sent:
-                percent, line = now
-                try:
-                    if artifact is None:
-                        artifact = _created(create_progress_artifact(percent, description=line))
-                    else:
-                        update_progress_artifact(artifact, percent, description=line)
-                    sent = now
-                except (httpx.HTTPError, PrefectException) as error:
-                    self._logger.debug("Progress of %s was not reported: %s", line, error)
+            self._tell()
             if ended:
                 return
             self._ended.wait(self._every_seconds)
+
+    def _tell(self) -> None:
+        percent, line = now = (self._share * 100, self._status.line())
+        if now == self._sent:
+            return
+        try:
+            if self._artifact is None:
+                self._artifact = _created(create_progress_artifact(percent, description=line))
+            else:
+                update_progress_artifact(self._artifact, percent, description=line)
+            self._sent = now
+        except (httpx.HTTPError, PrefectException) as error:
+            self._logger.debug("Progress of %s was not reported: %s", line, error)
 
 
 def _created(artifact: object) -> UUID:
@@ -89,8 +103,15 @@ def _created(artifact: object) -> UUID:
 
 _current: ContextVar[StepProgress | None] = ContextVar("step_progress", default=None)
 
+_latest: StepProgress | None = None
+"""The step that this process began last, over or not."""
 
 _part: ContextVar[tuple[float, float]] = ContextVar("part_of_step", default=(0.0, 1.0))
+
+
+def latest_step() -> StepProgress | None:
+    """Return the progress of the step that was begun last, be it over; ``None`` where none has told of itself."""
+    return _latest
 
 
 def report_progress(share: float) -> None:
@@ -117,10 +138,12 @@ def step_progress(step: str) -> Iterator[StepProgress]:
 
     Of an item of a pack nothing is reported: it is short, and a bar for each would cost more than it tells.
     """
+    global _latest
     is_item = ITEM_TAG in flow_run.get_tags()
     progress = StepProgress(step, _ITEM_REPORT_SECONDS if is_item else _REPORT_SECONDS)
     if packed_job() is None:
         progress.open()
+        _latest = progress
     token = _current.set(progress)
     try:
         yield progress

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 
 from data.domain.assets import Asset, Preparation
 from data.domain.edits import CONTENT_SCHEME, EditOptions, TrimOptions
+from data.domain.generations import Capability
 from data.domain.ledger import Generation
 from data.domain.provenance import Action, ActionName, Agent, Component, DigitalSource, Part, Provenance
 from data.domain.publications import CaptionTrack, GeneratedArtifacts, Package
@@ -86,12 +87,16 @@ def _created(made: Generation) -> Action:
     return Action(
         name=ActionName.CREATED,
         what="video",
-        description=f"Made from words by {models[0].name}, a model.",
+        description=f"Made from {_made_from(made)} by {models[0].name}, a model.",
         parts=_ALL,
         agent=Agent(name=made.provider if made.provider == made.engine else f"{made.provider} ({made.engine})"),
         models=models,
         digital_source=DigitalSource.TRAINED_MODEL,
     )
+
+
+def _made_from(made: Generation) -> str:
+    return "words and a picture" if made.capability is Capability.IMAGE_TO_VIDEO else "words"
 
 
 def _models(made: Generation) -> Iterator[Agent]:

@@ -21,6 +21,7 @@ from data.domain.errors import StepStalledError, TimeLimitError
 from data.domain.jobs import PauseMode, pause_key, pause_mode, place_in_queue, priority_of
 from tasks.interruption import Interrupter, end_process_tree, kill_descendants, main_thread_cpu_seconds
 from tasks.own_run import ANSWER_SECONDS, OwnRun
+from tasks.work_clock import WorkClock
 
 _TICK_SECONDS = 0.25
 _LOOK_SECONDS = 2.0
@@ -75,8 +76,9 @@ class RunWatch:
         assert isinstance(run, FlowRun)
         self.priority = priority_of(run.labels, run.work_queue_name)
         """As it was last seen: somebody may change it while the run works."""
-        self.is_waiting = False
-        self.waited_seconds = 0.0
+        self.clock = WorkClock()
+        self.is_between_tries = False
+        """The step that failed waits for its next try, and nothing is lost by a stop."""
         self._steps_at_work = 0
         self._step_changes = 0
         self._run_id = run.id
@@ -86,7 +88,6 @@ class RunWatch:
         self._suspension = context.flow_run_suspension_request
         self._limits = limits
         self._logger = get_run_logger()
-        self._began = time.monotonic()
         self._interrupter = Interrupter()
         self._ended = threading.Event()
         self._thread = threading.Thread(target=copy_context().run, args=(self._watch,), daemon=True, name="stopping")
@@ -175,15 +176,12 @@ class RunWatch:
                 cancelled_at = (cancelled_at or now) if is_cancelling else None
             if cancelled_at and now - cancelled_at > _UNATTENDED_SECONDS:
                 self._stop(own, RunStopped(Reason.CANCEL, "Cancelled by request; no worker attended to it."))
-            if self._worked_seconds() > self._limits.work_seconds:
+            if self.clock.worked_seconds() > self._limits.work_seconds:
                 self._stop(own, RunStopped(Reason.TIME_LIMIT, str(self._time_limit())))
             if self._steps_at_work and life.silent_seconds(self._step_changes) > self._limits.stall_seconds:
                 self._end_stalled_step()
             if self._ended.wait(_TICK_SECONDS):
                 return
-
-    def _worked_seconds(self) -> float:
-        return 0.0 if self.is_waiting else time.monotonic() - self._began - self.waited_seconds
 
     def _look(self, own: OwnRun) -> StateType | None:
         """See what is wished of the run, and stop it where that is the wish; return the type of its state."""
@@ -209,6 +207,8 @@ class RunWatch:
         self._suspension.mark_requested(state)
         if pause_mode(state.state_details.pause_key) is PauseMode.AT_ONCE:
             self._stop(own, RunStopped(Reason.PAUSE, "Paused at once by request; the step is done again when resumed."))
+        elif self.is_between_tries:
+            self._stop(own, RunStopped(Reason.PAUSE, "Paused by request, while a step waited for its next try."))
 
     def _stop(self, own: OwnRun, stopped: RunStopped) -> None:
         """Have the main thread leave the flow; end the process where it does not in time."""

@@ -20,7 +20,6 @@ run goes back to the queue, and goes on after its last finished step.
 
 import os
 import threading
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -33,7 +32,7 @@ from data.settings import get_settings
 from tasks.own_run import OwnRun
 from tasks.run_watch import RunLimits, RunStopped, RunWatch
 
-__all__ = ["RunStopped", "at_work", "own_priority", "stoppable", "waiting"]
+__all__ = ["RunStopped", "at_work", "between_tries", "own_priority", "stoppable", "waiting"]
 
 
 @contextmanager
@@ -90,13 +89,26 @@ def waiting() -> Iterator[None]:
     if watch is None:
         yield
         return
-    began = time.monotonic()
-    watch.is_waiting = True
-    try:
+    with watch.clock.stopped():
         yield
-    finally:
-        watch.waited_seconds += time.monotonic() - began
-        watch.is_waiting = False
+
+
+@contextmanager
+def between_tries() -> Iterator[None]:
+    """Stop the job's clock while the block runs, in which a step waits for its next try; a pause need not await that.
+
+    For the thread that looks at the wait, not for the one that waits.
+    """
+    watch = _watch
+    if watch is None:
+        yield
+        return
+    with watch.clock.stopped():
+        watch.is_between_tries = True
+        try:
+            yield
+        finally:
+            watch.is_between_tries = False
 
 
 @contextmanager

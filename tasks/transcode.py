@@ -7,7 +7,7 @@ a run that waits for its child on the ``gpu`` pool does nothing at all.
 
 import secrets
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 
 from prefect import task
 from prefect.logging import get_run_logger
@@ -31,6 +31,7 @@ from tasks.media.tools import find_tools
 from tasks.media.transcode import transcode
 from tasks.policies import TASK_POLICY, encode_slots, tool_limits
 from tasks.progress import StepProgress, step_progress
+from tasks.stopping import waiting
 from tasks.workspace import encode_rank, run_id, workspace
 
 
@@ -115,7 +116,9 @@ def encode_slot(progress: StepProgress) -> Iterator[int]:
             told = True
 
     try:
-        with holding_slot(slots, rank=encode_rank, on_wait=on_wait) as grant:
+        with ExitStack() as held:
+            with waiting():
+                grant = held.enter_context(holding_slot(slots, rank=encode_rank, on_wait=on_wait))
             progress.go_on()
             logger.info("Encoding with %d threads, after a wait of %.1f s.", grant.threads, grant.waited_seconds)
             yield grant.threads

@@ -13,7 +13,7 @@ from data.domain.costs import CostStep, cost_variants
 from data.domain.errors import NotMediaError, UnsupportedInputError
 from data.domain.generations import GenerationOptions, GenerationRequest, Reference, Words
 from data.domain.keys import reference_key
-from data.domain.ledger import StoredGeneration, Subject
+from data.domain.ledger import StoredGeneration, Subject, passed_over_in
 from data.domain.recipes import Recipe
 from data.settings import Settings, get_settings
 from data.storage import ObjectStore, open_store
@@ -52,6 +52,8 @@ def make_video(words: Words, recipe: Recipe, title: str, subject: Subject) -> As
         asset = take_in(_fetched(made, title or words.title, store, scratch), settings, store, database)
         if not made.is_reused:
             work.done(asset)
+    for each in passed_over_in(made.details):
+        get_run_logger().info("The provider %s was passed over: %s", each.provider, each.message)
     how = "found again" if made.is_reused else f"made for {made.charged:g} {settings.batch.currency}"
     get_run_logger().info("Video of words by %s, %s: asset %s.", made.provider, how, asset.id)
     return asset

@@ -23,10 +23,12 @@ from data.domain.jobs import (
     job_state,
     pause_mode,
     priority_of,
+    retries_counted,
     retries_of,
     was_paused_in_queue,
     webhooks_of,
 )
+from data.domain.steps import RETRY_WAIT
 
 _LONGEST_STOP = {PauseMode.AT_ONCE: timedelta(minutes=1), PauseMode.AFTER_STEP: timedelta(hours=2)}
 """After this a process that never said that it has stopped is taken for dead."""
@@ -51,10 +53,12 @@ def job_of(run: FlowRun, reports: Iterable[StepReport], crash_attempts: int) -> 
         state=view.state,
         reason=view.reason or (progress.reason if is_running else None),
         position=progress.position if is_running else None,
+        next_try_at=progress.next_try_at if is_running else _next_try_at(run, view),
         message=_message(run, run.state) if view.state is JobState.FAILED else None,
         step=progress.step,
         steps=progress.steps,
         attempt=run.run_count or int(has_begun(run)),
+        step_retries=retries_counted(run.labels),
         progress=progress.share,
         last_progress_at=progress.last_at,
         created_at=run.created or due(run),
@@ -127,6 +131,10 @@ def failure_class(view: StateView) -> FailureClass | None:
 def has_begun(run: FlowRun) -> bool:
     """Say whether a process has worked on the run. Prefect does not count the start of a run that was resumed."""
     return bool(run.run_count or run.total_run_time) or (run.state is not None and run.state.is_running())
+
+
+def _next_try_at(run: FlowRun, view: StateView) -> datetime | None:
+    return run.state.state_details.scheduled_time if run.state and view.reason == RETRY_WAIT else None
 
 
 def _is_stopping(run: FlowRun) -> bool:

@@ -17,7 +17,7 @@ from api.gateway.runs import PREFECT_ROWS, due, job_filter
 from api.gateway.translation import translated
 from api.schemas import HourCount, JobMetrics, Spread
 from data.domain.jobs import TERMINAL_STATES as ENDED
-from data.domain.jobs import JobState
+from data.domain.jobs import JobState, retries_counted
 
 MOST_LOOKED_AT = 2_000
 """Ended jobs that are read, ten calls at most, however many there were."""
@@ -92,6 +92,7 @@ def _summary(
         recipes=dict(Counter(str(run.parameters.get("recipe", "default")) for run in runs)),
         failures=dict(Counter(each.value for each in classes if each is not None)),
         retries=sum(max(0, run.run_count - 1) for run in runs),
+        step_retries=sum(retries_counted(run.labels) for run in runs),
         cancellations=outcomes[JobState.CANCELLED],
         wait_seconds=_spread(run.start_time.timestamp() - due(run).timestamp() for run in runs if run.start_time),
         run_seconds=_spread(run.total_run_time.total_seconds() for run in runs if has_begun(run)),

@@ -176,5 +176,5 @@ def _state(job: Job) -> dict[str, Any]:
 
 
 def _progress(job: Job) -> dict[str, Any]:
-    names = {"step", "steps", "progress", "reason", "position", "attempt"}
+    names = {"step", "steps", "progress", "reason", "position", "next_try_at", "attempt"}
     return job.model_dump(mode="json", include=names)

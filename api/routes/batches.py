@@ -11,7 +11,7 @@ from api.batch_files import FILE_KINDS, BatchFile, batch_file
 from api.batch_schemas import BatchAnswer, BatchItemAnswer, BatchMove, BatchRetry, BatchSummary
 from api.batch_views import list_batches, list_items, show_batch
 from api.batches import MANIFEST_FIELD, ask, batch_call, new_batch, retried
-from api.conditional import BATCH_DECIDED_BY, BATCH_MATCHES, IfNoneMatch, told, unless_known
+from api.conditional import BATCH_DECIDED_BY, BATCH_MATCHES, IfMatch, IfNoneMatch, check_batch, told, unless_known
 from api.dependencies import Services, ServicesDependency
 from api.idempotency import Answered, KeyHeader, once
 from api.links import batch_url
@@ -163,11 +163,29 @@ async def batch_report(batch_id: str, services: ServicesDependency) -> Response:
 
 
 @router.post(
-    "/{batch_id}/start", dependencies=[allow(Scope.WRITE), BATCH_MATCHES], status_code=202, responses=ILLEGAL_MOVE
+    "/{batch_id}/start",
+    dependencies=[allow(Scope.WRITE)],
+    status_code=202,
+    response_model=BatchAnswer,
+    responses=ILLEGAL_MOVE,
 )
-async def start_batch(batch_id: str, services: ServicesDependency, response: Response) -> BatchAnswer:
-    """Let a planned batch begin, after a dry run or because its plan needs approval."""
-    return await _moved(batch_id, "start", services, response)
+async def start_batch(
+    batch_id: str,
+    request: Request,
+    services: ServicesDependency,
+    if_match: IfMatch = None,
+    idempotency_key: KeyHeader = None,
+) -> Response:
+    """Let a planned batch begin, after a dry run or because its plan needs approval.
+
+    With an `Idempotency-Key` the same call can be sent again safely: it gets the first call's answer.
+    """
+
+    async def start(_: str | None) -> Answered:
+        await check_batch(batch_id, services, if_match)
+        return await _answered(await ask(batch_id, "start", services), services)
+
+    return await once(services, request, idempotency_key, {}, start)
 
 
 @router.post(
@@ -179,11 +197,26 @@ async def pause_batch(batch_id: str, services: ServicesDependency, response: Res
 
 
 @router.post(
-    "/{batch_id}/resume", dependencies=[allow(Scope.WRITE), BATCH_MATCHES], status_code=202, responses=ILLEGAL_MOVE
+    "/{batch_id}/resume",
+    dependencies=[allow(Scope.WRITE)],
+    status_code=202,
+    response_model=BatchAnswer,
+    responses=ILLEGAL_MOVE,
 )
-async def resume_batch(batch_id: str, services: ServicesDependency, response: Response) -> BatchAnswer:
-    """Go on with a paused batch."""
-    return await _moved(batch_id, "resume", services, response)
+async def resume_batch(
+    batch_id: str,
+    request: Request,
+    services: ServicesDependency,
+    if_match: IfMatch = None,
+    idempotency_key: KeyHeader = None,
+) -> Response:
+    """Go on with a paused batch. With an `Idempotency-Key` the same call can be sent again safely."""
+
+    async def resume(_: str | None) -> Answered:
+        await check_batch(batch_id, services, if_match)
+        return await _answered(await ask(batch_id, "resume", services), services)
+
+    return await once(services, request, idempotency_key, {}, resume)
 
 
 @router.post(

@@ -8,13 +8,14 @@ from fastapi.concurrency import run_in_threadpool
 from starlette.responses import Response
 
 from api.access import allow
+from api.artifact_schemas import JobArtifacts
 from api.asset_views import job_artifacts
 from api.conditional import JOB_DECIDED_BY, JOB_MATCHES, told
 from api.dependencies import ServicesDependency
 from api.job_answers import page_answer
 from api.job_views import with_asset
 from api.routes.jobs import ILLEGAL_MOVE, NOT_FOUND, After, Limit
-from api.schemas import Instant, Job, JobArtifacts, JobMetrics, JobPatch, JobQuery, Page
+from api.schemas import Instant, Job, JobMetrics, JobPatch, JobQuery, Page
 from data.domain.errors import FailureClass
 from data.domain.identity import Scope
 from data.domain.jobs import JobState
@@ -82,6 +83,9 @@ async def change_job(job_id: str, body: JobPatch, services: ServicesDependency, 
 
 @router.get("/{job_id}/artifacts", dependencies=[allow(Scope.READ)], responses=NOT_FOUND)
 async def artifacts_of_job(job_id: str, services: ServicesDependency) -> JobArtifacts:
-    """Show what a job made, and where what it published plays."""
+    """Show what a job made, and where what it published plays.
+
+    A video of words was made by a provider: which one, with which model, how long it took and what it cost is told.
+    """
     job = await services.gateway.get(job_id)
     return await run_in_threadpool(job_artifacts, job.id, services)

@@ -8,8 +8,8 @@ from fastapi.concurrency import run_in_threadpool
 from starlette.responses import Response
 
 from api.access import CallerDependency, allow
-from api.conditional import JOB_MATCHES, IfNoneMatch, unless_known
-from api.dependencies import ServicesDependency
+from api.conditional import JOB_MATCHES, IfMatch, IfNoneMatch, check_job, unless_known
+from api.dependencies import Services, ServicesDependency
 from api.idempotency import Answered, KeyHeader, once
 from api.job_answers import job_answer, page_answer
 from api.job_views import shown_job, with_asset
@@ -125,15 +125,28 @@ async def cancel_job(job_id: str, services: ServicesDependency, response: Respon
 
 @router.post(
     "/{job_id}/retry",
-    dependencies=[allow(Scope.WRITE), JOB_MATCHES],
+    dependencies=[allow(Scope.WRITE)],
     status_code=202,
+    response_model=Job,
     responses={**NOT_FOUND, **ILLEGAL_MOVE},
 )
-async def retry_job(job_id: str, services: ServicesDependency, response: Response) -> Job:
-    """Queue a failed or cancelled job again, under its id. Steps that had finished are not done again."""
-    job = await services.gateway.retry(job_id)
-    response.headers["Location"] = job_url(job.id)
-    return await with_asset(job, services)
+async def retry_job(
+    job_id: str,
+    request: Request,
+    services: ServicesDependency,
+    if_match: IfMatch = None,
+    idempotency_key: KeyHeader = None,
+) -> Response:
+    """Queue a failed or cancelled job again, under its id. Steps that had finished are not done again.
+
+    With an `Idempotency-Key` the same call can be sent again safely: it gets the first call's answer.
+    """
+
+    async def retry(_: str | None) -> Answered:
+        await check_job(job_id, services, if_match)
+        return await _moved(await services.gateway.retry(job_id), services)
+
+    return await once(services, request, idempotency_key, {}, retry)
 
 
 @router.post(
@@ -161,15 +174,28 @@ async def pause_job(
 
 @router.post(
     "/{job_id}/resume",
-    dependencies=[allow(Scope.WRITE), JOB_MATCHES],
+    dependencies=[allow(Scope.WRITE)],
     status_code=202,
+    response_model=Job,
     responses={**NOT_FOUND, **ILLEGAL_MOVE},
 )
-async def resume_job(job_id: str, services: ServicesDependency, response: Response) -> Job:
-    """Queue a paused job again. Steps that had finished are not done again."""
-    job = await services.gateway.resume(job_id)
-    response.headers["Location"] = job_url(job.id)
-    return await with_asset(job, services)
+async def resume_job(
+    job_id: str,
+    request: Request,
+    services: ServicesDependency,
+    if_match: IfMatch = None,
+    idempotency_key: KeyHeader = None,
+) -> Response:
+    """Queue a paused job again. Steps that had finished are not done again.
+
+    With an `Idempotency-Key` the same call can be sent again safely: it gets the first call's answer.
+    """
+
+    async def resume(_: str | None) -> Answered:
+        await check_job(job_id, services, if_match)
+        return await _moved(await services.gateway.resume(job_id), services)
+
+    return await once(services, request, idempotency_key, {}, resume)
 
 
 @router.delete(
@@ -182,3 +208,8 @@ async def delete_job(job_id: str, services: ServicesDependency) -> None:
     """Forget a job that has ended, with its history and logs. What it published stays."""
     await tell_before_deletion(services, job_id)
     await services.gateway.delete(job_id)
+
+
+async def _moved(job: Job, services: Services) -> Answered:
+    shown = await with_asset(job, services)
+    return Answered(202, shown.model_dump(mode="json"), job_url(job.id))

@@ -57,6 +57,9 @@ async def create_webhook(
 ) -> Response:
     """Have an address told what becomes of all your jobs and batches. The answer holds the secret to verify with.
 
+    There is no event for `pausing` and `cancelling`: `job.paused` and `job.cancelled` come once that is so. A job's
+    `/stream` tells of what is on the way, and of steps that are tried again.
+
     With an `Idempotency-Key` the same call can be sent again safely: it gets the first call's answer.
     """
     secret = {"secret": body.secret.get_secret_value()} if body.secret else {}

@@ -15,7 +15,7 @@ AspectRatio = Literal["16:9", "9:16", "1:1"]
 
 
 class Capability(StrEnum):
-    """What a provider can be asked for."""
+    """What a provider can be asked for. Jobs ask for video; the rest an engine may offer, and nobody asks for yet."""
 
     TEXT_TO_VIDEO = "text_to_video"
     IMAGE_TO_VIDEO = "image_to_video"
@@ -83,7 +83,8 @@ class GenerationOptions(DomainModel):
     """What is made of a prompt or a script: the recipe's part, without the words themselves."""
 
     references: tuple[str, ...] = Field(default=(), max_length=50)
-    """Pictures and clips of the user's own to show: sources of every kind that a job takes."""
+    """Pictures and clips of the user's own to show: sources of every kind that a job takes. The storyboard shows all of
+    them; a model sets one picture in motion; a provider that can do neither is passed over."""
     providers: tuple[str, ...] = ()
     """Providers to try, by name, in this order; empty leaves it to the settings."""
     aspect_ratio: AspectRatio = "16:9"

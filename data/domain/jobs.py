@@ -128,6 +128,12 @@ def retries_of(tags: Iterable[str]) -> int | None:
     return min(int(found), MAX_RETRIES) if found.isdecimal() else None
 
 
+def retries_counted(labels: Mapping[str, object]) -> int:
+    """Return how often steps of a run were tried again, by the run's labels."""
+    found = labels.get(STEP_RETRIES_LABEL)
+    return found if isinstance(found, int) else 0
+
+
 def one_line(text: str) -> str:
     """Return a title as one clean line: it becomes a run's name, and labels that are not files' names."""
     return (text if text.isprintable() else "".join(c if c.isprintable() else " " for c in text)).strip()
@@ -185,6 +191,8 @@ REVIEW_REASON = "review"
 
 RESTS_LABEL = "dailies.rests"
 """Label of a flow run: the id of the paused state in which its process has really stopped."""
+STEP_RETRIES_LABEL = "dailies.step-retries"
+"""Label of a job's flow run: how often its steps were tried again by themselves."""
 _AT_ONCE = "at-once:"
 _IN_QUEUE = "in-queue:"
 

@@ -17,6 +17,9 @@ IN_FLIGHT_STATES = frozenset(
 
 HeldMove = Literal["release", "adopt", "drop"]
 
+PASSED_OVER = "passed_over"
+"""Under which name an entry's details say who was not asked."""
+
 
 class Subject(DomainModel):
     """For whom a generation is made, and whose caps it counts against."""
@@ -27,6 +30,14 @@ class Subject(DomainModel):
     batch_row: int | None = None
 
 
+class PassedOver(DomainModel):
+    """A provider that was not asked, since it cannot do what is wanted."""
+
+    provider: str
+    code: str
+    message: str
+
+
 class Generation(DomainModel):
     """One entry of the ledger: one request to one provider."""
 
@@ -34,6 +45,7 @@ class Generation(DomainModel):
     key: str
     """Digest of the request and of who is asked: equal ones have equal results."""
     request_digest: str
+    """Of what the job asked for; one job's entries at several providers have the same."""
     idempotency_key: str
     """Ours; handed to the provider with every attempt to send."""
     subject: Subject
@@ -51,12 +63,13 @@ class Generation(DomainModel):
     charged: float | None = None
     """What it costs, from acceptance on; ``None`` before."""
     request: GenerationRequest
+    """As the provider is asked."""
     result_key: str | None = None
     """Of the result in the object store."""
     result_sha256: str | None = None
     result_bytes: int | None = None
     details: Mapping[str, Any] = Field(default_factory=dict)
-    """What made it, as the provider says."""
+    """What made it, as the provider says; beside it ``passed_over``, who could not."""
     failure_class: str | None = None
     code: str | None = None
     message: str = ""
@@ -74,9 +87,19 @@ class Generation(DomainModel):
         return (self.subject, *self.also_wanted_by)
 
     @property
+    def passed_over(self) -> tuple[PassedOver, ...]:
+        """Who was not asked, since they cannot do what is wanted."""
+        return passed_over_in(self.details)
+
+    @property
     def moves(self) -> tuple[HeldMove, ...]:
         """What a person can decide about it now."""
         return ("release", "adopt", "drop") if self.state is GenerationState.HELD else ()
+
+
+def passed_over_in(details: Mapping[str, Any]) -> tuple[PassedOver, ...]:
+    """Return who was passed over, of the details of an entry or of its result."""
+    return tuple(PassedOver.model_validate(each) for each in details.get(PASSED_OVER, ()))
 
 
 class StoredGeneration(DomainModel):

@@ -1,4 +1,9 @@
-"""From what happened to the events that tell of it. Pure: the same history gives the same events, always."""
+"""From what happened to the events that tell of it. Pure: the same history gives the same events, always.
+
+There is an event for each state that a job or batch stays in, and none for those on the way to it: ``pausing`` is told
+as paused, and ``cancelling`` as cancelled, once it is so. Whoever wants to see the way listens to the job's stream. A
+step that is tried again within a job's start is none either: the job has not stopped.
+"""
 
 from collections.abc import Mapping
 from datetime import datetime

@@ -26,8 +26,12 @@ class AuditFilter:
     user: str | None = None
     key: str | None = None
     address: str | None = None
+    scope: str | None = None
     method: str | None = None
+    route: str | None = None
     resource: str | None = None
+    request_id: str | None = None
+    trace_id: str | None = None
     job: str | None = None
     status: int | None = None
     since: datetime | None = None
@@ -36,7 +40,7 @@ class AuditFilter:
 
     def conditions(self) -> list[ColumnElement[bool]]:
         """Return them as SQL."""
-        names = ("user", "key", "address", "method", "resource", "job")
+        names = ("user", "key", "address", "scope", "method", "route", "resource", "request_id", "trace_id", "job")
         given: dict[str, Any] = {name: getattr(self, name) for name in names}
         found = [getattr(AuditRow, name) == storable(value) for name, value in given.items() if value is not None]
         if self.kind is not None:

@@ -6,6 +6,7 @@ from typing import Annotated, Any
 from cyclopts import App, Parameter
 
 from data.domain.audit import AuditKind
+from data.domain.identity import Scope
 from flows.cli.client import MOST_ITEMS, Api, ApiError, connected
 from flows.cli.output import Json, local_time, print_json, print_table, say
 
@@ -15,6 +16,9 @@ Kind = Annotated[AuditKind | None, Parameter(help="Only calls (`access`) or only
 User = Annotated[str | None, Parameter(help="Only by this user.")]
 Job = Annotated[str | None, Parameter(help="Only of this run.")]
 Resource = Annotated[str | None, Parameter(help="Only about the thing with this id.")]
+Trace = Annotated[str | None, Parameter(help="Only of this trace.")]
+Needed = Annotated[Scope | None, Parameter(help="Only calls that needed this scope.")]
+Route = Annotated[str | None, Parameter(help="Only of this route, as `/api/v1/jobs/{job_id}`.")]
 Since = Annotated[str | None, Parameter(help="At that time or later (RFC 3339).")]
 _COLUMNS = ("NUMBER", "AT", "WHO", "FROM", "WHAT", "ABOUT", "OUTCOME")
 
@@ -26,6 +30,9 @@ def list_audit(
     user: User = None,
     job: Job = None,
     resource: Resource = None,
+    trace: Trace = None,
+    scope: Needed = None,
+    route: Route = None,
     since: Since = None,
     limit: Annotated[int, Parameter(help=f"Most to list, up to {MOST_ITEMS}.")] = 50,
     api: Api = "",
@@ -33,7 +40,8 @@ def list_audit(
 ) -> None:
     """List entries, the latest first."""
     with connected(api) as client:
-        found = client.get("/audit", **_query(kind, user, job, resource, since), limit=limit)
+        query = _query(kind, scope, user=user, job=job, resource=resource, trace_id=trace, route=route, since=since)
+        found = client.get("/audit", **query, limit=limit)
     if as_json:
         print_json(found)
     else:
@@ -63,21 +71,24 @@ def export(
     user: User = None,
     job: Job = None,
     resource: Resource = None,
+    trace: Trace = None,
+    scope: Needed = None,
+    route: Route = None,
     since: Since = None,
     api: Api = "",
 ) -> None:
     """Write entries as JSON lines, oldest first."""
-    query = {name: str(value) for name, value in _query(kind, user, job, resource, since).items() if value is not None}
+    query = _query(kind, scope, user=user, job=job, resource=resource, trace_id=trace, route=route, since=since)
     with connected(api) as client:
         client.download("/audit/export", target, **query)
     if target is not None:
         say(f"Written to {target}")
 
 
-def _query(
-    kind: AuditKind | None, user: str | None, job: str | None, resource: str | None, since: str | None
-) -> dict[str, Any]:
-    return {"kind": kind and kind.value, "user": user, "job": job, "resource": resource, "since": since}
+def _query(kind: AuditKind | None, scope: Scope | None, **texts: str | None) -> dict[str, str]:
+    """Return what was given."""
+    given = {"kind": kind and kind.value, "scope": scope and scope.value, **texts}
+    return {name: value for name, value in given.items() if value is not None}
 
 
 def _row(entry: dict[str, Any]) -> tuple[str, ...]:

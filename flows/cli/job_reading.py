@@ -5,7 +5,9 @@ from typing import Annotated, Any
 from cyclopts import Parameter
 
 from flows.cli.client import Api, Document, connected, job_path
-from flows.cli.output import Json, local_time, print_json, print_table, say, state_text
+from flows.cli.output import Json, local_time, print_facts, print_json, print_table, state_text
+
+_GENERATION_COLUMNS = ("PROVIDER", "MODEL", "MADE", "STATE", "TOOK", "COST", "WHY")
 
 JobId = Annotated[str, Parameter(help="Id of the job.")]
 
@@ -21,18 +23,38 @@ def history(job: JobId, /, *, api: Api = "", as_json: Json = False) -> None:
 
 
 def artifacts(job: JobId, /, *, api: Api = "", as_json: Json = False) -> None:
-    """List what AI made for a job, and what the job published."""
+    """Show what a job made, and of a video of words who made it, how long that took and what it cost."""
     with connected(api) as client:
-        found = client.get(job_path(job, "artifacts"))
+        made = client.get(job_path(job, "artifacts"))
         if as_json:
-            print_json(found)
+            print_json(made)
             return
-        made = [(each["kind"], local_time(each["created_at"]), each["key"]) for each in found["items"]]
-        print_table(("KIND", "MADE", "KEY"), made)
-        if publication := found["publication"]:
-            say(f"\nPublished as version {publication['version']}: {client.address(publication['urls']['watch'])}")
+        public = made["publication"]
+        facts = {
+            "Asset": made["asset_id"],
+            "Artifacts": ", ".join(each["kind"] for each in made["items"]),
+            "Published": f"version {public['version']}, {local_time(public['published_at'])}" if public else None,
+            "Watch": client.address(public["urls"]["watch"]) if public else None,
+        }
+    print_facts({name: value for name, value in facts.items() if value})
+    if made["generations"]:
+        print_table(_GENERATION_COLUMNS, [_generation_row(each) for each in made["generations"]])
 
 
 def _state(item: Document) -> tuple[Any, ...]:
     state = state_text(item["state"], item["reason"])
     return local_time(item["at"]), state, item["prefect_state"], item["message"] or ""
+
+
+def _generation_row(made: Document) -> tuple[Any, ...]:
+    seconds, charged = made["seconds"], made["charged"]
+    why = [made["message"], *(f"{each['provider']} was passed over: {each['message']}" for each in made["passed_over"])]
+    return (
+        made["provider"],
+        made["model"],
+        made["capability"],
+        state_text(made["state"], "made before" if made["is_reused"] else None),
+        "" if seconds is None else f"{seconds:.1f} s",
+        "" if charged is None else f"{charged:,.2f} {made['currency']}",
+        " ".join(filter(None, why)),
+    )

@@ -143,7 +143,7 @@ def metrics(
         "Succeeded": f"{rate:.1%}" if rate is not None else "–",
         "Failures": _counts(found["failures"]),
         "Recipes": _counts(found["recipes"]),
-        "Retries": str(found["retries"]),
+        "Retries": f"{found['retries']} of jobs, {found['step_retries']} of steps",
         "Waited": _spread(found["wait_seconds"]),
         "Worked": _spread(found["run_seconds"]),
     }
@@ -287,6 +287,7 @@ def _show(client: Client, job: Document, as_json: bool) -> None:
         "State": state_text(job["state"], job["reason"]),
         "Message": job["message"],
         "Step": f"{job['step']} ({job['progress']:.0%} of the job)" if job["step"] else None,
+        "Next try": local_time(job.get("next_try_at")),
         "Attempt": str(job["attempt"]),
         "Priority": job["priority"],
         "Source": job["source"],

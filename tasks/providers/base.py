@@ -4,6 +4,10 @@ A provider is a plain client: it knows a protocol, and neither the ledger, nor p
 it raises says what is known: a :class:`ProviderUnavailableError` or :class:`ProviderBusyError` from ``submit`` means
 that **nothing was accepted**; an :class:`AnswerLostError` that nobody knows. That difference is what keeps a
 generation from being paid twice, so a provider must never guess.
+
+Jobs ask for video: of words, or of a picture that is set in motion. An engine may say that it makes pictures, speech,
+transcripts or chat as well, and its results are checked and kept alike; no flow of ours asks for those. Narration,
+captions and the reading of pictures are made by the local models of :mod:`tasks.models`, never by a provider.
 """
 
 from collections.abc import Callable, Mapping
@@ -65,6 +69,8 @@ class ProviderProfile:
     """The same key sent again gives the generation of the first time: a lost answer may be asked for again."""
     can_look_up: bool = False
     """A generation can be found by our key after its answer was lost."""
+    shows_references: bool = False
+    """Asked for video of words it shows every picture and clip that comes along; others set one picture in motion."""
 
     @property
     def is_paid(self) -> bool:

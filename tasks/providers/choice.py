@@ -1,20 +1,26 @@
-"""Which provider is asked, and in which order."""
+"""Which provider is asked, in which order, and for what exactly.
+
+A job asks for video of words, and may have files shown in it. A provider that composes shows them itself
+(``shows_references``); a model takes one picture and sets it in motion, so it is asked for that; one that takes words
+alone is passed over, with the reason on record: no file of the user's is ever left out in silence.
+"""
 
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from data.domain.errors import (
     DailiesError,
     EngineMissingError,
+    GenerationRejectedError,
     NoProviderError,
     ProviderMisconfiguredError,
     RecipeInvalidError,
 )
-from data.domain.generations import GenerationRequest
-from data.domain.ledger import ProviderHealth
+from data.domain.generations import Capability, GenerationRequest
+from data.domain.ledger import PassedOver, ProviderHealth
 from tasks.providers.base import Provider, ProviderConfig, ProviderLimits, ProviderProfile
 from tasks.providers.registry import Registry
 
@@ -26,12 +32,17 @@ class Candidate:
     """A provider that can do what is asked for."""
 
     request: GenerationRequest
+    """As this provider is asked."""
+    request_digest: str
+    """Of what the job asked for, which is the same for every provider."""
     config: ProviderConfig
     provider: Provider
     price: float
     """Of this request, in the settings' currency."""
     key: str
     """Digest of the request and of who is asked: equal ones have equal results."""
+    passed_over: tuple[PassedOver, ...] = ()
+    """Who cannot do what the job asked for, and why."""
 
 
 def candidates(
@@ -53,11 +64,12 @@ def candidates(
         raise RecipeInvalidError(f"The settings know no provider {unknown[0]!r}.", {"providers": unknown})
     found, problems = _able(request, registry, named or tuple(registry.configs))
     if not found:
-        errors = [each for each in problems.values() if isinstance(each, DailiesError)]
-        if len(errors) == len(problems) == 1:
-            raise errors[0]
-        why = [f"{name}: {problem}" for name, problem in problems.items()]
+        if len(problems) == 1 and not isinstance(error := next(iter(problems.values())), GenerationRejectedError):
+            raise error
+        why = [f"{name}: {problem.message}" for name, problem in problems.items()]
         raise NoProviderError(f"No provider can do {request.capability.value}. {' '.join(why)}", {"providers": why})
+    passed_over = tuple(PassedOver(provider=name, code=e.code, message=e.message) for name, e in problems.items())
+    found = [replace(each, passed_over=passed_over) for each in found]
     if named or policy == "order":
         return tuple(found)
     if policy == "cheapest":
@@ -66,12 +78,21 @@ def candidates(
 
 
 def candidate(request: GenerationRequest, config: ProviderConfig, provider: Provider) -> Candidate:
-    """Return a provider with what this request costs there."""
+    """Return a provider with what this request is there, and what it costs."""
+    asked, request = request, as_asked(request, provider.profile)
     limits, wanted = effective_limits(config, provider.profile), request.options.duration_seconds
     price = provider.profile.cost_of(wanted if wanted is not None else limits.max_duration_seconds)
     who = [request.digest(), config.name, config.engine, config.model, provider.profile.version]
     key = hashlib.sha256(json.dumps(who, separators=(",", ":")).encode()).hexdigest()[:24]
-    return Candidate(request, config, provider, price, key)
+    return Candidate(request, asked.digest(), config, provider, price, key)
+
+
+def as_asked(request: GenerationRequest, profile: ProviderProfile) -> GenerationRequest:
+    """Return what one provider is asked for: where it does not show files itself, to set the picture in motion."""
+    wants_words_only = request.capability is not Capability.TEXT_TO_VIDEO or not request.shown
+    if wants_words_only or profile.shows_references:
+        return request
+    return request.model_copy(update={"capability": Capability.IMAGE_TO_VIDEO})
 
 
 def effective_limits(config: ProviderConfig, profile: ProviderProfile) -> ProviderLimits:
@@ -86,10 +107,10 @@ def effective_limits(config: ProviderConfig, profile: ProviderProfile) -> Provid
 
 def _able(
     request: GenerationRequest, registry: Registry, names: Sequence[str]
-) -> tuple[list[Candidate], dict[str, object]]:
+) -> tuple[list[Candidate], dict[str, DailiesError]]:
     """Return who can, and why the others cannot."""
     found: list[Candidate] = []
-    problems: dict[str, object] = {}
+    problems: dict[str, DailiesError] = {}
     for name in names:
         config = registry.configs[name]
         try:
@@ -97,22 +118,36 @@ def _able(
         except (EngineMissingError, ProviderMisconfiguredError) as error:  # one of several must not stop the others
             problems[name] = error
             continue
-        if problem := _problem(request, provider.profile, effective_limits(config, provider.profile)):
-            problems[name] = problem
+        asked = as_asked(request, provider.profile)
+        if problem := _problem(asked, provider.profile, effective_limits(config, provider.profile)):
+            problems[name] = GenerationRejectedError(problem, {"provider": name})
         else:
             found.append(candidate(request, config, provider))
     return found, problems
 
 
 def _problem(request: GenerationRequest, profile: ProviderProfile, limits: ProviderLimits) -> str:
-    if request.capability not in profile.capabilities:
-        return "it is made for something else."
+    if problem := _problem_of_kind(request, profile):
+        return problem
     wanted, longest = request.options.duration_seconds, limits.max_duration_seconds
     if wanted is not None and longest is not None and wanted > longest:
         return f"it makes at most {longest:g} s, not {wanted:g} s."
     most = limits.max_prompt_characters
     if most is not None and len(request.prompt) > most:
         return f"it takes prompts of at most {most} characters."
+    return ""
+
+
+def _problem_of_kind(request: GenerationRequest, profile: ProviderProfile) -> str:
+    able, sets_in_motion = profile.capabilities, request.capability is Capability.IMAGE_TO_VIDEO
+    if request.capability not in able:
+        if sets_in_motion and Capability.TEXT_TO_VIDEO in able:
+            return "it makes video of words alone, and does not show the files that are to be shown."
+        if request.capability is Capability.TEXT_TO_VIDEO and Capability.IMAGE_TO_VIDEO in able:
+            return "it sets a picture in motion, and there is none."
+        return "it is made for something else."
+    if sets_in_motion and not profile.shows_references and [each.kind for each in request.shown] != ["image"]:
+        return f"it sets one picture in motion; there are {len(request.shown)} files to be shown, or a video."
     return ""
 
 

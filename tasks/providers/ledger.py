@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 from data.database import Database
 from data.domain.errors import BudgetSpentError, DailiesError
 from data.domain.generations import GenerationRequest, GenerationState
-from data.domain.ledger import IN_FLIGHT_STATES, Generation, Subject
+from data.domain.ledger import IN_FLIGHT_STATES, PASSED_OVER, Generation, Subject
 from data.repositories import BatchRepository, GenerationFilter, GenerationRepository
 from data.storage import StoredObject
 from tasks.providers.choice import Candidate
@@ -75,7 +75,7 @@ class Ledger:
         entry = Generation(
             id=str(uuid.uuid4()),
             key=candidate.key,
-            request_digest=request.digest(),
+            request_digest=candidate.request_digest,
             idempotency_key=uuid.uuid4().hex,
             subject=subject,
             provider=config.name,
@@ -85,6 +85,7 @@ class Ledger:
             state=GenerationState.PREPARED,
             price=candidate.price,
             request=request,
+            details=_details(candidate),
             created_at=datetime.now(UTC),
         )
         with self._database.session() as session:
@@ -149,7 +150,7 @@ class Ledger:
             result_key=stored.key,
             result_sha256=sha256,
             result_bytes=stored.size_bytes,
-            details=details,
+            details={**entry.details, **details},
             made_at=entry.made_at or now,
             ended_at=now,
         )
@@ -236,3 +237,9 @@ def _check_cap(name: str, cap: float, spent: float, entry: Generation) -> None:
             f"{cap:g} are spent or reserved.",
             {"cap": name, "limit": cap, "spent": spent, "price": entry.price, "provider": entry.provider},
         )
+
+
+def _details(candidate: Candidate) -> dict[str, Any]:
+    """Return what an entry says before anything is made: who was passed over, if anybody was."""
+    passed_over = [each.model_dump() for each in candidate.passed_over]
+    return {PASSED_OVER: passed_over} if passed_over else {}

@@ -9,9 +9,11 @@ from typing import Any
 
 import httpx
 import pytest
+from prefect.client.schemas.objects import State, StateType
 
 from data.database import Database
 from data.repositories import IdempotencyRepository
+from tests.api.conftest import Prefect
 
 JOBS = "/api/v1/jobs"
 
@@ -114,3 +116,30 @@ def test_a_key_that_is_none_is_refused(api: httpx.Client, body: dict[str, Any], 
 
 def test_without_a_key_every_call_is_one_of_its_own(submit: Callable[..., dict[str, Any]]) -> None:
     assert submit()["id"] != submit()["id"]
+
+
+def test_a_job_is_tried_again_once_however_often_it_is_asked(
+    api: httpx.Client, body: dict[str, Any], key: str, prefect: Prefect
+) -> None:
+    job = f"{JOBS}/{api.post(JOBS, json=body).json()['id']}"
+    prefect.force(job.rpartition("/")[2], State(type=StateType.FAILED, message="boom"))
+    headers = {"Idempotency-Key": key, "If-Match": api.get(job).headers["ETag"]}
+
+    first, again = (api.post(f"{job}/retry", headers=headers) for _ in range(2))
+
+    assert (first.status_code, again.status_code) == (202, 202)
+    assert (again.json(), again.headers["Idempotency-Replayed"]) == (first.json(), "true")
+    assert api.post(f"{job}/retry", headers=headers | {"Idempotency-Key": f"{key}-2"}).status_code == 412
+    assert api.post(f"{job}/retry").status_code == 409
+
+
+def test_a_paused_job_is_resumed_once_however_often_it_is_asked(
+    api: httpx.Client, body: dict[str, Any], key: str
+) -> None:
+    job = f"{JOBS}/{api.post(JOBS, json=body).json()['id']}"
+    api.post(f"{job}/pause")
+
+    answers = [api.post(f"{job}/resume", headers={"Idempotency-Key": key}) for _ in range(2)]
+
+    assert [each.status_code for each in answers] == [202, 202]
+    assert api.post(f"{job}/resume").status_code == 409

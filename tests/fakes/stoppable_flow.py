@@ -1,4 +1,7 @@
-"""A flow with one step, which works in a way that the test chooses: ``python -m tests.fakes.stoppable_flow HOW``."""
+"""A flow with one step, which works in a way that the test chooses: ``python -m tests.fakes.stoppable_flow HOW``.
+
+A number after that is the delay in seconds before a step is tried again.
+"""
 
 import ctypes
 import subprocess
@@ -10,6 +13,7 @@ from collections.abc import Callable
 from prefect import flow, task
 from prefect.runtime import flow_run
 
+from data.domain.errors import StoreUnavailableError
 from tasks.policies import retry_after
 from tasks.stopping import at_work, stoppable, waiting
 from tasks.workspace import encode_rank
@@ -47,6 +51,15 @@ def stall_once() -> None:
         lock.acquire()
 
 
+def fail_once() -> None:
+    """Fail the first time, in a way that is tried again."""
+    global attempts
+    attempts += 1
+    if attempts == 1:
+        print("failing", attempts, flush=True)
+        raise StoreUnavailableError("away")
+
+
 def wait() -> None:
     """Wait for others longer than the job may work."""
     with waiting():
@@ -65,12 +78,14 @@ WAYS: dict[str, Callable[[], None]] = {
     "sleep": sleep,
     "hang": hang,
     "stall-once": stall_once,
+    "fail-once": fail_once,
     "wait": wait,
     "tell-rank": tell_rank,
 }
+DELAY_SECONDS = float(sys.argv[2]) if len(sys.argv) > 2 else 0.0
 
 
-@task(retries=1, retry_delay_seconds=0, retry_condition_fn=retry_after)
+@task(retries=1, retry_delay_seconds=DELAY_SECONDS, retry_condition_fn=retry_after)
 def step(how: str) -> int:
     with at_work():
         WAYS[how]()

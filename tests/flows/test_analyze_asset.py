@@ -1,6 +1,7 @@
 """Eyes on every frame, on a real stack: as a step of a job, and by itself, of an asset that is known."""
 
 import io
+import json
 import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -15,6 +16,7 @@ from deployments.stack import Stack
 from tasks.media.tools import find_tools
 from tests.fakes.clips import clip
 from tests.fakes.job_client import JobClient
+from tests.fakes.prefect_command import created_run, run_deployment
 
 pytestmark = pytest.mark.slow
 
@@ -119,6 +121,21 @@ def test_an_asset_is_analysed_without_being_published_anew(
     assert all_events(jobs.http, f"/api/v1/jobs/{again['id']}/events", 200) == all_events(
         jobs.http, f"/api/v1/jobs/{job['id']}/events", 200
     )
+
+
+def test_prefect_users_have_a_source_analysed_from_the_command_line(
+    stack: Stack, jobs: JobClient, street: Path
+) -> None:
+    options = {"detector": "mock", "fps": 2, "max_frames": 4, "annotate": False}
+
+    ran = run_deployment(stack, "analyze-asset/on-demand", f"source={street}", f"options={json.dumps(options)}")
+
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+    run_id = created_run(ran)
+    job = jobs.job(run_id)
+    assert (job["state"], [step["name"] for step in job["steps"]]) == ("succeeded", ["ingest", "analyse"])
+    found = jobs.http.get(f"/api/v1/assets/{job['asset_id']}/analysis").json()
+    assert (found["job_id"], found["summary"]["is_simulated"]) == (run_id, True)
 
 
 def test_a_detector_that_is_not_there_is_said(jobs: JobClient, published: dict[str, Any]) -> None:

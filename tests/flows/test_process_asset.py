@@ -3,7 +3,6 @@
 import json
 import shutil
 import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -15,6 +14,7 @@ from flows.process_asset import process_asset
 from tasks.media.tools import find_tools
 from tests.fakes.clips import clip
 from tests.fakes.job_client import JobClient
+from tests.fakes.prefect_command import run_deployment
 
 QUICK = {"video.preset": "ultrafast"}
 
@@ -165,7 +165,7 @@ def test_a_source_outside_the_roots_is_refused_before_any_run_and_says_what_to_s
 
 @pytest.mark.slow
 def test_what_the_api_does_not_see_the_flow_refuses(stack: Stack, jobs: JobClient) -> None:
-    ran = prefect_run(stack, "source=/etc/hostname")
+    ran = run_deployment(stack, "process-asset/on-demand", "source=/etc/hostname")
 
     assert ran.returncode != 0
     assert "DATA.SOURCE.FORBIDDEN" in jobs.http.get("/api/v1/jobs", params={"limit": 1}).text
@@ -173,19 +173,11 @@ def test_what_the_api_does_not_see_the_flow_refuses(stack: Stack, jobs: JobClien
 
 @pytest.mark.slow
 def test_prefect_users_run_it_from_the_command_line(stack: Stack, speech: Path, jobs: JobClient) -> None:
-    ran = prefect_run(stack, f"source={speech}", "recipe=quick")
+    ran = run_deployment(stack, "process-asset/on-demand", f"source={speech}", "recipe=quick")
 
     assert ran.returncode == 0, ran.stdout + ran.stderr
     listed = jobs.http.get("/api/v1/jobs", params={"limit": 5}).json()["items"]
     assert any(job["recipe"] == "quick" and job["state"] == "succeeded" for job in listed), json.dumps(listed)
-
-
-def prefect_run(stack: Stack, *parameters: str) -> subprocess.CompletedProcess[str]:
-    """Run the deployment by Prefect's own command line, and wait for its end."""
-    command = [sys.executable, "-m", "prefect", "deployment", "run", "process-asset/on-demand"]
-    command += [word for parameter in parameters for word in ("-p", parameter)]
-    command += ["--watch", "--watch-interval", "1"]
-    return subprocess.run(command, env=stack.environment, capture_output=True, text=True, check=False)
 
 
 def test_a_rehearsal_is_refused_before_anything_is_taken_in() -> None:

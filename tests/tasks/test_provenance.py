@@ -83,6 +83,13 @@ def test_what_a_model_made_names_it() -> None:
     assert created.digital_source is DigitalSource.TRAINED_MODEL
     assert created.models == (Agent(name="Wan2.1", version="0123456789ab"),)
     assert found.is_ai_generated
+    assert "from words by" in created.description
+
+
+def test_a_picture_that_was_set_in_motion_is_told() -> None:
+    made = generation("openai-videos", {"model": "sora"}).model_copy(update={"capability": Capability.IMAGE_TO_VIDEO})
+
+    assert "from words and a picture by sora" in said(made).actions[0].description
 
 
 def test_a_service_is_named_by_its_model_and_a_workflow_by_its_digest() -> None:

@@ -29,7 +29,7 @@ class Process:
     def __init__(self, how: str, server: Stack, **limits: float) -> None:
         environment = {**os.environ, **server.environment, "PREFECT_API_URL": server.prefect_api_url}
         environment |= {f"DAILIES_ORCHESTRATION__{name.upper()}": str(value) for name, value in limits.items()}
-        command = [sys.executable, "-m", "tests.fakes.stoppable_flow", how]
+        command = [sys.executable, "-m", "tests.fakes.stoppable_flow", *how.split()]
         self.popen = subprocess.Popen(
             command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
         )
@@ -110,6 +110,28 @@ def test_waiting_for_others_does_not_count(start: Start) -> None:
     process = start("wait", job_limit_seconds=4)
 
     assert "result 0" in process.end()
+
+
+@pytest.mark.slow
+def test_the_wait_for_the_next_try_does_not_count(start: Start) -> None:
+    process = start("fail-once 6", job_limit_seconds=4)
+    process.told("failing")
+
+    assert "result 2" in process.end()
+
+
+@pytest.mark.slow
+def test_a_pause_does_not_await_the_next_try(start: Start) -> None:
+    process = start("fail-once 60")
+    process.told("failing")
+    process.put(states.Suspended(pause_key=pause_key(PauseMode.AFTER_STEP, "x")))
+
+    process.end(timeout=30)
+
+    run = process.client.read_flow_run(process.run_id)
+    assert run.state is not None
+    assert run.state.name == "Suspended"
+    assert run.labels[RESTS_LABEL] == str(run.state.id)
 
 
 @pytest.mark.slow

@@ -6,8 +6,12 @@ import sys
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from tests.fakes.clips import clip
+from tests.fakes.generation_world import tiny_video
+from tests.fakes.openai_videos import OpenAIVideosServer
+from tests.fakes.provider_server import KEY
 
 # A process of its own: settings are read once in each.
 PROGRAM = """
@@ -35,14 +39,17 @@ print(json.dumps({"assets": [each.model_dump(mode="json") for each in made],
 SMALL = {"short_side": 144, "frame_rate": 8, "music": False}
 
 
-def made(home: Path, **options: object) -> subprocess.CompletedProcess[str]:
+def made(home: Path, providers: object = None, **options: object) -> subprocess.CompletedProcess[str]:
     overrides = {f"generation.{name}": value for name, value in {**SMALL, **options}.items()}
     environment = {
         "PATH": "/usr/bin:/bin",
         "HOME": str(Path.home()),
         "DAILIES_HOME": str(home),
-        "DAILIES_INGEST__ALLOWED_ROOTS": json.dumps([str(clip("bigbuckbunny").parent)]),
+        "DAILIES_INGEST__ALLOWED_ROOTS": json.dumps([str(clip("bigbuckbunny").parent), str(home)]),
+        "DAILIES_GENERATION__POLL_SECONDS": "0.1",
     }
+    if providers is not None:
+        environment["DAILIES_GENERATION__PROVIDERS"] = json.dumps(providers)
     command = [sys.executable, "-c", PROGRAM, json.dumps(overrides)]
     return subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
 
@@ -65,6 +72,22 @@ def test_words_with_files_of_the_users_own_become_an_asset_once(tmp_path: Path) 
     assert [each["is_brand"] for each in files] == [False, False, True]
     assert len({each["name"] for each in files}) == 3
     assert (tmp_path / "store" / files[0]["key"]).is_file()
+
+
+@pytest.mark.slow
+def test_a_picture_of_the_users_own_is_sent_to_the_service_that_is_paid(tmp_path: Path) -> None:
+    shown = tmp_path / "cat.png"
+    Image.linear_gradient("L").save(shown)
+    with OpenAIVideosServer(tiny_video()).running() as server:
+        studio = {"name": "studio", "engine": "openai_videos", "url": f"{server.url}/v1", "model": "wan2.2"}
+
+        done = made(tmp_path, [{**studio, "api_key": KEY}], references=[str(shown)])
+
+    assert done.returncode == 0, done.stderr
+    [entry] = json.loads(done.stdout.splitlines()[-1])["entries"]
+    [video] = server.videos.values()
+    assert (entry["state"], entry["capability"]) == ("stored", "image_to_video")
+    assert video.reference is not None
 
 
 @pytest.mark.parametrize("option", ["references", "brand.logo"])

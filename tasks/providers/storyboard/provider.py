@@ -37,6 +37,7 @@ class StoryboardProvider:
             limits=self._config.limits,
             price=self._config.price,
             version=VERSION,
+            shows_references=True,
         )
 
     def check(self) -> None:

@@ -10,6 +10,7 @@ import pytest
 from prefect import states as prefect_states
 from prefect.client.schemas.objects import State, StateType
 
+from data.domain.jobs import STEP_RETRIES_LABEL
 from tests.api.conftest import Prefect
 
 Job = dict[str, Any]
@@ -141,6 +142,23 @@ def test_a_wait_for_an_encode_slot_is_shown_while_the_job_runs(
     assert (running["state"], running["step"]) == ("running", "transcode")
     assert (running["reason"], running["position"]) == ("waiting_for_slot", 3)
     assert (crashed["reason"], crashed["position"]) == ("infrastructure", None)
+
+
+def test_a_step_that_waits_for_its_next_try_is_shown_with_when_that_is(
+    api: httpx.Client, submit: Submit, prefect: Prefect
+) -> None:
+    job = submit()
+    prefect.start(job["id"])
+    prefect.report(job["id"], "transcode (retry_wait until 2026-01-31T22:00:05Z)", 30)
+    prefect.client.update_flow_run_labels(uuid.UUID(job["id"]), {STEP_RETRIES_LABEL: 2})
+
+    running = api.get(f"/api/v1/jobs/{job['id']}").json()
+    prefect.report(job["id"], "transcode", 0)
+    again = api.get(f"/api/v1/jobs/{job['id']}").json()
+
+    assert (running["state"], running["reason"], running["step_retries"]) == ("running", "retry_wait", 2)
+    assert running["next_try_at"] == "2026-01-31T22:00:05Z"
+    assert (again["reason"], again["next_try_at"]) == (None, None)
 
 
 def test_a_run_that_is_no_job_is_not_found(api: httpx.Client, submit: Submit, prefect: Prefect) -> None:

@@ -1,6 +1,7 @@
 """The audit over HTTP, on a real Prefect server: what calls and runs leave there, and who may look."""
 
 import json
+import uuid
 from collections.abc import Callable
 from typing import Any
 
@@ -46,6 +47,19 @@ def test_a_change_names_what_was_changed_and_how_it_was_answered(api: httpx.Clie
 
     assert (entry["route"], entry["status"]) == ("/api/v1/jobs/{job_id}/cancel", 404)
     assert entry["request_id"] == "night-7"
+
+
+def test_a_call_is_found_by_its_trace_its_route_and_what_it_needed(api: httpx.Client, audit: Audit) -> None:
+    trace = uuid.uuid4().hex
+    headers = {"traceparent": f"00-{trace}-{uuid.uuid4().hex[:16]}-01"}
+    request_id = api.post(f"/api/v1/jobs/{uuid.uuid4()}/cancel", headers=headers).headers["X-Request-ID"]
+    route = "/api/v1/jobs/{job_id}/cancel"
+
+    [found] = audit(trace_id=trace)
+
+    assert (found["route"], found["scope"], found["request_id"]) == (route, "write", request_id)
+    assert audit(trace_id=trace, route=route, scope="write", request_id=request_id) == [found]
+    assert audit(trace_id=trace, scope="admin") == audit(trace_id=trace, route="/api/v1/jobs") == []
 
 
 def test_paths_that_strangers_try_are_not_entries(api: httpx.Client, audit: Audit) -> None:

@@ -155,10 +155,12 @@ def test_a_dry_run_is_a_batch_that_waits_for_a_word(api: httpx.Client) -> None:
 def test_a_planned_batch_starts_when_somebody_says_so(api: httpx.Client, stored: Stored, prefect: Prefect) -> None:
     batch_id = stored(BatchState.PLANNED, [{}], reason=BatchReason.DRY_RUN)
 
-    started = api.post(f"{BATCHES}/{batch_id}/start").json()
+    key = {"Idempotency-Key": uuid.uuid4().hex}
+    started, repeated = (api.post(f"{BATCHES}/{batch_id}/start", headers=key).json() for _ in range(2))
 
     assert (started["state"], started["reason"], started["moves"]) == ("planned", None, ["cancel", "pause"])
     assert len(prefect.feeds(batch_id)) == 1
+    assert repeated == started
     again = api.post(f"{BATCHES}/{batch_id}/start")
     assert (again.status_code, again.json()["facts"]["allowed"]) == (409, ["cancel", "pause"])
 

@@ -9,11 +9,37 @@ import httpx
 from prefect.client.schemas.objects import State, StateType
 
 from data.database import Database
+from data.domain.generations import Capability, GenerationRequest, GenerationState
+from data.domain.jobs import STEP_RETRIES_LABEL
+from data.domain.ledger import Generation, Subject
 from data.domain.publications import PublicationManifest
-from data.repositories import ArtifactRepository, AssetRepository
+from data.repositories import ArtifactRepository, AssetRepository, GenerationRepository
 from tests.api.conftest import Prefect
 
 Submit = Callable[..., dict[str, Any]]
+
+
+NOON = datetime(2026, 1, 31, 12, tzinfo=UTC)
+
+
+def generation(job: str, state: str, **values: Any) -> Generation:
+    request = GenerationRequest(prompt=uuid.uuid4().hex)
+    return Generation(
+        id=str(uuid.uuid4()),
+        key=request.digest(),
+        request_digest=request.digest(),
+        idempotency_key=uuid.uuid4().hex,
+        subject=Subject(job_id=job),
+        provider="studio",
+        engine="openai_videos",
+        model="wan2.2",
+        capability=Capability.IMAGE_TO_VIDEO,
+        state=GenerationState(state),
+        request=request,
+        created_at=datetime.now(UTC),
+        sent_at=NOON,
+        **values,
+    )
 
 
 def read_all(api: httpx.Client, path: str, between: Callable[[], object] = lambda: None, **query: Any) -> list[Any]:
@@ -64,6 +90,7 @@ def test_jobs_are_shown_in_numbers(api: httpx.Client, submit: Submit, prefect: P
     good, bad = submit()["id"], submit()["id"]
     prefect.start(good, times=2)
     prefect.force(good, State(type=StateType.COMPLETED))
+    prefect.client.update_flow_run_labels(uuid.UUID(good), {STEP_RETRIES_LABEL: 3})
     prefect.start(bad)
     prefect.force(bad, State(type=StateType.FAILED, message="[PROVIDER.BUSY] later"))
 
@@ -74,6 +101,7 @@ def test_jobs_are_shown_in_numbers(api: httpx.Client, submit: Submit, prefect: P
     assert now["looked_at"] == now["ended"]
     assert now["failures"]["PROVIDER"] == before["failures"].get("PROVIDER", 0) + 1
     assert now["retries"] == before["retries"] + 1
+    assert now["step_retries"] == before["step_retries"] + 3
     assert 0 < now["success_rate"] < 1
     assert now["wait_seconds"]["p50"] is not None
     assert sum(each["succeeded"] + each["failed"] + each["cancelled"] for each in now["hours"]) == now["ended"]
@@ -126,8 +154,32 @@ def test_what_a_job_made_is_shown(
 
     assert made["asset_id"] == published.asset_id
     assert [(each["kind"], each["details"]) for each in made["items"]] == [("captions", {"language": "en"})]
-    assert made["publication"] is None
+    assert (made["publication"], made["generations"]) == (None, [])
     assert api.get(f"/api/v1/jobs/{uuid.uuid4()}/artifacts").status_code == 404
+
+
+def test_who_made_a_video_of_words_is_told_to_its_owner(
+    api: httpx.Client, submit: Submit, database: Database, published: PublicationManifest
+) -> None:
+    job_id, later = submit()["id"], submit()["id"]
+    reason = {"provider": "words", "code": "PROVIDER.GENERATION.REJECTED", "message": "no file is /srv/models/wan"}
+    with database.session() as session:
+        assets = AssetRepository(session)
+        assets.bind_job(later, published.asset_id)
+        result = assets.get(published.asset_id).sha256
+        ledger = GenerationRepository(session)
+        ledger.add(generation(job_id, "failed", code="PROVIDER.UNAVAILABLE", message="It is down."), "owner")
+        made = {"charged": 0.8, "result_sha256": result, "details": {"passed_over": [reason]}}
+        ledger.add(generation(job_id, "stored", made_at=NOON + timedelta(seconds=42), **made), "owner")
+
+    stored, failed = api.get(f"/api/v1/jobs/{job_id}/artifacts").json()["generations"]
+    [found] = api.get(f"/api/v1/jobs/{later}/artifacts").json()["generations"]
+
+    assert (stored["provider"], stored["model"], stored["capability"]) == ("studio", "wan2.2", "image_to_video")
+    assert (stored["seconds"], stored["charged"], stored["currency"]) == (42.0, 0.8, "USD")
+    assert stored["passed_over"] == [{**reason, "message": "no file is …/wan"}]
+    assert (failed["state"], failed["seconds"], failed["code"]) == ("failed", None, "PROVIDER.UNAVAILABLE")
+    assert (found["id"], found["is_reused"], found["charged"]) == (stored["id"], True, 0.0)
 
 
 def test_lines_are_found_over_all_logs(api: httpx.Client, submit: Submit, prefect: Prefect) -> None:

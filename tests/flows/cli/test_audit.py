@@ -47,13 +47,15 @@ WHOLE: dict[str, Any] = {"ok": True, "checked": 8, "heads": 2, "fault": None}
 def test_the_timeline_is_a_table(api: PlayedApi, capsys: pytest.CaptureFixture[str]) -> None:
     api.answers = [{"items": [MOVE, CALL], "next": None}]
 
-    assert main(["audit", "list", "--job", "j1", "--kind", "access", "--api", api.url]) == 0
+    words = ["--job", "j1", "--kind", "access", "--scope", "write", "--trace", "4bf9", "--route", "/api/v1/jobs"]
+    assert main(["audit", "list", *words, "--api", api.url]) == 0
 
     shown = capsys.readouterr().out
     assert "ann/k1" in shown
     assert "POST /api/v1/jobs/{job_id}/cancel" in shown
     assert "running → cancelling" in shown
-    assert api.calls == [("GET", "/api/v1/audit?kind=access&job=j1&limit=50", b"")]
+    asked = "kind=access&scope=write&job=j1&trace_id=4bf9&route=%2Fapi%2Fv1%2Fjobs&limit=50"
+    assert api.calls == [("GET", f"/api/v1/audit?{asked}", b"")]
 
 
 def test_a_whole_chain_is_said_to_be_whole(api: PlayedApi, capsys: pytest.CaptureFixture[str]) -> None:

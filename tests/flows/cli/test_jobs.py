@@ -175,6 +175,20 @@ def test_programs_get_the_answer_as_it_is(api: PlayedApi, capsys: pytest.Capture
     assert json.loads(capsys.readouterr().out) == JOB
 
 
+def test_who_made_a_video_of_words_is_printed(api: PlayedApi, capsys: pytest.CaptureFixture[str]) -> None:
+    made = {"provider": "studio", "model": "wan2.2", "capability": "image_to_video", "state": "stored"}
+    told = {"seconds": 48.25, "charged": 0.8, "currency": "USD", "is_reused": False, "message": ""}
+    passed_over = [{"provider": "words", "code": "X", "message": "it shows no pictures."}]
+    generations = [{**made, **told, "passed_over": passed_over}]
+    api.answer = (200, {"asset_id": "a1", "items": [], "publication": None, "generations": generations})
+
+    assert main(["job", "artifacts", JOB["id"], "--api", api.url]) == 0
+
+    printed = capsys.readouterr().out
+    assert all(part in printed for part in ("a1", "studio", "wan2.2", "48.2 s", "0.80 USD"))
+    assert "words was passed over: it shows no pictures." in printed
+
+
 def test_watching_a_job_that_fails_fails(api: PlayedApi, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["job", "watch", JOB["id"], "--api", api.url]) == 1
 

@@ -31,7 +31,9 @@ TRANSITION = {
 }
 MADE = {
     "items": [{"kind": "captions", "created_at": "2026-01-01T00:00:00Z", "key": "k"}],
-    "publication": {"version": 3, "urls": {"watch": "/watch/a"}},
+    "asset_id": "a",
+    "generations": [],
+    "publication": {"version": 3, "published_at": "2026-01-01T00:00:00Z", "urls": {"watch": "/watch/a"}},
 }
 SUMMARY = {"name": "quick", "origin": "shipped", "version": 2, "description": "Small."}
 RANKED = {"asset_id": "a", "votes": 7, "title": "A clip"}
@@ -53,7 +55,7 @@ ITEM = {
     [
         ("job metrics --hours 3", METRICS, "GET /jobs/metrics?hours=3", "2 INFRA"),
         ("job history x", {"items": [TRANSITION]}, "GET /jobs/x/history", "failed (time_limit)"),
-        ("job artifacts x", MADE, "GET /jobs/x/artifacts", "Published as version 3"),
+        ("job artifacts x", MADE, "GET /jobs/x/artifacts", "version 3"),
         ("batch list", {"items": [batch()], "next": None}, "GET /batches?limit=20", "Nightly [newsroom]"),
         ("batch show x", batch(failed=2), "GET /batches/x", "2 failed"),
         ("batch items x --state failed", {"items": [ITEM], "next": None}, "GET /batches/x/items?", "n-1042"),
