@@ -62,6 +62,7 @@ _HOST = re.compile(r"(?:[A-Za-z0-9](?:[A-Za-z0-9._-]{0,251})|\[[0-9A-Fa-f:.]{2,4
 _PREFIX = re.compile(r"(?:/[A-Za-z0-9._~-]+){1,8}")
 _MAX_HOPS = 50
 _MAX_ADDRESS = 128
+_MAX_PAIR = 512
 
 
 @dataclass(frozen=True)
@@ -177,15 +178,20 @@ def _forwarded(lines: Sequence[str]) -> list[Hop]:
     for element in _split(",".join(lines), ",")[-_MAX_HOPS:]:
         pairs: dict[str, str] = {}
         for part in _split(element, ";"):
-            if found := _PAIR.fullmatch(part):
+            if len(part) <= _MAX_PAIR and (found := _PAIR.fullmatch(part)):
                 pairs[found[1].lower()] = re.sub(r"\\(.)", r"\1", found[2].strip('"'))
         hops.append(Hop(address_of(pairs.get("for", "")), pairs.get("proto", ""), pairs.get("host", "")))
     return hops
 
 
 def _split(text: str, separator: str) -> list[str]:
-    """Split outside of quoted strings."""
-    return [part for part in re.findall(rf'(?:"(?:[^"\\]|\\.)*"|[^{separator}"])+', text) if part.strip()]
+    """Split outside of quoted strings, which are looked for from the right.
+
+    There stands what the nearest proxy wrote; a quote that a caller began and did not end would, from the left, turn
+    the proxy's own quotes inside out, and what is left of these be taken for the proxy's word.
+    """
+    found = re.findall(rf'(?:"[^"]*"|[^{separator}"])+', text[::-1])
+    return [part[::-1] for part in reversed(found) if part.strip()]
 
 
 def _x_forwarded(headers: Headers) -> list[Hop]:

@@ -11,8 +11,7 @@ class HangingUp:
     """Reads a little more of a body that nobody wants, between its answer and the end of the connection.
 
     Whoever closes a connection on which something unread lies resets it, and the reset takes the answer with it: NGINX
-    then says 502 where we have said 413. The outermost middleware, since
-    anything may refuse.
+    then says 502 where we have said 413. The outermost middleware, since anything may refuse.
 
     Args:
         app: What answers.

@@ -100,7 +100,8 @@ class Preparation(DomainModel):
     facts: SourceFacts
     """What the prepared video is."""
     sound_content: str
-    """What decides the words that are heard: the source's sha256, also where they are in the picture already."""
+    """What decides the words that are heard: the source's sha256, with its times where it is a part of that; also where
+    they are in the picture already."""
     part: PreparedPart | None = None
     """Where only a part of the source was prepared, since the recipe keeps no more; ``None``: all of it."""
     notes: tuple[str, ...] = ()

@@ -23,6 +23,7 @@ InputKind = Literal["clip", "picture", "sound"]
 CONTENT_SCHEME = "sha256:"
 """Begins the address of an input that was taken in: its content is all that it is known by from then on."""
 Corner = Literal["top_left", "top", "top_right", "left", "centre", "right", "bottom_left", "bottom", "bottom_right"]
+Cut = Literal["exact", "keyframe"]
 Rgb = Annotated[str, Field(pattern=r"^#[0-9A-Fa-f]{6}$")]
 
 
@@ -41,7 +42,7 @@ class TrimOptions(DomainModel):
     start_seconds: float = Field(default=0.0, ge=0)
     end_seconds: float | None = Field(default=None, gt=0)
     """``null``: to its end."""
-    cut: Literal["exact", "keyframe"] = "exact"
+    cut: Cut = "exact"
     """``exact`` to the frame; ``keyframe`` begins at the nearest keyframe at or before the start.
 
     Then the highest rung is the source's own pictures, not encoded again, where they are what it asks for and no other

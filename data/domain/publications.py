@@ -5,6 +5,7 @@ from typing import Literal
 
 from data.domain.analysis import AnalysisReport, PublishedAnalysis
 from data.domain.assets import Preparation, SourceFacts
+from data.domain.edits import Cut
 from data.domain.findings import Decision, ModerationVerdict, PassagesFile, TextTrack
 from data.domain.model import DomainModel
 from data.domain.provenance import Provenance
@@ -92,7 +93,7 @@ class KeptPart(DomainModel):
 
     start_seconds: float
     end_seconds: float
-    cut: Literal["exact", "keyframe"] = "exact"
+    cut: Cut = "exact"
     """``keyframe``: it begins at a keyframe, perhaps earlier than was asked for."""
 
 

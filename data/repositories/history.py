@@ -154,12 +154,12 @@ class StepCostRepository:
             select(StepCostRow).where(StepCostRow.step == step).order_by(StepCostRow.id.desc()).limit(limit)
         )
 
-    def forget(self, age: timedelta, unused: timedelta, most: int) -> int:
+    def forget(self, age: timedelta, oldest_age: timedelta, most: int) -> int:
         """Delete costs that no estimate needs, and go on counting what they came to; return how many.
 
         Args:
             age: How old they must be, where as many as are learnt from came after them.
-            unused: How old where they did not: nobody has asked for those options since.
+            oldest_age: How old where they did not.
             most: Delete about so many; the rest is for the next call.
         """
         now, row = utc_now(), StepCostRow
@@ -168,7 +168,7 @@ class StepCostRepository:
         for step, variant in self._session.execute(old).tuples().all():
             if count >= most:
                 break
-            is_over = [row.recorded_at < now - unused]
+            is_over = [row.recorded_at < now - oldest_age]
             if (oldest := self._oldest_needed(step, variant)) is not None:
                 is_over.append(row.recorded_at < min(oldest, now - age))
             count += self._delete(step, (row.step == step, row.variant == variant, or_(*is_over)), most - count)

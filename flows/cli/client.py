@@ -10,6 +10,7 @@ from typing import Annotated, Any
 from urllib.parse import quote
 
 import httpx
+import orjson
 from cyclopts import Parameter
 
 from data.settings import get_settings
@@ -176,7 +177,7 @@ def pairs_of(option: str, pairs: Iterable[str]) -> dict[str, Any]:
         if not equals or not name:
             raise ApiError(f"`{option} {pair}` is not of the form name=value.")
         try:
-            read[name] = json.loads(value)
+            read[name] = orjson.loads(value)  # stricter than `json`: `NaN` is a word
         except ValueError:
             read[name] = value
     return read

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from data.domain.assets import SourceFacts
 from data.domain.edits import TrimOptions
+from data.domain.errors import EditImpossibleError
 from data.domain.recipes import Recipe
 from tasks.media.conforming import OPEN_GROUP, Copied, Packet, copied_from, difference, read_packets
 from tasks.media.edits.inputs import Inputs
@@ -188,7 +189,10 @@ def _copied(facts: SourceFacts, recipe: Recipe, inputs: Inputs, cut: KeyframeCut
     if frames is None:
         return CutPlan(exact, cut, _NO_END)
     end = None if is_to_end else cut.start_seconds + float(frames / exact.frame_rate)
-    plan = plan_encode(facts, _cut(recipe, cut, end), inputs)
+    try:
+        plan = plan_encode(facts, _cut(recipe, cut, end), inputs)
+    except EditImpossibleError:  # only after the end that the source promises
+        return CutPlan(exact, cut, _NO_END)
     copied = copied_from(cut.packets[:frames], plan)
     if isinstance(copied, str):
         return CutPlan(exact, cut, copied)

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from data.domain.assets import Asset, PreparedPart, SourceFacts
+from data.domain.edits import Cut
 from data.domain.errors import EncodeFailedError
 from data.domain.publications import AudioRendition, EditRecord, Package, PosterCandidate, Rendition, SpriteSheet
 from data.domain.recipes import AudioOptions, PreviewOptions, Recipe
@@ -96,6 +97,7 @@ def transcode(
         DailiesError: A program failed, stalled, was killed, or ran out of time or disk.
     """
     facts, part = asset.media_facts, asset.preparation.part if asset.preparation else None
+    asked_cut = recipe.edit.effective.trim.cut  # of a prepared part only the rest is left to be cut, exactly
     if part is not None:
         recipe = recipe.model_copy(update={"edit": recipe.edit.model_copy(update={"trim": part.trim})})
     cut = None
@@ -149,7 +151,7 @@ def transcode(
             *choices.notes,
             *(() if preview_path or recipe.preview.format == "none" else (_NO_PREVIEW,)),
         ),
-        edit=_edit_record(plan, findings),
+        edit=_edit_record(plan, findings, asked_cut),
     )
 
 
@@ -319,14 +321,14 @@ def _of_whole(plan: EncodePlan, part: PreparedPart | None) -> EncodePlan:
     return replace(plan, edits=replace(plan.edits, begins_at_seconds=begins_at, whole_seconds=whole))
 
 
-def _edit_record(plan: EncodePlan, findings: Findings) -> EditRecord | None:
+def _edit_record(plan: EncodePlan, findings: Findings, cut: Cut) -> EditRecord | None:
     if plan.edits is None:
         return None
     return EditRecord(
         digest=plan.edits.digest,
         duration_seconds=plan.duration_seconds,
         notes=(*sentences(plan.edits), *findings.notes),
-        kept=kept_part(plan.edits),
+        kept=kept_part(plan.edits, cut),
     )
 
 

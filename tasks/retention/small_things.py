@@ -22,9 +22,9 @@ _ROUNDS_OF_EVENTS = 50
 ANSWERS_AGE = timedelta(days=7)
 """Nobody repeats a call with the same ``Idempotency-Key`` after a week."""
 COSTS_AGE = timedelta(days=30)
-"""What steps took is told of a batch when it ends; estimates need the latest only, however old."""
-UNUSED_COSTS_AGE = timedelta(days=365)
-"""Nobody has worked with those options for a year."""
+"""What steps took is told of a batch when it ends; estimates need the latest only."""
+OLDEST_COSTS_AGE = timedelta(days=365)
+"""No estimate needs what is older, also where little came after it."""
 MOST_COSTS = 20_000
 TEMPORARY_AGE = timedelta(days=1)
 """No upload into the store takes longer."""
@@ -108,4 +108,4 @@ def sweep(store: ObjectStore, database: Database, deleted: Deleted) -> None:
         IdempotencyRepository(session).forget(ANSWERS_AGE)
         TokenRepository(session).forget_expired()
     with database.session() as session:
-        StepCostRepository(session).forget(COSTS_AGE, UNUSED_COSTS_AGE, MOST_COSTS)
+        StepCostRepository(session).forget(COSTS_AGE, OLDEST_COSTS_AGE, MOST_COSTS)

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from data.domain.edits import Corner
+from data.domain.edits import Corner, Cut
 from data.domain.publications import KeptPart
 from tasks.media.edits import crop, join, picture_in_picture
 from tasks.media.edits.editing import EditPlan
@@ -34,12 +34,12 @@ def sentences(plan: EditPlan) -> tuple[str, ...]:
     )
 
 
-def kept_part(plan: EditPlan) -> KeptPart | None:
-    """Return which part of the source is kept; ``None`` where all of it is."""
+def kept_part(plan: EditPlan, cut: Cut) -> KeptPart | None:
+    """Return which part of the source is kept, and how it was asked for; ``None`` where all of it is."""
     if not plan.options.trim.is_wanted:
         return None
     start, end = plan.kept_seconds
-    return KeptPart(start_seconds=round(start, 6), end_seconds=round(end, 6), cut=plan.options.trim.cut)
+    return KeptPart(start_seconds=round(start, 6), end_seconds=round(end, 6), cut=cut)
 
 
 def _of_time(plan: EditPlan) -> Iterator[str]:

@@ -70,6 +70,18 @@ def test_rfc_7239_is_read_where_proxies_write_it() -> None:
     assert (seen["client"], seen["scheme"], seen["host"]) == ("2001:db8::7", "https", "dailies.example")
 
 
+@pytest.mark.parametrize(
+    "begun",
+    ['for="x', 'for="x", for=192.0.2.66;a="', 'for="\\', '"' + '\\"' * 15_000, "for=192.0.2.66;a=" + " " * 30_000],
+)
+def test_what_a_caller_began_does_not_change_what_the_proxy_wrote_after_it(begun: str) -> None:
+    seen = called(
+        {"Forwarded": f'{begun}, for="[2001:db8::7]";proto=https;host="dailies.example:8443"'}, kind="forwarded"
+    )
+
+    assert (seen["client"], seen["scheme"], seen["host"]) == ("2001:db8::7", "https", "dailies.example:8443")
+
+
 def test_what_is_hidden_on_purpose_stays_so() -> None:
     assert (
         called({"Forwarded": "for=198.51.100.9, for=_hidden, for=10.1.1.1"}, kind="forwarded")["client"] == "10.1.1.1"

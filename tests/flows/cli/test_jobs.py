@@ -119,13 +119,22 @@ def test_overrides_are_json_where_they_can_be(api: PlayedApi) -> None:
 
 
 def test_what_belongs_to_the_caller_goes_with_the_job(api: PlayedApi) -> None:
-    words = ["--metadata", "desk=news", "--metadata", "shift=2", "--webhook", "https://desk.example/hook"]
+    words = [
+        "--metadata",
+        "desk=news",
+        "--metadata",
+        "shift=2",
+        "--metadata",
+        "by=NaN",
+        "--webhook",
+        "https://desk.example/hook",
+    ]
 
     assert main(["job", "submit", "/media/clip.mp4", *words, "--api", api.url]) == 0
 
     [(_, _, body)] = api.calls
     handed_in = json.loads(body)
-    assert handed_in["metadata"] == {"desk": "news", "shift": 2}
+    assert handed_in["metadata"] == {"desk": "news", "shift": 2, "by": "NaN"}
     assert handed_in["webhooks"] == ["https://desk.example/hook"]
 
 

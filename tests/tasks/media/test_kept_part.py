@@ -6,7 +6,7 @@ import pytest
 from numpy.typing import NDArray
 
 from data.domain.assets import Asset, Preparation
-from data.domain.edits import TrimOptions
+from data.domain.edits import Cut, TrimOptions
 from data.domain.errors import EditImpossibleError
 from data.domain.publications import KeptPart, Package
 from data.domain.recipes import Recipe
@@ -58,7 +58,7 @@ def heard(clip: Clip, folder: Path) -> NDArray[np.float32]:
         return np.concatenate([block.copy() for block in blocks])
 
 
-def trimmed(start: float, end: float | None, cut: str = "exact", **more: object) -> Recipe:
+def trimmed(start: float, end: float | None, cut: Cut = "exact", **more: object) -> Recipe:
     trim = {"start_seconds": start, "end_seconds": end, "cut": cut}
     return SMALL.with_overrides({"edit.trim": trim, "anonymise.enabled": True, "captions.enabled": False, **more})
 
@@ -123,12 +123,12 @@ def packaged(source: Path, recipe: Recipe, folder: Path) -> Package:
 
 @pytest.mark.parametrize(("cut", "first"), [("exact", 90), ("keyframe", 75)])
 def test_the_rest_is_cut_off_to_the_frame_and_told_by_the_clock_of_the_source(
-    source: Path, tmp_path: Path, cut: str, first: int
+    source: Path, tmp_path: Path, cut: Cut, first: int
 ) -> None:
     package = packaged(source, trimmed(3.6, 4.4, cut), tmp_path)
 
     assert package.edit is not None
-    assert package.edit.kept == KeptPart(start_seconds=first / 25, end_seconds=4.4)
+    assert package.edit.kept == KeptPart(start_seconds=first / 25, end_seconds=4.4, cut=cut)
     assert package.edit.notes[0].startswith(f"Of 8.00 s, {4.4 - first / 25:.2f} s were kept, from {first / 25:.2f} s")
     made = seen(Clip(tmp_path / "package" / package.mp4_path, probe(tmp_path / "package/video.mp4", TOOLS)), tmp_path)
     whole = seen(Clip(source, probe(source, TOOLS)), tmp_path)[first:110]

@@ -197,6 +197,17 @@ def test_what_cannot_be_copied_is_encoded_from_its_keyframe(
     assert found.plan.frame_count == round(5.8 * RATE) - begins_at_frame
 
 
+def test_where_coded_pictures_part_only_after_the_promised_end_it_is_encoded(make: Make, tmp_path: Path) -> None:
+    tools, source = find_tools(), make("-x264-params", "b-adapt=0:b-pyramid=none", "-bf", "8", name="long.mp4")
+    promised = probe(source, tools).model_copy(update={"duration_seconds": float(65 / RATE)})
+    recipe = cut_at(2.6, round(float(65 / RATE), 3))
+
+    found = plan_cut(source, promised, recipe, {}, tools=tools, scratch=tmp_path, limits=Limits())
+
+    assert found.copy == "it has no place near the end of the part where coded pictures can be parted"
+    assert found.plan.frame_count == 5
+
+
 def test_pictures_that_an_edit_list_hides_stay_hidden(make: Make, tmp_path: Path) -> None:
     # A stream copy from the middle of a group of pictures: its keyframe is not to be seen.
     source = tmp_path / "cut.mp4"
