@@ -5,6 +5,8 @@ BIN := $(VENV)/bin
 ENGINES := .venv-engines
 ENGINES_STAMP := $(ENGINES)/.installed-$(shell cat requirements-dev.lock requirements-engines.lock | cksum | cut -d' ' -f1)
 STAMP := $(VENV)/.installed-$(shell cat requirements-dev.lock | cksum | cut -d' ' -f1)
+# One more than there are cores: much of a test is waiting for servers.
+TEST_WORKERS = $(shell $(PYTHON) -c 'import os; print(min(4, len(os.sched_getaffinity(0)) + 1))')
 MAKEFLAGS += --no-print-directory
 # A uv or pip of the user's own may point elsewhere: index options are theirs, never ours.
 LOCK := UV_CUSTOM_COMPILE_COMMAND="make lock" uv pip compile --quiet --generate-hashes \
@@ -62,7 +64,7 @@ fix: setup ## correct what can be corrected by machine
 	$(BIN)/ruff format .
 
 test: setup ## the tests, with a real Prefect server and a real ffmpeg (ARGS="-k name")
-	$(BIN)/python -m pytest -m "not slow and not engines" -n auto --maxprocesses 4 --dist loadfile $(ARGS)
+	$(BIN)/python -m pytest -m "not slow and not engines" -n $(TEST_WORKERS) --dist loadfile $(ARGS)
 
 test-all: setup ## the slow suites, which `make test` leaves out
 	@$(BIN)/python -m pytest -m "slow and not engines" -n 2 --dist loadfile $(ARGS) || { status=$$?; \

@@ -90,12 +90,14 @@ time.sleep(600)
     wait_until(lambda: not psutil.pid_exists(pid), description="the component's end")
 
 
-def test_processes_that_left_their_group_are_found_by_their_mark() -> None:
+def test_processes_that_left_their_group_are_found_by_their_mark(wait_until: WaitUntil) -> None:
     stack_id = uuid.uuid4().hex
     stray = subprocess.Popen(
         [sys.executable, "-c", SLEEP], env={**os.environ, MARKER: stack_id}, start_new_session=True
     )
 
+    # The kernel lays out the new program's environment a moment after it has begun.
+    wait_until(lambda: psutil.Process(stray.pid).environ().get(MARKER), description="the mark")
     assert end_marked(stack_id) == 1
     assert stray.wait(5) is not None
     assert end_marked(stack_id) == 0

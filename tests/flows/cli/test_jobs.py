@@ -189,7 +189,7 @@ def test_who_made_a_video_of_words_is_printed(api: PlayedApi, capsys: pytest.Cap
     told = {"seconds": 48.25, "charged": 0.8, "currency": "USD", "is_reused": False, "message": ""}
     passed_over = [{"provider": "words", "code": "X", "message": "it shows no pictures."}]
     generations = [{**made, **told, "passed_over": passed_over}]
-    api.answer = (200, {"asset_id": "a1", "items": [], "publication": None, "generations": generations})
+    api.answers = [{"asset_id": "a1", "items": [], "publication": None, "generations": generations}]
 
     assert main(["job", "artifacts", JOB["id"], "--api", api.url]) == 0
 

@@ -19,6 +19,7 @@ METRICS = {
     "failures": {"INFRA": 2},
     "recipes": {"quick": 2},
     "retries": 1,
+    "step_retries": 2,
     "wait_seconds": SPREAD,
     "run_seconds": {"p50": 1.0, "p95": 2.0, "longest": 3.0},
 }
@@ -69,7 +70,7 @@ ITEM = {
         ("asset vote a --take-back", {"votes": 6}, "DELETE /assets/a/vote", "6 votes"),
         ("asset ranking", {"items": [RANKED], "next": None}, "GET /assets/ranking?limit=20", "A clip"),
         ("asset list --mine --public", {"items": [], "next": None}, "GET /assets?mine=true&public=true", ""),
-        ("recipe list", {"items": [SUMMARY], "broken": []}, "GET /recipes", "Small."),
+        ("recipe list", {"items": [SUMMARY], "broken": [], "next": None}, "GET /recipes", "Small."),
         ("recipe show quick", {"recipe": Recipe().model_dump(mode="json")}, "GET /recipes/quick", "captions:"),
         ("schedule on nightly", {}, "PATCH /schedules/nightly", ""),
         ("schedule off nightly", {}, "PATCH /schedules/nightly", ""),
