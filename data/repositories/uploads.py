@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 
-from sqlalchemy import delete, select
+from sqlalchemy import delete, select, tuple_
 from sqlalchemy.orm import Session
 
 from data.domain.errors import NotFoundError
@@ -99,9 +99,11 @@ class UploadRepository:
         """
         return _upload(self._row(upload_id, owner))
 
-    def older_than(self, age: timedelta, limit: int) -> tuple[Upload, ...]:
-        """Return the oldest uploads of at least that age, complete or not."""
+    def older_than(self, age: timedelta, limit: int, after: Upload | None = None) -> tuple[Upload, ...]:
+        """Return the oldest uploads of at least that age, complete or not; of those that come after one."""
         query = select(UploadRow).where(UploadRow.created_at < utc_now() - age)
+        if after is not None:
+            query = query.where(tuple_(UploadRow.created_at, UploadRow.id) > (after.created_at, after.id))
         rows = self._session.scalars(query.order_by(UploadRow.created_at, UploadRow.id).limit(limit))
         return tuple(map(_upload, rows))
 

@@ -36,6 +36,7 @@ def expire_uploads(
     age: timedelta | None,
     is_awaited: Callable[[str], bool],
     deleted: Deleted,
+    most: int = MOST_UPLOADS,
 ) -> None:
     """Delete uploads of at least that age; ingest has put what it took among the sources.
 
@@ -47,18 +48,25 @@ def expire_uploads(
         age: ``None`` keeps all.
         is_awaited: Whether a job that has not ended names an upload.
         deleted: Counts.
+        most: Are looked at together; about so many are deleted.
     """
     if age is None:
         return
-    with database.session() as session:
-        uploads = UploadRepository(session).older_than(age, MOST_UPLOADS)
-        needed = BatchItemRepository(session).uploads_needed([upload.id for upload in uploads])
-    for upload in uploads:
-        if upload.id not in needed and not is_awaited(upload.id):
-            store.delete(upload.key)
-            with database.session() as session:
-                UploadRepository(session).forget(upload.id)
-            deleted.add("uploads", upload.size_bytes or 0)
+    forgotten, last = 0, None
+    while forgotten < most:
+        with database.session() as session:
+            uploads = UploadRepository(session).older_than(age, most, last)
+            needed = BatchItemRepository(session).uploads_needed([upload.id for upload in uploads])
+        for upload in uploads:
+            if upload.id not in needed and not is_awaited(upload.id):
+                store.delete(upload.key)
+                with database.session() as session:
+                    UploadRepository(session).forget(upload.id)
+                deleted.add("uploads", upload.size_bytes or 0)
+                forgotten += 1
+        if len(uploads) < most:
+            break
+        last = uploads[-1]
 
 
 def expire_results(store: ObjectStore, part: str, age: timedelta | None, now: datetime, deleted: Deleted) -> None:

@@ -54,6 +54,19 @@ def test_uploads_go_unless_a_job_or_an_item_waits_for_them(store: ObjectStore, d
     assert keys(store) == ["uploads/awaited/film.mp4", "uploads/named/film.mp4"]
 
 
+def test_uploads_that_are_kept_do_not_hold_up_those_behind_them(store: ObjectStore, database: Database) -> None:
+    for number in range(5):
+        store.put_bytes(b"film", f"uploads/{number}/film.mp4")
+        with database.session() as session:
+            UploadRepository(session).create(str(number), key=f"uploads/{number}/film.mp4", original_name="film.mp4")
+    deleted = Deleted()
+
+    expire_uploads(store, database, timedelta(0), lambda upload: upload in "0123", deleted, most=2)
+
+    assert deleted.counts == {"uploads": 1}
+    assert keys(store) == [f"uploads/{number}/film.mp4" for number in range(4)]
+
+
 def test_results_go_when_they_are_old(store: ObjectStore) -> None:
     for name in ("0a", "0b", "1a"):
         store.put_bytes(b"{}", f"results/{name}")
