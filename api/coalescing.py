@@ -9,6 +9,7 @@ import asyncio
 import math
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from itertools import islice
 from typing import Generic, TypeVar
 
 Key = TypeVar("Key")
@@ -119,7 +120,7 @@ class CoalescedReads(Generic[Key, Value]):
         if not self._is_crowd:
             return
         self._turn = asyncio.get_running_loop().call_later(self._turn_seconds, self._next_turn)
-        for key in self._wanted:
+        for key in islice(self._wanted, self._most_kept):  # of more than are kept the next ones would be for nothing
             if key not in self._under_way and self._seconds_left(key, now) < self._turn_seconds:
                 self._enlisted(key)
 

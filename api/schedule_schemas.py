@@ -28,7 +28,7 @@ def _five_fields(cron: str) -> str:
 Cron = Annotated[str, AfterValidator(_five_fields), Field(max_length=200, examples=["0 22 * * *"])]
 MANIFEST = (
     "As in `POST /batches`; `{date}` becomes the date that the run is due, there and then, as `2026-11-22`. "
-    "Without one: the manifest or the watched folder of the settings."
+    "Without one, which only administrators may leave out: the manifest or the watched folder of the settings."
 )
 
 

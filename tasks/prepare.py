@@ -57,7 +57,7 @@ def prepare_source(asset: Asset, recipe: Recipe) -> Asset:
                 scratch,
                 tools,
                 models,
-                tool_limits(media),
+                tool_limits(media).patient(clip.unseen_seconds),
                 encode_slot=lambda: encode_slot(progress),
                 on_progress=lambda share: progress.update(0.95 * share),
                 run_id=run_id(),

@@ -63,8 +63,9 @@ class BatchSchedules:
 
         Raises:
             NameTakenError: There is one of that name, whosever it is: Prefect tells them apart by it.
-            InvalidRequestError: The cron is none.
+            InvalidRequestError: The cron is none, or the caller may not leave the manifest to the settings.
         """
+        self._check_manifest(asked.manifest)
         deployment = await self._deployment()
         if any(_name(each) == asked.name for each in deployment.schedules):
             raise NameTakenError(f"There is a schedule {asked.name!r} already.", {"field": "name"})
@@ -91,8 +92,11 @@ class BatchSchedules:
 
         Raises:
             NotFoundError: The caller has none of that name.
-            InvalidRequestError: The cron is none, or the schedule is not one by cron.
+            InvalidRequestError: The cron is none, the schedule is not one by cron, or the caller may not leave the
+                manifest to the settings.
         """
+        if asked.manifest is not None:
+            self._check_manifest(asked.manifest)
         deployment = await self._deployment()
         found = self._named(deployment, name)
         with translated(f"There is no schedule {name!r}."):
@@ -125,6 +129,13 @@ class BatchSchedules:
             if name == _name(schedule) and self._sees(schedule):
                 return schedule
         raise NotFoundError(f"There is no schedule {name!r}.", {"name": name})
+
+    def _check_manifest(self, manifest: str) -> None:
+        """Do nothing if the caller may make batches of it: what is in the settings is whose they say, not theirs."""
+        if not manifest.strip() and not self._caller.sees_all:
+            raise InvalidRequestError(
+                "Name a manifest: only schedules of administrators take that of the settings.", {"field": "manifest"}
+            )
 
     def _sees(self, schedule: DeploymentSchedule) -> bool:
         """One that names nobody, or whom it names only by an address, was made at Prefect: for admins alone."""

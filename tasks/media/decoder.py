@@ -4,6 +4,7 @@ import fcntl
 import os
 import select
 import subprocess
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -15,6 +16,7 @@ from tasks.media.measures import read_log
 
 PIPE_BYTES = 1024 * 1024
 _TAIL_BYTES = 4096
+_LOOK_SECONDS = 1.0
 
 
 @contextmanager
@@ -60,11 +62,7 @@ class Reader:
         buffer = bytearray(size_bytes)
         view, filled = memoryview(buffer), 0
         while filled < size_bytes:
-            if not select.select([self._descriptor], [], [], self._stall_seconds)[0]:
-                raise EncoderStalledError(
-                    f"The decoder gave nothing for {self._stall_seconds:g} seconds and was ended.",
-                    {"stall_seconds": self._stall_seconds},
-                )
+            self._wait()
             got = os.readv(self._descriptor, [view[filled:]])
             if got == 0:
                 break
@@ -72,6 +70,16 @@ class Reader:
         view.release()
         del buffer[filled:]
         return buffer
+
+    def _wait(self) -> None:
+        """Wait for more, and look up every now and then: who watches the step takes one who does not for stuck."""
+        deadline = time.monotonic() + self._stall_seconds
+        while not select.select([self._descriptor], [], [], min(_LOOK_SECONDS, self._stall_seconds))[0]:
+            if time.monotonic() >= deadline:
+                raise EncoderStalledError(
+                    f"The decoder gave nothing for {self._stall_seconds:g} seconds and was ended.",
+                    {"stall_seconds": self._stall_seconds},
+                )
 
     def _check_end(self) -> None:
         while not self._child.has_exited():

@@ -16,7 +16,7 @@ import subprocess
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO, Self
 
@@ -46,6 +46,9 @@ _FFMPEG_SIGNALLED = {255, 123}
 _RECEIVED_SIGNAL = re.compile(r"(?:[Rr]eceived signal |Received > )(\d+)")
 _NOT_PRINTABLE = re.compile(r"[^\n\x20-\x7e\u00a0-\U0010ffff]")
 
+_SLOWEST_DECODE = 2.0
+"""Seconds that a second of video takes to decode, at worst."""
+
 
 @dataclass(frozen=True)
 class Limits:
@@ -59,6 +62,14 @@ class Limits:
     """No progress for this long ends the tool."""
     kill_grace_seconds: float = 5.0
     """Longest time from the decision to end a tool until its whole group is gone."""
+
+    def patient(self, unseen_seconds: float) -> Self:
+        """Return those that let pictures be decoded which nobody will see: nothing moves until the first that is kept.
+
+        Args:
+            unseen_seconds: How much video comes ahead of that.
+        """
+        return replace(self, stall_seconds=self.stall_seconds + _SLOWEST_DECODE * unseen_seconds)
 
 
 @dataclass(frozen=True)

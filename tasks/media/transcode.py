@@ -51,8 +51,6 @@ from tasks.media.tools import Toolset
 
 POSTER_NAME = "poster.jpg"
 _MOST_CANDIDATES = 12
-_SLOWEST_DECODE = 2.0
-"""Seconds that a second of video takes to decode, at worst."""
 _NO_PREVIEW = f"There is no preview: it would have been larger than {MOST_BYTES // 1_000_000} MB."
 
 
@@ -106,7 +104,7 @@ def transcode(
     plan = _of_whole(cut.plan if cut else plan_encode(facts, recipe, inputs), part)
     encoder = chosen_encoder(recipe.video, tools)
     require_for(recipe, encoder, tools)
-    limits = _patient(limits, plan)
+    limits = limits.patient(plan.edits.unseen_seconds if plan.edits else 0.0)
     attempt = _Attempt(facts, plan, WorkFiles(scratch), directory, tools, limits, run_id)
     chooser = Chooser(source, facts, recipe, plan, scratch, tools, limits, run_id, cut)
     with encode_slot() as threads:
@@ -305,12 +303,6 @@ class _Attempt:
             run_id=self.run_id,
         )
         return name
-
-
-def _patient(limits: Limits, plan: EncodePlan) -> Limits:
-    """Limits that let pictures be decoded which nobody will see: nothing moves until the first one that is kept."""
-    unseen_seconds = plan.edits.unseen_seconds if plan.edits else 0.0
-    return replace(limits, stall_seconds=limits.stall_seconds + _SLOWEST_DECODE * unseen_seconds)
 
 
 def _of_whole(plan: EncodePlan, part: PreparedPart | None) -> EncodePlan:

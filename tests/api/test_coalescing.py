@@ -259,3 +259,18 @@ def test_what_nobody_will_ask_for_again_is_not_read_again_for_a_crowd() -> None:
         await reads.close()
 
     asyncio.run(story())
+
+
+def test_for_a_crowd_no_more_is_read_again_than_is_kept() -> None:
+    async def story() -> None:
+        source = Source()
+        reads = CoalescedReads(source.read, keep_seconds=0.2, crowd=2, most_kept=2)
+        await asyncio.gather(*(reads.get(key) for key in range(20)))
+        asked = sum(map(len, source.reads))
+        await asyncio.sleep(0.15)
+
+        assert asked == 20
+        assert sum(map(len, source.reads)) <= asked + 2
+        await reads.close()
+
+    asyncio.run(story())

@@ -244,14 +244,16 @@ def test_an_analysis_from_before_is_the_sole_owners_of_its_asset_and_otherwise_n
     now = "2026-01-01 00:00:00+00:00"
     with database.engine.begin() as connection:
         upgrade(connection, "0011")
-        for asset, owners in (("one", ["ann"]), ("both", ["ann", "bob"])):
+        of_jobs = {"one": "j-one", "both": "j-both", "first": "j-again", "second": "j-again"}
+        for asset, owners in (("one", ["ann"]), ("both", ["ann", "bob"]), ("first", ["ann"]), ("second", ["ann"])):
             connection.exec_driver_sql(
                 f"INSERT INTO assets VALUES ('{asset}', '{asset}', 'k', 'n', '{{}}', 1, 1.0, '{now}')"
             )
             for owner in owners:
                 connection.exec_driver_sql(f"INSERT INTO asset_owners VALUES ('{owner}', '{asset}', '{now}')")
             connection.exec_driver_sql(
-                f"INSERT INTO artifacts VALUES ('{asset}', 'analysis', 'k-{asset}', 'p', '{{}}', 'j-{asset}', '{now}')"
+                f"INSERT INTO artifacts VALUES ('{asset}', 'analysis', 'k-{asset}', 'p', '{{}}', '{of_jobs[asset]}',"
+                f" '{now}')"
             )
 
     migrate(empty_url)

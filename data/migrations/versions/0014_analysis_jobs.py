@@ -9,14 +9,14 @@ branch_labels = None
 depends_on = None
 
 # Of an asset that has several owners nobody can tell whose an old analysis is: administrators see it, and whoever asks
-# for the same again finds it at no cost.
+# for the same again finds it at no cost. A job that was retried after its source had changed looked at two assets.
 _KNOWN = """
 INSERT INTO analysis_jobs (job_id, asset_id, key, owner, created_at)
-SELECT a.job_id, a.asset_id, MIN(a.key), MIN(o.owner), MIN(a.created_at)
+SELECT a.job_id, MIN(a.asset_id), MIN(a.key), MIN(o.owner), MIN(a.created_at)
 FROM artifacts AS a JOIN asset_owners AS o ON o.asset_id = a.asset_id
 WHERE a.kind = 'analysis' AND a.job_id IS NOT NULL
-GROUP BY a.job_id, a.asset_id
-HAVING COUNT(DISTINCT o.owner) = 1 AND COUNT(DISTINCT a.key) = 1
+GROUP BY a.job_id
+HAVING COUNT(DISTINCT o.owner) = 1 AND COUNT(DISTINCT a.asset_id) = 1 AND COUNT(DISTINCT a.key) = 1
 """
 
 

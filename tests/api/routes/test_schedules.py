@@ -74,7 +74,7 @@ def test_batches_of_a_schedule_belong_to_whoever_makes_it_and_nobody_makes_one_f
     locked_url: str, people: dict[Role, Person], name: str, prefect: Prefect
 ) -> None:
     ann = people[Role.OPERATOR]
-    body = {"name": name, "cron": "0 22 * * *"}
+    body = {"name": name, "cron": "0 22 * * *", "manifest": "/in/a.csv"}
 
     with calling(locked_url, ann) as client:
         made = client.post(SCHEDULES, json=body)
@@ -95,9 +95,10 @@ def test_people_see_their_own_schedules_page_by_page_and_an_admin_everybodys(
     of_nobody = add(is_active=False).json()["name"]
     with calling(locked_url, people[Role.OPERATOR]) as operator, calling(locked_url, people[Role.ADMIN]) as admin:
         for number in (2, 1):
-            operator.post(SCHEDULES, json={"name": f"{name}-{number}", "cron": "0 22 * * *", "is_active": False})
+            body = {"cron": "0 22 * * *", "is_active": False, "manifest": "/in/a.csv"}
+            operator.post(SCHEDULES, json={"name": f"{name}-{number}", **body})
 
-        taken = operator.post(SCHEDULES, json={"name": of_nobody, "cron": "0 22 * * *"})
+        taken = operator.post(SCHEDULES, json={"name": of_nobody, "cron": "0 22 * * *", "manifest": "/in/a.csv"})
         first = operator.get(SCHEDULES, params={"limit": 1}).json()
         rest = operator.get(SCHEDULES, params={"after": first["next"]}).json()
         everybodys = {each["name"] for each in admin.get(SCHEDULES).json()["items"]}
@@ -109,6 +110,20 @@ def test_people_see_their_own_schedules_page_by_page_and_an_admin_everybodys(
     assert {*mine, of_nobody} <= everybodys
     assert rest["next"] is None
     assert taken.status_code == 409
+
+
+def test_only_an_administrators_schedule_takes_the_manifest_of_the_settings(
+    locked_url: str, people: dict[Role, Person], name: str
+) -> None:
+    body = {"name": name, "cron": "0 22 * * *", "is_active": False}
+    with calling(locked_url, people[Role.OPERATOR]) as operator, calling(locked_url, people[Role.ADMIN]) as admin:
+        refused = operator.post(SCHEDULES, json=body)
+        operator.post(SCHEDULES, json={**body, "manifest": "/in/a.csv"})
+        emptied = operator.patch(f"{SCHEDULES}/{name}", json={"manifest": " "})
+        by_admin = admin.patch(f"{SCHEDULES}/{name}", json={"manifest": ""})
+
+    assert (refused.status_code, emptied.status_code, by_admin.status_code) == (422, 422, 200)
+    assert "administrators" in refused.json()["detail"]
 
 
 @pytest.mark.parametrize(
