@@ -68,7 +68,10 @@ def sites_are_named(settings: Settings) -> Iterable[str]:
 
 def address_is_known(settings: Settings) -> Iterable[str]:
     """Refuse to tell people and programs elsewhere of things by links that lead nowhere from there."""
-    address = urlsplit(settings.api.public_url)
+    try:
+        address = urlsplit(settings.api.public_url)
+    except ValueError:  # brackets that hold no address
+        address = urlsplit("")
     if address.scheme not in ("http", "https") or not address.hostname:
         yield (
             "DAILIES_API__PUBLIC_URL is no address, so the links in webhooks and reports would lead nowhere: set the "

@@ -74,7 +74,7 @@ def test_production_refuses_an_open_prefect() -> None:
     assert "PREFECT_API_AUTH_STRING" in refusal
 
 
-@pytest.mark.parametrize("none", ["", "/dailies", "video.example", "ftp://video.example"])
+@pytest.mark.parametrize("none", ["", "/dailies", "video.example", "ftp://video.example", "https://[video"])
 def test_production_knows_the_address_that_its_links_begin_with(none: str) -> None:
     [refusal] = refusals(settings(public_url=none))
 

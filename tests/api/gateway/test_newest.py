@@ -30,7 +30,7 @@ TIED = 14
 
 
 def made(prefect: Prefect, owner: str, dues: Sequence[datetime]) -> list[str]:
-    """Make runs of somebody's jobs, due when they are told to be."""
+    """Make runs of somebody's jobs, due when they are told to be; what SQLite was too busy for is tried again."""
     path = f"/deployments/{prefect.deployment_id}/create_flow_run/bulk"
     runs = [
         {
@@ -40,8 +40,12 @@ def made(prefect: Prefect, owner: str, dues: Sequence[datetime]) -> list[str]:
         }
         for number, at in enumerate(dues)
     ]
-    results = prefect.client.request("POST", path, json=runs).json()["results"]
-    return [each["flow_run_id"] for each in results]
+    ids: dict[int, str] = {}
+    while left := [number for number in range(len(runs)) if number not in ids]:
+        answer = prefect.client.request("POST", path, json=[runs[number] for number in left]).json()
+        made_now = zip(left, (each["flow_run_id"] for each in answer["results"]), strict=True)
+        ids |= {number: run_id for number, run_id in made_now if run_id}
+    return [ids[number] for number in range(len(runs))]
 
 
 def owned_by(owner: str) -> Caller:
