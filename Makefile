@@ -5,8 +5,9 @@ BIN := $(VENV)/bin
 ENGINES := .venv-engines
 ENGINES_STAMP := $(ENGINES)/.installed-$(shell cat requirements-dev.lock requirements-engines.lock | cksum | cut -d' ' -f1)
 STAMP := $(VENV)/.installed-$(shell cat requirements-dev.lock | cksum | cut -d' ' -f1)
-# One more than there are cores: much of a test is waiting for servers.
-TEST_WORKERS = $(shell $(PYTHON) -c 'import os; print(min(4, len(os.sched_getaffinity(0)) + 1))')
+# One more than there are cores, since much of a test is waiting for servers, where each has 4 GiB of memory.
+TEST_WORKERS = $(shell $(PYTHON) -c 'import os; pages, size = map(os.sysconf, ("SC_PHYS_PAGES", "SC_PAGE_SIZE")); \
+	print(max(2, min(4, len(os.sched_getaffinity(0)) + 1, pages * size >> 32)))')
 MAKEFLAGS += --no-print-directory
 # A uv or pip of the user's own may point elsewhere: index options are theirs, never ours.
 LOCK := UV_CUSTOM_COMPILE_COMMAND="make lock" uv pip compile --quiet --generate-hashes \
