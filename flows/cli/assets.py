@@ -121,7 +121,7 @@ def vote(
     """Vote for a public video, once."""
     with connected(api) as client:
         counted = client.call("DELETE" if take_back else "POST", asset_path(asset, "vote"))
-    print_json(counted) if as_json else say(f"{counted['votes']} votes")
+    print_json(counted) if as_json else say("1 vote" if counted["votes"] == 1 else f"{counted['votes']} votes")
 
 
 @app.command
