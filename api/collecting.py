@@ -7,8 +7,8 @@ the same state id.
 The relay of webhooks reads Prefect's states by itself (``api.relay.collecting``), on purpose. It asks for jobs alone
 and tells whole stories in their order, only while somebody listens, only since then, and maybe in a process of its own;
 here every run is of interest, packs of batches too, once and for ever. What both would read, the histories of jobs, is
-read once (``api.gateway.histories``); while nothing moves, this one asks Prefect two questions in ten seconds, that one
-three in five.
+read once (``api.gateway.histories``); while nothing moves, this one asks Prefect two questions in twenty seconds, that
+one three in five.
 """
 
 import asyncio
@@ -64,7 +64,7 @@ class Collector:
         database: Database,
         sinks: Sequence[Sink],
         *,
-        poll_seconds: float = 2.0,
+        poll_seconds: float = 4.0,
         retry_seconds: float = 5.0,
     ) -> None:
         self._gateway = gateway

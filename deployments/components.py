@@ -40,12 +40,12 @@ def bootstrap(environment: Mapping[str, str]) -> Command:
 
 
 def worker(pool: str, addresses: Addresses, environment: Mapping[str, str]) -> Command:
-    """Return a stock process worker of one pool; its name says which machine it is on, for the reconciler."""
+    """Return a process worker of one pool; its name says which machine it is on, for the reconciler."""
     name = worker_name(pool)
     polling = {"PREFECT_WORKER_QUERY_SECONDS": QUERY_SECONDS[pool]} if pool in QUERY_SECONDS else {}
     return Command(
         name=f"{pool}-worker",
-        argv=_prefect("worker", "start", "--type", "process", "--pool", pool, "--name", name),
+        argv=(sys.executable, "-m", "deployments.worker", *_started(pool, name)),
         environment={**polling, **environment},
         directory=PROJECT,
         ready=lambda started_at: _worker_is_online(addresses.prefect_api_url, pool, name, started_at),
@@ -62,6 +62,10 @@ def api(addresses: Addresses, environment: Mapping[str, str]) -> Command:
         directory=PROJECT,
         ready=lambda _started_at: _answers(f"{addresses.api_url}/api/v1/health"),
     )
+
+
+def _started(pool: str, name: str) -> tuple[str, ...]:
+    return ("worker", "start", "--type", "process", "--pool", pool, "--name", name)
 
 
 def _prefect(*arguments: str) -> tuple[str, ...]:

@@ -46,6 +46,9 @@ TUNING: Mapping[str, str] = {
     # After 15 s (the default) most of a queue is called late because all slots are taken, and each time costs 0.04
     # CPU-seconds. After a minute it is worth a word.
     "PREFECT_SERVER_SERVICES_LATE_RUNS_AFTER_SECONDS": "60",
+    # Each looks for what is rare, every 5 seconds by default, at about 0.01 CPU-seconds.
+    "PREFECT_SERVER_SERVICES_LATE_RUNS_LOOP_SECONDS": "15",
+    "PREFECT_SERVER_SERVICES_PAUSE_EXPIRATIONS_LOOP_SECONDS": "30",
     # Prune old runs, their logs and artifacts, and events: the catalogue keeps the facts.
     "PREFECT_SERVER_SERVICES_DB_VACUUM_ENABLED": "events,flow_runs",
     "PREFECT_LOGGING_TO_API_BATCH_INTERVAL": "1",
@@ -59,10 +62,9 @@ TUNING: Mapping[str, str] = {
 }
 
 
-# How often a worker asks for work. On average half of it lies between trigger and RUNNING, and each question costs
-# 0.024 CPU-seconds, nearly all in the server. Half a second for what a person waits for; an AI step takes longer than a
-# second, and a batch longer than a minute, anyway.
-QUERY_SECONDS: Mapping[str, str] = {"cpu": "0.5", "gpu": "1", "control": "2"}
+# The shortest time between two questions of a worker for work (``deployments/worker.py`` asks when there is news), and
+# the usual one while Prefect's stream of events is away. Each costs 0.02 CPU-seconds, nearly all in the server.
+QUERY_SECONDS: Mapping[str, str] = {"cpu": "0.5", "gpu": "0.5", "control": "1"}
 
 
 @dataclass(frozen=True)

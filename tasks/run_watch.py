@@ -24,8 +24,8 @@ from tasks.own_run import ANSWER_SECONDS, OwnRun
 from tasks.work_clock import WorkClock
 
 _TICK_SECONDS = 0.25
-_LOOK_SECONDS = 2.0
-_STOP_SECONDS = 6.5
+_LOOK_SECONDS = 3.0
+_STOP_SECONDS = 6.0
 """From the interruption to the kill. With the look before it, less than ten seconds from a wish to its fulfilment."""
 _UNATTENDED_SECONDS = 12.0
 """A worker that lives has ended a cancelled run by then (``deployments/warm/keeper.py`` kills after seven seconds)."""

@@ -3,9 +3,9 @@
 ``python -m tests.bench.starts``. The run does nothing, so that everything measured is overhead. Three ways to start
 it, on one Prefect server with Postgres:
 
-* **warm**: our pool's command and polling;
+* **warm**: our pool's command and our worker, which asks for work when it is told of some;
 * **stock**: a process worker as Prefect makes it, polling every 10 s;
-* **polled**: the ordinary command, polled as often as ours: what remains is the new interpreter.
+* **polled**: the ordinary command, polled twice a second: what remains is the new interpreter.
 
 Absolute times of a shared machine mean little; the ratios of neighbouring runs hold.
 """

@@ -1,7 +1,9 @@
 """The ways to start runs that are compared."""
 
-from dataclasses import dataclass
+import sys
+from dataclasses import dataclass, replace
 
+from deployments.children import Command
 from deployments.environment import QUERY_SECONDS, TUNING
 from deployments.stack import Stack
 from tests.deployments.warm.sample_pools import ORDINARY, WARM
@@ -18,12 +20,19 @@ class Kind:
         command: Of the work pool; None for Prefect's own.
         tuning: Variables of the worker and its runs beside the stack's.
         is_tuned: Whether the worker and its runs get what the stack tunes; the server has it in any case.
+        is_listening: Whether the worker is ours, which asks when there is news; else it is Prefect's.
     """
 
     name: str
     command: str | None
     tuning: dict[str, str]
     is_tuned: bool = True
+    is_listening: bool = True
+
+    def worker(self, ours: Command) -> Command:
+        """Return the command of its worker."""
+        arguments = ours.argv[ours.argv.index("worker") :]
+        return ours if self.is_listening else replace(ours, argv=(sys.executable, "-m", "prefect", *arguments))
 
     def environment(self, stack: Stack) -> dict[str, str]:
         """Return the environment of its worker."""
@@ -32,6 +41,6 @@ class Kind:
 
 
 WARM_KIND = Kind("warm", WARM, AS_OFTEN)
-STOCK_KIND = Kind("stock", None, {}, is_tuned=False)
-POLLED_KIND = Kind("polled", ORDINARY, AS_OFTEN, is_tuned=False)
+STOCK_KIND = Kind("stock", None, {}, is_tuned=False, is_listening=False)
+POLLED_KIND = Kind("polled", ORDINARY, AS_OFTEN, is_tuned=False, is_listening=False)
 KINDS = (WARM_KIND, STOCK_KIND, POLLED_KIND)

@@ -49,7 +49,7 @@ class Bench:
         for kind in KINDS:
             make_pool(client, kind.name, kind.command, limit)
             self._deployments[kind.name] = client.read_deployment_by_name(f"{FLOW}/{kind.name}").id
-            command = components.worker(kind.name, stack.addresses, kind.environment(stack))
+            command = kind.worker(components.worker(kind.name, stack.addresses, kind.environment(stack)))
             self._workers[kind.name] = Child(command, stack.home / "log")
         for worker in self._workers.values():
             worker.wait_until_ready()
