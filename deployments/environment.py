@@ -64,7 +64,7 @@ TUNING: Mapping[str, str] = {
 
 # The shortest time between two questions of a worker for work (``deployments/worker.py`` asks when there is news), and
 # the usual one while Prefect's stream of events is away. Each costs 0.02 CPU-seconds, nearly all in the server.
-QUERY_SECONDS: Mapping[str, str] = {"cpu": "0.5", "gpu": "0.5", "control": "1"}
+QUERY_SECONDS: Mapping[str, str] = {"cpu": "0.5", "gpu": "0.5", "control": "0.5"}
 
 
 @dataclass(frozen=True)
