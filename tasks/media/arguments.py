@@ -302,7 +302,9 @@ def _stills_output(stream: Any, stills: StillPlan, target: Path, first_frame: in
     """Every nth frame, counted and not timed: even a single frame gives one, and each one's time is exact."""
     before = first_frame % stills.step_frames
     number = f"n+{before}" if before else "n"
-    chosen = stream.filter("select", f"not(mod({number},{stills.step_frames}))").filter("scale", stills.width, stills.height)
+    chosen = stream.filter("select", f"not(mod({number},{stills.step_frames}))").filter(
+        "scale", stills.width, stills.height
+    )
     return ffmpeg.output(chosen, str(target), f="rawvideo", pix_fmt="bgr24", fps_mode="passthrough")
 
 

@@ -14,8 +14,8 @@ source's rate variable or its groups of pictures open. The sound is one piece, w
     chunk 2                                  ~~~~~~~~~~~~~~[500 ··· end
 
 Each chunk but the last decodes a few frames more than it encodes; their digests must be those of the next one's first
-frames (:func:`why_untrue_joint`). That is the proof that a seek led to where decoding from before would have come. Where
-it fails (a broken index, pictures that refer to what lies behind a keyframe), the source is encoded in one piece.
+frames (:func:`why_untrue_joint`). That is the proof that a seek led to where decoding from before would have come.
+Where it fails (a broken index, pictures that refer to what lies before a keyframe), the source is encoded in one piece.
 
 What rate control knows ends at a joint: each chunk begins with its buffer nearly full, so that over the two seconds
 around a joint a rung may take more than its cap, at most by one buffer.

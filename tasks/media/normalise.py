@@ -55,9 +55,7 @@ def is_bt709(facts: SourceFacts) -> bool:
     return facts.video.is_hdr or matrix == "bt709" or matrix not in _ALIKE
 
 
-def _in_step(
-    stream: Any, facts: SourceFacts, frame_rate: Fraction, step: int, frames: Frames = EVERY_FRAME
-) -> Any:
+def _in_step(stream: Any, facts: SourceFacts, frame_rate: Fraction, step: int, frames: Frames = EVERY_FRAME) -> Any:
     """At a constant rate from the first picture on; of every ``step`` pictures the first, of some frames those."""
     # The picture begins the video, also where sound is heard before it; both are moved alike, so they stay together.
     if facts.picture_delay_seconds > 0:

@@ -80,7 +80,6 @@ class Opener:
         left = replace(shape, frame_count=shape.frame_count - skipped)
         return Footage(shape, picture, sound_in_step(sound, facts, left.sample_count, layouts))
 
-
     def pictures_of(self, source: Path, facts: SourceFacts, shape: Shape, chunk: Chunk) -> Any:
         """Return the pictures that a chunk looks at, from time 0 on.
 
