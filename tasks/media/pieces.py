@@ -117,7 +117,7 @@ class PieceMaker:
                 arguments,
                 tools=self.tools,
                 log_path=work.log,
-                limits=self.limits.patient(_READ_AHEAD_SECONDS),
+                limits=self.limits.patient(_READ_AHEAD_SECONDS if piece.chunk and piece.chunk.sought_seconds else 0.0),
                 expected_seconds=piece.expected_seconds,
                 on_progress=on_progress,
                 run_id=self.run_id,
