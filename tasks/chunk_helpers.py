@@ -1,8 +1,8 @@
 """Runs on the ``cpu`` pool that make chunks for a job, on whatever machine has a worker that is free.
 
 They only ever help. Whoever asked for them goes on by itself, from the front while they take from the back; a run that
-has not begun when there is nothing else to do is taken back; one that fails leaves its chunk to the job. So a pool whose
-slots are all taken by such jobs cannot lock up, and a helper that dies costs its own work alone.
+has not begun when there is nothing else to do is taken back; one that fails leaves its chunk to the job. So a pool
+whose slots are all taken by such jobs cannot lock up, and a helper that dies costs its own work alone.
 """
 
 import time

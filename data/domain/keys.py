@@ -81,7 +81,7 @@ def package_record_key(asset: str, key: str) -> str:
 
 
 def package_pieces_prefix(asset: str, key: str) -> str:
-    """Return where the pieces of a package wait for each other while it is made: there they are an attempt like others."""
+    """Return where the pieces of a package wait for each other, while it is made: beside the attempts at it."""
     return f"packages/{asset}/{key}/chunks/"
 
 
