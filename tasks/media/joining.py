@@ -6,16 +6,17 @@ Nothing is believed here either: of each joined rung every packet's time is read
 import shutil
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 from pathlib import Path
 
 from data.domain.assets import SourceFacts
 from tasks.media.arguments import LEAST_BLACK_SECONDS, WorkFiles
-from tasks.media.chunks import Chunk, black_seconds
-from tasks.media.conforming import read_packets
+from tasks.media.chunks import black_seconds
 from tasks.media.measures import Decoded, Encoded, ToolLog
 from tasks.media.pieces import MadePiece, PieceAccount
 from tasks.media.plan import EncodePlan
 from tasks.media.process import Limits, run_ffmpeg, run_tool
+from tasks.media.timing import read_timeline
 from tasks.media.tools import Toolset
 
 _OFF_GRID = 0.1
@@ -61,37 +62,30 @@ class Joiner:
 
     def _join_rung(self, name: str, chunks: Sequence[MadePiece], bring: Callable[[MadePiece, str, Path], Path]) -> str:
         """Join one rung; say why that cannot be done truly, if so."""
-        target = self.work.rung(name)
+        target, counts = self.work.rung(name), [made.account.frame_counts[name] for made in chunks]
         parts = [bring(made, target.name, self._part(made, target)) for made in chunks]
-        try:
-            headers = {self._header(part) for part in parts}
-            if len(headers) > 1:
-                return f"the encoder described the parts of {name} in different ways"
-            self._concatenate(target, parts, chunks)
-        finally:
-            for part in parts:
-                part.unlink(missing_ok=True)
-        count = sum(made.account.frame_counts[name] for made in chunks)
-        return "" if self._is_on_grid(target, count) else f"the parts of {name} did not join at their exact times"
+        headers = {self._header(part) for part in parts}
+        if len(headers) > 1:
+            return f"the encoder described the parts of {name} in different ways"
+        self._concatenate(target, parts, counts, headers.pop())
+        for part in parts:
+            part.unlink()
+        is_true = self._is_on_grid(target, sum(counts))
+        return "" if is_true else f"the parts of {name} did not join at their exact times"
 
-    def _concatenate(self, target: Path, parts: Sequence[Path], chunks: Sequence[MadePiece]) -> None:
-        # Exact to the microsecond, and begun anew at no joint: what an MP4 says of its own length is rounded.
+    def _concatenate(self, target: Path, parts: Sequence[Path], counts: Sequence[int], header: str) -> None:
         listed = target.with_suffix(".ffconcat")
-        ends = [
-            float(self._frames_until(chunks[: index + 1], target) / self.plan.frame_rate) for index in range(len(parts))
-        ]
-        starts = [0.0, *ends[:-1]]
-        lines = [
-            f"file '{part.name}'\nduration {round(end, 6) - round(start, 6):.6f}"
-            for part, start, end in zip(parts, starts, ends, strict=True)
-        ]
-        listed.write_text("ffconcat version 1.0\n" + "\n".join(lines) + "\n", encoding="ascii")
+        # What an MP4 says of its own length is rounded. This is too, but each time from the beginning.
+        ends = [round(float(frames / self.plan.frame_rate), 6) for frames in accumulate(counts)]
+        lasting = zip(parts, [0.0, *ends], ends, strict=False)
+        lines = [f"file '{part.name}'\nduration {end - start:.6f}\n" for part, start, end in lasting]
+        listed.write_text("ffconcat version 1.0\n" + "".join(lines), encoding="ascii")
         run_ffmpeg(
             [
                 # As they are: brought to another form and back they would carry their header at each keyframe.
                 *("-f", "concat", "-safe", "0", "-auto_convert", "0", "-i", str(listed)),
                 *("-map", "0:v", "-c", "copy", "-map_metadata", "-1", "-map_chapters", "-1", "-fflags", "+bitexact"),
-                *_tag_of(self._header(parts[0])),
+                *_tag_of(header),
                 str(target),
             ],
             tools=self.tools,
@@ -101,31 +95,32 @@ class Joiner:
             run_id=self.run_id,
         )
 
-    def _frames_until(self, chunks: Sequence[MadePiece], target: Path) -> int:
-        name = next(rung.spec.name for rung in self.plan.rungs if self.work.rung(rung.spec.name) == target)
-        return sum(made.account.frame_counts[name] for made in chunks)
-
     def _header(self, part: Path) -> str:
         """Return what decoders are told ahead of the pictures of a file, as a digest, with the tag of its codec."""
-        answer, log = part.with_suffix(".header"), part.with_suffix(".header.log")
+        answer = part.with_suffix(".header")
         shown = ["-show_entries", "stream=codec_tag_string,extradata_hash", "-show_data_hash", "md5", "-of", "csv=p=0"]
-        run_tool(
-            [self.tools.ffprobe, "-v", "error", *shown, part],
-            log_path=log,
-            stdout_path=answer,
-            limits=self.limits,
-            run_id=self.run_id,
-        )
+        self._ask(part, shown, answer)
         return answer.read_text(encoding="utf-8").strip()
 
     def _is_on_grid(self, rung: Path, frame_count: int) -> bool:
         """Whether there is exactly one picture at the time of each frame."""
-        packets = read_packets(
-            rung, 0, tools=self.tools, scratch=self.work.directory, limits=self.limits, run_id=self.run_id
+        answer = rung.with_suffix(".packets")
+        shown = ["-show_entries", "packet=stream_index,pts_time,dts_time,duration_time,flags", "-of", "csv=p=0"]
+        self._ask(rung, shown, answer)
+        timeline = read_timeline(answer, 0)
+        answer.unlink()
+        rate = float(self.plan.frame_rate)
+        return len(timeline.picture_times) == frame_count == timeline.picture_count and all(
+            abs(at * rate - index) < _OFF_GRID for index, at in enumerate(timeline.picture_times)
         )
-        places = sorted(packet.at_seconds * float(self.plan.frame_rate) for packet in packets if not packet.is_hidden)
-        return len(places) == frame_count == len(packets) and all(
-            abs(place - index) < _OFF_GRID for index, place in enumerate(places)
+
+    def _ask(self, media: Path, shown: Sequence[str], answer: Path) -> None:
+        run_tool(
+            [self.tools.ffprobe, "-v", "error", *shown, media],
+            log_path=answer.with_suffix(".probe.log"),
+            stdout_path=answer,
+            limits=self.limits,
+            run_id=self.run_id,
         )
 
 
@@ -144,19 +139,13 @@ def joined_log(facts: SourceFacts, plan: EncodePlan, work: WorkFiles, pieces: Se
             for rung in plan.rungs
         },
         patched_frames=sum(account.patched_frames for _, account in chunks),
-        black_seconds=black_seconds(_spells(chunks), LEAST_BLACK_SECONDS),
+        black_seconds=black_seconds([(chunk, account.black_spells) for chunk, account in chunks], LEAST_BLACK_SECONDS),
     )
     for sound in sounds:
         log.decoded["audio"] = _summed([sound])
         log.silent_seconds, log.silent_since = sound.silent_seconds, sound.silent_since
         log.loudness_lufs = sound.loudness_lufs
     return log
-
-
-def _spells(
-    chunks: Iterable[tuple[Chunk, PieceAccount]],
-) -> list[tuple[Chunk, tuple[tuple[float, float], ...]]]:
-    return [(chunk, account.black_spells) for chunk, account in chunks]
 
 
 def _summed(accounts: Sequence[PieceAccount]) -> Decoded:
