@@ -21,7 +21,7 @@ from prefect.cache_policies import NO_CACHE
 from prefect.logging import get_run_logger
 
 from data.domain.assets import Asset
-from data.domain.errors import DataError, ToolMissingError
+from data.domain.errors import ToolMissingError
 from data.domain.keys import step_key
 from data.domain.recipes import Recipe
 from data.settings import get_settings
@@ -139,16 +139,12 @@ class LocalPiecework:
         get_run_logger().info("Encoding in %d pieces; %d are there already.", len(pieces), len(there))
         for name in there:
             self._tell(name, 1.0, pieces)
-        try:
-            with ThreadPoolExecutor(_lanes(), thread_name_prefix="chunk") as pool:
-                try:
-                    return self._all(pool, maker, pieces, there)
-                finally:
-                    self._stopped.set()
-                    self.helpers.stop()
-        except DataError as error:
-            get_run_logger().warning("A chunk could not be encoded: %s", error)
-            return f"a chunk could not be encoded ({error.code})"
+        with ThreadPoolExecutor(_lanes(), thread_name_prefix="chunk") as pool:
+            try:
+                return self._all(pool, maker, pieces, there)
+            finally:
+                self._stopped.set()
+                self.helpers.stop()
 
     def bring(self, made: MadePiece, name: str, target: Path) -> Path:
         """Bring a file of a piece to a path; see :class:`tasks.media.piecework.Piecework`."""

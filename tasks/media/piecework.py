@@ -10,6 +10,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Protocol
 
+from data.domain.errors import DataError
 from tasks.media.arguments import WorkFiles
 from tasks.media.chunks import Piece, planned_pieces, why_untrue_joint, why_whole
 from tasks.media.joining import Joiner
@@ -29,7 +30,8 @@ class Piecework(Protocol):
         """Have all pieces made that are not there yet; return them in order, or say why they do not fit together.
 
         Raises:
-            DailiesError: A program failed, stalled, was killed, or ran out of time or disk; finished pieces are kept.
+            DataError: A piece cannot be encoded.
+            DailiesError: A program stalled, was killed, or ran out of time or disk; finished pieces are kept.
         """
         ...
 
@@ -81,7 +83,10 @@ def encode_in_pieces(piecework: Piecework, maker: PieceMaker, work: WorkFiles) -
         return FromPieces()
     if why := why_whole(maker.facts, maker.recipe, maker.plan, maker.encoder):
         return _whole(why)
-    made = piecework.make(maker, pieces)
+    try:
+        made = piecework.make(maker, pieces)
+    except DataError as error:
+        made = f"a piece of it could not be encoded ({error.code})"
     if isinstance(made, str):
         return _whole(made)
     joiner = Joiner(maker.facts, maker.plan, work, maker.tools, maker.limits, maker.run_id)
