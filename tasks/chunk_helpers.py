@@ -10,11 +10,14 @@ from collections.abc import Callable
 from typing import Any
 from uuid import UUID
 
+import httpx
 from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.client.schemas.objects import State
+from prefect.exceptions import PrefectException
 from prefect.logging import get_run_logger
 
-from tasks.child_runs import begin_child, cancel_child, while_away
+from data.domain.errors import OrchestratorUnavailableError
+from tasks.child_runs import begin_child, cancel_child
 
 CHUNK_DEPLOYMENT = "transcode-chunk/on-demand"
 _LOOK_SECONDS = 3.0
@@ -44,11 +47,17 @@ class ChunkHelpers:
         """Whether any is under way."""
         return bool(self._runs)
 
-    def ask(self, name: str) -> None:
-        """Have a piece made by a run of its own."""
-        child = begin_child(CHUNK_DEPLOYMENT, self._parameters(name), f"chunk {name}")
+    def ask(self, name: str) -> bool:
+        """Have a piece made by a run of its own; say whether there is to be one. If not, nobody is asked again."""
+        try:
+            child = begin_child(CHUNK_DEPLOYMENT, self._parameters(name), f"chunk {name}")
+        except (httpx.HTTPError, PrefectException, OrchestratorUnavailableError) as error:
+            get_run_logger().warning("Nobody can be asked to help: %s", error)
+            self._most = 0
+            return False
         self._runs[name] = child.id
         get_run_logger().info("Flow run %s is to make %s.", child.id, name)
+        return True
 
     def finished(self) -> list[str]:
         """Return the pieces whose run is over, however it ended; looked at every few seconds."""
@@ -90,4 +99,8 @@ class ChunkHelpers:
 
 
 def _state(client: SyncPrefectClient, run_id: UUID) -> State[Any] | None:
-    return while_away(lambda: client.read_flow_run(run_id)).state
+    """Return the state of a run; ``None`` while Prefect is away, which is no reason to give up one's own work."""
+    try:
+        return client.read_flow_run(run_id).state
+    except httpx.TransportError:
+        return None

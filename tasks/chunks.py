@@ -11,6 +11,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from contextlib import nullcontext
 from contextvars import copy_context
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -29,7 +30,7 @@ from data.storage import open_store
 from tasks.chunk_helpers import ChunkHelpers
 from tasks.chunk_store import ChunkStore
 from tasks.encode_slot import encode_slot
-from tasks.media.chunks import Piece, planned_pieces
+from tasks.media.chunks import SOUND, Piece, planned_pieces
 from tasks.media.hardware import chosen_encoder
 from tasks.media.pieces import MadePiece, PieceAccount, PieceMaker
 from tasks.media.piecework import why_unfit
@@ -139,7 +140,7 @@ class LocalPiecework:
         get_run_logger().info("Encoding in %d pieces; %d are there already.", len(pieces), len(there))
         for name in there:
             self._tell(name, 1.0, pieces)
-        with ThreadPoolExecutor(_lanes(), thread_name_prefix="chunk") as pool:
+        with ThreadPoolExecutor(_lanes() + 1, thread_name_prefix="chunk") as pool:
             try:
                 return self._all(pool, maker, pieces, there)
             finally:
@@ -157,13 +158,15 @@ class LocalPiecework:
         todo = deque(name for name in by_name if name not in there)
         running: dict[Future[PieceAccount], str] = {}
         while not (why := why_unfit(_in_order(pieces, there))):
-            if not todo and len(running) < _lanes() and (back := self.helpers.take_back()):
+            room = _lanes() - sum(name != SOUND for name in running.values())
+            if not todo and room and (back := self.helpers.take_back()):
                 todo.append(back)
-            while todo and len(running) < _lanes():
+            while todo and (room or todo[0] == SOUND):
                 name = todo.popleft()
+                room -= name != SOUND
                 running[pool.submit(copy_context().run, self._make_one, maker, by_name[name], pieces)] = name
-            while todo and self.helpers.has_room:
-                self.helpers.ask(todo.pop())
+            while todo and self.helpers.has_room and self.helpers.ask(todo[-1]):
+                todo.pop()
             if not running and not self.helpers.is_busy:
                 return _in_order(pieces, there)
             for future in self._look_on(running):
@@ -202,7 +205,8 @@ class LocalPiecework:
                 self._go_on()
                 self._tell(piece.name, told.share or 0.0, pieces)
 
-            with encode_slot(self.progress, self._rank) as threads:
+            # Sound keeps one core busy for a while, beside whatever is granted, as it does in an encode in one piece.
+            with encode_slot(self.progress, self._rank) if piece.chunk else nullcontext(1) as threads:
                 account = maker.make(piece, directory, threads, on_progress)
             self.kept.keep(piece.name, account, directory)
             return account

@@ -86,11 +86,6 @@ class Chunk:
         ahead = self.begins_at_seconds - self.first_segment * self.segment_seconds + _ROUNDING_SECONDS
         return f"expr:gte(t+{ahead:.9f},n_forced*{self.segment_seconds:g})"
 
-    @property
-    def limits(self) -> tuple[float, float]:
-        """Between which times its frames are shown, in seconds; the end is a promise."""
-        return self.begins_at_seconds, self.begins_at_seconds + self.expected_seconds
-
 
 @dataclass(frozen=True)
 class Piece:

@@ -29,7 +29,7 @@ from tasks.progress import StepProgress
 from tests.fakes.packages import SMALL
 
 RECIPE = SMALL.with_overrides({"video.segment_seconds": 1})
-NAMES = ["sound", "00000000-00000025", "00000025-00000050", "00000050-end"]
+NAMES = ["sound", "00000000-00000025", "00000025-00000050", "00000050-00000075", "00000075-end"]
 
 
 class Played(ChunkHelpers):
@@ -54,8 +54,9 @@ class Played(ChunkHelpers):
     def is_busy(self) -> bool:
         return bool(self.asked)
 
-    def ask(self, name: str) -> None:
+    def ask(self, name: str) -> bool:
         self.asked.append(name)
+        return True
 
     def finished(self) -> list[str]:
         if self.error is not None and encoders():
@@ -94,7 +95,7 @@ def _two_lanes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None
 @pytest.fixture(scope="module")
 def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
     target = tmp_path_factory.mktemp("source") / "clip.mp4"
-    inputs = ["-f", "lavfi", "-i", "testsrc2=s=160x90:r=25:d=3", "-f", "lavfi", "-i", "sine=d=3"]
+    inputs = ["-f", "lavfi", "-i", "testsrc2=s=160x90:r=25:d=4", "-f", "lavfi", "-i", "sine=d=4"]
     command = [find_tools().ffmpeg, "-v", "error", *inputs, "-c:v", "libx264", "-preset", "ultrafast", target]
     subprocess.run(command, check=True, timeout=30)
     return target
@@ -160,7 +161,7 @@ def test_another_attempt_finds_what_is_finished_and_makes_the_rest(maker: PieceM
 def test_helpers_take_from_the_back_and_what_they_do_not_make_is_made_here(maker: PieceMaker, tmp_path: Path) -> None:
     helpers = Played(most=2)
     work, pieces = piecework(tmp_path, helpers), pieces_of(maker)
-    helpers.over = NAMES[2:]  # one of them has made its piece, the other has failed
+    helpers.over = NAMES[3:]  # one of them has made its piece, the other has failed
     last = pieces[-1]
     directory = tmp_path / "elsewhere"
     directory.mkdir()
@@ -173,7 +174,7 @@ def test_helpers_take_from_the_back_and_what_they_do_not_make_is_made_here(maker
     assert names_of(made) == NAMES
     assert made[-1] == MadePiece(last, account)
     assert work.elsewhere_seconds == account.cpu_seconds
-    assert sorted(path.name for path in work.scratch.iterdir()) == sorted(f"chunk-{name}" for name in NAMES[:3])
+    assert sorted(path.name for path in work.scratch.iterdir()) == sorted(f"chunk-{name}" for name in NAMES[:4])
     assert helpers.are_stopped
 
 
@@ -184,7 +185,7 @@ def test_a_helper_that_has_not_begun_is_taken_back(maker: PieceMaker, tmp_path: 
     made = piecework(tmp_path, helpers).make(maker, pieces_of(maker))
 
     assert names_of(made) == NAMES
-    assert helpers.taken_back == ["00000050-end", "00000025-00000050"]
+    assert helpers.taken_back == ["00000075-end", "00000050-00000075"]
 
 
 def test_a_stop_ends_every_lane_and_its_encoder(tmp_path: Path) -> None:
