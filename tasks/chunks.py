@@ -19,6 +19,7 @@ from typing import Any
 
 from prefect import task
 from prefect.cache_policies import NO_CACHE
+from prefect.exceptions import Pause
 from prefect.logging import get_run_logger
 
 from data.domain.assets import Asset
@@ -157,9 +158,10 @@ class LocalPiecework:
         by_name = {piece.name: piece for piece in pieces}
         todo = deque(name for name in by_name if name not in there)
         running: dict[Future[PieceAccount], str] = {}
+        pause: Pause | None = None
         while not (why := why_unfit(_in_order(pieces, there))):
             room = _lanes() - sum(name != SOUND for name in running.values())
-            if not todo and room and (back := self.helpers.take_back()):
+            if not todo and room and not pause and (back := self.helpers.take_back()):
                 todo.append(back)
             while todo and (room or todo[0] == SOUND):
                 name = todo.popleft()
@@ -167,10 +169,17 @@ class LocalPiecework:
                 running[pool.submit(copy_context().run, self._make_one, maker, by_name[name], pieces)] = name
             while todo and self.helpers.has_room and self.helpers.ask(todo[-1]):
                 todo.pop()
+            if pause is not None and not running:
+                raise pause
             if not running and not self.helpers.is_busy:
                 return _in_order(pieces, there)
             for future in self._look_on(running):
-                there[running.pop(future)] = future.result()
+                name = running.pop(future)
+                try:
+                    there[name] = future.result()
+                except Pause as wished:  # Prefect's engine says so when a task run is over: the others may end theirs
+                    pause = wished
+                    todo.clear()
             for name in self.helpers.finished():
                 self._take_from_helper(name, pieces, there, todo)
         return why

@@ -19,6 +19,7 @@ from tests.faults.conftest import NothingIsLeft, ended, own_film, store_of
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 
 FILM_SECONDS = 8
+PIECE = re.compile(r"/chunks/[^/]+/record\.json$")
 CHUNKED: dict[str, Any] = {"recipe": "quick", "overrides": {"video.preset": "medium", "video.segment_seconds": 1}}
 
 
@@ -36,10 +37,9 @@ def stack(state_home: Callable[[str], Path], media_root: Path) -> Iterator[Stack
         yield running
 
 
-def finished(stack: Stack) -> list[str]:
-    """The pieces that are kept, by name."""
-    found = (re.search(r"/chunks/([^/]+)/record\.json$", stored.key) for stored in store_of(stack).list("packages/"))
-    return [match[1] for match in found if match]
+def finished(stack: Stack) -> set[str]:
+    """The records of the pieces that are kept, of whichever job."""
+    return {stored.key for stored in store_of(stack).list("packages/") if PIECE.search(stored.key)}
 
 
 def test_a_killed_job_goes_on_after_its_last_finished_chunk(
@@ -60,7 +60,7 @@ def test_a_killed_job_goes_on_after_its_last_finished_chunk(
     assert found[1][1] >= kept >= 2
     assert "Encoded in 4 chunks, joined by copying." in log
     assert jobs.publication(job)["duration_seconds"] == pytest.approx(FILM_SECONDS, abs=0.3)
-    assert finished(stack) == []
+    assert finished(stack) == set()
     nothing_is_left("a job in chunks killed", stack, [job_id])
 
 
@@ -68,7 +68,7 @@ def test_another_run_helps_and_a_cancelled_job_takes_it_along(
     jobs: JobClient, stack: Stack, media_root: Path, wait_until: WaitUntil
 ) -> None:
     helped = helpers(stack).count("COMPLETED")
-    job = jobs.succeed(str(own_film(media_root / "helped.mp4", FILM_SECONDS)), **CHUNKED)
+    job = jobs.succeed(str(own_film(media_root / "helped.mp4", 2 * FILM_SECONDS)), **CHUNKED)
     assert helpers(stack).count("COMPLETED") > helped
     assert [step["name"] for step in job["steps"]].count("transcode") == 1  # it tells of its own progress alone
 
@@ -86,3 +86,24 @@ def helpers(stack: Stack) -> list[str]:
     with SyncPrefectClient(stack.prefect_api_url) as prefect:
         runs = prefect.read_flow_runs(flow_filter=FlowFilter(name=FlowFilterName(any_=["transcode-chunk"])))
     return [run.state_type.value for run in runs if run.state_type]
+
+
+def test_a_paused_job_rests_after_its_chunk_and_goes_on_with_the_next(
+    jobs: JobClient, stack: Stack, media_root: Path, wait_until: WaitUntil
+) -> None:
+    others = finished(stack)
+    job_id = jobs.submit(str(own_film(media_root / "paused.mp4", FILM_SECONDS)), **CHUNKED)
+    wait_until(lambda: finished(stack) - others, 90, "a piece to be kept")
+    jobs.http.post(f"/api/v1/jobs/{job_id}/pause").raise_for_status()
+    jobs.wait_for(job_id, lambda job: job["state"] == "paused", 60)
+    wait_until(lambda: not engines(stack.stack_id, job_id), 20, "the process to be gone")
+    kept = len(finished(stack) - others)
+
+    jobs.http.post(f"/api/v1/jobs/{job_id}/resume").raise_for_status()
+    job = jobs.wait(job_id)
+
+    log = jobs.log_text(job_id)
+    there = [int(number) for number in re.findall(r"in 5 pieces; (\d+) are there", log)]
+    assert (job["state"], job["attempt"]) == ("succeeded", 1), log
+    assert there[0] == 0
+    assert kept <= there[-1] < 5
