@@ -6,7 +6,7 @@ beside them.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from data.domain.assets import SourceFacts
@@ -119,7 +119,7 @@ class PieceMaker:
                 log_path=work.log,
                 limits=self.limits.patient(_READ_AHEAD_SECONDS if piece.chunk and piece.chunk.sought_seconds else 0.0),
                 expected_seconds=piece.expected_seconds,
-                on_progress=on_progress,
+                on_progress=_by_frames(on_progress, piece.chunk) if piece.chunk else on_progress,
                 run_id=self.run_id,
             )
         except EncodeFailedError as error:
@@ -145,6 +145,13 @@ class PieceMaker:
 
     def _frame_counts(self, log: ToolLog, work: WorkFiles) -> dict[str, int]:
         return {rung.spec.name: log.frames_to(work.rung(rung.spec.name)) for rung in self.plan.rungs}
+
+
+def _by_frames(on_progress: Callable[[Progress], None] | None, chunk: Chunk) -> Callable[[Progress], None] | None:
+    """With times of the source's own, ffmpeg tells the time since its first report, not since the beginning."""
+    if on_progress is None:
+        return None
+    return lambda told: on_progress(replace(told, share=min(1.0, told.frame_count / chunk.expected_frames)))
 
 
 def _kept_files(directory: Path) -> dict[str, int]:
