@@ -126,12 +126,12 @@ class LocalPiecework:
     progress: StepProgress
     helpers: ChunkHelpers
     share: float
-    elsewhere_seconds: float = 0.0
+    elsewhere_seconds: float = field(default=0.0, init=False)
     """Processor time that other processes, or earlier attempts, took for pieces."""
-    has_pieces: bool = False
+    has_pieces: bool = field(default=False, init=False)
     """Whether there may be pieces to be deleted in the end."""
-    _stopped: threading.Event = field(default_factory=threading.Event)
-    _shares: dict[str, float] = field(default_factory=dict)
+    _stopped: threading.Event = field(default_factory=threading.Event, init=False)
+    _shares: dict[str, float] = field(default_factory=dict, init=False)
 
     def make(self, maker: PieceMaker, pieces: Sequence[Piece]) -> list[MadePiece] | str:
         """Have all pieces made that are not there yet; see :class:`tasks.media.piecework.Piecework`."""
