@@ -45,16 +45,16 @@ class Joiner:
             DailiesError: A tool failed, stalled, was killed, or ran out of time or disk.
         """
         chunks = [made for made in pieces if made.piece.chunk is not None]
-        for made in pieces:
-            if made.piece.chunk is None:
-                for name in made.account.files:
-                    bring(made, name, self.work.directory / name)
         for rung in self.plan.rungs:
             if why := self._join_rung(rung.spec.name, chunks, bring):
                 return why
         for target in (self.work.tiles, self.work.candidates):
             parts = (bring(made, target.name, self._part(made, target)) for made in chunks)
             _put_together(parts, target)
+        for made in pieces:  # last: what an encode in one piece would write over must not be somebody's link
+            if made.piece.chunk is None:
+                for name in made.account.files:
+                    bring(made, name, self.work.directory / name)
         return joined_log(self.facts, self.plan, self.work, pieces)
 
     def _part(self, made: MadePiece, target: Path) -> Path:

@@ -82,6 +82,8 @@ def test_parts_that_are_not_as_long_as_they_are_said_to_be_are_not_joined(frames
     part(tmp_path, 1)
 
     assert join(tmp_path) == "the parts of tiny did not join at their exact times"
+    linked = [path.name for path in (tmp_path / "scratch").iterdir() if path.stat().st_nlink > 1]
+    assert linked == []  # the encode in one piece that follows writes over nothing that is kept
 
 
 def test_what_the_parts_saw_is_what_the_whole_saw() -> None:
