@@ -17,7 +17,9 @@ from tasks.media.tools import find_tools
 from tests.fakes.source_facts import source_facts
 
 FACTS = source_facts(128, 64, duration_seconds=2.0)
-SOUND = MadePiece(Piece("sound", 2.0, None), PieceAccount(files={}, threads=1, cpu_seconds=0, frame_counts={}))
+SOUND = MadePiece(
+    Piece("sound", 2.0, None), PieceAccount(files={"sound.mp4": 3}, threads=1, cpu_seconds=0, frame_counts={})
+)
 
 
 def plan() -> EncodePlan:
@@ -47,6 +49,8 @@ def part(folder: Path, number: int, *options: str, frames: int = 25) -> None:
 def join(folder: Path) -> ToolLog | str:
     work = WorkFiles(folder / "scratch")
     work.directory.mkdir()
+    (folder / "sound").mkdir()
+    (folder / "sound" / "sound.mp4").write_bytes(b"aac")
 
     def bring(piece: MadePiece, name: str, target: Path) -> Path:
         target.hardlink_to(folder / piece.piece.name / name)
@@ -65,6 +69,7 @@ def test_parts_are_put_one_behind_the_other(tmp_path: Path) -> None:
     scratch = tmp_path / "scratch"
     assert log.frames_to(scratch / "rung-tiny.mp4") == 50
     assert (scratch / "tiles.bgr").read_bytes() == b"\0\0\0\1\1\1"
+    assert (scratch / "sound.mp4").read_bytes() == b"aac"
     assert list(scratch.glob("part-*.mp4")) == []
     assert (tmp_path / made(0).piece.name / "rung-tiny.mp4").exists()  # what was brought is another's
 
