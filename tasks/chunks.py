@@ -252,5 +252,10 @@ def _in_order(pieces: Sequence[Piece], there: dict[str, PieceAccount]) -> list[M
 
 def helper_parameters(asset: Asset, recipe: Recipe, key: str, chunk_seconds: float) -> Callable[[str], dict[str, Any]]:
     """Return what gives the parameters of a helper's flow for the piece of a name."""
-    documents = {"asset": asset.model_dump(mode="json"), "recipe": recipe.model_dump(mode="json")}
-    return lambda name: {**documents, "key": key, "name": name, "chunk_seconds": chunk_seconds}
+    return lambda name: {
+        "asset": asset.model_dump(mode="json"),
+        "recipe": recipe.model_dump(mode="json"),
+        "key": key,
+        "name": name,
+        "chunk_seconds": chunk_seconds,
+    }

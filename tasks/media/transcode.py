@@ -1,9 +1,9 @@
 """From one source to its whole package with one decode: rungs, sound, sprite, poster and measurements.
 
 The slow step is one ffmpeg process (:mod:`tasks.media.arguments`), after trials of its quality perhaps
-(:mod:`tasks.media.choices`); what follows copies streams and looks at a few dozen small frames. Nothing is believed on
-an exit code: what was decoded and encoded is counted and held against what probing promised
-(:mod:`tasks.media.accounts`).
+(:mod:`tasks.media.choices`), or one for each piece of a long source (:mod:`tasks.media.piecework`); what follows copies
+streams and looks at a few dozen small frames. Nothing is believed on an exit code: what was decoded and encoded is
+counted and held against what probing promised (:mod:`tasks.media.accounts`).
 """
 
 from collections.abc import Callable, Sequence
