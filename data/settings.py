@@ -96,6 +96,19 @@ class MediaSettings(BaseModel):
     slots_directory: Path | None = Field(
         None, description="Where encode slots are locked, on a disk of the machine's own; empty means `<home>/slots`."
     )
+    chunk_seconds: float = Field(
+        600,
+        ge=0,
+        description="Sources of at least twice this length are encoded in chunks of about it, each kept when it is "
+        "done; 0: never.",
+    )
+    chunk_helpers: int = Field(
+        0,
+        ge=0,
+        le=64,
+        description="Runs on the `cpu` pool that help with the chunks of one source, beside its own; for pools with "
+        "workers on several machines.",
+    )
     soft_limit_seconds: float = Field(3600, gt=0, description="After this an encoder is asked to end.")
     hard_limit_seconds: float = Field(4000, gt=0, description="After this an encoder is killed.")
     stall_seconds: float = Field(120, gt=0, description="No progress for this long ends an encoder.")

@@ -23,16 +23,21 @@ class Measurement:
         self.asset: Asset | None = None
         self.bytes_out = 0
         self.media_seconds: float | None = None
+        self.elsewhere_seconds = 0.0
 
-    def done(self, asset: Asset, bytes_out: int = 0, media_seconds: float | None = None) -> None:
+    def done(
+        self, asset: Asset, bytes_out: int = 0, media_seconds: float | None = None, elsewhere_seconds: float = 0.0
+    ) -> None:
         """Say that work was done; what is found again from an earlier run tells nothing about what it takes.
 
         Args:
             asset: What it was done to.
             bytes_out: What came of it.
             media_seconds: Of the edited video, where it was that which was worked on.
+            elsewhere_seconds: Processor time that other processes, or earlier attempts, took for a part of it.
         """
         self.asset, self.bytes_out, self.media_seconds = asset, bytes_out, media_seconds
+        self.elsewhere_seconds = elsewhere_seconds
 
 
 @contextmanager
@@ -52,7 +57,7 @@ def measured(step: CostStep, variant: str = "") -> Iterator[Measurement]:
     if measurement.asset is None:
         _note_hit(step)
     else:
-        _record(_cost(step, variant, measurement.asset, measurement, clock() - began))
+        _record(_cost(step, variant, measurement.asset, measurement, clock() - began + measurement.elsewhere_seconds))
 
 
 def processor_seconds() -> float:

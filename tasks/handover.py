@@ -2,18 +2,14 @@
 
 import math
 import time
-from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any
 from uuid import UUID
 
-import httpx
 from prefect import task
 from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.client.schemas.objects import FlowRun
-from prefect.deployments import run_deployment
 from prefect.logging import get_run_logger
 from prefect.runtime import flow_run
-from prefect.states import Cancelling
 from pydantic import TypeAdapter
 
 from data.database import open_database
@@ -21,12 +17,11 @@ from data.domain.assets import Asset
 from data.domain.errors import (
     CancelledByRequestError,
     InfrastructureError,
-    OrchestratorUnavailableError,
     error_of_code,
 )
 from data.domain.generations import Words
-from data.domain.identity import LOCAL_USER, owner_tag
-from data.domain.jobs import batch_of, error_code, retries_of, retries_tag
+from data.domain.identity import LOCAL_USER
+from data.domain.jobs import batch_of, error_code
 from data.domain.ledger import Subject
 from data.domain.model import DomainModel
 from data.domain.publications import GeneratedArtifacts, GeneratedItem, ItemToGenerate, Package
@@ -34,22 +29,18 @@ from data.domain.recipes import Recipe
 from data.repositories import AssetRepository, SourceVersionRepository
 from data.settings import get_settings
 from data.storage import open_store
+from tasks.child_runs import POLL_SECONDS, begin_child, cancel_child, while_away
 from tasks.media.tools import find_tools
 from tasks.models.store import ModelStore
 from tasks.policies import TASK_POLICY
 from tasks.preparation import found_preparation, preparation_key
-from tasks.stopping import RunStopped, own_priority, waiting
+from tasks.stopping import RunStopped, waiting
 from tasks.workspace import job_id, job_owner, run_id
-
-T = TypeVar("T")
 
 PREPARE_DEPLOYMENT = "prepare-asset/on-demand"
 GENERATE_DEPLOYMENT = "generate-asset/on-demand"
 GENERATE_ITEMS_DEPLOYMENT = "generate-items/on-demand"
 _GENERATED_ITEMS = TypeAdapter(tuple[GeneratedItem, ...])
-_POLL_SECONDS = 1.0
-_AWAY_SECONDS = 120.0
-"""How long Prefect may be away."""
 _STOP_SECONDS = 4.0
 """A parent that is stopped waits so long for its child to have stopped too, so as to be paused when all work is."""
 
@@ -120,30 +111,18 @@ def hand_over_items(batch_id: str, run_key: str, items: tuple[ItemToGenerate, ..
 
 def _result_of_child(deployment: str, parameters: dict[str, Any]) -> Any:
     """Make a run, wait for its end and return its result; it is stopped when this one is."""
-    owner, retries = job_owner(), retries_of(flow_run.get_tags())
-    tags = [*([owner_tag(owner)] if owner else ()), *([] if retries is None else [retries_tag(retries)])]
-    child = _while_away(
-        lambda: run_deployment(
-            deployment,
-            flow_run_name=flow_run.get_name(),
-            parameters=parameters,
-            tags=tags or None,
-            work_queue_name=own_priority() or None,  # so that the child has the same priority
-            timeout=0,
-        )
-    )
-    assert isinstance(child, FlowRun)
+    child = begin_child(deployment, parameters)
     get_run_logger().info("The AI steps run on the gpu pool as flow run %s.", child.id)
     with get_client(sync_client=True) as client:
         try:
             with waiting():
                 finished = _wait(client, child.id)
         except RunStopped:
-            _cancel(client, child.id)
+            cancel_child(client, child.id)
             _wait(client, child.id, _STOP_SECONDS)
             raise
         except BaseException:
-            _cancel(client, child.id)
+            cancel_child(client, child.id)
             raise
     return _outcome(finished)
 
@@ -152,36 +131,10 @@ def _wait(client: SyncPrefectClient, run_id: UUID, most_seconds: float = math.in
     """Wait for the end of a run, or as long as there is time; return the run as it is then."""
     deadline = time.monotonic() + most_seconds
     while True:
-        child = _while_away(lambda: client.read_flow_run(run_id))
+        child = while_away(lambda: client.read_flow_run(run_id))
         if (child.state and child.state.is_final()) or time.monotonic() > deadline:
             return child
-        time.sleep(_POLL_SECONDS)
-
-
-def _cancel(client: SyncPrefectClient, run_id: UUID) -> None:
-    """Ask for the child to stop: nobody waits for it any more."""
-    try:
-        client.set_flow_run_state(run_id, Cancelling(message="The run that waited for this one was stopped."))
-    except httpx.TransportError as error:  # the reason why this run stops is what counts
-        get_run_logger().warning("The AI steps could not be stopped: Prefect is away (%s).", error)
-
-
-def _while_away(ask: Callable[[], T]) -> T:
-    """Ask Prefect and return its answer; while nothing listens at its address, ask again.
-
-    A client that was connected before tries again by itself; one that is new gives up at once.
-
-    Raises:
-        OrchestratorUnavailableError: It stayed away for too long.
-    """
-    deadline = time.monotonic() + _AWAY_SECONDS
-    while True:
-        try:
-            return ask()
-        except httpx.ConnectError as error:
-            if time.monotonic() > deadline:
-                raise OrchestratorUnavailableError(f"Prefect was away for {_AWAY_SECONDS:.0f} s.") from error
-        time.sleep(_POLL_SECONDS)
+        time.sleep(POLL_SECONDS)
 
 
 def _outcome(child: FlowRun) -> Any:

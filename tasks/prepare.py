@@ -16,6 +16,7 @@ from data.settings import get_settings
 from data.storage import open_store
 from tasks.costs import measured
 from tasks.editing import Workbench, prepare_media, write_sound
+from tasks.encode_slot import encode_slot
 from tasks.generate import caption_sound
 from tasks.media.captions import Transcript
 from tasks.media.decoding import Clip
@@ -26,7 +27,6 @@ from tasks.models.store import ModelStore
 from tasks.policies import TASK_POLICY, tool_limits
 from tasks.preparation import RECORD, found_preparation, preparation_key
 from tasks.progress import step_progress
-from tasks.transcode import encode_slot
 from tasks.voice_over import SpokenText, speak
 from tasks.workspace import job_id, run_id, workspace
 

@@ -1,13 +1,14 @@
 """The transcode stage: one decode of the source into everything that its players need.
 
+A long source is encoded in chunks, each of which is kept (:mod:`tasks.chunks`).
+
 The encode alone waits for a slot of the machine and holds it. What else a run does stays without: probing, packaging,
 stills and the gate's decode are short or bound by the disk, and a second queue for them would cost more than they do;
 a run that waits for its child on the ``gpu`` pool does nothing at all.
 """
 
 import secrets
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable
 
 from prefect import task
 from prefect.logging import get_run_logger
@@ -15,32 +16,37 @@ from prefect.logging import get_run_logger
 from data.database import open_database
 from data.domain.assets import Asset
 from data.domain.costs import CostStep, cost_variants
-from data.domain.keys import package_prefix, package_record_key, step_key
+from data.domain.keys import package_prefix, package_record_key
 from data.domain.publications import Package
 from data.domain.recipes import Recipe
 from data.repositories import PackageRepository
 from data.settings import get_settings
 from data.storage import ObjectStore, open_store
+from tasks.chunk_helpers import ChunkHelpers
+from tasks.chunk_store import ChunkStore
+from tasks.chunks import LocalPiecework, helper_parameters, package_key
 from tasks.costs import measured
+from tasks.encode_slot import encode_slot
 from tasks.inputs import fetch_inputs
 from tasks.last_use import note_use
-from tasks.media.hardware import chosen_encoder
 from tasks.media.process import Progress
-from tasks.media.slots import holding_slot
 from tasks.media.tools import find_tools
 from tasks.media.transcode import transcode
-from tasks.policies import TASK_POLICY, encode_slots, tool_limits
+from tasks.packed import packed_job
+from tasks.policies import TASK_POLICY, tool_limits
 from tasks.progress import StepProgress, step_progress
-from tasks.stopping import waiting
-from tasks.workspace import encode_rank, run_id, workspace
+from tasks.workspace import run_id, workspace
+
+_ENCODER_SHARE = 0.97
+"""Of the step's bar; what is left after the encoder's last word is packaging and storing."""
 
 
 @task(task_run_name="transcode", **TASK_POLICY)
 def transcode_asset(asset: Asset, recipe: Recipe) -> Package:
     """Edit and encode an asset as a recipe asks, unless the same content with the same recipe and tools was before.
 
-    One ffmpeg process decodes the source once into every rung, the sound, poster candidates and thumbnails; the
-    result goes into the object store as one package.
+    One ffmpeg process decodes the source once into every rung, the sound, poster candidates and thumbnails; of a long
+    source, one for each chunk. The result goes into the object store as one package.
 
     Args:
         asset: What to encode.
@@ -50,9 +56,7 @@ def transcode_asset(asset: Asset, recipe: Recipe) -> Package:
     media = settings.media
     store = open_store(settings.storage_url, **settings.storage_options)
     tools = find_tools(media.ffmpeg, media.ffprobe, media.packager)
-    encoder = chosen_encoder(recipe.video, tools)
-    versions = tools.versions(hardware_encoder=encoder.name if encoder.is_hardware else None)
-    key = step_key("transcode", asset.content, recipe.transcode_options(), versions)
+    key = package_key(asset, recipe, tools)
     record_key = package_record_key(asset.id, key)
     variant = cost_variants(recipe)[CostStep.TRANSCODE]
     with step_progress("transcode") as progress, measured(CostStep.TRANSCODE, variant) as work:
@@ -61,6 +65,15 @@ def transcode_asset(asset: Asset, recipe: Recipe) -> Package:
             return package
         prefix = package_prefix(asset.id, key, secrets.token_hex(4))
         with workspace() as scratch:
+            parameters = helper_parameters(asset, recipe, key, media.chunk_seconds)
+            piecework = LocalPiecework(
+                media.chunk_seconds,
+                ChunkStore(store, asset.id, key),
+                scratch,
+                progress,
+                ChunkHelpers(0 if packed_job() else media.chunk_helpers, parameters),
+                _ENCODER_SHARE,
+            )
             directory = scratch / "package"
             directory.mkdir()
             package = transcode(
@@ -77,6 +90,7 @@ def transcode_asset(asset: Asset, recipe: Recipe) -> Package:
                 limits=tool_limits(media),
                 on_progress=_encoder_progress(progress),
                 run_id=run_id(),
+                piecework=piecework,
             )
             store.put_tree(directory, prefix)
         store.put_bytes(package.model_dump_json().encode(), record_key)
@@ -84,9 +98,11 @@ def transcode_asset(asset: Asset, recipe: Recipe) -> Package:
             packages = PackageRepository(session)
             packages.forget(package.key)  # an older attempt's, whose files may be gone
             packages.record(package)
+        if piecework.has_pieces:
+            piecework.kept.clear()
         for note in package.notes:
             get_run_logger().info("%s", note)
-        work.done(asset, sum(package.files.values()), package.duration_seconds)
+        work.done(asset, sum(package.files.values()), package.duration_seconds, piecework.elsewhere_seconds)
     return package
 
 
@@ -101,31 +117,5 @@ def finished_package(store: ObjectStore, record_key: str) -> Package | None:
     return package if all(there.get(path) == size for path, size in package.files.items()) else None
 
 
-@contextmanager
-def encode_slot(progress: StepProgress) -> Iterator[int]:
-    """Hold an encode slot, and let the wait for it be seen; gives the threads that were granted."""
-    logger, settings = get_run_logger(), get_settings()
-    slots = encode_slots(settings)
-    told = False
-
-    def on_wait(position: int) -> None:
-        nonlocal told
-        progress.wait_for_slot(position)
-        if not told:
-            logger.info("Waiting for one of this machine's %d encode slots, at place %d.", slots.units, position)
-            told = True
-
-    try:
-        with ExitStack() as held:
-            with waiting():
-                grant = held.enter_context(holding_slot(slots, rank=encode_rank, on_wait=on_wait))
-            progress.go_on()
-            logger.info("Encoding with %d threads, after a wait of %.1f s.", grant.threads, grant.waited_seconds)
-            yield grant.threads
-    finally:
-        progress.go_on()
-
-
 def _encoder_progress(progress: StepProgress) -> Callable[[Progress], None]:
-    # What is left after the encoder's last word is packaging and storing.
-    return lambda encoder: progress.update((encoder.share or 0.0) * 0.97)
+    return lambda encoder: progress.update((encoder.share or 0.0) * _ENCODER_SHARE)

@@ -80,6 +80,11 @@ def package_record_key(asset: str, key: str) -> str:
     return f"packages/{asset}/{key}.json"
 
 
+def package_pieces_prefix(asset: str, key: str) -> str:
+    """Return where the pieces of a package wait for each other, while it is made: beside the attempts at it."""
+    return f"packages/{asset}/{key}/chunks/"
+
+
 def artifact_prefix(asset: str, kind: str, key: str) -> str:
     """Return the prefix of what one AI step made."""
     return f"artifacts/{asset}/{kind}/{key}/"

@@ -41,6 +41,7 @@ LIBRARIES: tuple[str, ...] = (
 # would begin a second later.
 FLOWS: tuple[str, ...] = (
     "flows.process_asset",
+    "flows.transcode_chunk",
     "flows.process_items",
     "flows.process_batch",
     "flows.prepare_asset",

@@ -22,7 +22,7 @@ _COUNTED = re.compile(r"\[fps@(\S+) @ .*\] \d+ frames in, (\d+) frames out;")
 _PATCHED = "corrupt decoded frame"
 _OUTPUT_FILE = re.compile(r"Output file #\d+ \((.*)\):$")
 _OUTPUT = re.compile(r"Output stream #\d+:\d+ \((video|audio)\): (\d+) frames encoded(?: \((\d+) samples\))?")
-_BLACK = re.compile(r"blackdetect.*\bblack_start:\s*\S+ black_end:\s*\S+ black_duration:\s*([\d.]+)")
+_BLACK = re.compile(r"blackdetect.*\bblack_start:\s*([\d.]+) black_end:\s*([\d.]+) black_duration:\s*([\d.]+)")
 _SILENCE_START = re.compile(r"silencedetect.*\bsilence_start:\s*(-?[\d.]+)")
 _SILENCE_END = re.compile(r"silencedetect.*\bsilence_end:.*\bsilence_duration:\s*([\d.]+)")
 _TRUE_PEAK = re.compile(r"^\s+Peak:\s+(-?[\d.]+|-inf|nan) dBFS")
@@ -57,6 +57,8 @@ class ToolLog:
     patched_frames: int = 0
     """Pictures of the input in which the decoder filled damaged parts as well as it could; no error to it."""
     black_seconds: float = 0.0
+    black_spells: list[tuple[float, float]] = field(default_factory=list)
+    """When each of them begins and ends, in seconds."""
     silent_seconds: float = 0.0
     silent_since: float | None = None
     """Start of a silence that the log never ends."""
@@ -132,7 +134,8 @@ def parse_log(lines: Iterable[str]) -> ToolLog:
 
 def _take_measurement(log: ToolLog, text: str) -> None:
     if match := _BLACK.search(text):
-        log.black_seconds += float(match[1])
+        log.black_spells.append((float(match[1]), float(match[2])))
+        log.black_seconds += float(match[3])
     elif match := _SILENCE_START.search(text):
         log.silent_since = max(0.0, float(match[1]))
     elif match := _SILENCE_END.search(text):

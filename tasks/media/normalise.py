@@ -11,6 +11,9 @@ from tasks.media.edits.footage import AUDIO_RATE_HZ
 _HD_LINES = 720
 _ALIKE = (None, "bt709", "smpte170m", "bt470bg", "fcc", "smpte240m", "bt2020nc")
 """Matrices that make grey of a picture that is much the same."""
+Frames = tuple[int, int | None]
+"""The first of some frames, and the one behind the last; ``None``: all there are."""
+EVERY_FRAME: Frames = (0, None)
 BT709 = {"color_primaries": "bt709", "color_trc": "bt709", "colorspace": "bt709", "range": "tv"}
 
 
@@ -21,12 +24,14 @@ def normalised_pictures(
     size: tuple[int, int],
     deinterlace: Literal["auto", "always", "never"] = "auto",
     step: int = 1,
+    frames: Frames = EVERY_FRAME,
 ) -> Any:
     """Progressive, constant rate from the first picture on, SDR, square pixels, BT.709 4:2:0, at a size in pixels.
 
-    Of every ``step`` pictures at that rate only the first is given.
+    Of every ``step`` pictures at that rate only the first is given; of ``frames`` at that rate, none but those, from
+    time 0 on.
     """
-    stream = _in_step(deinterlaced(stream, deinterlace, facts), facts, frame_rate, step)
+    stream = _in_step(deinterlaced(stream, deinterlace, facts), facts, frame_rate, step, frames)
     stream = _tone_mapped(stream, size) if facts.video.is_hdr else _as_bt709(stream, size, facts)
     return stream.filter("format", "yuv420p").filter("setsar", 1).filter("setparams", **BT709)
 
@@ -50,13 +55,18 @@ def is_bt709(facts: SourceFacts) -> bool:
     return facts.video.is_hdr or matrix == "bt709" or matrix not in _ALIKE
 
 
-def _in_step(stream: Any, facts: SourceFacts, frame_rate: Fraction, step: int) -> Any:
-    """At a constant rate from the first picture on; of every ``step`` pictures the first."""
+def _in_step(stream: Any, facts: SourceFacts, frame_rate: Fraction, step: int, frames: Frames = EVERY_FRAME) -> Any:
+    """At a constant rate from the first picture on; of every ``step`` pictures the first, of some frames those."""
     # The picture begins the video, also where sound is heard before it; both are moved alike, so they stay together.
     if facts.picture_delay_seconds > 0:
         stream = stream.filter("setpts", f"PTS-{facts.picture_delay_seconds:.6f}/TB")
     # From zero: should the first pictures not decode, the first that does is held instead.
     stream = stream.filter("fps", fps=str(frame_rate), start_time=0)
+    if frames != EVERY_FRAME:
+        # Here, where what fills the time before them is the same picture again and again, which costs next to nothing.
+        first, end = frames
+        stream = stream.filter("trim", start_frame=first, **({} if end is None else {"end_frame": end}))
+        stream = stream.filter("setpts", "PTS-STARTPTS")
     return every(step, stream)
 
 

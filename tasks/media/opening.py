@@ -8,9 +8,13 @@ from typing import Any, Literal
 import ffmpeg
 
 from data.domain.assets import SourceFacts
+from tasks.media.chunks import Chunk
 from tasks.media.edits.editing import EditPlan
 from tasks.media.edits.footage import Footage, Shape
 from tasks.media.normalise import normalised_pictures, sound_in_step
+
+OWN_TIMES = ("-copyts", "-start_at_zero")
+"""Global arguments by which times are those of the whole file, from 0 on, wherever it was sought in."""
 
 
 @dataclass(frozen=True)
@@ -75,6 +79,22 @@ class Opener:
             sound = sound.filter("atrim", start=0)
         left = replace(shape, frame_count=shape.frame_count - skipped)
         return Footage(shape, picture, sound_in_step(sound, facts, left.sample_count, layouts))
+
+    def pictures_of(self, source: Path, facts: SourceFacts, shape: Shape, chunk: Chunk) -> Any:
+        """Return the pictures that a chunk looks at, from time 0 on.
+
+        Needs ffmpeg to keep the source's own times (:data:`OWN_TIMES`), so that they are picked as of the whole.
+
+        Args:
+            source: Absolute path of the source.
+            facts: What probing found in it.
+            shape: Of the whole source, as it is worked on.
+            chunk: Which part of it.
+        """
+        sought = chunk.sought_seconds + facts.picture_delay_seconds if chunk.sought_seconds else 0.0
+        opened = self.file(source, ss=f"{sought:.6f}", noaccurate_seek=None) if sought else self.file(source)
+        stream = opened[str(facts.video.stream_index)]
+        return normalised_pictures(stream, facts, shape.frame_rate, shape.size, frames=chunk.read_frames)
 
 
 def paired(arguments: Sequence[str]) -> dict[str, str]:

@@ -1,9 +1,9 @@
 """From one source to its whole package with one decode: rungs, sound, sprite, poster and measurements.
 
 The slow step is one ffmpeg process (:mod:`tasks.media.arguments`), after trials of its quality perhaps
-(:mod:`tasks.media.choices`); what follows copies streams and looks at a few dozen small frames. Nothing is believed on
-an exit code: what was decoded and encoded is counted and held against what probing promised
-(:mod:`tasks.media.accounts`).
+(:mod:`tasks.media.choices`), or one for each piece of a long source (:mod:`tasks.media.piecework`); what follows copies
+streams and looks at a few dozen small frames. Nothing is believed on an exit code: what was decoded and encoded is
+counted and held against what probing promised (:mod:`tasks.media.accounts`).
 """
 
 from collections.abc import Callable, Sequence
@@ -21,7 +21,7 @@ from tasks.media.arguments import WorkFiles, encode_arguments
 from tasks.media.choices import Choices, Chooser, require_for
 from tasks.media.conforming import Copied, copied_from, read_packets
 from tasks.media.edits import own_sound
-from tasks.media.edits.editing import NO_INPUTS, Findings
+from tasks.media.edits.editing import NO_FINDINGS, NO_INPUTS, Findings
 from tasks.media.edits.footage import AUDIO_RATE_HZ
 from tasks.media.edits.inputs import Inputs
 from tasks.media.edits.wording import kept_part, sentences
@@ -40,6 +40,8 @@ from tasks.media.packaging import (
     write_progressive,
     write_tracks,
 )
+from tasks.media.pieces import PieceMaker
+from tasks.media.piecework import NO_PIECEWORK, Piecework, encode_in_pieces
 from tasks.media.plan import EncodePlan, plan_encode
 from tasks.media.playlists import variants
 from tasks.media.preview import MOST_BYTES, preview_rung, preview_snippets, write_preview
@@ -69,6 +71,7 @@ def transcode(
     on_progress: Callable[[Progress], None] | None = None,
     run_id: str = "",
     inputs: Inputs = NO_INPUTS,
+    piecework: Piecework = NO_PIECEWORK,
 ) -> Package:
     """Make every file of a package.
 
@@ -86,6 +89,7 @@ def transcode(
         on_progress: Called with the encoder's own progress.
         run_id: Marks the processes for a later sweep.
         inputs: Everything else that the recipe's edits name.
+        piecework: Has a long encode made in pieces (:mod:`tasks.media.chunks`); by default, none is.
 
     Raises:
         EditImpossibleError: An edit does not fit the source; nothing was encoded, and no slot taken.
@@ -107,14 +111,18 @@ def transcode(
     limits = limits.patient(plan.edits.unseen_seconds if plan.edits else 0.0)
     attempt = _Attempt(facts, plan, WorkFiles(scratch), directory, tools, limits, run_id)
     chooser = Chooser(source, facts, recipe, plan, scratch, tools, limits, run_id, cut)
-    with encode_slot() as threads:
-        opener = Opener(SAFE_INPUT_ARGUMENTS, threads)
-        findings = FirstPasses(source, facts, plan, opener, scratch, tools, limits, run_id).findings()
-        choices = chooser.choose(encoder, threads, on_progress)
-        log = attempt.encode(source, choices, opener, findings, staged(on_progress, chooser.share, 1.0))
-        if choices.copied and (why := attempt.why_untrue(log, choices.copied)):
-            choices = replace(choices, copied=None, why_not_copied=why)
+    maker = PieceMaker(source, facts, recipe, plan, encoder, tools, limits, run_id)
+    joined = encode_in_pieces(piecework, maker, attempt.work)
+    choices, findings, log, threads = Choices(recipe, encoder), NO_FINDINGS, joined.log, joined.threads
+    if log is None:
+        with encode_slot() as threads:
+            opener = Opener(SAFE_INPUT_ARGUMENTS, threads)
+            findings = FirstPasses(source, facts, plan, opener, scratch, tools, limits, run_id).findings()
+            choices = chooser.choose(encoder, threads, on_progress)
             log = attempt.encode(source, choices, opener, findings, staged(on_progress, chooser.share, 1.0))
+            if choices.copied and (why := attempt.why_untrue(log, choices.copied)):
+                choices = replace(choices, copied=None, why_not_copied=why)
+                log = attempt.encode(source, choices, opener, findings, staged(on_progress, chooser.share, 1.0))
     frame_count = verified_frame_count(log, facts, plan, attempt.work, choices.copied)
     duration = float(frame_count / plan.frame_rate)
     attempt.package()
@@ -146,6 +154,7 @@ def transcode(
         audio_path=audio_path,
         notes=(
             *(cut.cut.notes(plan) if cut else ()),
+            *joined.notes,
             *choices.notes,
             *(() if preview_path or recipe.preview.format == "none" else (_NO_PREVIEW,)),
         ),

@@ -99,6 +99,7 @@ def test_the_deployments_of_the_project_are_registered(project: Project) -> None
 
     assert {name: (one["work_pool_name"], one["work_queue_name"]) for name, one in found.items()} == {
         "process-asset/on-demand": ("cpu", "default"),
+        "transcode-chunk/on-demand": ("cpu", "default"),
         "prepare-asset/on-demand": ("gpu", "default"),
         "generate-asset/on-demand": ("gpu", "default"),
         "analyze-asset/on-demand": ("gpu", "default"),

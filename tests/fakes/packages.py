@@ -9,6 +9,7 @@ from data.domain.publications import Package
 from data.domain.recipes import Recipe
 from tasks.media.edits.editing import NO_INPUTS
 from tasks.media.edits.inputs import Inputs
+from tasks.media.piecework import NO_PIECEWORK, Piecework
 from tasks.media.probe import probe
 from tasks.media.process import Limits
 from tasks.media.tools import find_tools
@@ -38,6 +39,7 @@ def make_package(
     facts: SourceFacts | None = None,
     slot: Callable[[], AbstractContextManager[int]] = lambda: nullcontext(2),
     inputs: Inputs = NO_INPUTS,
+    piecework: Piecework = NO_PIECEWORK,
 ) -> tuple[Package, SourceFacts, Path]:
     """Transcode a source into ``folder``; return the package, the source's facts and where the files are."""
     tools = find_tools()
@@ -58,5 +60,6 @@ def make_package(
         encode_slot=slot,
         limits=Limits(),
         inputs=inputs,
+        piecework=piecework,
     )
     return package, found, directory

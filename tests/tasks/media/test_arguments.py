@@ -6,7 +6,8 @@ import pytest
 
 from data.domain.assets import AudioFacts, SourceFacts
 from data.domain.recipes import Recipe
-from tasks.media.arguments import WorkFiles, encode_arguments
+from tasks.media.arguments import WorkFiles, encode_arguments, sound_arguments
+from tasks.media.chunks import planned_chunks
 from tasks.media.conforming import Copied
 from tasks.media.opening import Opener, paired
 from tasks.media.plan import plan_encode
@@ -199,3 +200,70 @@ def test_the_sound_alone_is_encoded_from_the_same_samples_unless_it_is_the_same(
 
     built = arguments(source_facts(), Recipe().with_overrides({"audio.rendition": "m4a"}))
     assert not any("sound-file" in argument for argument in built)
+
+
+def chunk_arguments(number: int, **facts: Any) -> list[str]:
+    source = source_facts(duration_seconds=60, **facts)
+    chunk = planned_chunks(plan_encode(source, Recipe()), 20)[number]
+    return arguments(source, chunk=chunk)
+
+
+def test_a_chunk_picks_its_frames_by_the_clock_of_the_whole() -> None:
+    built = chunk_arguments(1, picture_delay_seconds=0.25)
+
+    assert {"-copyts", "-start_at_zero"} <= set(built[: built.index("-i")])
+    assert built[built.index("-ss") + 1] == "19.250000"
+    # Eight frames of the next chunk are looked at, and only looked at.
+    chain = built[built.index("-filter_complex") + 1]
+    assert "setpts=PTS-0.250000/TB" in chain
+    assert "fps=fps=25:start_time=0" in chain
+    assert "trim=end_frame=1008:start_frame=500" in chain
+    assert "trim=start_frame=500" in chain
+    assert "trim=end_frame=500" in chain
+    assert options_of(WORK.beyond, built)["f"] == "framemd5"
+    assert options_of(WORK.opening, built)["f"] == "framemd5"
+
+
+def test_the_ends_of_a_source_are_compared_with_nothing() -> None:
+    first, last = chunk_arguments(0), chunk_arguments(2)
+
+    assert "-ss" not in first
+    assert (str(WORK.opening) in first, str(WORK.beyond) in first) == (False, True)
+    assert (str(WORK.opening) in last, str(WORK.beyond) in last) == (True, False)
+
+
+def test_a_chunk_is_encoded_as_the_whole_is_but_for_its_clock() -> None:
+    whole, chunk = (options_of(WORK.rung("720p"), built) for built in (arguments(source_facts()), chunk_arguments(1)))
+
+    differing = {"force_key_frames", "map"}
+    assert {name: value for name, value in chunk.items() if name not in differing} == {
+        name: value for name, value in whole.items() if name not in differing
+    }
+    assert chunk["force_key_frames"] == "expr:gte(t+0.000001000,n_forced*4)"
+    assert not {str(WORK.audio)} & set(chunk_arguments(1))
+
+
+def test_stills_of_a_chunk_are_those_of_the_whole() -> None:
+    built = chunk_arguments(1)
+
+    # Every 38th frame for the poster: the first of them here is the 532nd of all, 32 frames from the beginning.
+    assert "not(mod(n+6,38))" in built[built.index("-filter_complex") + 1].replace("\\", "")
+
+
+def test_the_sound_alone_is_that_of_the_whole() -> None:
+    facts, recipe = source_facts(), Recipe.parse({"audio": {"rendition": "mp3"}})
+    built = sound_arguments(
+        Path("/sources/clip.mp4"),
+        facts,
+        recipe,
+        plan_encode(facts, recipe),
+        WORK,
+        Opener(("-protocol_whitelist", "file"), 2),
+    )
+
+    whole = arguments(facts, recipe)
+    for target in (WORK.audio, WORK.sound_file("mp3")):
+        wanted, found = options_of(target, whole), options_of(target, built)
+        assert {**found, "map": ""} == {**wanted, "map": ""}
+    assert "-copyts" not in built
+    assert str(WORK.tiles) not in built

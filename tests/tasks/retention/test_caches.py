@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from data.database import Database
-from data.domain.keys import artifact_prefix, package_prefix, package_record_key
+from data.domain.keys import artifact_prefix, package_pieces_prefix, package_prefix, package_record_key
 from data.domain.publications import Package
 from data.repositories import ArtifactRepository, AssetRepository, PackageRepository
 from data.storage import ObjectStore
@@ -98,3 +98,16 @@ def test_nothing_goes_when_it_is_to_be_kept_for_ever(store: ObjectStore, databas
     for_ever = Ages(versions=None, attempts=None, caches=None, uploads=None, results=None)
 
     assert expire(store, database, 10_000, ages=for_ever).counts == {}
+
+
+def test_chunks_of_a_job_that_never_came_back_go_with_its_other_attempts(
+    store: ObjectStore, database: Database, package: Package
+) -> None:
+    chunks = package_pieces_prefix(ASSET.id, "j" * 24)
+    store.put_bytes(b"bytes", f"{chunks}sound/0/sound.mp4")
+    store.put_bytes(b"{}", f"{chunks}sound/record.json")
+
+    assert expire(store, database, 0.5).counts == {}
+    assert expire(store, database, 2, in_use=True).counts == {}
+    assert expire(store, database, 2).counts == {"attempts": 1}
+    assert keys(store) == sorted([f"{package.prefix}720p.mp4", package_record_key(ASSET.id, KEY)])

@@ -1,0 +1,6 @@
+from prefect import flow
+
+
+@flow(name="transcode-chunk")
+def transcode_chunk() -> None:
+    return None
