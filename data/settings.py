@@ -163,6 +163,12 @@ class OrchestrationSettings(BaseModel):
     stall_seconds: float = Field(
         300, gt=0, description="A step in which nothing at all happens for this long is ended and tried again."
     )
+    drain_seconds: float = Field(
+        0,
+        ge=0,
+        description="How long a worker of `deployments.service` that is told to end lets its runs go on; then, or at "
+        "once with 0, they go back to the queue.",
+    )
     niceness: int = Field(
         10, ge=0, le=19, description="How far media work gives way to what serves people on the same machine; 0: not."
     )
