@@ -38,6 +38,19 @@ def store_settings() -> dict[str, str]:
     }
 
 
+def database_settings(host: str, password: str) -> dict[str, str]:
+    """Return the addresses of both databases on a Postgres of one's own, whose user is ``dailies``.
+
+    Args:
+        host: Its name or address, with the port if that is another than 5432.
+        password: The user's.
+    """
+    return {
+        "DAILIES_CATALOGUE__URL": f"postgresql+psycopg://dailies:{password}@{host}/catalogue",
+        "PREFECT_API_DATABASE_CONNECTION_URL": f"postgresql+asyncpg://dailies:{password}@{host}/prefect",
+    }
+
+
 def as_file(values: Mapping[str, str]) -> str:
     """Return an environment file."""
     return "".join(f"{name}={value}\n" for name, value in values.items())
@@ -52,9 +65,15 @@ def main(arguments: Sequence[str] | None = None) -> None:
     )
     parser.add_argument("--name", help="name of the site, for compose.yaml")
     parser.add_argument("--s3", action="store_true", help="with the S3 server of compose.yaml")
+    parser.add_argument("--postgres", metavar="HOST", help="with the addresses of the databases there, for Kubernetes")
     options = parser.parse_args(arguments)
-    site = {"SERVER_NAME": options.name} if options.name else {}
-    print(as_file({**site, **drawn_secrets(), **(store_settings() if options.s3 else {})}), end="")
+    values = {"SERVER_NAME": options.name} if options.name else {}
+    values |= drawn_secrets()
+    if options.s3:
+        values |= store_settings()
+    if options.postgres:
+        values |= database_settings(options.postgres, values["POSTGRES_PASSWORD"])
+    print(as_file(values), end="")
 
 
 if __name__ == "__main__":

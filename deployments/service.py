@@ -6,8 +6,9 @@ each other stands in the environment (``PREFECT_API_URL``, ``DAILIES_CATALOGUE__
 server's ``PREFECT_API_DATABASE_CONNECTION_URL``); what a component needs besides, it gets here, so that no file of a
 deployment repeats it.
 
-A worker takes as many runs as its own machine, or the share of it that its container has, can carry; its pool's limit
-is that of all workers together.
+Nothing has to be started in an order: who uses the catalogue first brings it up to this version, which many may do at
+once, and a worker waits for the bootstrap to make its pool. A worker takes as many runs as its own machine, or the share
+of it that its container has, can carry; its pool's limit is that of all workers together.
 """
 
 import argparse
@@ -15,6 +16,8 @@ import os
 import sys
 from collections.abc import Sequence
 
+from data.database import migrate
+from data.domain.errors import DailiesError
 from data.settings import Settings, get_settings
 from deployments.components import PROJECT, polling, prefect_command, worker_argv
 from deployments.environment import completed
@@ -35,9 +38,18 @@ def main(arguments: Sequence[str] | None = None) -> None:
     settings = get_settings()
     for name in FOLDERS:
         (settings.home_path / name).mkdir(parents=True, exist_ok=True)
+    if component != SERVER:
+        _migrate(settings)
     argv = component_argv(component, settings)
     os.chdir(PROJECT)
     os.execve(argv[0], argv, component_environment(component, settings))  # noqa: S606  # no shell
+
+
+def _migrate(settings: Settings) -> None:
+    try:
+        migrate(settings.catalogue_url)
+    except DailiesError as error:
+        sys.exit(error.message)
 
 
 def component_argv(component: str, settings: Settings) -> tuple[str, ...]:
@@ -57,7 +69,9 @@ def component_environment(component: str, settings: Settings) -> dict[str, str]:
 
 def _attended_worker(pool: str, settings: Settings) -> tuple[str, ...]:
     slots = {each.name: each.default_limit for each in wanted_pools(settings.orchestration)}
-    worker = worker_argv(pool, "--limit", str(slots[pool]), "--with-healthcheck")
+    # A pool that the worker made for itself would not be the one that the bootstrap makes.
+    options = ("--limit", str(slots[pool]), "--with-healthcheck", "--no-create-pool-if-not-found")
+    worker = worker_argv(pool, *options)
     seconds = str(settings.orchestration.drain_seconds)
     return (sys.executable, "-m", "deployments.leaving", "--drain-seconds", seconds, "--", *worker)
 
