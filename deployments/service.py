@@ -1,4 +1,4 @@
-"""``python -m deployments.service COMPONENT``: one component in the foreground, of an installation whose parts lie apart.
+"""``python -m deployments.service COMPONENT``: one component of an installation whose parts lie apart.
 
 For containers (``deployments/docker``, ``deployments/kubernetes``) and for whoever supervises processes on several
 machines; on one machine ``deployments.up`` and ``deployments.run`` start everything themselves. Where the parts find
@@ -7,8 +7,8 @@ server's ``PREFECT_API_DATABASE_CONNECTION_URL``); what a component needs beside
 deployment repeats it.
 
 Nothing has to be started in an order: who uses the catalogue first brings it up to this version, which many may do at
-once, and a worker waits for the bootstrap to make its pool. A worker takes as many runs as its own machine, or the share
-of it that its container has, can carry; its pool's limit is that of all workers together.
+once, and a worker waits for the bootstrap to make its pool. A worker takes as many runs as its own machine, or the
+share of it that its container has, can carry; its pool's limit is that of all workers together.
 """
 
 import argparse
