@@ -4,7 +4,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -53,8 +53,11 @@ class Attended:
         return worker
 
 
+Attending = Callable[[float], AbstractContextManager[Attended]]
+
+
 @pytest.fixture
-def attended(tmp_path: Path, wait_until: WaitUntil) -> Callable[..., "contextmanager[Attended]"]:  # type: ignore[type-arg]
+def attended(tmp_path: Path, wait_until: WaitUntil) -> Attending:
     @contextmanager
     def running(drain_seconds: float) -> Iterator[Attended]:
         command = [sys.executable, "-m", "deployments.leaving", "--drain-seconds", str(drain_seconds), "--"]
@@ -68,15 +71,13 @@ def attended(tmp_path: Path, wait_until: WaitUntil) -> Callable[..., "contextman
                 yield found
             finally:
                 for each in [*family, process]:
-                    try:
+                    with suppress(psutil.NoSuchProcess):
                         each.kill()
-                    except psutil.NoSuchProcess:
-                        continue
 
     return running
 
 
-def test_runs_finish_after_their_worker_has_gone(attended: Callable[..., Attended], wait_until: WaitUntil) -> None:
+def test_runs_finish_after_their_worker_has_gone(attended: Attending, wait_until: WaitUntil) -> None:
     with attended(60) as life:
         worker = life.worker()
         life.process.send_signal(signal.SIGTERM)
@@ -93,7 +94,7 @@ def test_runs_finish_after_their_worker_has_gone(attended: Callable[..., Attende
 
 @pytest.mark.parametrize(("drain_seconds", "signals"), [(0, 1), (60, 2)])
 def test_runs_are_handed_over_when_time_is_up_or_somebody_is_in_a_hurry(
-    drain_seconds: float, signals: int, attended: Callable[..., Attended], wait_until: WaitUntil
+    drain_seconds: float, signals: int, attended: Attending, wait_until: WaitUntil
 ) -> None:
     with attended(drain_seconds) as life:
         worker = life.worker()
@@ -107,7 +108,7 @@ def test_runs_are_handed_over_when_time_is_up_or_somebody_is_in_a_hurry(
         assert "2 runs go back to the queue." in life.process.communicate()[0]
 
 
-def test_a_worker_that_ends_by_itself_is_told_of_by_its_status(attended: Callable[..., Attended]) -> None:
+def test_a_worker_that_ends_by_itself_is_told_of_by_its_status(attended: Attending) -> None:
     with attended(60) as life:
         (life.place / "finish").touch()
 
