@@ -467,6 +467,11 @@ class Settings(BaseSettings):
     mode: Literal["local", "production"] = Field(
         "local", description="`production` refuses to start with anything that only a laptop may have."
     )
+    in_memory: bool = Field(
+        False,
+        description="State lies in memory and is gone at the end: `make up ARGS=--in-memory` says so here, and "
+        "`/health/ready` to all. Never in mode `production`.",
+    )
     api_url: str = Field("http://127.0.0.1:8000", description="Where the command line finds the REST API.")
     api_key: SecretStr | None = Field(None, description="API key that the command line calls with.")
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", description="Our own log level.")
