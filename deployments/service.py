@@ -63,8 +63,13 @@ def component_argv(component: str, settings: Settings) -> tuple[str, ...]:
 
 def component_environment(component: str, settings: Settings) -> dict[str, str]:
     """Return the component's whole environment."""
-    pace = polling(WORKER_POOLS[component]) if component in WORKER_POOLS else {}
-    return {**pace, **completed(settings.home_path, PROJECT, settings.storage_url, os.environ)}
+    home = settings.home_path
+    own = polling(WORKER_POOLS[component]) if component in WORKER_POOLS else {}
+    if (
+        component == SERVER
+    ):  # which else puts its UI together in the folder of installed packages, and may not write there
+        own = {"PREFECT_UI_STATIC_DIRECTORY": str(home / "prefect-ui")}
+    return {**own, **completed(home, PROJECT, settings.storage_url, os.environ)}
 
 
 def _attended_worker(pool: str, settings: Settings) -> tuple[str, ...]:

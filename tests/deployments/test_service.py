@@ -8,6 +8,7 @@ from deployments.environment import QUERY_SECONDS, TUNING
 from deployments.pools import wanted_pools
 from deployments.service import COMPONENTS, component_argv, component_environment
 from deployments.stack import WORKER_POOLS
+from tests.fakes.known_settings import unknown_variables
 
 
 @pytest.fixture
@@ -57,3 +58,10 @@ def test_a_worker_takes_what_its_machine_carries_and_is_given_time_to_leave(
     assert argv[argv.index("--drain-seconds") + 1] == "90.0"
     assert argv[argv.index("--pool") + 1] == pool
     assert component_environment(component, settings)["PREFECT_WORKER_QUERY_SECONDS"] == QUERY_SECONDS[pool]
+
+
+def test_the_server_puts_its_ui_together_where_it_may_write(settings: Settings, tmp_path: Path) -> None:
+    made = component_environment("server", settings)
+
+    assert Path(made["PREFECT_UI_STATIC_DIRECTORY"]).is_relative_to(tmp_path)
+    assert unknown_variables(made) <= {name for name in made if name.startswith("DAILIES_")}
