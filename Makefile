@@ -20,7 +20,7 @@ OF_TORCH := torch triton cuda-bindings cuda-pathfinder cuda-toolkit nvidia-cubla
 	nvidia-cusparselt-cu13 nvidia-nccl-cu13 nvidia-nvjitlink nvidia-nvshmem-cu13 nvidia-nvtx
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-engines lint fix test test-all test-engines check demo up bench gallery load lock clean
+.PHONY: help setup setup-engines lint fix test test-all test-engines check demo up bench gallery load capacity lock clean
 
 help: ## list the verbs
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-13s %s\n", $$1, $$2}'
@@ -82,7 +82,7 @@ demo: export DEMO_PROMPT = $(PROMPT)
 demo: setup ## one real video, end to end (VIDEO=path for yours, PROMPT="…" makes one of words, KEEP=1 keeps the stack up)
 	@$(BIN)/python -m deployments.demo $(if $(VIDEO),--video "$(VIDEO)") $(if $(PROMPT),--prompt "$$DEMO_PROMPT") $(if $(filter-out 0,$(KEEP)),--keep)
 
-up: setup ## the local stack: API on 127.0.0.1:8000, Prefect UI on 127.0.0.1:4200 (ARGS="--api-port 0 --minimal")
+up: setup ## the local stack: API on 127.0.0.1:8000, Prefect UI on 127.0.0.1:4200 (ARGS="--api-port 0 --minimal"; ARGS=--in-memory keeps nothing)
 	@exec $(BIN)/python -m deployments.up $(ARGS)
 
 bench: setup ## what the pipeline costs against hand-written commands, a start against the stock worker's, a batch, a storyboard, an analysis, the API
@@ -102,6 +102,9 @@ gallery: setup ## the README's pictures of what recipes do, made anew (ARGS="ver
 load: setup ## a hundred users on a running API (ARGS="--host http://127.0.0.1:8000 --users 100 --run-time 1m")
 	@$(BIN)/locust --locustfile tests/bench/load/locustfile.py --headless --host http://127.0.0.1:8000 \
 		--users 100 --spawn-rate 20 --run-time 1m --only-summary $(ARGS)
+
+capacity: setup ## videos a minute by size and workers, and the machines that a night takes (ARGS="--sizes 50,100,200 --workers 1,2,4")
+	@$(BIN)/python -m tests.bench.load $(ARGS)
 
 lock: ## solve the requirements anew (needs uv; -U in ARGS takes newer versions)
 	$(LOCK) pyproject.toml -o requirements.lock $(ARGS)

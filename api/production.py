@@ -88,6 +88,12 @@ def catalogue_is_a_server(settings: Settings) -> Iterable[str]:
         )
 
 
+def state_is_kept(settings: Settings) -> Iterable[str]:
+    """Refuse a service that forgets everything when it ends."""
+    if settings.in_memory:
+        yield "DAILIES_IN_MEMORY is true: state would be gone at the end, which is for demonstrations."
+
+
 def _is_random(secret: str) -> bool:
     is_known = any(word in secret.casefold() for word in _DEFAULTS)
     return not is_known and len(set(secret)) >= _FEWEST_DIFFERENT_CHARACTERS
@@ -101,6 +107,7 @@ CHECKS: tuple[Check, ...] = (
     sites_are_named,
     address_is_known,
     catalogue_is_a_server,
+    state_is_kept,
 )
 
 

@@ -549,6 +549,7 @@ class Readiness(Answer):
     status: Literal["ready", "degraded", "unavailable"]
     dependencies: tuple[Dependency, ...]
     jobs: dict[str, int] = Field(default_factory=dict, description="Unfinished jobs by state.")
+    in_memory: bool = Field(False, description="A demonstration: everything lies in memory and is gone when it ends.")
 
 
 class Problem(Answer):

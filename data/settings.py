@@ -176,6 +176,12 @@ class OrchestrationSettings(BaseModel):
     stall_seconds: float = Field(
         300, gt=0, description="A step in which nothing at all happens for this long is ended and tried again."
     )
+    drain_seconds: float = Field(
+        0,
+        ge=0,
+        description="How long a worker of `deployments.service` that is told to end lets its runs go on; then, or at "
+        "once with 0, they go back to the queue.",
+    )
     niceness: int = Field(
         10, ge=0, le=19, description="How far media work gives way to what serves people on the same machine; 0: not."
     )
@@ -473,6 +479,11 @@ class Settings(BaseSettings):
     home: Path = Field(Path("var"), description="Where local state lives: store, databases, scratch, logs.")
     mode: Literal["local", "production"] = Field(
         "local", description="`production` refuses to start with anything that only a laptop may have."
+    )
+    in_memory: bool = Field(
+        False,
+        description="State lies in memory and is gone at the end: `make up ARGS=--in-memory` says so here, and "
+        "`/health/ready` to all. Never in mode `production`.",
     )
     api_url: str = Field("http://127.0.0.1:8000", description="Where the command line finds the REST API.")
     api_key: SecretStr | None = Field(None, description="API key that the command line calls with.")

@@ -21,7 +21,7 @@ def server(addresses: Addresses, environment: Mapping[str, str]) -> Command:
     """Return the Prefect server, with its UI."""
     return Command(
         name=SERVER_NAME,
-        argv=_prefect("server", "start", "--host", LOOPBACK, "--port", str(addresses.prefect_port)),
+        argv=prefect_command("server", "start", "--host", LOOPBACK, "--port", str(addresses.prefect_port)),
         environment=environment,
         directory=PROJECT,
         ready=lambda _started_at: _answers(f"{addresses.prefect_api_url}/health"),
@@ -42,11 +42,10 @@ def bootstrap(environment: Mapping[str, str]) -> Command:
 def worker(pool: str, addresses: Addresses, environment: Mapping[str, str]) -> Command:
     """Return a process worker of one pool; its name says which machine it is on, for the reconciler."""
     name = worker_name(pool)
-    polling = {"PREFECT_WORKER_QUERY_SECONDS": QUERY_SECONDS[pool]} if pool in QUERY_SECONDS else {}
     return Command(
         name=f"{pool}-worker",
-        argv=(sys.executable, "-m", "deployments.worker", *_started(pool, name)),
-        environment={**polling, **environment},
+        argv=worker_argv(pool),
+        environment={**polling(pool), **environment},
         directory=PROJECT,
         ready=lambda started_at: _worker_is_online(addresses.prefect_api_url, pool, name, started_at),
         ready_seconds=120,
@@ -64,11 +63,19 @@ def api(addresses: Addresses, environment: Mapping[str, str]) -> Command:
     )
 
 
-def _started(pool: str, name: str) -> tuple[str, ...]:
-    return ("worker", "start", "--type", "process", "--pool", pool, "--name", name)
+def worker_argv(pool: str, *more: str) -> tuple[str, ...]:
+    """Return the command line of this machine's worker of a pool."""
+    started = ("worker", "start", "--type", "process", "--pool", pool, "--name", worker_name(pool))
+    return (sys.executable, "-m", "deployments.worker", *started, *more)
 
 
-def _prefect(*arguments: str) -> tuple[str, ...]:
+def polling(pool: str) -> dict[str, str]:
+    """Return how often the pool's workers ask for work, as the variable that says so."""
+    return {"PREFECT_WORKER_QUERY_SECONDS": QUERY_SECONDS[pool]} if pool in QUERY_SECONDS else {}
+
+
+def prefect_command(*arguments: str) -> tuple[str, ...]:
+    """Return a command line of Prefect's, with this interpreter."""
     return (sys.executable, "-m", "prefect", *arguments)
 
 

@@ -5,6 +5,9 @@ elsewhere. Draining comes before that: the pool is paused (as ``prefect work-poo
 take no new runs, and this command returns when the last one has finished. The pool then stays paused until
 ``prefect work-pool resume``. With ``--worker`` only that worker's runs are waited for; it is ended, if it runs on this
 machine, and the pool takes runs again, on its other workers.
+
+Workers of :mod:`deployments.service`, as in containers, need none of this to go one by one: told to end, they drain by
+themselves, and their pool goes on (:mod:`deployments.leaving`).
 """
 
 import argparse

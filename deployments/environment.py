@@ -101,24 +101,16 @@ def child_environment(
     Overrides win over what is inherited, but not over where this stack has put its parts.
     """
     inherited = {name: value for name, value in os.environ.items() if name not in FOREIGN}
-    return {
-        **TUNING,
+    given = {
         "DAILIES_API__PUBLIC_URL": addresses.api_url,  # a person's own may be that of a proxy in front
         **inherited,
         **overrides,
-        MARKER: stack_id,
-        "PYTHONPATH": os.pathsep.join(filter(None, [str(project), inherited.get("PYTHONPATH")])),
-        # Prefect's workers share <temp>/runner_storage with every user of the machine otherwise.
-        "TMPDIR": str(home / "tmp"),
-        "PREFECT_HOME": str(home / "prefect"),
         "PREFECT_API_URL": addresses.prefect_api_url,
-        # Plain HTTP needs no certificates; a worker makes a client for every run, and each loads them all (17 ms).
-        "PREFECT_API_SSL_CERT_FILE": str(ONE_CERTIFICATE),
+    }
+    return {
+        **completed(home, project, addresses.storage_url, given),
+        MARKER: stack_id,
         "PREFECT_API_DATABASE_CONNECTION_URL": addresses.prefect_database_url,
-        **result_storage(addresses.storage_url),
-        **_result_keys({**inherited, **overrides}),
-        **_telemetry({**inherited, **overrides}),
-        "DAILIES_HOME": str(home),
         "DAILIES_CATALOGUE__URL": addresses.catalogue_url,
         "DAILIES_STORAGE__URL": addresses.storage_url,
         "DAILIES_API__PORT": str(addresses.api_port),
@@ -126,9 +118,38 @@ def child_environment(
     }
 
 
+def completed(home: Path, project: Path, storage_url: str, given: Mapping[str, str]) -> dict[str, str]:
+    """Return a component's environment with what design, measurements and this home add to it.
+
+    Args:
+        home: The state directory.
+        project: Folder of the packages.
+        storage_url: The object store's.
+        given: What is known already, Prefect's address among it; of the tuning it overrides each by its name.
+    """
+    return {
+        **TUNING,
+        **given,
+        "PYTHONPATH": os.pathsep.join(filter(None, [str(project), given.get("PYTHONPATH")])),
+        # Prefect's workers share <temp>/runner_storage with every user of the machine otherwise.
+        "TMPDIR": str(home / "tmp"),
+        "PREFECT_HOME": str(home / "prefect"),
+        **_certificates(given.get("PREFECT_API_URL", "")),
+        **result_storage(storage_url),
+        **_result_keys(given),
+        **_telemetry(given),
+        "DAILIES_HOME": str(home),
+    }
+
+
 def isolated() -> dict[str, str]:
     """Return overrides that keep a stack's store and catalogue in its home, whatever this machine's settings say."""
     return {"DAILIES_STORAGE__URL": "", "DAILIES_CATALOGUE__URL": ""}
+
+
+def _certificates(prefect_api_url: str) -> dict[str, str]:
+    """Plain HTTP needs no certificates; a worker makes a client for every run, and each loads them all (17 ms)."""
+    return {"PREFECT_API_SSL_CERT_FILE": str(ONE_CERTIFICATE)} if prefect_api_url.startswith("http://") else {}
 
 
 def _result_keys(environment: Mapping[str, str]) -> dict[str, str]:

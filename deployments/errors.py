@@ -5,7 +5,8 @@ InfrastructureError
     ├── StackRunningError    another stack uses the same home
     ├── PortTakenError       a wanted port is in use
     ├── ComponentError       a component ended or did not become ready
-    └── PostgresError        the embedded Postgres cannot be used as it is
+    ├── PostgresError        the embedded Postgres cannot be used as it is
+    └── NoMemoryHomeError    state may not, or cannot, lie in memory here
 """
 
 from data.domain.errors import InfrastructureError
@@ -40,3 +41,9 @@ class PostgresError(StackError):
     """The embedded Postgres cannot be used as it is."""
 
     code = "INFRA.STACK.POSTGRES"
+
+
+class NoMemoryHomeError(StackError):
+    """State may not, or cannot, lie in memory here."""
+
+    code = "INFRA.STACK.NO_MEMORY_HOME"

@@ -6,6 +6,7 @@ import signal
 import sys
 import threading
 from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
 from rich.console import Console
@@ -13,6 +14,7 @@ from rich.table import Table
 
 from data.domain.errors import DailiesError
 from data.settings import Settings
+from deployments import in_memory
 from deployments.errors import StackError
 from deployments.note import stop_running
 from deployments.stack import Stack
@@ -32,29 +34,43 @@ def main(arguments: Sequence[str] | None = None) -> int:
     console = Console()
     if options.stop:
         return _stop(options.home, console)
-    if options.minimal:
-        console.print(MINIMAL_WARNING)
-    stack = Stack(
-        options.home,
-        api_port=options.api_port,
-        prefect_port=options.prefect_port,
-        minimal=options.minimal,
-        report=lambda sentence: console.print(sentence, markup=False, highlight=False),
-    )
     stop = stop_on_signals()
     try:
-        with stack:
-            console.print(summary(stack))
-            console.print("Running. Stop with Ctrl-C.", highlight=False)
-            while not stop.wait(CHECK_SECONDS):
-                stack.revive()
+        with _home(options) as home:
+            _serve(home, options, stop, console)
     except KeyboardInterrupt:
-        console.print("Stopped.")
+        console.print("Stopped. Nothing was kept." if options.in_memory else "Stopped.")
         return 0
     except DailiesError as error:
         Console(stderr=True).print(str(error), style="red", markup=False, highlight=False)
         return 1
     return 0
+
+
+def _home(options: argparse.Namespace) -> AbstractContextManager[Path]:
+    return in_memory.home_in_memory(Settings()) if options.in_memory else nullcontext(options.home)
+
+
+def _serve(home: Path, options: argparse.Namespace, stop: threading.Event, console: Console) -> None:
+    """Run the stack until somebody asks for its end."""
+    warnings = [MINIMAL_WARNING] * options.minimal + [in_memory.WARNING] * options.in_memory
+    for warning in warnings:
+        console.print(warning)
+    stack = Stack(
+        home,
+        api_port=options.api_port,
+        prefect_port=options.prefect_port,
+        minimal=options.minimal,
+        environment=in_memory.environment() if options.in_memory else None,
+        report=lambda sentence: console.print(sentence, markup=False, highlight=False),
+    )
+    with stack:
+        console.print(summary(stack))
+        for warning in warnings:
+            console.print(warning)
+        console.print("Running. Stop with Ctrl-C.", highlight=False)
+        while not stop.wait(CHECK_SECONDS):
+            stack.revive()
 
 
 def _stop(home: Path, console: Console) -> int:
@@ -110,7 +126,13 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--prefect-port", type=int, default=PREFECT_PORT, help="0: a free one (default: %(default)s)")
     parser.add_argument("--minimal", action="store_true", help="SQLite instead of the embedded Postgres")
     parser.add_argument("--stop", action="store_true", help="stop the stack of the state directory instead")
-    return parser.parse_args(arguments)
+    parser.add_argument(
+        "--in-memory", action="store_true", help="a demonstration: state in memory, in no --home, and gone at the end"
+    )
+    options = parser.parse_args(arguments)
+    if options.in_memory and (options.stop or options.home != settings.home_path):
+        parser.error("--in-memory has a state directory of its own, and ends with Ctrl-C: no --home, no --stop")
+    return options
 
 
 if __name__ == "__main__":

@@ -56,7 +56,8 @@ async def ready(services: PublicServices, response: Response) -> Readiness:
     response.headers["Cache-Control"] = "no-store"
     status = "unavailable" if not is_available else "ready" if all(each.ok for each in dependencies) else "degraded"
     jobs = await services.gateway.count(set(JobState) - TERMINAL_STATES) if dependencies[0].ok else {}
-    return Readiness(status=status, dependencies=dependencies, jobs=jobs)
+    in_memory = services.settings.in_memory
+    return Readiness(status=status, dependencies=dependencies, jobs=jobs, in_memory=in_memory)
 
 
 async def _workers(services: Services, pool: str) -> str:

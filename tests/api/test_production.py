@@ -101,3 +101,9 @@ def test_all_that_is_wrong_is_said_at_once() -> None:
 def test_a_laptop_is_not_asked() -> None:
     with temporary_settings({PREFECT_API_AUTH_STRING: None}):
         check_production(settings(mode="local", secrets=[]))
+
+
+def test_production_keeps_its_state() -> None:
+    [refusal] = refusals(settings().model_copy(update={"in_memory": True}))
+
+    assert "DAILIES_IN_MEMORY" in refusal
