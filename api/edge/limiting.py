@@ -117,7 +117,8 @@ class LimitHeaders:
                     await services.failures.take("failures", address, rate)
                 standing: Standing | None = scope.get("state", {}).get("standing")
                 if standing is not None:
-                    MutableHeaders(scope=message).update(standing.headers)
+                    raw = MutableHeaders(scope=message).raw
+                    raw.extend((name.lower().encode(), value.encode()) for name, value in standing.headers.items())
             await send(message)
 
         await self._app(scope, receive, send_with_standing)

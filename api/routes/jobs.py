@@ -8,10 +8,10 @@ from fastapi.concurrency import run_in_threadpool
 from starlette.responses import Response
 
 from api.access import CallerDependency, allow
-from api.conditional import JOB_MATCHES, IfMatch, IfNoneMatch, check_job, unless_known
+from api.conditional import JOB_MATCHES, IfMatch, check_job
 from api.dependencies import Services, ServicesDependency
 from api.idempotency import Answered, KeyHeader, once
-from api.job_answers import job_answer, page_answer
+from api.job_answers import page_answer
 from api.job_views import shown_job, with_asset
 from api.links import job_url
 from api.schemas import MAX_CURSOR_CHARACTERS, History, Instant, Job, JobQuery, LogLevel, LogPage, Page, Problem
@@ -84,12 +84,6 @@ async def list_jobs(
         states=frozenset(state or ()), text=text, created_after=created_after, created_before=created_before
     )
     return await page_answer(await services.gateway.find(query, after=after, limit=limit), services)
-
-
-@router.get("/{job_id}", dependencies=[allow(Scope.READ)], response_model=Job, responses=NOT_FOUND)
-async def get_job(job_id: str, services: ServicesDependency, if_none_match: IfNoneMatch = None) -> Response:
-    """Show a job. The `ETag` changes when anything about it does: poll with `If-None-Match`."""
-    return unless_known(await job_answer(await services.gateway.get(job_id), services), if_none_match)
 
 
 @router.get("/{job_id}/logs", dependencies=[allow(Scope.READ)], responses=NOT_FOUND)
