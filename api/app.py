@@ -124,6 +124,8 @@ def create_app(settings: Settings | None = None, *, prefect_api_url: str = "", l
         openapi_url=None,
         docs_url=None,
         redoc_url=None,
+        # Its metrics and logs are ours already (`Observation`); looking whether somebody wants them takes its time.
+        telemetry={"tracing": bool(chosen.tracing.endpoint), "metrics": False, "logs": False},
         redirect_slashes=False,  # a call has one address; a redirect would lose the body of half the clients
     )
     install_error_handlers(app)

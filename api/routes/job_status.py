@@ -1,10 +1,11 @@
-"""The state of one job: what clients ask for again and again while they wait, so the one read that is made light.
+"""The state of one job: what clients ask for again and again while they wait, so this read is made light.
 
-Most calls of this API are polls of a job. What such a read stands on is shared by all who ask (`api.gateway.known_jobs`:
-the job; `api.job_answers`: its JSON and ``ETag``), so that what is left of its cost is the framework around it. FastAPI
-looks at every parameter of every dependency anew for each call, which took longer than all else a read does, and finds
-a route of an included router by asking each router twice. So this route is the application's own and its first, and
-calls its endpoint by itself: the same function with the same arguments, described, guarded and counted as all others.
+Most calls of the API are polls of a job. What such a read stands on is shared by all who ask (the job in
+`api.gateway.known_jobs`; its JSON and ``ETag`` in `api.job_answers`), so that what is left of its cost is the framework
+around it. FastAPI looks at every parameter of every dependency anew for each call, which took longer than all else that
+a read does, and finds a route of an included router by asking each router twice. So this route is the application's
+own, its first, and calls its endpoint by itself: the same function with the same arguments, and described, guarded and
+counted like all others.
 """
 
 from collections.abc import Callable, Coroutine
@@ -16,7 +17,7 @@ from starlette.responses import Response
 from starlette.routing import Match
 from starlette.types import Scope as AsgiScope
 
-from api.access import allow, check_scopes, current_caller, needed_scopes
+from api.access import allow, check_scopes, needed_scopes
 from api.conditional import IfNoneMatch, unless_known
 from api.dependencies import ServicesDependency, services_of
 from api.edge.limiting import admitted
@@ -49,8 +50,7 @@ class StatusRoute(APIRoute):
         needed = needed_scopes(self)
 
         async def answer(request: Request) -> Response:
-            await admitted(request)
-            check_scopes(request, await current_caller(request), needed)
+            check_scopes(request, await admitted(request), needed)
             services = await services_of(request)
             return await get_job(request.path_params["job_id"], services, request.headers.get("If-None-Match"))
 

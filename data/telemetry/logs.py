@@ -2,8 +2,8 @@
 
 The standard library's logging stays the door (uvicorn, Prefect, SQLAlchemy and we write to it); structlog makes the
 lines. What a line belongs to — request, trace, job, asset — comes from where it is written: :func:`bound` says so for
-a block, and :func:`tell_facts` lets a package say what it knows by itself (the run that is under way). A line that is
-written at every request brings all of it along (:func:`tell_whole`), since looking for it takes longer than to write it.
+a block, and :func:`tell_facts` lets a package say what it knows by itself (the run that is under way). What is written
+at every request brings all of it along (:func:`tell_whole`), since looking for it takes longer than writing it.
 """
 
 import logging
