@@ -8,16 +8,14 @@ own, its first, and calls its endpoint by itself: the same function with the sam
 counted like all others.
 """
 
-from collections.abc import Callable, Coroutine
-from typing import Any
-
 from fastapi import Depends, FastAPI, Request
 from fastapi.routing import APIRoute
 from starlette.responses import Response
 from starlette.routing import Match
+from starlette.types import Receive, Send
 from starlette.types import Scope as AsgiScope
 
-from api.access import allow, check_scopes, needed_scopes
+from api.access import allow, check_scopes
 from api.conditional import IfNoneMatch, unless_known
 from api.dependencies import ServicesDependency, services_of
 from api.edge.limiting import admitted
@@ -27,6 +25,7 @@ from api.routes.jobs import NOT_FOUND
 from api.schemas import Job
 from data.domain.identity import Scope
 
+NEEDED = (Scope.READ,)
 NOT_IDS = frozenset({"search", "metrics"})
 """What stands in place of an id in addresses of their own, whose routes are tried later."""
 
@@ -45,16 +44,16 @@ class StatusRoute(APIRoute):
         is_other = match is not Match.NONE and found["path_params"]["job_id"] in NOT_IDS
         return (Match.NONE, {}) if is_other else (match, found)
 
-    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
-        """Return what answers a call: FastAPI's own way to have a route answered otherwise."""
-        needed = needed_scopes(self)
-
-        async def answer(request: Request) -> Response:
-            check_scopes(request, await admitted(request), needed)
-            services = await services_of(request)
-            return await get_job(request.path_params["job_id"], services, request.headers.get("If-None-Match"))
-
-        return answer
+    async def handle(self, scope: AsgiScope, receive: Receive, send: Send) -> None:
+        """Answer a call; of what is refused the application makes problems, as of all that routes raise."""
+        if scope["method"] not in self.methods:
+            await super().handle(scope, receive, send)
+            return
+        request = Request(scope, receive)
+        check_scopes(request, await admitted(request), NEEDED)
+        services = await services_of(request)
+        answer = await get_job(scope["path_params"]["job_id"], services, request.headers.get("If-None-Match"))
+        await answer(scope, receive, send)
 
 
 def add_to(app: FastAPI) -> None:
@@ -64,7 +63,7 @@ def add_to(app: FastAPI) -> None:
         get_job,
         methods=["GET"],
         tags=["jobs"],
-        dependencies=[Depends(admitted), allow(Scope.READ)],
+        dependencies=[Depends(admitted), *(allow(scope) for scope in NEEDED)],
         response_model=Job,
         responses=NOT_FOUND,
         route_class_override=StatusRoute,
