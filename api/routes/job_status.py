@@ -46,7 +46,7 @@ class StatusRoute(APIRoute):
 
     async def handle(self, scope: AsgiScope, receive: Receive, send: Send) -> None:
         """Answer a call; of what is refused the application makes problems, as of all that routes raise."""
-        if scope["method"] not in self.methods:
+        if scope["method"] != "GET":
             await super().handle(scope, receive, send)
             return
         request = Request(scope, receive)
