@@ -149,7 +149,11 @@ def reference(home: Path, workers: int) -> Iterator[Side]:
         command += ["--workers", str(workers)]
         log = running.enter_context((home / "reference.log").open("wb"))
         process = subprocess.Popen(
-            command, env={**os.environ, "REFERENCE_REDIS": url}, stdout=log, stderr=subprocess.STDOUT
+            command,
+            env={**os.environ, "REFERENCE_REDIS": url},
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,  # as our API is: Linux shares processors out by sessions
         )
         try:
             address = f"http://127.0.0.1:{port}"
