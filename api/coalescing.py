@@ -10,7 +10,7 @@ asks alone always learns what is new enough.
 import asyncio
 import math
 import time
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from itertools import islice
 from typing import Generic, TypeVar
 
@@ -134,12 +134,13 @@ class CoalescedReads(Generic[Key, Value]):
         if not self._is_crowd:
             return
         self._turn = asyncio.get_running_loop().call_later(self._turn_seconds, self._next_turn)
-        # Of more than are kept the next ones would be for nothing.
-        self._last_crowd = (now, tuple(islice(self._wanted, self._most_kept)))
+        self._last_crowd = (now, tuple(islice(self._wanted, self._most - 1)))  # what goes with another in one read
         # What is too old at the next turn is read at this one where reads take their time, else when it is too old.
-        self._read_again(self._last_crowd[1], now, min(self._turn_seconds, self._turn_seconds / 4 + self._read_seconds))
+        seconds_left = min(self._turn_seconds, self._turn_seconds / 4 + self._read_seconds)
+        # Of more than are kept the next ones would be for nothing.
+        self._read_again(islice(self._wanted, self._most_kept), now, seconds_left)
 
-    def _read_again(self, keys: Sequence[Key], now: float, seconds_left: float) -> None:
+    def _read_again(self, keys: Iterable[Key], now: float, seconds_left: float) -> None:
         for key in keys:
             if key not in self._under_way and self._seconds_left(key, now) < seconds_left:
                 self._enlisted(key)
