@@ -4,6 +4,7 @@ Every route says which scope it needs (``dependencies=[allow(Scope.READ)]``), or
 walks the routes. What a caller may see of the rest is decided where it is looked up, by its owner.
 """
 
+from collections.abc import Collection
 from typing import Annotated, Any
 
 from fastapi import Depends, Request, Security
@@ -52,12 +53,24 @@ CallerDependency = Annotated[Caller, Depends(current_caller)]
 
 async def _require(request: Request, needed: SecurityScopes) -> None:
     caller = await current_caller(request)  # called, not depended on: each dependency costs as much as looking at it
-    request.state.needed_scope = " ".join(needed.scopes) or None
-    missing = [scope for scope in needed.scopes if not caller.may(Scope(scope))]
+    check_scopes(request, caller, [Scope(scope) for scope in needed.scopes])
+
+
+def check_scopes(request: Request, caller: Caller, needed: Collection[Scope]) -> None:
+    """Let a call pass whose caller may make it; what it needs is kept in the request's state, for the audit.
+
+    Raises:
+        AuthenticationRequiredError: Nobody has said who they are.
+        ScopeMissingError: The caller lacks one of the scopes.
+    """
+    request.state.needed_scope = " ".join(needed) or None
+    missing = [scope for scope in needed if not caller.may(scope)]
     if caller is ANONYMOUS_CALLER:
         raise AuthenticationRequiredError("Say who you are: with a bearer token, or an API key in X-API-Key.")
     if missing:
-        raise ScopeMissingError(f"This needs the scope {missing[0]!r}, which you do not have.", {"scope": missing[0]})
+        raise ScopeMissingError(
+            f"This needs the scope {missing[0].value!r}, which you do not have.", {"scope": missing[0].value}
+        )
 
 
 def allow(scope: Scope) -> Any:

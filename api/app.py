@@ -30,6 +30,7 @@ from api.routes import (
     generations,
     health,
     job_search,
+    job_status,
     jobs,
     logs,
     media,
@@ -50,8 +51,8 @@ from data.telemetry.logs import configure_logs
 from data.telemetry.tracing import export_traces
 from data.version import VERSION
 
-# Routes are tried one after the other, so what is asked for most comes first; but searches before the jobs, by whose
-# ids `search` and `metrics` would be taken.
+# Routes are tried one after the other, so what is asked for most comes first (`job_status` before all of these); but
+# searches before the jobs, by whose ids `search` and `metrics` would be taken.
 AREAS = (
     streams,
     job_search,
@@ -123,9 +124,12 @@ def create_app(settings: Settings | None = None, *, prefect_api_url: str = "", l
         openapi_url=None,
         docs_url=None,
         redoc_url=None,
+        # Its metrics and logs are ours already (`Observation`); looking whether somebody wants them takes its time.
+        telemetry={"tracing": bool(chosen.tracing.endpoint), "metrics": False, "logs": False},
         redirect_slashes=False,  # a call has one address; a redirect would lose the body of half the clients
     )
     install_error_handlers(app)
+    job_status.add_to(app)
     for area in AREAS:
         app.include_router(area.router, prefix=BASE, dependencies=[Depends(admitted)])
     app.include_router(auth.router, prefix=BASE, dependencies=[Depends(limited)])

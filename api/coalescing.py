@@ -1,14 +1,16 @@
 """Reads that many ask for at the same time: who comes together shares one call, and what it found holds for a while.
 
 A hundred clients that poll a hundred jobs would be a hundred questions to Prefect each time; so they are one. While
-there is a crowd, what it asks for is read again before it grows too old; and while that takes its time, the crowd is
-told what was known, for as long again: nobody in it waits for Prefect. Who asks alone always learns what is new enough.
+there is a crowd, what it asks for is read again as it grows too old; and while that takes its time, the crowd is told
+what was known, for as long again: nobody in it waits for Prefect. A crowd that comes back (a script that goes through
+its jobs every few seconds) has all that it asked for read together with the first thing that it asks for again. Who
+asks alone always learns what is new enough.
 """
 
 import asyncio
 import math
 import time
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from itertools import islice
 from typing import Generic, TypeVar
 
@@ -25,6 +27,8 @@ CROWD = 8
 """So many questions within one turn are a crowd."""
 TURNS_WANTED = 4
 """A key that nobody has asked for in so many turns is not read again by itself."""
+TURNS_AWAY = 60
+"""A crowd that comes back within so many turns asks for the same again."""
 SETTLED_TIMES = 5
 """So much longer a value holds that no longer changes by itself."""
 
@@ -68,6 +72,8 @@ class CoalescedReads(Generic[Key, Value]):
         self._wanted: dict[Key, float] = {}
         self._questions = 0
         self._is_crowd = False
+        self._last_crowd: tuple[float, tuple[Key, ...]] = (-math.inf, ())
+        self._read_seconds = 0.0
         self._turn: asyncio.TimerHandle | None = None
 
     async def get(self, key: Key) -> Value | None:
@@ -79,7 +85,7 @@ class CoalescedReads(Generic[Key, Value]):
             self._wanted[key] = now
         self._questions += 1
         if self._turn is None:
-            self._turn = asyncio.get_running_loop().call_later(self._turn_seconds, self._next_turn)
+            self._begin_turn(now)
         left = self._seconds_left(key, now)
         if left > 0:
             return self._kept[key][1]
@@ -111,6 +117,14 @@ class CoalescedReads(Generic[Key, Value]):
             reader.cancel()
         await asyncio.gather(*self._readers, return_exceptions=True)
 
+    def _begin_turn(self, now: float) -> None:
+        """Count who asks, after a time without a crowd; if it is one that comes back, read all that it asked for."""
+        self._turn = asyncio.get_running_loop().call_later(self._turn_seconds, self._next_turn)
+        was_there, keys = self._last_crowd
+        self._last_crowd = (-math.inf, ())
+        if now - was_there < TURNS_AWAY * self._turn_seconds:
+            self._read_again(keys, now, 0.0)
+
     def _next_turn(self) -> None:
         """Read again what a crowd asks for; without one, what grows old is read when somebody asks."""
         now = time.monotonic()
@@ -120,8 +134,15 @@ class CoalescedReads(Generic[Key, Value]):
         if not self._is_crowd:
             return
         self._turn = asyncio.get_running_loop().call_later(self._turn_seconds, self._next_turn)
-        for key in islice(self._wanted, self._most_kept):  # of more than are kept the next ones would be for nothing
-            if key not in self._under_way and self._seconds_left(key, now) < self._turn_seconds:
+        self._last_crowd = (now, tuple(islice(self._wanted, self._most - 1)))  # what goes with another in one read
+        # What is too old at the next turn is read at this one where reads take their time, else when it is too old.
+        seconds_left = min(self._turn_seconds, self._turn_seconds / 4 + self._read_seconds)
+        # Of more than are kept the next ones would be for nothing.
+        self._read_again(islice(self._wanted, self._most_kept), now, seconds_left)
+
+    def _read_again(self, keys: Iterable[Key], now: float, seconds_left: float) -> None:
+        for key in keys:
+            if key not in self._under_way and self._seconds_left(key, now) < seconds_left:
                 self._enlisted(key)
 
     def _seconds_left(self, key: Key, now: float) -> float:
@@ -161,6 +182,7 @@ class CoalescedReads(Generic[Key, Value]):
         reading: "asyncio.Future[Mapping[Key, Value]]",
         began: float,
     ) -> None:
+        self._read_seconds = time.monotonic() - began
         for key, future in futures.items():
             is_current = self._under_way.get(key) is future
             if is_current:

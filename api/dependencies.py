@@ -125,7 +125,7 @@ class Services:
 
     def seen_by(self, caller: Caller) -> "Services":
         """Return the doors as a caller may go through them."""
-        return replace(self, caller=caller)
+        return self if caller is self.caller else replace(self, caller=caller)
 
 
 @asynccontextmanager
@@ -207,11 +207,16 @@ async def _open_services(request: Request) -> Services:
     return services
 
 
-async def _services(request: Request) -> Services:
+async def services_of(request: Request) -> Services:
+    """Return the doors as the caller of a request may go through them: others' things are not there.
+
+    Raises:
+        AuthenticationError: The token or key is not right, or not any more.
+    """
     return (await _open_services(request)).seen_by(await current_caller(request))
 
 
-ServicesDependency = Annotated[Services, Depends(_services)]
+ServicesDependency = Annotated[Services, Depends(services_of)]
 """For routes that need a scope: others' things are not there."""
 
 PublicServices = Annotated[Services, Depends(_open_services)]

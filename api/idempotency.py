@@ -12,11 +12,12 @@ from dataclasses import dataclass
 from typing import Annotated, Any
 
 import orjson
-from fastapi import Header, Request
+from fastapi import Depends, Header, Request
 from fastapi.concurrency import run_in_threadpool
 from starlette.responses import Response
 
-from api.dependencies import Services
+from api.conditional import IfMatch
+from api.dependencies import Services, ServicesDependency
 from data.domain.errors import InvalidRequestError
 from data.repositories import IdempotencyRepository, StoredAnswer
 
@@ -82,6 +83,48 @@ async def once(
     return _response(answered)
 
 
+@dataclass(frozen=True)
+class Move:
+    """A call that moves on what its caller has seen (``If-Match``), and that may be sent again with its key."""
+
+    request: Request
+    services: Services
+    if_match: str | None
+    key: str | None
+
+    async def once(
+        self,
+        moved_id: str,
+        check: Callable[[str, Services, str | None], Awaitable[None]],
+        act: Callable[[], Awaitable[Answered]],
+    ) -> Response:
+        """Carry out the call, at most once a key, if what it moves is still as its caller has seen it.
+
+        Args:
+            moved_id: What is moved.
+            check: Looks whether that is so. A call that is repeated gets its answer, though it is another by now.
+            act: Carries it out.
+
+        Raises:
+            PreconditionFailedError: It is not as it was.
+            IdempotencyMismatchError: The key was used for something else.
+            IdempotencyInFlightError: The first call is still being carried out.
+            InvalidRequestError: The key is not one.
+        """
+
+        async def checked(_: str | None) -> Answered:
+            await check(moved_id, self.services, self.if_match)
+            return await act()
+
+        return await once(self.services, self.request, self.key, {}, checked)
+
+
+async def _move(
+    request: Request, services: ServicesDependency, if_match: IfMatch = None, idempotency_key: KeyHeader = None
+) -> Move:
+    return Move(request, services, if_match, idempotency_key)
+
+
 def _bare(key: str) -> str:
     """Take the key as the draft writes it (a quoted string) or bare, as most clients send it."""
     bare = key[1:-1] if len(key) >= 2 and key[0] == key[-1] == '"' else key
@@ -112,3 +155,7 @@ def _abandon(services: Services, scope: str, key: str) -> None:
 def _response(answered: Answered, *, is_replay: bool = False) -> Response:
     headers = {"Location": answered.location} | ({"Idempotency-Replayed": "true"} if is_replay else {})
     return Response(orjson.dumps(answered.body), answered.status_code, headers, "application/json")
+
+
+MoveDependency = Annotated[Move, Depends(_move)]
+"""For routes that move a job or a batch, and take an ``Idempotency-Key``."""

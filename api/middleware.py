@@ -53,7 +53,6 @@ class RequestContext:
             await self._app(scope, receive, send)
             return
         started = time.perf_counter()
-        path = one_line(scope["path"])  # anything may stand in it, line ends as well
         request_id = _request_id(Headers(scope=scope).get("X-Request-ID", ""))
         scope.setdefault("state", {})["request_id"] = request_id
         has_begun = False
@@ -62,11 +61,12 @@ class RequestContext:
             nonlocal has_begun
             if message["type"] == "http.response.start":
                 has_begun = True
-                headers = MutableHeaders(scope=message)
-                headers["X-Request-ID"] = request_id
                 # Time to the first byte: a stream's end is the client's business.
-                headers["X-Response-Time-Ms"] = f"{(time.perf_counter() - started) * 1000:.1f}"
+                elapsed = f"{(time.perf_counter() - started) * 1000:.1f}"
+                headers = MutableHeaders(scope=message)
                 present = {name for name, _ in headers.raw}
+                headers.raw.append((b"x-request-id", request_id.encode()))
+                headers.raw.append((b"x-response-time-ms", elapsed.encode()))
                 headers.raw.extend(pair for pair in _SECURITY_HEADERS if pair[0] not in present)
                 if scope.get("scheme") == "https":
                     headers.setdefault("Strict-Transport-Security", STRICT_TRANSPORT)
@@ -75,12 +75,17 @@ class RequestContext:
         try:
             await self._app(scope, receive, send_with_headers)
         except ClientDisconnect:
-            logger.info("The client went away: %s %s (request %s)", scope["method"], path, request_id)
+            logger.info("The client went away: %s", _named(scope, request_id))
         except Exception:
-            logger.exception("Unexpected error: %s %s (request %s)", scope["method"], path, request_id)
+            logger.exception("Unexpected error: %s", _named(scope, request_id))
             if has_begun:
                 raise  # Too late for another answer: the server must cut the connection, lest it be taken as whole.
             await unexpected_problem(Request(scope))(scope, receive, send_with_headers)
+
+
+def _named(scope: Scope, request_id: str) -> str:
+    path = one_line(scope["path"])  # anything may stand in it, line ends as well
+    return f"{scope['method']} {path} (request {request_id})"
 
 
 def _request_id(offered: str) -> str:

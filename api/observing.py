@@ -30,7 +30,7 @@ from api.metrics.sharing import leave, shared_folder
 from data.auditing import AuditTrail, Spool
 from data.domain.jobs import one_line
 from data.tables import utc_now
-from data.telemetry.logs import bound
+from data.telemetry.logs import bound, tell_whole
 from data.telemetry.tracing import current_trace_id, request_span
 
 CLIENT_WENT = 499
@@ -121,9 +121,9 @@ class Observation:
 
         async def send_observed(message: Message) -> None:
             if message["type"] == "http.response.start":
-                headers = Headers(raw=message.get("headers", []))
+                headers = MutableHeaders(scope=message)
                 await tell(message["status"], headers.get("Location"))
-                MutableHeaders(scope=message)["X-Trace-ID"] = scope["state"]["trace_id"]
+                headers.raw.append((b"x-trace-id", scope["state"]["trace_id"].encode()))
             await send(message)
 
         try:
@@ -147,17 +147,19 @@ async def _record(scope: Scope, exchange: Exchange) -> None:
 
 def _finish(exchange: Exchange, span: Span, seconds: float) -> None:
     count_request(exchange.method, exchange.route, exchange.status, exchange.seconds)
-    span.update_name(f"{exchange.method} {exchange.route}")
-    span.set_attributes(
-        {
-            "http.request.method": exchange.method,
-            "http.route": exchange.route,
-            "http.response.status_code": exchange.status,
-            "dailies.request_id": exchange.request_id or "",
-        }
-    )
+    if span.is_recording():
+        span.update_name(f"{exchange.method} {exchange.route}")
+        span.set_attributes(
+            {
+                "http.request.method": exchange.method,
+                "http.route": exchange.route,
+                "http.response.status_code": exchange.status,
+                "dailies.request_id": exchange.request_id or "",
+            }
+        )
     facts = {
         **exchange.subjects,
+        "request_id": exchange.request_id,
         "method": exchange.method,
         "path": exchange.path,
         "route": exchange.route,
@@ -167,7 +169,7 @@ def _finish(exchange: Exchange, span: Span, seconds: float) -> None:
         "user": exchange.caller.id if exchange.caller else None,
         "trace_id": exchange.trace_id,
     }
-    access_log.info("%s %s %d", exchange.method, one_line(exchange.path), exchange.status, extra=facts)
+    tell_whole(access_log, f"{exchange.method} {one_line(exchange.path)} {exchange.status}", facts)
 
 
 def _leave_metrics() -> None:

@@ -228,14 +228,13 @@ def _request_id(headers: Headers) -> str:
 
 
 def _as_called(scope: Scope, origin: Origin) -> Scope:
-    replaced = {b"host"} if origin.host else set()
-    headers = [pair for pair in scope["headers"] if pair[0] not in FORWARDING_HEADERS | replaced]
+    headers = [pair for pair in scope["headers"] if pair[0] not in FORWARDING_HEADERS]
+    is_forwarded = len(headers) < len(scope["headers"])
     if origin.host:
-        headers.append((b"host", origin.host.encode()))
+        headers = [pair for pair in headers if pair[0] != b"host"] + [(b"host", origin.host.encode())]
     if origin.request_id and not any(name == b"x-request-id" for name, _ in headers):
         headers.append((b"x-request-id", origin.request_id.encode("latin-1", "replace")))
     shown = str(origin.client or "")
-    is_forwarded = any(name in FORWARDING_HEADERS for name, _ in scope["headers"])
     state = {**scope.get("state", {}), "client": shown, "is_forwarded": is_forwarded}
     port = scope["client"][1] if scope.get("client") and str(scope["client"][0]) == shown else 0
     client = (shown, port) if shown else scope.get("client")

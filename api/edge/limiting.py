@@ -25,15 +25,16 @@ _SEARCHES = tuple(f"{BASE}/{path}" for path in ("search", "logs/search", "jobs/s
 """What looks through everything costs more than what shows one thing."""
 
 
-async def admitted(request: Request) -> None:
+async def admitted(request: Request) -> Caller:
     """Find out who makes a call, and count it against that caller's limit. A dependency of whole areas.
 
     Raises:
         AuthenticationError: The token or key is not right, or not any more.
         RateLimitedError: The caller has asked too often.
     """
-    await current_caller(request)
+    caller = await current_caller(request)
     await limited(request)
+    return caller
 
 
 async def limited(request: Request) -> None:
@@ -117,7 +118,8 @@ class LimitHeaders:
                     await services.failures.take("failures", address, rate)
                 standing: Standing | None = scope.get("state", {}).get("standing")
                 if standing is not None:
-                    MutableHeaders(scope=message).update(standing.headers)
+                    raw = MutableHeaders(scope=message).raw
+                    raw.extend((name.lower().encode(), value.encode()) for name, value in standing.headers.items())
             await send(message)
 
         await self._app(scope, receive, send_with_standing)

@@ -72,7 +72,7 @@ class Rates:
 
     def __init__(self, settings: LimitSettings, *, away_seconds: float = 5.0) -> None:
         window = _WINDOWS[settings.window]
-        own = MemoryStorage()
+        own = self._own_storage = MemoryStorage()
         self._own, self._own_sums = window(own), FixedWindowRateLimiter(own)
         self._redis: Any = None
         self._shared: RateLimiter | None = None
@@ -95,6 +95,8 @@ class Rates:
 
     async def standing(self, group: str, subject: str, rate: str) -> Standing:
         """Say where a caller stands, and count nothing."""
+        if self._shared is None and not (self._own_storage.storage or self._own_storage.events):
+            return _untouched(group, _item(rate))  # nobody is counted, as of those who failed to log in mostly
         return await self._asked(self._shared, self._own, group, subject, _item(rate), 0)
 
     async def spend(self, group: str, subject: str, a_day: int, amount: int) -> Standing:
@@ -147,6 +149,13 @@ class Rates:
                 reason = type(error.storage_error).__name__
                 logger.warning("The store of limits is away (%s); each process counts for itself.", reason)
         return await _counted(own, group, subject, item, cost)
+
+
+def _untouched(group: str, item: RateLimitItem) -> Standing:
+    seconds = item.get_expiry()
+    return Standing(
+        group, is_allowed=True, limit=item.amount, remaining=item.amount, reset_seconds=1, window_seconds=seconds
+    )
 
 
 @lru_cache(maxsize=64)

@@ -103,6 +103,8 @@ class PrefectGateway:
 
     def seen_by(self, caller: Caller) -> "PrefectGateway":
         """Return the gateway as a caller sees it: others' jobs are not there, and what it submits is its own."""
+        if caller is self._caller:
+            return self
         seen = copy(self)
         seen._caller = caller
         return seen

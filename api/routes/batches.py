@@ -11,9 +11,9 @@ from api.batch_files import FILE_KINDS, BatchFile, batch_file
 from api.batch_schemas import BatchAnswer, BatchItemAnswer, BatchMove, BatchRetry, BatchSummary
 from api.batch_views import list_batches, list_items, show_batch
 from api.batches import MANIFEST_FIELD, ask, batch_call, new_batch, retried
-from api.conditional import BATCH_DECIDED_BY, BATCH_MATCHES, IfMatch, IfNoneMatch, check_batch, told, unless_known
+from api.conditional import BATCH_DECIDED_BY, BATCH_MATCHES, IfNoneMatch, check_batch, told, unless_known
 from api.dependencies import Services, ServicesDependency
-from api.idempotency import Answered, KeyHeader, once
+from api.idempotency import Answered, KeyHeader, MoveDependency, once
 from api.links import batch_url
 from api.schemas import Page, Problem
 from data.domain.batches import Batch, BatchOptions, BatchState, ItemState
@@ -169,23 +169,16 @@ async def batch_report(batch_id: str, services: ServicesDependency) -> Response:
     response_model=BatchAnswer,
     responses=ILLEGAL_MOVE,
 )
-async def start_batch(
-    batch_id: str,
-    request: Request,
-    services: ServicesDependency,
-    if_match: IfMatch = None,
-    idempotency_key: KeyHeader = None,
-) -> Response:
+async def start_batch(batch_id: str, call: MoveDependency) -> Response:
     """Let a planned batch begin, after a dry run or because its plan needs approval.
 
     With an `Idempotency-Key` the same call can be sent again safely: it gets the first call's answer.
     """
 
-    async def start(_: str | None) -> Answered:
-        await check_batch(batch_id, services, if_match)
-        return await _answered(await ask(batch_id, "start", services), services)
+    async def start() -> Answered:
+        return await _answered(await ask(batch_id, "start", call.services), call.services)
 
-    return await once(services, request, idempotency_key, {}, start)
+    return await call.once(batch_id, check_batch, start)
 
 
 @router.post(
@@ -203,20 +196,13 @@ async def pause_batch(batch_id: str, services: ServicesDependency, response: Res
     response_model=BatchAnswer,
     responses=ILLEGAL_MOVE,
 )
-async def resume_batch(
-    batch_id: str,
-    request: Request,
-    services: ServicesDependency,
-    if_match: IfMatch = None,
-    idempotency_key: KeyHeader = None,
-) -> Response:
+async def resume_batch(batch_id: str, call: MoveDependency) -> Response:
     """Go on with a paused batch. With an `Idempotency-Key` the same call can be sent again safely."""
 
-    async def resume(_: str | None) -> Answered:
-        await check_batch(batch_id, services, if_match)
-        return await _answered(await ask(batch_id, "resume", services), services)
+    async def resume() -> Answered:
+        return await _answered(await ask(batch_id, "resume", call.services), call.services)
 
-    return await once(services, request, idempotency_key, {}, resume)
+    return await call.once(batch_id, check_batch, resume)
 
 
 @router.post(

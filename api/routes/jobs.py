@@ -8,10 +8,10 @@ from fastapi.concurrency import run_in_threadpool
 from starlette.responses import Response
 
 from api.access import CallerDependency, allow
-from api.conditional import JOB_MATCHES, IfMatch, IfNoneMatch, check_job, unless_known
+from api.conditional import JOB_MATCHES, check_job
 from api.dependencies import Services, ServicesDependency
-from api.idempotency import Answered, KeyHeader, once
-from api.job_answers import job_answer, page_answer
+from api.idempotency import Answered, KeyHeader, MoveDependency, once
+from api.job_answers import page_answer
 from api.job_views import shown_job, with_asset
 from api.links import job_url
 from api.schemas import MAX_CURSOR_CHARACTERS, History, Instant, Job, JobQuery, LogLevel, LogPage, Page, Problem
@@ -86,12 +86,6 @@ async def list_jobs(
     return await page_answer(await services.gateway.find(query, after=after, limit=limit), services)
 
 
-@router.get("/{job_id}", dependencies=[allow(Scope.READ)], response_model=Job, responses=NOT_FOUND)
-async def get_job(job_id: str, services: ServicesDependency, if_none_match: IfNoneMatch = None) -> Response:
-    """Show a job. The `ETag` changes when anything about it does: poll with `If-None-Match`."""
-    return unless_known(await job_answer(await services.gateway.get(job_id), services), if_none_match)
-
-
 @router.get("/{job_id}/logs", dependencies=[allow(Scope.READ)], responses=NOT_FOUND)
 async def job_logs(
     job_id: str,
@@ -130,23 +124,16 @@ async def cancel_job(job_id: str, services: ServicesDependency, response: Respon
     response_model=Job,
     responses={**NOT_FOUND, **ILLEGAL_MOVE},
 )
-async def retry_job(
-    job_id: str,
-    request: Request,
-    services: ServicesDependency,
-    if_match: IfMatch = None,
-    idempotency_key: KeyHeader = None,
-) -> Response:
+async def retry_job(job_id: str, call: MoveDependency) -> Response:
     """Queue a failed or cancelled job again, under its id. Steps that had finished are not done again.
 
     With an `Idempotency-Key` the same call can be sent again safely: it gets the first call's answer.
     """
 
-    async def retry(_: str | None) -> Answered:
-        await check_job(job_id, services, if_match)
-        return await _moved(await services.gateway.retry(job_id), services)
+    async def retry() -> Answered:
+        return await _moved(await call.services.gateway.retry(job_id), call.services)
 
-    return await once(services, request, idempotency_key, {}, retry)
+    return await call.once(job_id, check_job, retry)
 
 
 @router.post(
@@ -179,23 +166,16 @@ async def pause_job(
     response_model=Job,
     responses={**NOT_FOUND, **ILLEGAL_MOVE},
 )
-async def resume_job(
-    job_id: str,
-    request: Request,
-    services: ServicesDependency,
-    if_match: IfMatch = None,
-    idempotency_key: KeyHeader = None,
-) -> Response:
+async def resume_job(job_id: str, call: MoveDependency) -> Response:
     """Queue a paused job again. Steps that had finished are not done again.
 
     With an `Idempotency-Key` the same call can be sent again safely: it gets the first call's answer.
     """
 
-    async def resume(_: str | None) -> Answered:
-        await check_job(job_id, services, if_match)
-        return await _moved(await services.gateway.resume(job_id), services)
+    async def resume() -> Answered:
+        return await _moved(await call.services.gateway.resume(job_id), call.services)
 
-    return await once(services, request, idempotency_key, {}, resume)
+    return await call.once(job_id, check_job, resume)
 
 
 @router.delete(

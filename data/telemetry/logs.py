@@ -2,13 +2,16 @@
 
 The standard library's logging stays the door (uvicorn, Prefect, SQLAlchemy and we write to it); structlog makes the
 lines. What a line belongs to — request, trace, job, asset — comes from where it is written: :func:`bound` says so for
-a block, and :func:`tell_facts` lets a package say what it knows by itself (the run that is under way).
+a block, and :func:`tell_facts` lets a package say what it knows by itself (the run that is under way). What is written
+at every request brings all of it along (:func:`tell_whole`), since looking for it takes longer than writing it.
 """
 
 import logging
+import re
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from typing import IO, Any, Literal
 
 import orjson
@@ -25,6 +28,11 @@ _DROPPED = ("flow_run_name", "task_run_id", "flow_name", "task_name", "color_mes
 
 _LINE_ENDS = {number: f"\\u{number:04x}" for number in (0x7F, 0x85, 0x2028, 0x2029)}
 """JSON lets them stand in texts; many a reader of lines does not."""
+
+_WHOLE = "dailies_facts"
+"""Of a record: its facts, all of them."""
+_PLAIN = re.compile(r"[!#-&(-<>-~]+")
+"""What needs no quotes: visible ASCII but for quotes and the equals sign."""
 
 _facts: list[Callable[[], Mapping[str, str]]] = []
 
@@ -51,7 +59,7 @@ def configure_logs(log_format: LogFormat, level: str) -> None:
 
 
 def formatter(log_format: LogFormat) -> logging.Formatter:
-    """Return what makes lines of records."""
+    """Return what makes lines of records: JSON; or for people, on a terminal with colours and whole tracebacks."""
     shared: list[Any] = [
         structlog.contextvars.merge_contextvars,
         structlog.stdlib.add_logger_name,
@@ -60,10 +68,42 @@ def formatter(log_format: LogFormat) -> logging.Formatter:
         structlog.processors.TimeStamper(fmt="iso", utc=True, key="at"),
         _add_facts,
     ]
-    end = _JSON if log_format == "json" else _PEOPLE
-    return structlog.stdlib.ProcessorFormatter(
-        foreign_pre_chain=shared, processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *end]
-    )
+    if log_format == "json":
+        return _Lines(shared, [structlog.processors.format_exc_info, _as_json])
+    if sys.stderr.isatty():
+        return _Lines(shared, [_one_line, structlog.dev.ConsoleRenderer(timestamp_key="at", pad_event_to=0)])
+    return _Lines(shared, [structlog.processors.format_exc_info, _one_line, _as_text])
+
+
+class _Lines(structlog.stdlib.ProcessorFormatter):
+    """Makes a line of a record.
+
+    Args:
+        shared: Find out what a record belongs to; passed over for one that brings it along.
+        end: Make a line of what is known.
+    """
+
+    def __init__(self, shared: list[Any], end: list[Any]) -> None:
+        remove_meta = structlog.stdlib.ProcessorFormatter.remove_processors_meta
+        super().__init__(foreign_pre_chain=shared, processors=[remove_meta, *end])
+        self._end = end
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return the line."""
+        facts: Mapping[str, Any] | None = record.__dict__.get(_WHOLE)
+        if facts is None:
+            return super().format(record)
+        at = datetime.fromtimestamp(record.created, UTC).isoformat()
+        line: Any = {
+            "at": at.replace("+00:00", "Z"),
+            "level": record.levelname.lower(),
+            "logger": record.name,
+            "event": record.msg,
+            **facts,
+        }
+        for make in self._end:
+            line = make(None, "", line)
+        return str(line)
 
 
 class JsonConsole(logging.StreamHandler[IO[str]]):
@@ -84,6 +124,19 @@ def bound(**facts: str | None) -> Iterator[None]:
     """Have every line that is written while the block runs, in this thread or task, carry facts."""
     with structlog.contextvars.bound_contextvars(**{name: value for name, value in facts.items() if value}):
         yield
+
+
+def tell_whole(logger: logging.Logger, event: str, facts: Mapping[str, Any]) -> None:
+    """Write a line at level INFO that belongs to what its facts say, and to nothing else.
+
+    Args:
+        logger: Who writes.
+        event: What happened.
+        facts: All of them: those that are bound, and the trace, are not added.
+    """
+    if logger.isEnabledFor(logging.INFO):
+        about = {"name": logger.name, "levelno": logging.INFO, "levelname": "INFO", "msg": event, _WHOLE: facts}
+        logger.handle(logging.makeLogRecord({**facts, **about}))
 
 
 def tell_facts(source: Callable[[], Mapping[str, str]]) -> None:
@@ -109,7 +162,9 @@ def _add_facts(_logger: WrappedLogger, _method: str, event: EventDict) -> EventD
 def _one_line(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
     """Let nobody end a line and begin another by what they put into it."""
     text = str(event.get("event", ""))
-    event["event"] = "".join(each if each.isprintable() or each == "\t" else repr(each)[1:-1] for each in text)
+    if not text.isprintable():
+        text = "".join(each if each.isprintable() or each == "\t" else repr(each)[1:-1] for each in text)
+    event["event"] = text
     return event
 
 
@@ -126,8 +181,14 @@ def _whole(value: Any) -> Any:
     return {key: _whole(each) for key, each in value.items()} if isinstance(value, dict) else value
 
 
-_JSON: list[Any] = [structlog.processors.format_exc_info, _as_json]
-_PEOPLE: list[Any] = [
-    _one_line,
-    structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty(), timestamp_key="at", pad_event_to=0),
-]
+def _as_text(_logger: WrappedLogger, _method: str, event: EventDict) -> str:
+    at, level, text, logger = (str(event.pop(name, "")) for name in ("at", "level", "event", "logger"))
+    head = f"{at} [{level:<8}] {text} [{logger}]"
+    error = event.pop("exception", None)
+    facts = "".join(f" {name}={_readable(event[name])}" for name in sorted(event))
+    return f"{head}{facts}\n{error}" if error else head + facts
+
+
+def _readable(value: Any) -> str:
+    text = value if isinstance(value, str) else repr(value)
+    return text if _PLAIN.fullmatch(text) or not isinstance(value, str) else repr(text)

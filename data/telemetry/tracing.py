@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from opentelemetry import trace
-from opentelemetry.context import Context
+from opentelemetry.context import Context, attach, detach
 from opentelemetry.trace import NonRecordingSpan, Span, SpanContext, SpanKind, TraceFlags, Tracer, TracerProvider
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
@@ -56,8 +56,12 @@ def request_span(name: str, headers: Mapping[str, str]) -> Iterator[Span]:
     span = tracer.start_span(name, context, SpanKind.SERVER)
     if not span.get_span_context().is_valid:  # nothing is exported, and the caller has named no trace
         span = NonRecordingSpan(_new_place())
-    with trace.use_span(span, end_on_exit=True, record_exception=False, set_status_on_exception=False):
+    place = attach(trace.set_span_in_context(span))
+    try:
         yield span
+    finally:
+        detach(place)
+        span.end()
 
 
 @contextmanager

@@ -157,13 +157,34 @@ def test_a_crowd_is_told_what_was_known_while_it_is_read_again() -> None:
         source.go.clear()
         source.value = 100
         asyncio.get_running_loop().call_later(5, source.go.set)  # a machine that stands still must not hang the test
-        told = await ask(1.2)
+        told = await ask(1.0)
         assert set(told) == {1}
         source.go.set()
         await asyncio.sleep(0.1)
         await ask(0.7)
 
         assert await reads.get(1) == 101
+        await reads.close()
+
+    asyncio.run(story())
+
+
+def test_a_crowd_that_comes_back_has_all_that_it_asked_for_read_at_once() -> None:
+    async def story() -> None:
+        source = Source()
+        reads = CoalescedReads(source.read, keep_seconds=0.2)
+        for _ in range(8):
+            await asyncio.gather(*(reads.get(key) for key in range(coalescing.CROWD)))
+            await asyncio.sleep(0.02)
+        await asyncio.sleep(0.5)
+        source.reads.clear()
+        await reads.get(3)
+        assert [sorted(keys) for keys in source.reads] == [list(range(coalescing.CROWD))]
+        await asyncio.sleep(0.5)
+        source.reads.clear()
+
+        await reads.get(3)
+        assert source.reads == [[3]], "one who stayed is no crowd"
         await reads.close()
 
     asyncio.run(story())

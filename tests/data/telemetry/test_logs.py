@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from data.telemetry.logs import JsonConsole, LogFormat, bound, formatter
+from data.telemetry.logs import JsonConsole, LogFormat, bound, formatter, tell_whole
 from data.telemetry.tracing import request_span
 
 
@@ -87,3 +87,43 @@ def test_an_error_is_in_its_line(logger: logging.Logger, stream: io.StringIO) ->
 
     [line] = lines(stream)
     assert "ValueError: broken" in line["exception"]
+
+
+def test_a_line_that_brings_all_its_facts_is_written_like_any_other(
+    logger: logging.Logger, stream: io.StringIO
+) -> None:
+    with bound(request_id="another"):
+        tell_whole(logger, "It is done.", {"asset_id": "a-1", "request_id": "r-1"})
+
+    [line] = lines(stream)
+    assert list(line)[:4] == ["at", "level", "logger", "event"]
+    assert (line["event"], line["level"], line["logger"]) == ("It is done.", "info", "tests.logs")
+    assert (line["request_id"], line["asset_id"]) == ("r-1", "a-1")
+    assert line["at"].endswith("Z")
+
+
+def test_a_fact_forges_no_line_either() -> None:
+    handler = Kept()
+    logger = logging.getLogger("tests.whole")
+    logger.addHandler(handler)
+    logger.setLevel(logging.INFO)
+    tell_whole(logger, "done", {"path": "/a b\r\nERROR forged\x1b[2J", "user": None, "title": 'x="1"', "job_id": "j-1"})
+    logger.removeHandler(handler)
+
+    [text] = handler.lines
+    assert text.isprintable()
+    assert text.endswith(
+        """done [tests.whole] job_id=j-1 path='/a b\\r\\nERROR forged\\x1b[2J' title='x="1"' user=None"""
+    )
+
+
+class Kept(logging.Handler):
+    """Keeps the lines for people."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.lines: list[str] = []
+        self.setFormatter(formatter("console"))
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.lines.append(self.format(record))
