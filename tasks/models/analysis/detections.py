@@ -46,6 +46,12 @@ class Look:
         return np.asarray(cv2.convertScaleAbs(brightness, alpha=255 / 219, beta=-16 * 255 / 219), np.uint8)
 
     @cached_property
+    def planes(self) -> Planes:
+        if self._is_whole:
+            return np.asarray(cv2.cvtColor(self._small_bgr, cv2.COLOR_BGR2YUV_I420), np.uint8)
+        return self._pixels
+
+    @cached_property
     def motion_bgr(self) -> Picture:
         """Its longer side is :data:`MOTION_SIDE` or shorter: a background model takes as long as it has pixels."""
         if self._is_whole:
