@@ -24,9 +24,9 @@ _MEMORY_SECONDS = 30.0
 """For about a tenth of it a thing may rest before it counts as background."""
 _FOREGROUND_SHARE = 0.1
 """Of the memory, that is no background: what was there for longer is."""
-_LEARNING_SECONDS = 0.25
+_LEARNING_SECONDS = 0.4
 """From one frame that is learnt from to the next."""
-_BEGINNING_SECONDS = 1.0
+_BEGINNING_SECONDS = 2.0
 """In which every frame is."""
 _DEVIATIONS = 5.6
 """Mean absolute deviations in 4.5 standard deviations of a Gaussian."""
@@ -70,6 +70,7 @@ class Background:
         self._rows = len(first) * 2 // 3
         self._noise = np.full(first.shape, _FIRST / _DEVIATIONS, np.float32)
         self._tolerance = np.full(first.shape, _FIRST, np.uint8)
+        self._limits = np.full_like(first, _LEAST), np.full_like(first, _MOST)
         self._none = np.zeros_like(first)
         self._first, self._second = (
             _Layer(first.astype(np.float32), np.full(first.shape, weight, np.float32), first, first, first)
@@ -99,7 +100,7 @@ class Background:
 
     def _learn(self, planes: Planes) -> None:
         self._learnt += 1
-        share = 1 / min(2 * self._learnt, self._steps)
+        share = 1 / min(self._learnt, self._steps)
         first, second = self._first, self._second
         differs = cv2.absdiff(planes, first.usual)
         is_first = cv2.compare(differs, self._tolerance, cv2.CMP_LE)
@@ -122,7 +123,8 @@ class Background:
         self._lay_down()
 
     def _lay_down(self) -> None:
-        self._tolerance = np.clip(cv2.convertScaleAbs(self._noise, alpha=_DEVIATIONS), _LEAST, _MOST)
+        tolerance = cv2.convertScaleAbs(self._noise, alpha=_DEVIATIONS)
+        self._tolerance = cv2.min(cv2.max(tolerance, self._limits[0], tolerance), self._limits[1], tolerance)
         for layer in (self._first, self._second):
             layer.usual = cv2.convertScaleAbs(layer.mean)
             layer.least = cv2.subtract(layer.usual, self._tolerance)
