@@ -127,8 +127,8 @@ class _Looking:
         self.tell(self._zones.look(seen, frame, now))
         for track in self._tracker.gone(now):
             self._end_track(track)
-        if self._looks is not None:
-            self._looks.look(look.bgr, seen, now)
+        if self._looks is not None and (due := self._looks.due(seen, now)):
+            self._looks.look(look.bgr, due, now)
         if self._texts is not None:
             self._texts.look(look)
         self._note_cuts(look)

@@ -35,16 +35,18 @@ class Appearances:
         self._interval = interval_seconds
         self._looks: dict[int, tuple[Descriptor, int, float]] = {}
 
-    def look(self, picture: Picture, seen: list[Tracked], at_seconds: float) -> None:
-        """Take the appearance of each track of a frame whose turn it is."""
-        for each in seen:
-            total, count, due_at = self._looks.get(each.track, (None, 0, at_seconds))
-            if at_seconds + 1e-6 < due_at:
-                continue
+    def due(self, seen: list[Tracked], at_seconds: float) -> list[Tracked]:
+        """Return those tracks of a frame whose turn it is."""
+        return [each for each in seen if each.track not in self._looks or self._looks[each.track][2] <= at_seconds]
+
+    def look(self, picture: Picture, due: list[Tracked], at_seconds: float) -> None:
+        """Take the appearance of tracks whose turn it is, in a frame."""
+        for each in due:
+            total, count, _ = self._looks.get(each.track, (None, 0, at_seconds))
             described = describe(picture, each.box)
             if described is not None:
                 total = described if total is None else total + described
-                self._looks[each.track] = total, count + 1, at_seconds + self._interval
+                self._looks[each.track] = total, count + 1, at_seconds + self._interval - 1e-6
 
     def groups(self) -> dict[int, int]:
         """Return the number of the group of each track, from 1 in order of the groups' first tracks."""

@@ -33,11 +33,12 @@ class FlickerCheck:
 
     def __init__(self) -> None:
         self._spell = Spell(EventKind.FLICKER, 0.0)
-        shape = CELLS[::-1]
+        shape = CELLS[0] * CELLS[1]
         self._direction = np.zeros(shape, np.int8)
         self._peak = np.full(shape, -np.inf, np.float32)
         self._valley = np.full(shape, np.inf, np.float32)
         self._changed_at = {1: np.full(shape, -np.inf), -1: np.full(shape, -np.inf)}
+        self._latest = {1: -np.inf, -1: -np.inf}
         self._last = 0
         self._changes: deque[tuple[int, float]] = deque()
         """Frame and time of the picture's changes, of the last second."""
@@ -46,7 +47,7 @@ class FlickerCheck:
     def look(self, look: Look) -> list[Event]:
         """Take the next frame and return what is over."""
         frame, now = look.frame, look.at_seconds
-        self._note(_LINEAR[look.cells], now)
+        self._note(_LINEAR[look.cells.ravel()], now)
         if (direction := self._change(now)) not in (0, self._last):
             self._last = direction
             self._changes.append((frame, now))
@@ -69,22 +70,33 @@ class FlickerCheck:
 
         Where as much gets darker as brighter, something patterned moves.
         """
-        up, down = (
-            np.count_nonzero(now - self._changed_at[direction] <= _TOGETHER_SECONDS) / self._peak.size
-            for direction in (1, -1)
-        )
+        up, down = (self._changing(direction, now) for direction in (1, -1))
         if max(up, down) < _AREA or min(up, down) > max(up, down) / 2:
             return 0
         return 1 if up > down else -1
 
+    def _changing(self, direction: int, now: float) -> float:
+        """Return the share of the picture that has just changed."""
+        if now - self._latest[direction] > _TOGETHER_SECONDS:
+            return 0.0
+        return np.count_nonzero(self._changed_at[direction] >= now - _TOGETHER_SECONDS) / self._peak.size
+
     def _note(self, luminance: NDArray[np.float32], now: float) -> None:
         """Follow each cell from one extreme to the next."""
-        self._peak = np.maximum(self._peak, luminance)
-        self._valley = np.minimum(self._valley, luminance)
-        down = (self._direction != -1) & (luminance <= self._peak - _CHANGE) & (luminance < _DARKER)
-        up = (self._direction != 1) & (luminance >= self._valley + _CHANGE) & (self._valley < _DARKER)
-        for direction, mask in ((-1, down), (1, up & ~down)):
-            self._direction[mask] = direction
-            self._peak[mask] = luminance[mask]
-            self._valley[mask] = luminance[mask]
-            self._changed_at[direction][mask] = now
+        np.maximum(self._peak, luminance, out=self._peak)
+        np.minimum(self._valley, luminance, out=self._valley)
+        down = np.flatnonzero(luminance <= self._peak - _CHANGE)
+        down = down[(self._direction[down] != -1) & (luminance[down] < _DARKER)]
+        up = np.flatnonzero(luminance >= self._valley + _CHANGE)
+        up = up[(self._direction[up] != 1) & (self._valley[up] < _DARKER)]
+        self._turn(down, -1, luminance, now)
+        # One cell can do both only where it has not gone either way yet.
+        self._turn(up[self._changed_at[-1][up] != now], 1, luminance, now)
+
+    def _turn(self, cells: NDArray[np.intp], direction: int, luminance: NDArray[np.float32], now: float) -> None:
+        if not len(cells):
+            return
+        self._direction[cells] = direction
+        self._peak[cells] = self._valley[cells] = luminance[cells]
+        self._changed_at[direction][cells] = now
+        self._latest[direction] = now
