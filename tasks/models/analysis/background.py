@@ -89,14 +89,12 @@ class Background:
 
     def _merged(self, is_background: Picture) -> Picture:
         """Background is what is so in brightness and in both colour differences."""
-        rows, width = self._rows, is_background.shape[1]
-        first, second = is_background[rows:].reshape(2, rows // 2, width // 2)
-        is_coloured = cv2.bitwise_not(cv2.bitwise_and(first, second))
-        wide = np.multiply(is_coloured, 257, dtype=np.uint16).view(np.uint8)  # each value twice
-        mask = cv2.bitwise_not(is_background[:rows])
-        twice = mask.reshape(rows // 2, 2, width)
-        np.bitwise_or(twice, wide[:, None], out=twice)
-        return mask
+        rows, columns = self._rows, is_background.shape[1]
+        first, second = is_background[rows:].reshape(2, rows // 2, columns // 2)
+        colours = cv2.bitwise_and(first, second)
+        wide = cv2.merge([colours, colours]).reshape(rows // 2, columns)
+        whole = cv2.hconcat([wide, wide]).reshape(rows, columns)  # each row twice
+        return np.asarray(cv2.bitwise_not(cv2.bitwise_and(is_background[:rows], whole)), np.uint8)
 
     def _learn(self, planes: Planes) -> None:
         self._learnt += 1

@@ -120,7 +120,8 @@ def blur(grey: Picture) -> float:
     """
     if _variance(grey) < _LEAST_CONTRAST**2:
         return 0.0
-    picture = np.multiply(grey, _FRACTIONS, dtype=np.uint16)
+    picture = grey.astype(np.uint16)
+    picture *= _FRACTIONS
     return max(_kept(picture, (9, 1), np.s_[:, 1:], np.s_[:, :-1]), _kept(picture, (1, 9), np.s_[1:], np.s_[:-1]))
 
 
