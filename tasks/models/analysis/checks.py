@@ -1,8 +1,7 @@
 """What a technician would see: black, frozen, blurred and badly exposed pictures, with from when to when."""
 
-from dataclasses import dataclass
 from math import log1p
-from typing import Any
+from typing import Any, NamedTuple
 
 import cv2
 import numpy as np
@@ -29,8 +28,7 @@ _FRACTIONS = 256
 """Of one of 255 greys, that a blurred picture is told by."""
 
 
-@dataclass(frozen=True, slots=True)
-class Measures:
+class Measures(NamedTuple):
     """Numbers of one frame; see :class:`tasks.models.analysis.sink.FrameRow`."""
 
     motion: float
