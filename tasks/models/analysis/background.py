@@ -109,8 +109,7 @@ class Background:
         is_second = cv2.subtract(is_second, is_first)
         cv2.accumulateWeighted(planes, second.mean, max(share, _NEW_SHARE), is_second)
         # What is neither becomes the second, where that is not background.
-        is_free = cv2.compare(second.weight, _FOREGROUND_SHARE * _SURE, cv2.CMP_LE)
-        is_new = cv2.subtract(cv2.subtract(is_free, is_first), is_second)
+        is_new = cv2.subtract(cv2.subtract(self._is_free, is_first), is_second)
         cv2.accumulateWeighted(planes, second.mean, 1, is_new)
         cv2.accumulateWeighted(self._none, second.weight, 1, is_new)
         cv2.accumulateWeighted(cv2.bitwise_or(is_second, is_new), second.weight, share)
@@ -129,10 +128,10 @@ class Background:
             layer.greatest = cv2.add(layer.usual, self._tolerance)
             bright = layer.least[: self._rows]
             cv2.min(bright, (layer.usual[: self._rows] >> 1) + _BLACK // 2, bright)
-        is_trusted = cv2.compare(self._second.weight, _FOREGROUND_SHARE * _SURE, cv2.CMP_GT)
-        # Between a least and a greatest that are exchanged there is nothing.
-        cv2.bitwise_and(self._second.greatest, is_trusted, self._second.greatest)
-        cv2.bitwise_or(self._second.least, cv2.bitwise_not(is_trusted), self._second.least)
+        self._is_free = cv2.compare(self._second.weight, _FOREGROUND_SHARE * _SURE, cv2.CMP_LE)
+        # Nothing is as great as 255 and as small as 0 at once.
+        cv2.subtract(self._second.greatest, self._is_free, self._second.greatest)
+        cv2.bitwise_or(self._second.least, self._is_free, self._second.least)
 
 
 def _swap(one: _Values, other: _Values, where: Picture) -> None:
