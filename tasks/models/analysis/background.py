@@ -34,6 +34,8 @@ _LEAST, _FIRST, _MOST = 5, 9, 19
 """Of 255: limits of by how much a resting pixel may differ, and what is taken before its noise is known."""
 _NEW_SHARE = 0.2
 """Of the next look at a colour that is seen for the first times."""
+_ONCE = 1.5
+"""What was seen less often than this makes way for what is seen now; in the beginning that is background already."""
 _BLACK = 16
 _SURE = 255.0
 """The weight of what is always seen: weights are learnt from masks."""
@@ -109,7 +111,10 @@ class Background:
         is_second = cv2.subtract(is_second, is_first)
         cv2.accumulateWeighted(planes, second.mean, max(share, _NEW_SHARE), is_second)
         # What is neither becomes the second, where that is not background.
-        is_new = cv2.subtract(cv2.subtract(self._is_free, is_first), is_second)
+        is_free = self._is_free
+        if share * _ONCE > _FOREGROUND_SHARE:
+            is_free = cv2.compare(second.weight, share * _ONCE * _SURE, cv2.CMP_LE)
+        is_new = cv2.subtract(cv2.subtract(is_free, is_first), is_second)
         cv2.accumulateWeighted(planes, second.mean, 1, is_new)
         cv2.accumulateWeighted(self._none, second.weight, 1, is_new)
         cv2.accumulateWeighted(cv2.bitwise_or(is_second, is_new), second.weight, share)
