@@ -1,10 +1,8 @@
-"""Whatever moves before a resting background: OpenCV's mixture model (MOG2), cleaned up and cut into pieces.
+"""Whatever moves before a resting background: what differs from it, cleaned up and cut into pieces.
 
 It finds people and cars as well as shadows of clouds, does not know what they are, and sees two who walk arm in arm as
 one. It needs a camera that stands still; while it does not, nothing is found.
 """
-
-from typing import Any
 
 import cv2
 import numpy as np
@@ -25,7 +23,9 @@ _TRUSTING_SECONDS = 1.0
 _SPECK = 2
 """Pixels: barrier tape in the wind and grains of noise are thinner."""
 _GAP = 7
-"""Pixels, from above to below, of gaps in things: a belt or a shadow cuts people across; what is side by side is two."""
+"""Pixels from above to below: a belt or a shadow cuts people across; what is side by side is two."""
+_SPECKS, _GAPS = np.ones((_SPECK, _SPECK), np.uint8), np.ones((_GAP, 1), np.uint8)
+_GROWN = np.ones((_SPECK + _GAP - 1, _SPECK), np.uint8)
 _FULL = 0.35
 """Share of its box that a thing fills, from which on that is as sure as can be."""
 
@@ -37,7 +37,7 @@ class MotionDetector:
         rate: Frames looked at, a second.
     """
 
-    name = f"motion (OpenCV {cv2.__version__} MOG2)"
+    name = f"motion (background of two layers, OpenCV {cv2.__version__})"
     is_simulated = False
 
     def __init__(self, rate: float) -> None:
@@ -70,10 +70,8 @@ class MotionDetector:
 
 def _cleaned(mask: Picture) -> Picture:
     """Take specks out and close gaps: morphological opening and closing, their two dilations in one."""
-    mask = np.asarray(cv2.erode(mask, np.ones((_SPECK, _SPECK), np.uint8)), np.uint8)
-    grown = np.ones((_SPECK + _GAP - 1, _SPECK), np.uint8)
-    mask = np.asarray(cv2.dilate(mask, grown, anchor=(0, _GAP // 2)), np.uint8)
-    return np.asarray(cv2.erode(mask, np.ones((_GAP, 1), np.uint8)), np.uint8)
+    mask = np.asarray(cv2.dilate(cv2.erode(mask, _SPECKS), _GROWN, anchor=(0, _GAP // 2)), np.uint8)
+    return np.asarray(cv2.erode(mask, _GAPS), np.uint8)
 
 
 def _pieces(mask: Picture) -> Detections:
