@@ -1,8 +1,9 @@
 """What a resting camera sees where nothing moves: for each pixel two colours, as it mostly is and as it also is.
 
-A mixture of two Gaussians a pixel (Stauffer & Grimson, 1999, doi:10.1109/CVPR.1999.784637), in which what was seen in
-more than a share of the time is background (Zivkovic, 2004, doi:10.1109/ICPR.2004.1333992: OpenCV's MOG2). MOG2 takes
-300 µs for a picture of 192 × 144 pixels, this 25 µs for one of 256 × 192, and 160 µs when it learns, because
+A mixture of Gaussians (Stauffer & Grimson, 1999, doi:10.1109/CVPR.1999.784637), three a pixel, of which the last is no
+background yet; what was seen in more than a share of the time is (Zivkovic, 2004, doi:10.1109/ICPR.2004.1333992, and
+OpenCV's MOG2). MOG2 takes 300 µs for a picture of 192 × 144 pixels, this 25 µs for one of 256 × 192, and as much again
+for what it learns, because
 
 * each frame is compared, but learnt from only a few times a second;
 * brightness and colour differences are kept apart, as they are coded, and limits take the place of a distance:
@@ -14,6 +15,7 @@ doi:10.1109/TPAMI.2003.1206520), and background.
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 import cv2
 import numpy as np
@@ -26,12 +28,10 @@ _MEMORY_SECONDS, _LEAST_STEPS = 30.0, 50
 """How far back it remembers, and in how many steps at least."""
 _RESTING_SHARE = 0.1
 """Of the memory, or of what there is of it yet: what was seen for longer is background."""
-_LEARNING_SECONDS = 0.4
+_LEARNING_SECONDS = 0.5
 """From one frame that is learnt from to the next."""
 _BEGINNING_SECONDS = 2.0
 """In which every frame is."""
-_ONCE = 1.5
-"""Steps: what was seen in fewer makes way for what is seen now, even if that is a large share of what there is yet."""
 _DEVIATIONS = 5.6
 """4.5 standard deviations in mean absolute deviations."""
 _LEAST, _FIRST, _MOST = 5, 9, 19
@@ -43,21 +43,16 @@ _BLACK = 16
 _ALWAYS = 255.0
 """The weight of what is always seen, since it is learnt from masks."""
 
-_Values = NDArray[np.float32]
-
 
 @dataclass(eq=False)
 class _Layer:
-    """One colour of each pixel; all as :data:`tasks.media.frames.Planes`."""
+    """One colour of each pixel; arrays as :data:`tasks.media.frames.Planes`."""
 
-    mean: _Values
-    weight: _Values
+    mean: NDArray[np.float32]
+    weight: NDArray[np.float32]
     """In which share of the memory it was seen, 0–255."""
-    usual: Picture
+    usual: Any = None
     """The mean in whole numbers."""
-    least: Picture
-    greatest: Picture
-    """Between these a value is of this colour; between none where the colour is not background."""
 
 
 class Background:
@@ -75,19 +70,17 @@ class Background:
         self._frames = self._learnt = 1
         self._rows = len(first) * 2 // 3
         self._noise = np.full(first.shape, _FIRST / _DEVIATIONS, np.float32)
-        self._tolerance = np.full(first.shape, _FIRST, np.uint8)
         self._limits = np.full_like(first, _LEAST), np.full_like(first, _MOST)
-        self._none = np.zeros_like(first)
-        self._first, self._second = (
-            _Layer(first.astype(np.float32), np.full(first.shape, weight, np.float32), first, first, first)
-            for weight in (_ALWAYS, 0.0)
+        self._all = np.full_like(first, 255)
+        self._layers = tuple(
+            _Layer(first.astype(np.float32), np.full(first.shape, weight, np.float32)) for weight in (_ALWAYS, 0, 0)
         )
         self._lay_down()
 
     def foreground(self, planes: Planes) -> Picture:
         """Return where the next frame is not background: height × width, 0 or 255."""
-        is_background = cv2.inRange(planes, self._first.least, self._first.greatest)
-        cv2.bitwise_or(is_background, cv2.inRange(planes, self._second.least, self._second.greatest), is_background)
+        mostly, also = (cv2.inRange(planes, least, greatest) for least, greatest in self._ranges)
+        is_background = cv2.bitwise_or(mostly, also)
         self._frames += 1
         if self._frames <= self._beginning or self._frames % self._every == 0:
             self._learn(planes)
@@ -103,50 +96,51 @@ class Background:
         return np.asarray(cv2.bitwise_not(cv2.bitwise_and(is_background[:rows], whole)), np.uint8)
 
     def _learn(self, planes: Planes) -> None:
-        """Take a frame into both colours; masks are of pixels that are of the first, of the second, or of neither."""
+        """Take a frame into the layers: each value into the first that it is of, or else into the last, anew."""
         self._learnt += 1
         share = 1 / min(self._learnt, self._steps)
-        first, second = self._first, self._second
-        differs = cv2.absdiff(planes, first.usual)
-        is_first = cv2.compare(differs, self._tolerance, cv2.CMP_LE)
-        cv2.accumulateWeighted(planes, first.mean, share, is_first)
-        cv2.accumulateWeighted(differs, self._noise, share, is_first)
-        cv2.accumulateWeighted(is_first, first.weight, share)
-        is_second = cv2.compare(cv2.absdiff(planes, second.usual), self._tolerance, cv2.CMP_LE)
-        is_second = cv2.subtract(is_second, is_first)
-        cv2.accumulateWeighted(planes, second.mean, max(share, _NEW_SHARE), is_second)
-        # What is of neither becomes the second, where that is not background.
-        is_free = self._is_free
-        if share * _ONCE > _RESTING_SHARE:
-            is_free = cv2.compare(second.weight, share * _ONCE * _ALWAYS, cv2.CMP_LE)
-        is_new = cv2.subtract(cv2.subtract(is_free, is_first), is_second)
-        cv2.accumulateWeighted(planes, second.mean, 1, is_new)
-        cv2.accumulateWeighted(self._none, second.weight, 1, is_new)
-        cv2.accumulateWeighted(cv2.bitwise_or(is_second, is_new), second.weight, share)
-        is_heavier = cv2.compare(second.weight, first.weight, cv2.CMP_GT)
-        if cv2.countNonZero(is_heavier):
-            _swap(first.mean, second.mean, is_heavier)
-            _swap(first.weight, second.weight, is_heavier)
+        is_left = self._all
+        for layer in self._layers:
+            differs = cv2.absdiff(planes, layer.usual)
+            is_it = cv2.bitwise_and(cv2.compare(differs, self._tolerance, cv2.CMP_LE), is_left)
+            is_left = cv2.subtract(is_left, is_it)
+            if layer is self._layers[0]:
+                cv2.accumulateWeighted(planes, layer.mean, share, is_it)
+                cv2.accumulateWeighted(differs, self._noise, share, is_it)
+            else:
+                cv2.accumulateWeighted(planes, layer.mean, max(share, _NEW_SHARE), is_it)
+            cv2.accumulateWeighted(is_it, layer.weight, share)
+        first, second, last = self._layers
+        cv2.accumulateWeighted(planes, last.mean, 1, is_left)
+        cv2.accumulateWeighted(np.full_like(planes, round(share * _ALWAYS)), last.weight, 1, is_left)
+        _put_first(last, second)
+        _put_first(second, first)
         self._lay_down()
 
     def _lay_down(self) -> None:
         """Make of means and noise what frames are compared with."""
         tolerance = cv2.convertScaleAbs(self._noise, alpha=_DEVIATIONS)
         self._tolerance = cv2.min(cv2.max(tolerance, self._limits[0]), self._limits[1])
-        for layer in (self._first, self._second):
+        for layer in self._layers:
             layer.usual = cv2.convertScaleAbs(layer.mean)
-            layer.least = cv2.subtract(layer.usual, self._tolerance)
-            layer.greatest = cv2.add(layer.usual, self._tolerance)
-            brightness = layer.least[: self._rows]
-            cv2.min(brightness, (layer.usual[: self._rows] >> 1) + _BLACK // 2, brightness)
-        self._is_free = cv2.compare(self._second.weight, _RESTING_SHARE * _ALWAYS, cv2.CMP_LE)
+        first, second = (self._range(layer.usual) for layer in self._layers[:2])
+        is_rare = cv2.compare(self._layers[1].weight, _RESTING_SHARE * _ALWAYS, cv2.CMP_LE)
         # Nothing is 255 at least and 0 at most.
-        cv2.bitwise_or(self._second.least, self._is_free, self._second.least)
-        cv2.subtract(self._second.greatest, self._is_free, self._second.greatest)
+        self._ranges = first, (cv2.bitwise_or(second[0], is_rare), cv2.subtract(second[1], is_rare))
+
+    def _range(self, usual: Picture) -> tuple[Any, Any]:
+        """Return the least and the greatest values that are of a colour, or a shadow on it."""
+        least, greatest = cv2.subtract(usual, self._tolerance), cv2.add(usual, self._tolerance)
+        brightness = least[: self._rows]
+        cv2.min(brightness, (usual[: self._rows] >> 1) + _BLACK // 2, brightness)
+        return least, greatest
 
 
-def _swap(one: _Values, other: _Values, where: Picture) -> None:
-    """Exchange values where a mask is not 0."""
-    before = one.copy()
-    cv2.copyTo(other, where, one)
-    cv2.copyTo(before, where, other)
+def _put_first(layer: _Layer, before: _Layer) -> None:
+    """Exchange what is of a layer with what is of the one before where it is seen more often."""
+    where = cv2.compare(layer.weight, before.weight, cv2.CMP_GT)
+    if cv2.countNonZero(where):
+        for one, other in ((layer.mean, before.mean), (layer.weight, before.weight)):
+            kept = other.copy()
+            cv2.copyTo(one, where, other)
+            cv2.copyTo(kept, where, one)
