@@ -68,7 +68,7 @@ class Table(Generic[Row]):
         import pyarrow.csv
         import pyarrow.parquet
 
-        self._names = kind._fields
+        self._names: tuple[str, ...] = kind._fields
         self._schema = _schema(self._names)
         self._rows: list[Row] = []
         self._parquet = pyarrow.parquet.ParquetWriter(paths.parquet, self._schema, compression="zstd")

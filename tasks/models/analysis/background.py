@@ -42,6 +42,7 @@ _BLACK = 16
 """Of brightness as it is coded."""
 _ALWAYS = 255.0
 """The weight of what is always seen, since it is learnt from masks."""
+_RARE: Any = _RESTING_SHARE * _ALWAYS  # OpenCV's types know no number here
 
 
 @dataclass(eq=False)
@@ -86,7 +87,7 @@ class Background:
             self._learn(planes)
         return self._merged(is_background)
 
-    def _merged(self, is_background: Picture) -> Picture:
+    def _merged(self, is_background: Any) -> Picture:
         """Background is what is so in brightness and in both colour differences."""
         rows, columns = self._rows, is_background.shape[1]
         first, second = is_background[rows:].reshape(2, rows // 2, columns // 2)
@@ -99,7 +100,7 @@ class Background:
         """Take a frame into the layers: each value into the first that it is of, or else into the last, anew."""
         self._learnt += 1
         share = 1 / min(self._learnt, self._steps)
-        is_left = self._all
+        is_left: Any = self._all
         for layer in self._layers:
             differs = cv2.absdiff(planes, layer.usual)
             is_it = cv2.bitwise_and(cv2.compare(differs, self._tolerance, cv2.CMP_LE), is_left)
@@ -124,7 +125,7 @@ class Background:
         for layer in self._layers:
             layer.usual = cv2.convertScaleAbs(layer.mean)
         first, second = (self._range(layer.usual) for layer in self._layers[:2])
-        is_rare = cv2.compare(self._layers[1].weight, _RESTING_SHARE * _ALWAYS, cv2.CMP_LE)
+        is_rare = cv2.compare(self._layers[1].weight, _RARE, cv2.CMP_LE)
         # Nothing is 255 at least and 0 at most.
         self._ranges = first, (cv2.bitwise_or(second[0], is_rare), cv2.subtract(second[1], is_rare))
 

@@ -108,7 +108,7 @@ def sharpness(grey: Picture) -> float:
 
 def _variance(values: Any) -> float:
     """Return what ``cv2.meanStdDev`` takes twenty times as long for."""
-    return max(0.0, cv2.norm(values, cv2.NORM_L2SQR) / values.size - cv2.mean(values)[0] ** 2)
+    return max(0.0, cv2.norm(values, cv2.NORM_L2SQR) / int(values.size) - cv2.mean(values)[0] ** 2)
 
 
 def blur(grey: Picture) -> float:
@@ -135,5 +135,5 @@ def _share(mask: NDArray[np.bool_]) -> float:
     return float(np.count_nonzero(mask)) / mask.size
 
 
-def _changed(differences: Any, by: int) -> float:
-    return cv2.countNonZero(cv2.compare(differences, by, cv2.CMP_GT)) / differences.size
+def _changed(differences: Any, by: Any) -> float:
+    return cv2.countNonZero(cv2.compare(differences, by, cv2.CMP_GT)) / int(differences.size)

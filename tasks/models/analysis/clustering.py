@@ -85,9 +85,10 @@ def describe(picture: Picture, box: Edges) -> Descriptor | None:
 
 def _colours(crop: Picture) -> NDArray[np.float64]:
     """Square roots of shares, so that distances are those of Hellinger: a little of a colour counts too."""
-    hue, saturation, value = cv2.split(cv2.cvtColor(crop, cv2.COLOR_BGR2HSV))
+    hue, saturation, value = (np.asarray(each, np.uint8) for each in cv2.split(cv2.cvtColor(crop, cv2.COLOR_BGR2HSV)))
     is_coloured = (saturation >= _COLOURED) & (value >= _COLOURED)
-    kinds = np.where(is_coloured, _HUE_KINDS.take(hue) + _SATURATION_KINDS.take(saturation), _GREY_KINDS.take(value))
+    colours = np.add(_HUE_KINDS.take(hue), _SATURATION_KINDS.take(saturation))
+    kinds = np.where(is_coloured, colours, _GREY_KINDS.take(value))
     shares = _counted(kinds.ravel(), _COLOURS + _GREYS) / (hue.size // _PARTS)
     return np.asarray(np.sqrt(shares), np.float64)
 
