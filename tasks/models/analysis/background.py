@@ -49,11 +49,12 @@ _RARE: Any = _RESTING_SHARE * _ALWAYS  # OpenCV's types know no number here
 class _Layer:
     """One colour of each pixel; arrays as :data:`tasks.media.frames.Planes`."""
 
-    mean: NDArray[np.float32]
+    usual: Any
+    """Its mean in whole numbers."""
     weight: NDArray[np.float32]
     """In which share of the memory it was seen, 0–255."""
-    usual: Any = None
-    """The mean in whole numbers."""
+    mean: NDArray[np.float32] | None = None
+    """``None``: it is as it was seen first."""
 
 
 class Background:
@@ -73,9 +74,9 @@ class Background:
         self._noise = np.full(first.shape, _FIRST / _DEVIATIONS, np.float32)
         self._limits = np.full_like(first, _LEAST), np.full_like(first, _MOST)
         self._all = np.full_like(first, 255)
-        self._layers = tuple(
-            _Layer(first.astype(np.float32), np.full(first.shape, weight, np.float32)) for weight in (_ALWAYS, 0, 0)
-        )
+        mostly, also, new = (np.full(first.shape, weight, np.float32) for weight in (_ALWAYS, 0, 0))
+        means = (first.astype(np.float32) for _ in range(2))
+        self._layers = _Layer(first, mostly, next(means)), _Layer(first, also, next(means)), _Layer(first.copy(), new)
         self._lay_down()
 
     def foreground(self, planes: Planes) -> Picture:
@@ -108,11 +109,11 @@ class Background:
             if layer is self._layers[0]:
                 cv2.accumulateWeighted(planes, layer.mean, share, is_it)
                 cv2.accumulateWeighted(differs, self._noise, share, is_it)
-            else:
+            elif layer.mean is not None:
                 cv2.accumulateWeighted(planes, layer.mean, max(share, _NEW_SHARE), is_it)
             cv2.accumulateWeighted(is_it, layer.weight, share)
         first, second, last = self._layers
-        cv2.accumulateWeighted(planes, last.mean, 1, is_left)
+        cv2.copyTo(planes, is_left, last.usual)
         cv2.accumulateWeighted(np.full_like(planes, round(share * _ALWAYS)), last.weight, 1, is_left)
         _put_first(last, second)
         _put_first(second, first)
@@ -122,7 +123,7 @@ class Background:
         """Make of means and noise what frames are compared with."""
         tolerance = cv2.convertScaleAbs(self._noise, alpha=_DEVIATIONS)
         self._tolerance = cv2.min(cv2.max(tolerance, self._limits[0]), self._limits[1])
-        for layer in self._layers:
+        for layer in self._layers[:2]:
             layer.usual = cv2.convertScaleAbs(layer.mean)
         first, second = (self._range(layer.usual) for layer in self._layers[:2])
         is_rare = cv2.compare(self._layers[1].weight, _RARE, cv2.CMP_LE)
@@ -140,8 +141,17 @@ class Background:
 def _put_first(layer: _Layer, before: _Layer) -> None:
     """Exchange what is of a layer with what is of the one before where it is seen more often."""
     where = cv2.compare(layer.weight, before.weight, cv2.CMP_GT)
-    if cv2.countNonZero(where):
-        for one, other in ((layer.mean, before.mean), (layer.weight, before.weight)):
-            kept = other.copy()
-            cv2.copyTo(one, where, other)
-            cv2.copyTo(kept, where, one)
+    if not cv2.countNonZero(where):
+        return
+    _exchange(layer.weight, before.weight, where)
+    if layer.mean is not None:
+        _exchange(layer.mean, before.mean, where)
+    else:
+        cv2.accumulateWeighted(layer.usual, before.mean, 1, where)
+        cv2.copyTo(before.usual, where, layer.usual)
+
+
+def _exchange(one: Any, other: Any, where: Any) -> None:
+    kept = one.copy()
+    cv2.copyTo(other, where, one)
+    cv2.copyTo(kept, where, other)
