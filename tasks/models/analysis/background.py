@@ -2,10 +2,10 @@
 
 A mixture of Gaussians (Stauffer & Grimson, 1999, doi:10.1109/CVPR.1999.784637), three a pixel, of which the last is no
 background yet; what was seen in more than a share of the time is (Zivkovic, 2004, doi:10.1109/ICPR.2004.1333992, and
-OpenCV's MOG2). MOG2 takes 300 µs for a picture of 192 × 144 pixels, this 25 µs for one of 256 × 192, and as much again
-for what it learns, because
+OpenCV's MOG2). MOG2 takes 300 µs for a picture of 192 × 144 pixels; this takes 30 µs for one of 256 × 192, and another
+200 µs when it learns, because
 
-* each frame is compared, but learnt from only a few times a second;
+* each frame is compared, but learnt from only twice a second;
 * brightness and colour differences are kept apart, as they are coded, and limits take the place of a distance:
   ``|x − mean| ≤ 4.5 σ``, with σ by the mean absolute deviation (of a Gaussian ``σ = √(π/2) · MAD``). They are laid down
   when something was learnt, so that to compare is to look whether a value is between two others.
