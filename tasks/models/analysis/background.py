@@ -53,7 +53,7 @@ class _Layer:
     """Its mean in whole numbers."""
     weight: NDArray[np.float32]
     """In which share of the memory it was seen, 0–255."""
-    mean: NDArray[np.float32] | None = None
+    mean: Any = None
     """``None``: it is as it was seen first."""
 
 
