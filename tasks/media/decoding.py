@@ -143,7 +143,9 @@ def planes_arguments(clip: Clip, size: tuple[int, int], threads: int = 0, step: 
     """Return the arguments, without the program, that write a whole file's frames to standard output as raw I420."""
     assert not clip.kept.is_wanted
     pictures = glanced_pictures(_opened(clip, threads), clip.facts, clip.frame_rate, size, step)
-    return _compiled(ffmpeg.output(pictures, "pipe:1", f="rawvideo", fps_mode="passthrough"))
+    # Sharing the rows of a small picture out to threads takes longer than making it.
+    made = {"f": "rawvideo", "fps_mode": "passthrough", "filter_complex_threads": 1}
+    return _compiled(ffmpeg.output(pictures, "pipe:1", **made))
 
 
 def sound_arguments(clip: Clip, layout: str) -> list[str]:

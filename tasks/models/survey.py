@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from fractions import Fraction
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import cv2
 import numpy as np
@@ -140,15 +140,14 @@ class Cuts:
 
     def __init__(self, frame_rate: Fraction) -> None:
         self.found: list[int] = []
-        self._frame_rate = frame_rate
         self._detector = _CutDetector(min_scene_len=max(1, round(MIN_SHOT_SECONDS * frame_rate)))
 
     def look(self, frame: int, picture: Picture) -> None:
         """Take the next frame, by its number."""
         scale = min(1.0, 2 * _SMALL_WIDTH / picture.shape[1])
         small = cv2.resize(picture, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA) if scale < 1 else picture
-        for cut in self._detector.process_frame(FrameTimecode(frame, self._frame_rate), np.asarray(small)):
-            self.found.append(cut.frame_num)
+        # It only counts them: numbers do, and no more is made of each.
+        self.found += self._detector.process_frame(cast(FrameTimecode, frame), np.asarray(small))
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,7 +1,6 @@
 """Where tracks are in every frame of a video, also where only every nth frame was looked at: they move evenly."""
 
 from collections.abc import Iterator
-from dataclasses import replace
 
 from tasks.models.analysis.sink import TrackRow
 
@@ -42,4 +41,4 @@ def _between(row: TrackRow, later: TrackRow, share: float) -> TrackRow:
         one, other = getattr(row, name), getattr(later, name)
         return float(one + (other - one) * share)
 
-    return replace(row, left=mixed("left"), top=mixed("top"), width=mixed("width"), height=mixed("height"))
+    return row._replace(left=mixed("left"), top=mixed("top"), width=mixed("width"), height=mixed("height"))

@@ -29,7 +29,7 @@ brightness   float32  mean of the grey picture, 0-1
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
 
@@ -68,7 +68,7 @@ class Table(Generic[Row]):
         import pyarrow.csv
         import pyarrow.parquet
 
-        self._names = [each.name for each in fields(kind)]
+        self._names: tuple[str, ...] = kind._fields
         self._schema = _schema(self._names)
         self._rows: list[Row] = []
         self._parquet = pyarrow.parquet.ParquetWriter(paths.parquet, self._schema, compression="zstd")
@@ -95,8 +95,8 @@ class Table(Generic[Row]):
         if not self._rows:
             return
         columns = [
-            pyarrow.array([getattr(row, name) for row in self._rows], self._schema.field(name).type)
-            for name in self._names
+            pyarrow.array(column, self._schema.field(name).type)
+            for name, column in zip(self._names, zip(*self._rows, strict=True), strict=True)
         ]
         table = pyarrow.Table.from_arrays(columns, schema=self._schema)
         self._parquet.write_table(table)

@@ -29,8 +29,10 @@ _SURE = {"motion": 0.4, "faces": 0.6, "onnx": 0.5, "mock": 0.4}
 """Confidence that begins a track; less sure detections only continue one."""
 _AHEAD = 2
 """Handfuls of frames in which is detected before they are followed."""
-_HANDFUL_BYTES, _MOST_TOGETHER = 2 * 1024 * 1024, 16
-"""Small frames are handed over by several at a time: that takes about as long as looking at one."""
+_HANDFUL_BYTES, _MOST_TOGETHER = 2 * 1024 * 1024, 8
+"""Small frames are looked at by several at a time, by each part of an analysis in its turn: that takes less long."""
+
+_Detected = tuple[Look, Detections]
 
 
 def analyse(
@@ -54,11 +56,13 @@ def analyse(
         DetectorInvalidError: The user's ONNX file is no detector that can be read.
     """
     detector = open_detector(plan)
-    looking = _Looking(plan, sink, detector)
+    looking, count = _Looking(plan, sink, detector), 0
     with _threads(plan):
-        for count, (look, found) in enumerate(_detected(pictures, detector, _together(plan)), start=1):
-            looking.look(look, found)
-            on_frame(count)
+        for handful in _detected(pictures, detector, plan):
+            looking.look(handful)
+            for _ in handful:
+                count += 1
+                on_frame(count)
     looking.end()
     if sound is not None:
         looking.hear(sound)
@@ -76,25 +80,30 @@ def _threads(plan: AnalysisPlan) -> Iterator[None]:
         cv2.setNumThreads(before)
 
 
-def _together(plan: AnalysisPlan) -> int:
-    return max(1, min(_MOST_TOGETHER, _HANDFUL_BYTES // (plan.size[0] * plan.size[1] * 3)))
+def _detected(pictures: Iterable[Sampled], detector: Detector, plan: AnalysisPlan) -> Iterator[list[_Detected]]:
+    """Give frames by the handful, with what was detected in them.
 
+    Where that takes long, the next are detected in while others are followed: networks need no Python meanwhile. Where
+    it takes a moment, two threads would only wait for each other.
+    """
 
-def _detected(pictures: Iterable[Sampled], detector: Detector, together: int) -> Iterator[tuple[Look, Detections]]:
-    """Detect in the next frames while others are followed: OpenCV and networks need no Python meanwhile."""
-
-    def detected(handful: list[Sampled]) -> list[tuple[Look, Detections]]:
+    def detected(handful: list[Sampled]) -> list[_Detected]:
         return [(look, detector.detect(look)) for look in map(look_at, handful)]
 
+    frames = iter(pictures)  # read by the thread that began to decode them
+    together = max(1, min(_MOST_TOGETHER, _HANDFUL_BYTES // (plan.size[0] * plan.size[1] * 3)))
+    handfuls = iter(lambda: list(islice(frames, together)), [])
+    if max(plan.size) <= SMALL_SIDE:
+        yield from map(detected, handfuls)
+        return
     with ThreadPoolExecutor(1, "detect") as pool:
-        under_way: deque[Future[list[tuple[Look, Detections]]]] = deque()
-        frames = iter(pictures)  # read by the thread that began to decode them
-        while handful := list(islice(frames, together)):
+        under_way: deque[Future[list[_Detected]]] = deque()
+        for handful in handfuls:
             under_way.append(pool.submit(detected, handful))
             if len(under_way) > _AHEAD:
-                yield from under_way.popleft().result()
+                yield under_way.popleft().result()
         while under_way:
-            yield from under_way.popleft().result()
+            yield under_way.popleft().result()
 
 
 class _Looking:
@@ -119,24 +128,37 @@ class _Looking:
         self._frames = 0
         self._sharpness = self._motion = 0.0
 
-    def look(self, look: Look, found: Detections) -> None:
-        """Take the next frame and what was detected in it."""
+    def look(self, handful: list[_Detected]) -> None:
+        """Take the next frames and what was detected in each."""
+        looks = [look for look, _ in handful]
+        seen = [self._followed(look, found) for look, found in handful]
+        for look in looks:
+            self._note_cuts(look)
+        measures = [self._checked(look) for look in looks]
+        if self._flicker is not None:
+            for look in looks:
+                self.tell(self._flicker.look(look))
+        for each in zip(looks, seen, measures, strict=True):
+            self._write(*each)
+
+    def _followed(self, look: Look, found: Detections) -> list[Tracked]:
+        """Return the tracks that are seen in a frame."""
         frame, now = look.frame, look.at_seconds
         seen = self._tracker.follow(found, now)
         self.tell(self._presence.look(seen, frame, now))
         self.tell(self._zones.look(seen, frame, now))
         for track in self._tracker.gone(now):
             self._end_track(track)
-        if self._looks is not None:
-            self._looks.look(look.bgr, seen, now)
+        if self._looks is not None and (due := self._looks.due(seen, now)):
+            self._looks.look(look.bgr, due, now)
         if self._texts is not None:
             self._texts.look(look)
-        self._note_cuts(look)
+        return seen
+
+    def _checked(self, look: Look) -> Measures:
         measures, events = self._checks.look(look)
         self.tell(events)
-        if self._flicker is not None:
-            self.tell(self._flicker.look(look))
-        self._write(look, seen, measures)
+        return measures
 
     def end(self) -> None:
         """End the pictures: what lasted to the end, lasts to the video's end."""
@@ -218,15 +240,7 @@ class _Looking:
 
 def _row(each: Tracked, look: Look) -> TrackRow:
     left, top, right, bottom = each.box
+    # By position: by name it takes twice as long, and there are ten a frame.
     return TrackRow(
-        track=each.track,
-        label=each.label,
-        frame=look.frame,
-        at_seconds=look.at_seconds,
-        left=left,
-        top=top,
-        width=right - left,
-        height=bottom - top,
-        confidence=each.confidence,
-        speed=each.speed,
+        each.track, each.label, look.frame, look.at_seconds, left, top, right - left, bottom - top, *each[3:]
     )

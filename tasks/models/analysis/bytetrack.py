@@ -17,6 +17,8 @@ from trackers.utils.state_representations import XYXYStateEstimator
 from tasks.models.analysis.detections import Detections
 
 _Boxes = NDArray[np.float64]
+_SMALLEST = 1e-12
+"""Of an area that is divided by."""
 
 
 @dataclass(slots=True)
@@ -44,8 +46,8 @@ class EvenEstimator(XYXYStateEstimator):
 
     def __init__(self, bbox: _Boxes) -> None:
         super().__init__(bbox)
-        self._place = np.array(bbox, np.float64)
-        self._velocity = np.zeros(4)
+        self._place: list[float] = bbox.tolist()
+        self._velocity = [0.0] * 4
         self._place_variance, self._shared, self._velocity_variance = 1.0, 0.0, 1.0
 
     def set_kf_covariances(
@@ -61,7 +63,7 @@ class EvenEstimator(XYXYStateEstimator):
 
     def predict(self, frame_step: float = 1.0, frame_rate: float | None = None) -> None:
         """Go on by one frame; steps are always one, since no times are given."""
-        self._place = self._place + self._velocity
+        self._place = [edge + speed for edge, speed in zip(self._place, self._velocity, strict=True)]
         self._place_variance += 2 * self._shared + self._velocity_variance + self._drift
         self._shared += self._velocity_variance
         self._velocity_variance += self._drift
@@ -70,33 +72,36 @@ class EvenEstimator(XYXYStateEstimator):
         """Take where the box is."""
         if bbox is None:
             return
-        surprise = bbox - self._place
         total = self._place_variance + self._noise
         gain, velocity_gain = self._place_variance / total, self._shared / total
-        self._place = self._place + gain * surprise
-        self._velocity = self._velocity + velocity_gain * surprise
+        # Four numbers: an array takes longer.
+        for edge, seen in enumerate(bbox.tolist()):
+            surprise = seen - self._place[edge]
+            self._place[edge] += gain * surprise
+            self._velocity[edge] += velocity_gain * surprise
         self._velocity_variance -= velocity_gain * self._shared
         self._shared *= 1 - gain
         self._place_variance *= 1 - gain
 
-    def state_to_bbox(self) -> _Boxes:
-        """Return where the box is."""
-        return self._place
+    def state_to_bbox(self) -> Any:
+        """Return where the box is, as four numbers."""
+        return self._place.copy()
 
 
 class _Overlap(IoU):
     """The library's measure, without what it does for millions of boxes."""
 
     def compute(self, boxes_1: _Boxes, boxes_2: _Boxes) -> _Boxes:
-        """Return intersection over union of each box with each (n × m); boxes are finite."""
+        """Return intersection over union of each box with each (n × m); boxes are finite, and of some size."""
         if not len(boxes_1) or not len(boxes_2):
             return np.zeros((len(boxes_1), len(boxes_2)))
-        one, other = boxes_1[:, None], boxes_2[None]
-        sides = np.minimum(one[..., 2:], other[..., 2:]) - np.maximum(one[..., :2], other[..., :2])
-        common = sides.clip(0).prod(axis=2)
-        areas = [(boxes[:, 2] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 1]) for boxes in (boxes_1, boxes_2)]
-        union = areas[0][:, None] + areas[1] - common
-        return np.asarray(np.divide(common, union, out=np.zeros_like(common), where=union > 0), np.float64)
+        left, top, right, bottom = boxes_1.T[..., None]
+        other_left, other_top, other_right, other_bottom = boxes_2.T
+        across = np.minimum(right, other_right) - np.maximum(left, other_left)
+        down = np.minimum(bottom, other_bottom) - np.maximum(top, other_top)
+        common = np.maximum(across, 0) * np.maximum(down, 0)
+        areas = (right - left) * (bottom - top) + (other_right - other_left) * (other_bottom - other_top)
+        return np.asarray(common / np.maximum(areas - common, _SMALLEST), np.float64)
 
 
 class ByteTrack:

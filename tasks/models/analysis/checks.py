@@ -1,8 +1,7 @@
 """What a technician would see: black, frozen, blurred and badly exposed pictures, with from when to when."""
 
-from dataclasses import dataclass
 from math import log1p
-from typing import Any
+from typing import Any, NamedTuple
 
 import cv2
 import numpy as np
@@ -29,8 +28,7 @@ _FRACTIONS = 256
 """Of one of 255 greys, that a blurred picture is told by."""
 
 
-@dataclass(frozen=True, slots=True)
-class Measures:
+class Measures(NamedTuple):
     """Numbers of one frame; see :class:`tasks.models.analysis.sink.FrameRow`."""
 
     motion: float
@@ -59,7 +57,8 @@ class PictureChecks:
         grey, frame, now = look.grey, look.frame, look.at_seconds
         mean = float(cv2.mean(grey)[0]) / 255
         is_black = mean < _DIM and _share(grey <= _BLACK) >= _BLACK_SHARE
-        is_frozen = not is_black and self._is_frozen(grey)
+        changes = None if self._before is None else cv2.absdiff(self._before, grey)
+        is_frozen = not is_black and self._is_frozen(grey, changes)
         # The first picture may be the first of a rest, or not: what lasts throughout is frozen in all others.
         is_open = self._count == 0 and not is_black
         if self._count % self._blur_frames == 0:
@@ -71,7 +70,8 @@ class PictureChecks:
         is_dark = not is_black and mean < _DIM and _share(grey < _DARK) > _DARK_SHARE
         is_dark = is_dark and _share(grey > _LIT) < _LIT_SHARE
         events += self._under.look(is_dark, frame, now)
-        measures = Measures(self._motion(grey), sharpness(grey), mean)
+        motion = 0.0 if changes is None else _changed(changes, _MOTION)
+        measures = Measures(motion, sharpness(grey), mean)
         self._before = grey
         self._count += 1
         return measures, self._stillness.look(look.cells, now, events)
@@ -91,22 +91,24 @@ class PictureChecks:
     def _spells(self) -> tuple[Spell, ...]:
         return self._black, self._freeze, self._blur, self._over, self._under
 
-    def _is_frozen(self, grey: Picture) -> bool:
+    def _is_frozen(self, grey: Picture, changes: Any) -> bool:
         """Say whether the picture is the one that it began to rest with; so that what moves slowly is not frozen."""
-        if self._resting is not None and _differing(self._resting, grey, _MOVED) <= _MOVED_SHARE:
-            return True
+        if self._resting is not None:
+            differences = changes if self._resting is self._before else cv2.absdiff(self._resting, grey)
+            if _changed(differences, _MOVED) <= _MOVED_SHARE:
+                return True
         self._resting = grey
         return False
-
-    def _motion(self, grey: Picture) -> float:
-        return 0.0 if self._before is None else _differing(self._before, grey, _MOTION)
 
 
 def sharpness(grey: Picture) -> float:
     """Return the natural logarithm of 1 + the variance of the Laplacian of a grey picture."""
-    edges = cv2.Laplacian(grey, cv2.CV_16S)
-    variance = cv2.norm(edges, cv2.NORM_L2SQR) / edges.size - cv2.mean(edges)[0] ** 2
-    return log1p(max(0.0, variance))
+    return log1p(_variance(cv2.Laplacian(grey, cv2.CV_16S)))
+
+
+def _variance(values: Any) -> float:
+    """Return what ``cv2.meanStdDev`` takes twenty times as long for."""
+    return max(0.0, cv2.norm(values, cv2.NORM_L2SQR) / int(values.size) - cv2.mean(values)[0] ** 2)
 
 
 def blur(grey: Picture) -> float:
@@ -114,10 +116,10 @@ def blur(grey: Picture) -> float:
 
     A picture that is blurred already hardly loses detail when it is blurred again (Crete et al., 2007).
     """
-    _, deviation = cv2.meanStdDev(grey)
-    if deviation[0, 0] < _LEAST_CONTRAST:
+    if _variance(grey) < _LEAST_CONTRAST**2:
         return 0.0
-    picture = np.multiply(grey, _FRACTIONS, dtype=np.uint16)
+    picture = grey.astype(np.uint16)
+    picture *= _FRACTIONS
     return max(_kept(picture, (9, 1), np.s_[:, 1:], np.s_[:, :-1]), _kept(picture, (1, 9), np.s_[1:], np.s_[:-1]))
 
 
@@ -133,6 +135,5 @@ def _share(mask: NDArray[np.bool_]) -> float:
     return float(np.count_nonzero(mask)) / mask.size
 
 
-def _differing(one: Picture, other: Picture, by: int) -> float:
-    _, mask = cv2.threshold(cv2.absdiff(one, other), by, 1, cv2.THRESH_BINARY)
-    return float(cv2.countNonZero(mask)) / one.size
+def _changed(differences: Any, by: Any) -> float:
+    return cv2.countNonZero(cv2.compare(differences, by, cv2.CMP_GT)) / int(differences.size)

@@ -3,6 +3,8 @@
 A red jacket is found again when its wearer comes back; two people in black coats are one group.
 """
 
+from typing import Any
+
 import cv2
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +20,11 @@ _SIZE = (24, 48)
 _HUES, _SATURATIONS, _GREYS, _EDGES = 8, 2, 6, 6
 _COLOURS = _HUES * _SATURATIONS
 _COLOURED = 50
+_LEVELS = np.arange(256)
+_HUE_KINDS = (_LEVELS * _HUES // 180 * _SATURATIONS).astype(np.uint8)
+_SATURATION_KINDS = ((_LEVELS - _COLOURED).clip(0) * _SATURATIONS // (256 - _COLOURED)).astype(np.uint8)
+_GREY_KINDS = (_COLOURS + _LEVELS * _GREYS // 256).astype(np.uint8)
+"""Of each hue, saturation and value, by which pixels are counted."""
 _PART_OF_PIXEL = np.repeat(np.arange(_PARTS), _SIZE[0] * _SIZE[1] // _PARTS)
 _EDGE_WEIGHT = 0.3
 _APART = 0.45
@@ -35,16 +42,18 @@ class Appearances:
         self._interval = interval_seconds
         self._looks: dict[int, tuple[Descriptor, int, float]] = {}
 
-    def look(self, picture: Picture, seen: list[Tracked], at_seconds: float) -> None:
-        """Take the appearance of each track of a frame whose turn it is."""
-        for each in seen:
-            total, count, due_at = self._looks.get(each.track, (None, 0, at_seconds))
-            if at_seconds + 1e-6 < due_at:
-                continue
+    def due(self, seen: list[Tracked], at_seconds: float) -> list[Tracked]:
+        """Return those tracks of a frame whose turn it is."""
+        return [each for each in seen if each.track not in self._looks or self._looks[each.track][2] <= at_seconds]
+
+    def look(self, picture: Picture, due: list[Tracked], at_seconds: float) -> None:
+        """Take the appearance of tracks whose turn it is, in a frame."""
+        for each in due:
+            total, count, _ = self._looks.get(each.track, (None, 0, at_seconds))
             described = describe(picture, each.box)
             if described is not None:
                 total = described if total is None else total + described
-                self._looks[each.track] = total, count + 1, at_seconds + self._interval
+                self._looks[each.track] = total, count + 1, at_seconds + self._interval - 1e-6
 
     def groups(self) -> dict[int, int]:
         """Return the number of the group of each track, from 1 in order of the groups' first tracks."""
@@ -76,11 +85,11 @@ def describe(picture: Picture, box: Edges) -> Descriptor | None:
 
 def _colours(crop: Picture) -> NDArray[np.float64]:
     """Square roots of shares, so that distances are those of Hellinger: a little of a colour counts too."""
-    hue, saturation, value = (each.ravel().astype(np.intp) for each in cv2.split(cv2.cvtColor(crop, cv2.COLOR_BGR2HSV)))
+    hue, saturation, value = (np.asarray(each, np.uint8) for each in cv2.split(cv2.cvtColor(crop, cv2.COLOR_BGR2HSV)))
     is_coloured = (saturation >= _COLOURED) & (value >= _COLOURED)
-    colour = hue * _HUES // 180 * _SATURATIONS + (saturation - _COLOURED) * _SATURATIONS // (256 - _COLOURED)
-    kinds = np.where(is_coloured, colour, _COLOURS + value * _GREYS // 256)
-    shares = _counted(kinds, _COLOURS + _GREYS) / (len(hue) // _PARTS)
+    colours = np.add(_HUE_KINDS.take(hue), _SATURATION_KINDS.take(saturation))
+    kinds = np.where(is_coloured, colours, _GREY_KINDS.take(value))
+    shares = _counted(kinds.ravel(), _COLOURS + _GREYS) / (hue.size // _PARTS)
     return np.asarray(np.sqrt(shares), np.float64)
 
 
@@ -88,13 +97,13 @@ def _directions(crop: Picture) -> NDArray[np.float64]:
     grey = cv2.cvtColor(crop, cv2.COLOR_BGR2GRAY)
     across, down = cv2.Sobel(grey, cv2.CV_32F, 1, 0), cv2.Sobel(grey, cv2.CV_32F, 0, 1)
     lengths, angles = cv2.cartToPolar(across, down)
-    kinds = np.minimum((np.mod(angles, np.pi) * (_EDGES / np.pi)).astype(np.intp), _EDGES - 1)
-    edges = _counted(kinds.ravel(), _EDGES, np.asarray(lengths, np.float64).ravel())
+    turns = (angles * (_EDGES / np.pi)).astype(np.uint8)  # all around it is twice as many
+    edges = _counted((turns % _EDGES).ravel(), _EDGES, lengths.ravel())
     shares = edges / np.maximum(edges.sum(axis=1, keepdims=True), 1e-6)
     return np.asarray(np.sqrt(shares) * _EDGE_WEIGHT, np.float64)
 
 
-def _counted(kinds: NDArray[np.intp], count: int, weights: NDArray[np.float64] | None = None) -> NDArray[np.float64]:
+def _counted(kinds: NDArray[Any], count: int, weights: NDArray[Any] | None = None) -> NDArray[np.float64]:
     """Count each kind of pixel in each part of a crop: parts × kinds."""
     counts = np.bincount(kinds + count * _PART_OF_PIXEL, weights, count * _PARTS)
     return np.asarray(counts, np.float64).reshape(_PARTS, count)

@@ -18,6 +18,8 @@ LEAST_RATE = 10.0
 
 _CHANGE = 0.1
 _DARKER = 0.8
+_NEVER = 2.0
+"""No luminance is so far from another."""
 _AREA = 0.25
 _MOST_CHANGES = 6
 """In a second: three flashes; one more is too many."""
@@ -33,11 +35,14 @@ class FlickerCheck:
 
     def __init__(self) -> None:
         self._spell = Spell(EventKind.FLICKER, 0.0)
-        shape = CELLS[::-1]
-        self._direction = np.zeros(shape, np.int8)
-        self._peak = np.full(shape, -np.inf, np.float32)
-        self._valley = np.full(shape, np.inf, np.float32)
+        shape = CELLS[0] * CELLS[1]
+        self._down_by, self._up_by = np.full(shape, _CHANGE, np.float32), np.full(shape, _CHANGE, np.float32)
+        """By how much less than at its brightest a cell has got darker, and the other way round; a cell that has gone
+        one way can go the other only."""
+        self._floor, self._ceiling = np.full(shape, -np.inf, np.float32), np.full(shape, np.inf, np.float32)
+        """At which luminance it has."""
         self._changed_at = {1: np.full(shape, -np.inf), -1: np.full(shape, -np.inf)}
+        self._latest = {1: -np.inf, -1: -np.inf}
         self._last = 0
         self._changes: deque[tuple[int, float]] = deque()
         """Frame and time of the picture's changes, of the last second."""
@@ -46,7 +51,7 @@ class FlickerCheck:
     def look(self, look: Look) -> list[Event]:
         """Take the next frame and return what is over."""
         frame, now = look.frame, look.at_seconds
-        self._note(_LINEAR[look.cells], now)
+        self._note(_LINEAR.take(look.cells.ravel()), now)
         if (direction := self._change(now)) not in (0, self._last):
             self._last = direction
             self._changes.append((frame, now))
@@ -69,22 +74,37 @@ class FlickerCheck:
 
         Where as much gets darker as brighter, something patterned moves.
         """
-        up, down = (
-            np.count_nonzero(now - self._changed_at[direction] <= _TOGETHER_SECONDS) / self._peak.size
-            for direction in (1, -1)
-        )
+        up, down = (self._changing(direction, now) for direction in (1, -1))
         if max(up, down) < _AREA or min(up, down) > max(up, down) / 2:
             return 0
         return 1 if up > down else -1
 
+    def _changing(self, direction: int, now: float) -> float:
+        """Return the share of the picture that has just changed."""
+        if now - self._latest[direction] > _TOGETHER_SECONDS:
+            return 0.0
+        return np.count_nonzero(self._changed_at[direction] >= now - _TOGETHER_SECONDS) / self._floor.size
+
     def _note(self, luminance: NDArray[np.float32], now: float) -> None:
         """Follow each cell from one extreme to the next."""
-        self._peak = np.maximum(self._peak, luminance)
-        self._valley = np.minimum(self._valley, luminance)
-        down = (self._direction != -1) & (luminance <= self._peak - _CHANGE) & (luminance < _DARKER)
-        up = (self._direction != 1) & (luminance >= self._valley + _CHANGE) & (self._valley < _DARKER)
-        for direction, mask in ((-1, down), (1, up & ~down)):
-            self._direction[mask] = direction
-            self._peak[mask] = luminance[mask]
-            self._valley[mask] = luminance[mask]
-            self._changed_at[direction][mask] = now
+        np.maximum(self._floor, luminance - self._down_by, out=self._floor)
+        np.minimum(self._ceiling, luminance + self._up_by, out=self._ceiling)
+        is_down, is_up = luminance <= self._floor, luminance >= self._ceiling
+        if is_down.any():
+            is_down &= luminance < _DARKER
+            is_up &= ~is_down
+            self._turn(np.flatnonzero(is_down), -1, luminance, now)
+        if is_up.any():
+            is_up &= self._ceiling - _CHANGE < _DARKER
+            self._turn(np.flatnonzero(is_up), 1, luminance, now)
+
+    def _turn(self, cells: NDArray[np.intp], direction: int, luminance: NDArray[np.float32], now: float) -> None:
+        """Note which cells have gone one way, and wait for them to go the other."""
+        if not len(cells):
+            return
+        is_down = direction == -1
+        self._down_by[cells], self._up_by[cells] = (_NEVER, _CHANGE) if is_down else (_CHANGE, _NEVER)
+        self._floor[cells] = luminance[cells] - self._down_by[cells]
+        self._ceiling[cells] = luminance[cells] + self._up_by[cells]
+        self._changed_at[direction][cells] = now
+        self._latest[direction] = now

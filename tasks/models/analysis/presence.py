@@ -1,6 +1,7 @@
 """Who was there: what is known of each track, and where in the picture there was something for how long."""
 
 import heapq
+from array import array
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -8,10 +9,12 @@ from numpy.typing import NDArray
 
 from data.domain.analysis import Event, EventKind, TrackSummary
 from tasks.models.analysis.plan import HEAT_COLUMNS, HEAT_ROWS
-from tasks.models.analysis.tracking import Edges, Tracked
+from tasks.models.analysis.tracking import Tracked
 from tasks.models.analysis.zones import box_of
 
 _MOST_SUMMARIES = 1000
+_MOST_UNSEEN = 16_384
+_SIDES = ((0, HEAT_COLUMNS), (1, HEAT_ROWS))
 
 
 @dataclass(slots=True)
@@ -35,10 +38,20 @@ class Presence:
     """
 
     seconds_each: float
-    heat: NDArray[np.float32] = field(default_factory=lambda: np.zeros((HEAT_ROWS, HEAT_COLUMNS), np.float32))
     count: int = 0
     _lives: dict[int, _Life] = field(default_factory=dict)
     _longest: list[tuple[int, int, TrackSummary]] = field(default_factory=list)
+    _seen: "array[float]" = field(default_factory=lambda: array("d"))
+    """Edges of boxes that are not in the heat map yet."""
+    _steps: NDArray[np.float64] = field(default_factory=lambda: np.zeros((HEAT_ROWS + 1, HEAT_COLUMNS + 1)))
+    """By how much more often something was in each cell than in those above it and to its left."""
+
+    @property
+    def heat(self) -> NDArray[np.float32]:
+        """For how many seconds there was something in each cell of the picture: rows × columns."""
+        self._warm()
+        often = self._steps.cumsum(axis=0).cumsum(axis=1)[:-1, :-1]
+        return (often * self.seconds_each).astype(np.float32)
 
     @property
     def followed(self) -> list[int]:
@@ -57,7 +70,9 @@ class Presence:
             life.last, life.last_frame, life.last_at = each, frame, at_seconds
             life.samples += 1
             life.confidence += each.confidence
-            self.heat[_cells(each.box)] += self.seconds_each
+            self._seen.extend(each.box)
+        if len(self._seen) > _MOST_UNSEEN:
+            self._warm()
         return events
 
     def gone(self, track: int, dwell_seconds: dict[str, float]) -> Event:
@@ -77,18 +92,20 @@ class Presence:
             heapq.heappop(self._longest)
         return _event(EventKind.VANISH, life.last, life.last_frame, life.last_at)
 
+    def _warm(self) -> None:
+        """Take boxes into the heat map, by their corners: each covers one cell at least."""
+        edges = np.frombuffer(self._seen, np.float64).reshape(-1, 4).clip(0, 1)
+        left, top = ((edges[:, side] * size).astype(np.intp).clip(max=size - 1) for side, size in _SIDES)
+        right, bottom = (np.rint(edges[:, side + 2] * size).astype(np.intp) for side, size in _SIDES)
+        right, bottom = np.maximum(right, left + 1), np.maximum(bottom, top + 1)
+        for rows, columns, step in ((top, left, 1), (top, right, -1), (bottom, left, -1), (bottom, right, 1)):
+            np.add.at(self._steps, (rows, columns), step)
+        self._seen = array("d")
+
     def summaries(self, groups: dict[int, int]) -> tuple[TrackSummary, ...]:
         """Return the longest tracks that have gone, by number, with the groups of those that look alike."""
         found = sorted((summary for _, _, summary in self._longest), key=lambda summary: summary.track)
         return tuple(summary.model_copy(update={"cluster": groups.get(summary.track)}) for summary in found)
-
-
-def _cells(box: Edges) -> tuple[slice, slice]:
-    """Cells of the heat map that a box covers: one at least."""
-    left, top, right, bottom = (min(1.0, max(0.0, edge)) for edge in box)
-    first_row, first_column = min(int(top * HEAT_ROWS), HEAT_ROWS - 1), min(int(left * HEAT_COLUMNS), HEAT_COLUMNS - 1)
-    rows = slice(first_row, max(first_row + 1, round(bottom * HEAT_ROWS)))
-    return rows, slice(first_column, max(first_column + 1, round(right * HEAT_COLUMNS)))
 
 
 def _event(kind: EventKind, each: Tracked, frame: int, at_seconds: float) -> Event:

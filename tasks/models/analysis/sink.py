@@ -1,13 +1,12 @@
 """Where an analysis puts what it finds as it finds it, so that its memory does not grow with the video."""
 
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from data.domain.analysis import Event
 
 
-@dataclass(frozen=True, slots=True)
-class TrackRow:
+class TrackRow(NamedTuple):
     """One track in one frame that was looked at. Places are shares (0–1) of the picture's width and height."""
 
     track: int
@@ -26,8 +25,7 @@ class TrackRow:
     """Picture widths per second, by which the middle of the box moves."""
 
 
-@dataclass(frozen=True, slots=True)
-class FrameRow:
+class FrameRow(NamedTuple):
     """One frame that was looked at."""
 
     frame: int

@@ -7,6 +7,7 @@ size, where it is expected.
 
 from dataclasses import dataclass
 from math import hypot
+from typing import NamedTuple
 
 import numpy as np
 
@@ -32,8 +33,7 @@ _COASTING_SECONDS = 1.0
 Edges = tuple[float, float, float, float]
 
 
-@dataclass(frozen=True, slots=True)
-class Tracked:
+class Tracked(NamedTuple):
     """One track as it is seen in one frame; places are shares (0–1) of the picture."""
 
     track: int
@@ -108,27 +108,32 @@ class Tracker:
         """Take the detections of the next frame and return the tracks that are seen in it, by number."""
         numbered = self._tracker.number(found, self._scale)
         numbers = {number for number, _ in numbered}
-        seen = [self._seen(found, row, number, numbers, at_seconds) for number, row in numbered]
-        return sorted(seen, key=lambda each: each.track)
+        boxes, confidences = found.boxes.tolist(), found.confidences.tolist()
+        seen = [
+            self._seen(boxes[row], confidences[row], found.labels[row], number, numbers, at_seconds)
+            for number, row in numbered
+        ]
+        return sorted(seen)  # no two have one number
 
     def gone(self, at_seconds: float) -> list[int]:
         """Return the tracks that will not come back, once."""
         old = [number for number, known in self._known.items() if at_seconds - known.seen_at > _GONE_SECONDS]
         return [self._known.pop(number).track for number in old]
 
-    def _seen(self, found: Detections, row: int, number: int, numbers: set[int], at_seconds: float) -> Tracked:
-        left, top, right, bottom = (float(edge) for edge in found.boxes[row])
+    def _seen(
+        self, box: Edges, confidence: float, label: str, number: int, numbers: set[int], at_seconds: float
+    ) -> Tracked:
+        left, top, right, bottom = box
         x, y, height = (left + right) / 2, (top + bottom) / 2 * self._aspect, (bottom - top) * self._aspect
         known = self._known.get(number)
         if known is None:
-            known = self._returned(x, y, height, found.labels[row], numbers, at_seconds)
+            known = self._returned(x, y, height, label, numbers, at_seconds)
             if known is None:
                 self._count += 1
-                known = _Known(self._count, found.labels[row], x, y, height, at_seconds)
+                known = _Known(self._count, label, x, y, height, at_seconds)
             self._known[number] = known
         known.see(x, y, height, at_seconds)
-        confidence, speed = float(found.confidences[row]), hypot(*known.velocity)
-        return Tracked(known.track, found.labels[row], (left, top, right, bottom), confidence, speed)
+        return Tracked(known.track, label, (left, top, right, bottom), confidence, hypot(*known.velocity))
 
     def _returned(
         self, x: float, y: float, height: float, label: str, numbers: set[int], at_seconds: float

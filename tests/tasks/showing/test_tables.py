@@ -1,7 +1,6 @@
 """Telemetry is read by pandas as it was told, however it is read."""
 
 import tracemalloc
-from dataclasses import replace
 from pathlib import Path
 
 import pandas
@@ -32,7 +31,7 @@ def test_each_track_and_each_frame_has_a_row_in_parquet_and_csv_alike(tmp_path: 
 
 def test_a_label_that_a_spreadsheet_would_run_is_a_text_in_csv(tmp_path: Path) -> None:
     paths = tables.TablePaths(tmp_path / "t.parquet", tmp_path / "t.csv")
-    rows = [replace(rows_of(0)[0], label=label) for label in ('=HYPERLINK("x","y")', "@x", "person, adult")]
+    rows = [rows_of(0)[0]._replace(label=label) for label in ('=HYPERLINK("x","y")', "@x", "person, adult")]
     with tables.Table(TrackRow, paths) as table:
         for row in rows:
             table.add(row)
@@ -71,7 +70,7 @@ def test_a_film_in_which_nothing_is_found_has_whole_and_empty_tables(tmp_path: P
     record(tmp_path, ())
 
     assert pandas.read_parquet(tmp_path / AnalysisFile.TELEMETRY).empty
-    assert list(pandas.read_csv(tmp_path / AnalysisFile.FRAMES_CSV).columns) == list(FrameRow.__dataclass_fields__)
+    assert list(pandas.read_csv(tmp_path / AnalysisFile.FRAMES_CSV).columns) == list(FrameRow._fields)
     assert list(read_tracks(tmp_path / AnalysisFile.TELEMETRY)) == []
 
 

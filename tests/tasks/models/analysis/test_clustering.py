@@ -29,7 +29,9 @@ def test_who_wears_the_same_is_one_group() -> None:
 def test_a_track_is_looked_at_when_its_turn_comes() -> None:
     looks = Appearances(2.0)
     for step in range(50):
-        looks.look(dressed(RED if step % 20 == 0 else BLUE), [at(1, 0.1)], step / 10)
+        due = looks.due([at(1, 0.1)], step / 10)
+        assert bool(due) == (step % 20 == 0)
+        looks.look(dressed(RED if due else BLUE), due, step / 10)
     looks.look(dressed(RED), [at(2, 0.1)], 9.0)
 
     assert looks.groups() == {1: 1, 2: 1}
