@@ -25,6 +25,7 @@ from data.recipes import load_recipe, rehearsal_names
 from data.settings import get_settings
 from tasks.bulk.pack import Pack
 from tasks.bulk.turns import take_turns
+from tasks.copies import check_targets
 from tasks.costs import processor_seconds
 from tasks.handover import hand_over_items, hand_over_preparation
 from tasks.ingest import ingest_source
@@ -94,7 +95,7 @@ def process_item(pack: Pack, item: BatchItem) -> Encoded | None:
     with working_for(item_job_id(run_id(), item.row)):
         if not pack.begin(item, "ingest"):
             return None
-        recipe = _recipe(item).for_one_asset()
+        recipe = check_targets(_recipe(item).for_one_asset())
         asset = ingest_source.fn(item.source)
         if recipe.edit.needs_inputs:
             recipe = ingest_inputs.fn(recipe)

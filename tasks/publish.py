@@ -1,6 +1,7 @@
 """The publish stage: check the candidate itself, write it under a new version, and only then say that it is public."""
 
 import logging
+from collections.abc import Sequence
 from pathlib import Path
 
 from prefect import task
@@ -10,6 +11,7 @@ from prefect.states import Completed
 
 from data.database import Database, open_database
 from data.domain.assets import Asset
+from data.domain.copies import TargetCopy, files_of
 from data.domain.costs import CostStep, cost_variants
 from data.domain.errors import ReviewRejectedError
 from data.domain.jobs import REVIEW_STATE
@@ -18,6 +20,7 @@ from data.domain.passages import Passages
 from data.domain.provenance import Provenance
 from data.domain.publications import GateReport, GeneratedArtifacts, Package, PublicationManifest
 from data.domain.recipes import Recipe
+from data.domain.targets import PublishTarget
 from data.publishing import Standing, is_whole, standing
 from data.repositories import (
     CandidateRepository,
@@ -28,6 +31,7 @@ from data.repositories import (
 from data.search.index import put_in
 from data.settings import get_settings
 from data.storage import ObjectStore, open_store
+from tasks.copies import copy_to_targets, want_copies
 from tasks.costs import measured
 from tasks.media.checks import check_candidate
 from tasks.media.tools import find_tools
@@ -58,6 +62,9 @@ def publish_asset(
     The publication manifest is written last, by compare-and-swap. A candidate that the gate refuses, or a failure at
     any line before, leaves the last publication as it was. So does one that a person has to decide about: it is made
     and written whole, and waits.
+
+    Then the recipe's targets get their copies. The publication stands whatever they do: where one does not take its
+    copy, the step fails and says which, and another try sends what is not there yet.
     """
     settings = get_settings()
     store, database = (
@@ -70,7 +77,8 @@ def publish_asset(
         known = _provenance(database, asset, package, artifacts, recipe)
         said = to_be_signed(known, package, identity, annotated_path(artifacts))
         draft = draft_manifest(asset, package, artifacts, recipe, title, now.next_version, job_id(), said)
-        draft = draft.model_copy(update={"held_because": why_held(artifacts, now)})
+        held = why_held(artifacts, now, recipe)
+        draft = draft.model_copy(update={"held_because": held, "targets": recipe.publish.targets if held else ()})
         manifest = _made_before(store, database, now, draft)
         if manifest is None:
             candidate = assemble_candidate(scratch / "candidate", store, package, artifacts)
@@ -86,9 +94,33 @@ def publish_asset(
             progress.update(0.7)
             manifest = release(store, candidate, package, draft.model_copy(update={"gate": gate}), now.etag)
             work.done(asset, sum(manifest.files.values()), package.duration_seconds)
-        _record(store, database, manifest, artifacts, _work_key(asset, recipe, title))
+        key = _work_key(asset, recipe, title)
+        is_overtaken = now.manifest is not None and manifest.version < now.manifest.version
+        targets = () if is_overtaken else recipe.publish.targets
+        copies = _record(store, database, manifest, artifacts, key, targets)
         _tell(manifest, is_new=manifest.job_id == draft.job_id)
+    if copies:
+        _copy(store, database, manifest, copies, asset, recipe)
+        with database.session() as session:
+            FulfilmentRepository(session).record(asset.id, key, manifest.version)
     return manifest
+
+
+def _copy(
+    store: ObjectStore,
+    database: Database,
+    manifest: PublicationManifest,
+    copies: Sequence[TargetCopy],
+    asset: Asset,
+    recipe: Recipe,
+) -> None:
+    """Bring copies of what is public to their targets."""
+    variant = cost_variants(recipe)[CostStep.COPY]
+    with workspace() as scratch, step_progress("publish") as progress, measured(CostStep.COPY, variant) as work:
+        progress.update(0.9)
+        copy_to_targets(store, database, manifest, copies, scratch, lambda share: progress.update(0.9 + 0.1 * share))
+        size_bytes = sum(sum(files_of(manifest, copy.target.parts).values()) for copy in copies)
+        work.done(asset, size_bytes, manifest.duration_seconds)
 
 
 def _provenance(
@@ -112,7 +144,9 @@ def outcome(manifest: PublicationManifest) -> PublicationManifest | State[Public
 def _made_before(
     store: ObjectStore, database: Database, now: Standing, draft: PublicationManifest
 ) -> PublicationManifest | None:
-    """Return the version that says the same already: what is public, or what waits.
+    """Return the version that says the same already: what is public, what waits, or what this job made public before.
+
+    The last is for a try after a target's failure: what others published meanwhile is not to be undone by it.
 
     Raises:
         ReviewRejectedError: A person does not want that published.
@@ -120,7 +154,7 @@ def _made_before(
     if now.manifest and now.manifest.content_key == draft.content_key and is_whole(store, now.manifest):
         return now.manifest
     if not draft.awaits_review:
-        return None
+        return _overtaken(database, now, draft)
     with database.session() as session:
         candidates = CandidateRepository(session)
         waiting = candidates.waiting(draft.asset_id)
@@ -130,15 +164,35 @@ def _made_before(
         raise ReviewRejectedError(
             f"{rejected.decided_by} decided that this is not to be published{because}", {"job_id": rejected.job_id}
         )
-    if waiting and waiting.manifest.content_key == draft.content_key and is_whole(store, waiting.manifest):
+    is_same = waiting is not None and waiting.manifest.content_key == draft.content_key
+    if waiting and is_same and waiting.manifest.targets == draft.targets and is_whole(store, waiting.manifest):
         return waiting.manifest
     return None
 
 
+def _overtaken(database: Database, now: Standing, draft: PublicationManifest) -> PublicationManifest | None:
+    """Return what this very job made public before, if a later version is public now."""
+    if now.manifest is None:
+        return None
+    with database.session() as session:
+        own = PublicationRepository(session).of_job(draft.job_id)
+    is_own = own is not None and (own.asset_id, own.content_key) == (draft.asset_id, draft.content_key)
+    return own if is_own and own is not None and own.version < now.manifest.version else None
+
+
 def _record(
-    store: ObjectStore, database: Database, manifest: PublicationManifest, artifacts: GeneratedArtifacts, key: str
-) -> None:
-    """Record what became public, or waits, and put its words into the search index."""
+    store: ObjectStore,
+    database: Database,
+    manifest: PublicationManifest,
+    artifacts: GeneratedArtifacts,
+    key: str,
+    targets: Sequence[PublishTarget],
+) -> tuple[TargetCopy, ...]:
+    """Record what became public, or waits, and put its words into the search index.
+
+    Returns:
+        The copies that targets are still to get: what was asked for is fulfilled when they have.
+    """
     found = artifacts.passages
     passages = Passages.model_validate_json(store.get_bytes(found.key)) if found else None
     with database.session() as session:
@@ -148,11 +202,14 @@ def _record(
             if known is None or known.manifest != manifest:
                 candidates.wait(manifest, key, manifest.held_because)
                 put_in(session, manifest, passages)
-            return
+            return ()
         candidates.supersede(manifest.asset_id)
         if PublicationRepository(session).record(manifest):
             put_in(session, manifest, passages)
-        FulfilmentRepository(session).record(manifest.asset_id, key, manifest.version)
+        copies = want_copies(session, manifest, targets)
+        if not copies:
+            FulfilmentRepository(session).record(manifest.asset_id, key, manifest.version)
+    return copies
 
 
 def _tell(manifest: PublicationManifest, *, is_new: bool) -> None:

@@ -62,9 +62,12 @@ def check_inputs(
 def check_recipe(recipe: Recipe, rules: ManifestRules) -> None:
     """Do nothing if everything that a recipe's edits work with may be taken, and is there as far as one sees from here.
 
+    And if copies may be put where it wants them.
+
     Raises:
         DataError: Something may not, or is not; the facts name the recipe's field.
     """
+    rules.targets.check(recipe.publish.targets)
     for named in recipe.edit.inputs:
         try:
             if rules.sources.check(named.source) is SourceKind.LOCAL and rules.check_files:
