@@ -1,4 +1,4 @@
-"""Copies of what is public at publish targets: made whole before a target's pointer names them, taken away pointer first.
+"""Copies of what is public at publish targets: whole before a pointer names them, and taken away pointer first.
 
 The local publication is the truth, and stands whatever a target does. A copy that was begun is gone on with: what lies
 at the target with its size is not sent again, since a store takes an object whole or not at all. Two writers of one

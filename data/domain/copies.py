@@ -1,4 +1,4 @@
-"""Copies of a published version at publish targets: what belongs to one, how it stands, and what says that it is whole."""
+"""Copies of a published version at publish targets: what belongs to one, how it stands, what says that it is whole."""
 
 from collections.abc import Collection
 from datetime import datetime

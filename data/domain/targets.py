@@ -34,7 +34,7 @@ _RESERVED = ".dailies"
 
 
 def normal_address(url: str) -> str:
-    """Return the address of a place as it is compared: ``s3://bucket/prefix`` or ``file:///folder``, no slash at the end.
+    """Return the address of a place as it is compared: ``s3://bucket/prefix`` or ``file:///folder``, no last slash.
 
     Raises:
         ValueError: It is no such address.

@@ -51,13 +51,15 @@ class CopyRepository:
             "error": "",
             "changed_at": utc_now(),
         }
-        made = update(CopyRow).where(_is(copy), CopyRow.state == CopyState.WANTED).values(**values)
+        # Another process may have been faster with the same one.
+        is_wanted = CopyRow.state.in_((CopyState.WANTED.value, CopyState.THERE.value))
+        made = update(CopyRow).where(_is(copy), is_wanted).values(**values)
         if self._session.scalar(made.returning(CopyRow.version)) is None:
             return None
         others = [
             each
             for each in self.of_asset(copy.asset_id)
-            if each.state is CopyState.THERE and each.prefix != copy.prefix and _share_a_place(each, copy)
+            if each.state is CopyState.THERE and _key(each) != _key(copy) and _share_a_place(each, copy)
         ]
         for each in others:
             self.supersede(each)
