@@ -6,8 +6,9 @@ pointer are kept apart by compare-and-swap.
 """
 
 import logging
+import time
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor, as_completed
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -35,6 +36,8 @@ from data.storage import ObjectStore
 
 FILES_AT_ONCE = 4
 """Each lies in the scratch directory while it is sent."""
+SLOWEST_BYTES_PER_SECOND = 256 * 1024
+"""A target that takes less is taken to hang."""
 FIRST_PAUSE = timedelta(minutes=1)
 LONGEST_PAUSE = timedelta(hours=6)
 
@@ -43,6 +46,7 @@ OpenTarget = Callable[[str], ObjectStore]
 logger = logging.getLogger(__name__)
 
 _SAID: TypeAdapter[CopyPointer | CopyRetracted] = TypeAdapter(CopyPointer | CopyRetracted)
+_LOOK_SECONDS = 10.0
 _REFUSALS = frozenset(
     {"AccessDenied", "AllAccessDisabled", "InvalidAccessKeyId", "NoSuchBucket", "SignatureDoesNotMatch", "403"}
 )
@@ -261,12 +265,26 @@ def _send(
     with ThreadPoolExecutor(FILES_AT_ONCE) as pool:
         sending = [pool.submit(send, path) for path in left]
         try:
-            for each in as_completed(sending):
+            for each in _as_they_end(sending, max(left.values(), default=0) / SLOWEST_BYTES_PER_SECOND):
                 arrived += files[each.result()]
                 on_share(arrived / total)
         finally:
             pool.shutdown(wait=True, cancel_futures=True)
     return sum(left.values())
+
+
+def _as_they_end(sending: Iterable[Future[str]], patience_seconds: float) -> Iterator[Future[str]]:
+    """Iterate over what ends; for so long after the last one, look after the others now and then.
+
+    To look is a sign of life to those who watch this process: a large file may take longer than they would wait.
+    """
+    left, patient_until = set(sending), time.monotonic() + patience_seconds
+    while left:
+        is_patient = time.monotonic() < patient_until
+        done, left = wait(left, _LOOK_SECONDS if is_patient else None, return_when=FIRST_COMPLETED)
+        if done:
+            patient_until = time.monotonic() + patience_seconds
+        yield from done
 
 
 def _check_whole(target: ObjectStore, copy: TargetCopy, files: dict[str, int]) -> None:

@@ -39,7 +39,7 @@ from tasks.models.store import ModelStore
 from tasks.models.versions import made_with, model_agent
 from tasks.packed import packed_job
 from tasks.policies import TASK_POLICY, tool_limits
-from tasks.progress import step_progress
+from tasks.progress import StepProgress, step_progress
 from tasks.provenance import provenance_of
 from tasks.publication import (
     annotated_path,
@@ -71,14 +71,40 @@ def publish_asset(
         open_store(settings.storage_url, **settings.storage_options),
         open_database(settings.catalogue_url),
     )
-    variant = cost_variants(recipe)[CostStep.PUBLISH]
-    with workspace() as scratch, step_progress("publish") as progress, measured(CostStep.PUBLISH, variant) as work:
+    key = _work_key(asset, recipe, title)
+    with workspace() as scratch, step_progress("publish") as progress:
+        manifest, now = _publish(store, database, asset, package, artifacts, recipe, title, scratch, progress)
+        is_overtaken = now.manifest is not None and manifest.version < now.manifest.version
+        targets = () if is_overtaken else recipe.publish.targets
+        copies = _record(store, database, manifest, artifacts, key, targets)
+        _tell(manifest, is_new=manifest.job_id == job_id())
+        if copies:
+            _copy(store, database, manifest, copies, asset, recipe, scratch, progress)
+            with database.session() as session:
+                FulfilmentRepository(session).record(asset.id, key, manifest.version)
+    return manifest
+
+
+def _publish(
+    store: ObjectStore,
+    database: Database,
+    asset: Asset,
+    package: Package,
+    artifacts: GeneratedArtifacts,
+    recipe: Recipe,
+    title: str,
+    scratch: Path,
+    progress: StepProgress,
+) -> tuple[PublicationManifest, Standing]:
+    """Make a version and switch to it, or find that it was made; return it, and how the asset stood before."""
+    settings = get_settings()
+    with measured(CostStep.PUBLISH, cost_variants(recipe)[CostStep.PUBLISH]) as work:
         now, identity = standing(store, asset.id), signing_identity(settings)
         known = _provenance(database, asset, package, artifacts, recipe)
         said = to_be_signed(known, package, identity, annotated_path(artifacts))
         draft = draft_manifest(asset, package, artifacts, recipe, title, now.next_version, job_id(), said)
         held = why_held(artifacts, now, recipe)
-        draft = draft.model_copy(update={"held_because": held, "targets": recipe.publish.targets if held else ()})
+        draft = draft.model_copy(update={"held_because": held, "targets": recipe.publish.targets})
         manifest = _made_before(store, database, now, draft)
         if manifest is None:
             candidate = assemble_candidate(scratch / "candidate", store, package, artifacts)
@@ -94,16 +120,7 @@ def publish_asset(
             progress.update(0.7)
             manifest = release(store, candidate, package, draft.model_copy(update={"gate": gate}), now.etag)
             work.done(asset, sum(manifest.files.values()), package.duration_seconds)
-        key = _work_key(asset, recipe, title)
-        is_overtaken = now.manifest is not None and manifest.version < now.manifest.version
-        targets = () if is_overtaken else recipe.publish.targets
-        copies = _record(store, database, manifest, artifacts, key, targets)
-        _tell(manifest, is_new=manifest.job_id == draft.job_id)
-    if copies:
-        _copy(store, database, manifest, copies, asset, recipe)
-        with database.session() as session:
-            FulfilmentRepository(session).record(asset.id, key, manifest.version)
-    return manifest
+    return manifest, now
 
 
 def _copy(
@@ -113,12 +130,13 @@ def _copy(
     copies: Sequence[TargetCopy],
     asset: Asset,
     recipe: Recipe,
+    scratch: Path,
+    progress: StepProgress,
 ) -> None:
     """Bring copies of what is public to their targets."""
-    variant = cost_variants(recipe)[CostStep.COPY]
-    with workspace() as scratch, step_progress("publish") as progress, measured(CostStep.COPY, variant) as work:
-        progress.update(0.9)
-        copy_to_targets(store, database, manifest, copies, scratch, lambda share: progress.update(0.9 + 0.1 * share))
+    with measured(CostStep.COPY, cost_variants(recipe)[CostStep.COPY]) as work:
+        progress.update(0.8)
+        copy_to_targets(store, database, manifest, copies, scratch, lambda share: progress.update(0.8 + 0.2 * share))
         size_bytes = sum(sum(files_of(manifest, copy.target.parts).values()) for copy in copies)
         work.done(asset, size_bytes, manifest.duration_seconds)
 

@@ -319,7 +319,7 @@ class PublicationManifest(DomainModel):
     approval: Decision | None = None
     """Who let it become public although it was held."""
     targets: tuple[PublishTarget, ...] = ()
-    """Of a version that is held: who gets a copy once it is public. Of others the job takes care."""
+    """Who was to get a copy when it was made; who has one, the catalogue knows."""
     kept: KeptPart | None = None
     """Which part of the source it is; ``None`` where it is the whole."""
     provenance: Provenance | None = None

@@ -79,8 +79,9 @@ def complete_published(
             continue
         with database.session() as session:
             manifest = PublicationRepository(session).of_job(str(run.id))
-            is_missed = any(each.state is CopyState.WANTED for each in CopyRepository(session).of_job(str(run.id)))
-        if manifest is not None and not is_missed:
+            copies = CopyRepository(session).of_job(str(run.id))
+        made = {each.target.name for each in copies if each.state is not CopyState.WANTED}
+        if manifest is not None and all(target.name in made for target in manifest.targets):
             message = f"Version {manifest.version} was published before the run's process was lost."
             if propose(client, run, Completed(message=message)):
                 completed.append(str(run.id))

@@ -1,4 +1,4 @@
-"""Publish targets on the real stack: refused before any work, retried without an encode, taken away and brought back."""
+"""Publish targets on the real stack: refused before any work, retried without an encode, taken away, brought back."""
 
 import json
 from collections.abc import Callable, Iterator
