@@ -4,12 +4,12 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, delete, or_, select, update
+from sqlalchemy import ColumnElement, delete, or_, select, tuple_, update
 from sqlalchemy.orm import Session
 
 from data.domain.copies import CopyState, TargetCopy
 from data.domain.targets import PublishTarget
-from data.repositories.statements import storable, upsert
+from data.repositories.statements import in_chunks, storable, upsert
 from data.tables import CopyRow, utc_now
 
 _GOING = CopyState.WITHDRAWING.value
@@ -99,6 +99,16 @@ class CopyRepository:
     def of_job(self, job_id: str) -> tuple[TargetCopy, ...]:
         """Return the copies that were a job's to make."""
         return self._all(CopyRow.job_id == storable(job_id))
+
+    def of_versions(self, wanted: Iterable[tuple[str, int]]) -> dict[tuple[str, int], tuple[TargetCopy, ...]]:
+        """Return the copies that are there of many versions (asset id, version), by target."""
+        found: dict[tuple[str, int], tuple[TargetCopy, ...]] = {}
+        for chunk in in_chunks(sorted(set(wanted))):
+            is_one = tuple_(CopyRow.asset_id, CopyRow.version).in_(chunk)
+            for copy in self._all(is_one & (CopyRow.state == CopyState.THERE.value)):
+                key = copy.asset_id, copy.version
+                found[key] = (*found.get(key, ()), copy)
+        return found
 
     def due(self, now: datetime, limit: int = 100, asset_id: str | None = None) -> tuple[TargetCopy, ...]:
         """Return the copies with which upkeep has something to do, the longest due first.

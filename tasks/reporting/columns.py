@@ -63,6 +63,8 @@ COLUMNS = (
     Column("poster_key", TEXT, "Poster in the object store."),
     Column("captions_keys", TEXT, "WebVTT captions in the object store, separated by spaces."),
     Column("caption_languages", TEXT, "Their languages in the same order, separated by spaces."),
+    Column("copied_to", TEXT, "Publish targets that have a copy of that version, separated by spaces."),
+    Column("copied_bytes", BYTES, "Size of these copies together."),
 )
 """In the order of the file."""
 
