@@ -75,7 +75,7 @@ def prepare_source(asset: Asset, recipe: Recipe) -> Asset:
             media_key=media_key,
             facts=facts,
             sound_content=key if spoken or (recipe.speech.clean_up and transcript is None) else _heard(asset, clip),
-            part=part.prepared(clip) if part else None,
+            part=part.prepared(clip, facts.duration_seconds) if part else None,
             notes=(*(part.notes if part else ()), *done.notes),
             actions=done.actions,
         )
