@@ -290,7 +290,7 @@ class ManifestValueError(ManifestError):
 
 
 class ManifestInputError(ManifestError):
-    """A row needs exactly one of `source`, `prompt` and `script`."""
+    """A row needs either a `source`, or a `prompt` or `script`."""
 
     code = "DATA.MANIFEST.INPUT"
 

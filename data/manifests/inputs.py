@@ -1,4 +1,4 @@
-"""What a row takes in: exactly one source, prompt or script, and a source that is there."""
+"""What a row takes in, as a job does: a source that is there, or else a prompt, a script, or both."""
 
 import os
 import posixpath
@@ -85,11 +85,11 @@ def _check_upload(upload: str, rules: ManifestRules) -> None:
 
 def _checked_input(given: tuple[str, ...], rules: ManifestRules) -> str:
     """Return the source of a row, if it has one."""
-    source = given[0]
-    named = [name for name, text in zip(INPUTS, given, strict=True) if text]
-    if len(named) != 1:
+    source, *words = given
+    if bool(source) == any(words):
+        named = [name for name, text in zip(INPUTS, given, strict=True) if text]
         found = f"has {' and '.join(named)}" if named else "has none"
-        raise ManifestInputError(f"A row needs exactly one of source, prompt and script; this one {found}.")
+        raise ManifestInputError(f"A row needs either a source, or a prompt or script; this one {found}.")
     return _checked_source(source, rules) if source else ""
 
 

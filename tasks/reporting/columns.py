@@ -55,6 +55,7 @@ COLUMNS = (
     Column("source_bytes", BYTES, "Size of the source."),
     Column("duration_seconds", NUMBER, "Playing time of the publication."),
     Column("renditions", COUNT, "Number of renditions of the picture."),
+    Column("content_key", TEXT, "Digest of what was published: the same again is not published twice."),
     Column("published_bytes", BYTES, "Size of everything that is public."),
     Column("published_at", MOMENT, "When that version was published; before the batch for an unchanged row."),
     Column("hls_key", TEXT, "HLS playlist in the object store."),

@@ -95,6 +95,7 @@ def _published(manifest: PublicationManifest) -> dict[str, Any]:
         "source_bytes": manifest.source.size_bytes,
         "duration_seconds": manifest.duration_seconds,
         "renditions": len(manifest.renditions),
+        "content_key": manifest.content_key,
         "published_bytes": sum(manifest.files.values()),
         "published_at": manifest.published_at,
         "hls_key": manifest.prefix + manifest.hls_path,

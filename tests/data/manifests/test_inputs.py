@@ -1,4 +1,4 @@
-"""A row takes in exactly one thing, from where it may, and that is there."""
+"""A row takes in a source, from where it may and that is there, or else words."""
 
 import os
 from pathlib import Path
@@ -111,10 +111,10 @@ def test_a_row_has_exactly_one_input(media: Path) -> None:
 
 
 def test_a_row_may_begin_with_words(media: Path) -> None:
-    kept, flaws = checked(rules(media), prompt=["a rabbit", ""], script=["", "FADE IN\n"])
+    kept, flaws = checked(rules(media), prompt=["a rabbit", "", "a fox"], script=["", "FADE IN\n", "Once."])
 
     assert flaws == []
-    assert (kept["prompt"], kept["script"]) == (["a rabbit", ""], ["", "FADE IN"])
+    assert (kept["prompt"], kept["script"]) == (["a rabbit", "", "a fox"], ["", "FADE IN", "Once."])
 
 
 def test_uploads_are_looked_up_all_at_once(media: Path) -> None:
