@@ -8,7 +8,8 @@ from prefect import task
 from prefect.logging import get_run_logger
 from sqlalchemy.orm import Session
 
-from data.copies import check_place, make_copy, postpone, withdraw_due
+from data.copies import check_place, postpone, withdraw_due
+from data.copying import make_copy
 from data.database import Database, open_database
 from data.domain.copies import CopyState, TargetCopy, copy_of
 from data.domain.errors import DailiesError

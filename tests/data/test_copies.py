@@ -1,6 +1,10 @@
 """A target has a version whole, and its pointer names it, or it has none; what goes, goes pointer first."""
 
 import json
+import multiprocessing
+import os
+import signal
+import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -9,7 +13,8 @@ from uuid import uuid4
 
 import pytest
 
-from data.copies import check_place, expire_copies, make_copy, take_away, withdraw_due
+from data.copies import check_place, expire_copies, withdraw_due
+from data.copying import make_copy, take_away
 from data.database import Database
 from data.domain.copies import POINTER_NAME, CopyState, TargetCopy, copy_of, files_of
 from data.domain.errors import (
@@ -33,6 +38,7 @@ from data.reviews import approve, forget_asset, take_down
 from data.storage import ObjectStore, open_store
 from tests.data.samples import sample_asset, sample_manifest
 from tests.fakes.failing_store import FailingStore
+from tests.fakes.processes import wait_until
 from tests.fakes.s3_server import S3Server
 
 ASSET, OTHER = sample_asset(), sample_asset("two", "two.mp4")
@@ -199,6 +205,37 @@ def test_a_copy_that_broke_off_shows_nothing_and_is_gone_on_with(local: World, f
     assert local.make(copy, manifest) == sum(FILES.values()) - there
     assert local.files(copy) == FILES
     assert local.pointer() is not None
+
+
+class StuckStore(FailingStore):
+    """Takes a few files, and then nothing comes back."""
+
+    def _count(self) -> None:
+        self.writes += 1
+        if self.writes > self._fails_at:
+            time.sleep(600)
+
+
+def test_a_copy_whose_process_is_killed_is_gone_on_with_by_the_next(world: World) -> None:
+    manifest = world.publish()
+    copy = world.want(manifest)
+
+    def work() -> None:
+        world.make(copy, manifest, StuckStore(world.target, 5))
+
+    child = multiprocessing.get_context("fork").Process(target=work)
+    child.start()
+    wait_until(lambda: len(world.files(copy)) == 5, 30, "five files to arrive")
+    assert child.pid is not None
+    os.kill(child.pid, signal.SIGKILL)
+    child.join()
+    there = world.files(copy)
+    assert world.pointer() is None
+    assert world.states() == [(1, "wanted")]
+
+    assert world.make(copy, manifest) == sum(FILES.values()) - sum(there.values())
+    assert world.files(copy) == FILES
+    assert world.states() == [(1, "there")]
 
 
 class LyingStore(FailingStore):
