@@ -14,6 +14,9 @@ POINTER_NAME = "publication.json"
 """In the folder of an asset at a target; written last."""
 
 
+_MEDIA: set[TargetPart] = {"hls", "dash"}
+
+
 class CopyState(StrEnum):
     """How a copy stands."""
 
@@ -122,9 +125,16 @@ def pointer_to(copy: TargetCopy, manifest: PublicationManifest) -> CopyPointer:
 
 
 def files_of(manifest: PublicationManifest, parts: Collection[TargetPart]) -> dict[str, int]:
-    """Return the files of a version, with their sizes in bytes, that belong to some parts of it."""
-    wanted = set(parts)
-    return {path: size for path, size in manifest.files.items() if wanted & _parts_of(path, manifest)}
+    """Return the files of a version, with their sizes in bytes, that belong to some parts of it.
+
+    What no part is known to need goes with every one.
+    """
+    wanted, named, media = set(parts), _named_files(manifest), tuple(each.media_prefix for each in _streams(manifest))
+
+    def needed_by(path: str) -> set[TargetPart]:
+        return named.get(path, set()) | (_MEDIA if path.startswith(media) else set()) or set(ALL_PARTS)
+
+    return {path: size for path, size in manifest.files.items() if wanted & needed_by(path)}
 
 
 def _entries(manifest: PublicationManifest) -> dict[TargetPart, str]:
@@ -143,22 +153,25 @@ def _entries(manifest: PublicationManifest) -> dict[TargetPart, str]:
     return {part: path for part, path in found.items() if path}
 
 
-def _parts_of(path: str, manifest: PublicationManifest) -> set[TargetPart]:
-    """The parts that need a file; what none is known to need goes with every one."""
-    streams: list[Rendition | AudioRendition] = [*manifest.renditions]
-    streams += [manifest.audio] if manifest.audio else []
-    parts: set[TargetPart] = {part for part, entry in _entries(manifest).items() if entry == path}
-    if path == manifest.sprite.image_path:
-        parts.add("thumbnails")
-    if any(path.startswith(each.media_prefix) for each in streams):
-        parts |= {"hls", "dash"}
-    if path in {*(each.playlist_path for each in streams), *(each.playlist_path for each in manifest.captions)}:
-        parts.add("hls")
+def _streams(manifest: PublicationManifest) -> list[Rendition | AudioRendition]:
+    return [*manifest.renditions, *([manifest.audio] if manifest.audio else [])]
+
+
+def _named_files(manifest: PublicationManifest) -> dict[str, set[TargetPart]]:
+    """The parts that need each of the files that a manifest names one by one."""
+    needed: dict[str, set[TargetPart]] = {}
+
+    def need(path: str, *parts: TargetPart) -> None:
+        needed.setdefault(path, set()).update(parts)
+
+    for part, path in _entries(manifest).items():
+        need(path, part)
+    need(manifest.sprite.image_path, "thumbnails")
+    for each in (*_streams(manifest), *manifest.captions):
+        need(each.playlist_path, "hls")
     for track in manifest.captions:
-        if path == track.vtt_path:
-            parts |= {"hls", "dash", "captions"}
-        elif path == track.srt_path:
-            parts.add("captions")
-    if manifest.analysis and path in manifest.analysis.paths.values():
-        parts.add("analysis")
-    return parts or set(ALL_PARTS)
+        need(track.vtt_path, "hls", "dash", "captions")
+        need(track.srt_path, "captions")
+    for path in manifest.analysis.paths.values() if manifest.analysis else ():
+        need(path, "analysis")
+    return needed
