@@ -31,7 +31,7 @@ from tasks.handover import hand_over_items, hand_over_preparation
 from tasks.ingest import ingest_source
 from tasks.inputs import ingest_inputs
 from tasks.packed import working_for
-from tasks.policies import retry_delays
+from tasks.policies import item_retry_delays
 from tasks.publish import publish_asset
 from tasks.transcode import transcode_asset
 from tasks.workspace import run_id
@@ -155,7 +155,7 @@ def _work_through(pack: Pack, line: Sequence[_Turn], run: Callable[[_Turn], Stat
         _fail(pack, turn, error)
         return False
 
-    take_turns(line, work, retry_delays(get_settings().retry))
+    take_turns(line, work, item_retry_delays(get_settings().retry))
     return results
 
 
