@@ -5,6 +5,7 @@ from typing import Any
 
 from pydantic import Field
 
+from api.asset_schemas import CopyAnswer
 from api.schemas import Answer, Publication
 from data.domain.generations import Capability, GenerationState
 from data.domain.ledger import PassedOver
@@ -51,3 +52,4 @@ class JobArtifacts(Answer):
         default=(), description="What was asked of providers, where the video is made of words; the latest first."
     )
     publication: Publication | None = Field(default=None, description="What the job published, with its addresses.")
+    copies: tuple[CopyAnswer, ...] = Field(default=(), description="That the recipe's publish targets get by this job.")

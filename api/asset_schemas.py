@@ -7,9 +7,11 @@ from pydantic import Field
 from api.schemas import Answer, Call, CaptionLink, PlaybackUrls, Publication
 from data.domain.assets import Rate, SourceFacts
 from data.domain.candidates import CandidateState
+from data.domain.copies import CopyState
 from data.domain.findings import Decision
 from data.domain.passages import PassageKind
 from data.domain.publications import GateReport
+from data.domain.targets import TargetPart
 
 MAX_REASON_CHARACTERS = 1000
 MAX_NAME_CHARACTERS = 100
@@ -50,6 +52,22 @@ class RetractionAnswer(Answer):
     retracted: Decision
 
 
+class CopyAnswer(Answer):
+    """A copy of a version at a publish target of a recipe."""
+
+    target: str = Field(description="Its name in the recipe.")
+    state: CopyState = Field(description="`there`: whole, and named by the pointer at the target.")
+    version: int
+    pointer: str = Field(description="Address of the small file at the target that says which version counts.")
+    folder: str = Field(description="Address of the folder that holds this version.")
+    parts: tuple[TargetPart, ...]
+    file_count: int
+    size_bytes: int
+    job_id: str
+    changed_at: datetime
+    error: str = Field(description="Why it is not done yet; empty where nothing went wrong.")
+
+
 class AssetAnswer(Answer):
     """One video as an editorial thing."""
 
@@ -61,6 +79,7 @@ class AssetAnswer(Answer):
     candidate: CandidateAnswer | None = Field(default=None, description="What waits for a person, or waited last.")
     retraction: RetractionAnswer | None = Field(default=None, description="Who took down what was public, and why.")
     votes: int = 0
+    copies: tuple[CopyAnswer, ...] = Field(default=(), description="At the recipes' publish targets.")
 
 
 class PublicVideo(Answer):

@@ -1,9 +1,17 @@
 """Assets, publications and candidates as the API shows them."""
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterable
 
 from api.artifact_schemas import JobArtifact, JobArtifacts
-from api.asset_schemas import AssetAnswer, AssetSummary, CandidateAnswer, Frame, PublicVideo, RetractionAnswer
+from api.asset_schemas import (
+    AssetAnswer,
+    AssetSummary,
+    CandidateAnswer,
+    CopyAnswer,
+    Frame,
+    PublicVideo,
+    RetractionAnswer,
+)
 from api.cursors import CreatedPosition
 from api.dependencies import Services
 from api.generations import generations_of_job
@@ -20,6 +28,7 @@ from api.schemas import (
 )
 from data.domain.analysis import AnalysisFile, PublishedAnalysis
 from data.domain.candidates import Candidate, CandidateState
+from data.domain.copies import TargetCopy
 from data.domain.errors import NotFoundError
 from data.domain.provenance import Provenance
 from data.domain.publications import PublicationManifest, Retraction
@@ -29,6 +38,7 @@ from data.repositories import (
     AssetEntry,
     AssetRepository,
     CandidateRepository,
+    CopyRepository,
     PublicationRepository,
     VoteRepository,
 )
@@ -47,6 +57,7 @@ def show_asset(asset_id: str, services: Services) -> AssetAnswer:
         asset = AssetRepository(session).get(asset_id, services.caller.only_owner)
         candidate = CandidateRepository(session).latest(asset_id)
         votes = VoteRepository(session).counts([asset_id]).get(asset_id, 0)
+        copies = CopyRepository(session).of_asset(asset_id)
     now = standing(services.store, asset_id)
     return AssetAnswer(
         id=asset.id,
@@ -57,6 +68,7 @@ def show_asset(asset_id: str, services: Services) -> AssetAnswer:
         candidate=_candidate(candidate) if candidate else None,
         retraction=_retraction(now.retraction) if now.retraction else None,
         votes=votes,
+        copies=_copies(copies),
     )
 
 
@@ -66,6 +78,7 @@ def job_artifacts(job_id: str, services: Services) -> JobArtifacts:
         asset_id = AssetRepository(session).asset_of_job(job_id)
         made = ArtifactRepository(session).of_job(job_id)
         published = PublicationRepository(session).of_job(job_id)
+        copies = CopyRepository(session).of_job(job_id)
         generations = generations_of_job(session, job_id, asset_id, services.settings.batch.currency)
     return JobArtifacts(
         asset_id=asset_id,
@@ -74,6 +87,7 @@ def job_artifacts(job_id: str, services: Services) -> JobArtifacts:
         ),
         generations=generations,
         publication=_publication(published) if published else None,
+        copies=_copies(copies),
     )
 
 
@@ -192,6 +206,26 @@ def _summary(
         waiting=candidate.why if candidate else None,
         waiting_job_id=candidate.job_id if candidate else None,
         votes=votes,
+    )
+
+
+def _copies(copies: Iterable[TargetCopy]) -> tuple[CopyAnswer, ...]:
+    return tuple(
+        CopyAnswer(
+            target=copy.target.name,
+            state=copy.state,
+            version=copy.version,
+            pointer=f"{copy.target.url}/{copy.pointer_key}",
+            folder=f"{copy.target.url}/{copy.prefix}",
+            parts=copy.target.parts,
+            file_count=copy.file_count,
+            size_bytes=copy.size_bytes,
+            job_id=copy.job_id,
+            changed_at=copy.changed_at,
+            error=copy.error,
+        )
+        for copy in copies
+        if copy.changed_at is not None
     )
 
 

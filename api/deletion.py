@@ -3,6 +3,7 @@
 from fastapi.concurrency import run_in_threadpool
 
 from api.dependencies import Services
+from api.target_copies import withdraw_copies
 from data.domain.assets import Asset
 from data.domain.errors import IllegalMoveError
 from data.domain.jobs import TERMINAL_STATES
@@ -21,6 +22,7 @@ async def delete_asset(asset_id: str, services: Services) -> None:
     await run_in_threadpool(
         forget_asset, services.store, services.database, asset, services.caller.id, services.caller.only_owner
     )
+    await withdraw_copies(asset_id, services)
     services.publications.forget(asset_id)
 
 

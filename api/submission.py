@@ -2,7 +2,6 @@
 
 import asyncio
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from api.dependencies import Services
@@ -18,8 +17,10 @@ from data.domain.errors import (
 from data.domain.generations import Words
 from data.domain.recipes import Recipe
 from data.domain.sources import UPLOAD_SCHEME, SourceKind, SourceRules, file_name
+from data.domain.targets import TargetRules
 from data.recipes import load_recipe
 from data.repositories import UploadRepository, UploadState
+from data.settings import Settings
 
 
 @dataclass(frozen=True)
@@ -39,6 +40,7 @@ async def checked_submission(request: JobRequest, services: Services) -> Submiss
         RecipeUnknownError: No recipe has that name; the facts list those there are.
         RecipeInvalidError: The overrides do not fit the recipe.
         RecipeForBatchesError: The recipe only rehearses.
+        TargetForbiddenError: A target of the recipe is none that the settings allow.
         SourceNotFoundError: There is no such upload, of the source or of what the recipe's edits work with.
         SourceForbiddenError: The path or the bucket is not one that sources may come from.
         InvalidRequestError: The source is of no kind that is taken, or there is not exactly one thing to begin with.
@@ -46,7 +48,7 @@ async def checked_submission(request: JobRequest, services: Services) -> Submiss
     words = Words(prompt=request.prompt or "", script=request.script or "")
     if bool(request.source) == bool(words):
         raise InvalidRequestError("A job needs either a `source`, or a `prompt` or `script`.", {"field": "source"})
-    recipe = await asyncio.to_thread(_checked_recipe, request, services.settings.recipe_folder)
+    recipe = await asyncio.to_thread(_checked_recipe, request, services.settings)
     for named in recipe.edit.inputs:
         await asyncio.to_thread(_check_input, named, services)
     if request.source:
@@ -77,8 +79,10 @@ async def checked_source(source: str, services: Services) -> str:
     return await asyncio.to_thread(_checked_source, source, services)
 
 
-def _checked_recipe(request: JobRequest, folder: Path | None) -> Recipe:
-    return load_recipe(request.recipe, folder).with_overrides(request.overrides).for_one_asset()
+def _checked_recipe(request: JobRequest, settings: Settings) -> Recipe:
+    recipe = load_recipe(request.recipe, settings.recipe_folder).with_overrides(request.overrides).for_one_asset()
+    TargetRules(**settings.target_options).check(recipe.publish.targets)
+    return recipe
 
 
 def _checked_source(source: str, services: Services) -> str:

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from data.database import Database
 from data.domain.assets import Asset
 from data.domain.candidates import Candidate, CandidateState
+from data.domain.copies import copy_of
 from data.domain.errors import IllegalMoveError, NotFoundError, ObjectMissingError
 from data.domain.findings import Decision
 from data.domain.publications import PublicationManifest, Retraction
@@ -16,6 +17,7 @@ from data.publishing import Standing, is_whole, standing, switch
 from data.repositories import (
     AssetRepository,
     CandidateRepository,
+    CopyRepository,
     FulfilmentRepository,
     PassageRepository,
     PublicationRepository,
@@ -57,7 +59,12 @@ def approve(
             raise _illegal(candidate, "published")
         manifest = _published(store, now, candidate, decision)
         PublicationRepository(session).record(manifest)
-        FulfilmentRepository(session).record(asset_id, candidate.work_key, manifest.version)
+        if manifest.targets:  # upkeep makes the copies; what was asked for is fulfilled when they are there
+            due = {"work_key": candidate.work_key, "due_at": decision.at}
+            copies = (copy_of(manifest, target, candidate.job_id) for target in manifest.targets)
+            CopyRepository(session).want(copy.model_copy(update=due) for copy in copies)
+        else:
+            FulfilmentRepository(session).record(asset_id, candidate.work_key, manifest.version)
         PassageRepository(session).make_public(asset_id, manifest.prefix)
     return manifest
 
@@ -82,7 +89,9 @@ def reject(database: Database, asset_id: str, decision: Decision, job_id: str | 
 def take_down(
     store: ObjectStore, database: Database, asset_id: str, decision: Decision, version: int | None = None
 ) -> Retraction:
-    """Make nothing public about an asset any more. The files go with the next clean-ups.
+    """Make nothing public about an asset any more. The files go with the next clean-ups, copies at targets at once.
+
+    That the copies are to go is noted here; :func:`data.copies.withdraw_due` takes them away.
 
     Args:
         store: Where the publication lies.
@@ -109,6 +118,7 @@ def take_down(
     with database.session() as session:
         PublicationRepository(session).retract(asset_id)
         PassageRepository(session).remove(asset_id)
+        CopyRepository(session).withdraw_all(asset_id)
     return retraction
 
 
@@ -133,6 +143,7 @@ def forget_asset(store: ObjectStore, database: Database, asset: Asset, by: str, 
         take_down(store, database, asset.id, Decision(by=by, at=datetime.now(UTC), reason="The asset was deleted."))
     with database.session() as session:
         AssetRepository(session).forget(asset.id)
+        CopyRepository(session).withdraw_all(asset.id)
     store.delete(asset.source_key)
     for prefix in (f"packages/{asset.id}", f"artifacts/{asset.id}"):
         store.delete_tree(prefix)

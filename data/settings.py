@@ -9,11 +9,12 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, Self, TypedDict
 
 from platformdirs import user_cache_path
-from pydantic import BaseModel, ConfigDict, Field, IPvAnyNetwork, SecretStr, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, IPvAnyNetwork, SecretStr, model_validator
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from data.domain.engines import ENGINES, find_engine
+from data.domain.targets import normal_address
 from data.domain.windows import ZoneName
 
 MIN_SECRET_CHARACTERS = 32
@@ -73,6 +74,23 @@ class IngestSettings(BaseModel):
         False, description="Take `http://` and sources from private addresses (tests, closed networks)."
     )
     timeout_seconds: float = Field(30, gt=0, description="Longest silence of a remote source.")
+
+
+class TargetOptions(TypedDict):
+    """What ``TargetRules`` are made of."""
+
+    allowed: tuple[str, ...]
+    store_url: str
+
+
+class PublishSettings(BaseModel):
+    """Where copies of what is published may be put."""
+
+    allowed_targets: list[Annotated[str, AfterValidator(normal_address)]] = Field(
+        default_factory=list,
+        description='Places that publish targets of recipes lie at or below, as JSON (`["s3://cdn/videos", '
+        '"file:///srv/www"]`), written to with the object store\'s endpoint and keys; empty allows none.',
+    )
 
 
 class RecipeSettings(BaseModel):
@@ -493,6 +511,7 @@ class Settings(BaseSettings):
     catalogue: CatalogueSettings = CatalogueSettings()
     ingest: IngestSettings = IngestSettings()
     recipes: RecipeSettings = RecipeSettings()
+    publish: PublishSettings = PublishSettings()
     media: MediaSettings = MediaSettings()
     models: ModelSettings = ModelSettings()
     provenance: ProvenanceSettings = ProvenanceSettings()
@@ -563,6 +582,11 @@ class Settings(BaseSettings):
             allow_http=ingest.allow_private_hosts,
             s3_buckets=tuple(ingest.s3_buckets),
         )
+
+    @property
+    def target_options(self) -> TargetOptions:
+        """What ``TargetRules`` are made of."""
+        return TargetOptions(allowed=tuple(self.publish.allowed_targets), store_url=self.storage_url)
 
     @property
     def recipe_folder(self) -> Path | None:

@@ -384,6 +384,29 @@ class CandidateRow(Base):
     decision: Mapped[str]
 
 
+class CopyRow(Base):
+    """A copy of a version at a publish target. It outlives its asset: as long as its files are there, it is known."""
+
+    __tablename__ = "copies"
+    __table_args__ = (Index(None, "due_at"), Index(None, "job_id"), Index(None, "state", "changed_at"))
+
+    asset_id: Mapped[str] = mapped_column(primary_key=True)
+    url: Mapped[str] = mapped_column(primary_key=True)
+    prefix: Mapped[str] = mapped_column(primary_key=True)
+    version: Mapped[int]
+    name: Mapped[str]
+    target: Mapped[JsonObject]
+    job_id: Mapped[str]
+    state: Mapped[str]
+    size_bytes: Mapped[int] = mapped_column(BigInteger)
+    file_count: Mapped[int]
+    work_key: Mapped[str | None]
+    due_at: Mapped[datetime | None]
+    tries: Mapped[int]
+    error: Mapped[str]
+    changed_at: Mapped[datetime]
+
+
 class PassageRow(Base):
     """Some words of a video: said, translated, read in the picture, or its title."""
 

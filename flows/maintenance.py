@@ -7,6 +7,7 @@ from tasks.upkeep import (
     delete_expired,
     feed_batches,
     is_retention_due,
+    reconcile_copies,
     reconcile_generations,
     reconcile_records,
     reconcile_runs,
@@ -19,7 +20,7 @@ from tasks.upkeep import (
 def maintenance() -> dict[str, list[str]]:
     """Put right what crashes left behind, try crashed jobs again and, once an hour, delete what is past its time."""
     findings = {**reconcile_runs(), **sweep_scratch(), **reconcile_records(), **feed_batches()}
-    findings |= reconcile_generations()
+    findings |= {**reconcile_generations(), **reconcile_copies()}
     if is_retention_due():
         findings |= delete_expired()
     show_findings(findings)

@@ -12,6 +12,7 @@ from data.domain.publications import GeneratedArtifacts, PublicationManifest
 from data.domain.sources import file_name
 from data.recipes import load_recipe
 from data.settings import get_settings
+from tasks.copies import check_targets
 from tasks.handover import hand_over_generation, hand_over_preparation, hand_over_words
 from tasks.ingest import ingest_source
 from tasks.inputs import ingest_inputs
@@ -50,7 +51,8 @@ def process_asset(
         prompt: In place of a source: what a video is to show.
         script: In place of a source, or with a prompt: what it is to say, word by word.
     """
-    plan = load_recipe(recipe, get_settings().recipe_folder).with_overrides(overrides or {}).for_one_asset()
+    named = load_recipe(recipe, get_settings().recipe_folder).with_overrides(overrides or {})
+    plan = check_targets(named.for_one_asset())
     words = Words(prompt=prompt, script=script)
     with stoppable():
         if words and not source:

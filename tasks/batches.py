@@ -19,6 +19,7 @@ from data.domain.batches import Batch, BatchOptions, BatchPlan
 from data.domain.dates import dated
 from data.domain.errors import BatchNotConfiguredError, IllegalMoveError, SourceNotFoundError
 from data.domain.sources import SourceRules
+from data.domain.targets import TargetRules
 from data.manifests import ManifestRules
 from data.recipes import list_recipes, load_recipe
 from data.repositories import BatchRepository, UploadRepository
@@ -173,6 +174,7 @@ def _rules(settings: Settings, owner: str | None) -> ManifestRules:
     return ManifestRules(
         resolve_recipe=lambda name: load_recipe(name, settings.recipe_folder),
         sources=SourceRules(**settings.source_options),
+        targets=TargetRules(**settings.target_options),
         find_uploads=complete,
     )
 

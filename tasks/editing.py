@@ -300,11 +300,12 @@ class _Work:
     def _voice(self, spoken: SpokenText | None) -> VoiceOver | None:
         if spoken is None:
             return None
-        options = self._recipe.voice_over
+        options, kept = self._recipe.voice_over, self._recipe.edit.effective.trim
+        words = spoken.words_told(kept.start_seconds, kept.end_seconds)
         self._did(
             ActionName.DUBBED,
             "voice-over",
-            f"A voice ({options.voice}, made by a model) reads {len(spoken.words)} words over it.",
+            f"A voice ({options.voice}, made by a model) reads {words} over it.",
             (NARRATION_MODEL,),
             Part.SOUND,
             DigitalSource.COMPOSITE_WITH_MODEL,

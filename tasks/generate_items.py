@@ -19,7 +19,7 @@ from tasks.bulk.pack import Pack
 from tasks.bulk.turns import take_turns
 from tasks.generate import generate_all
 from tasks.packed import working_for
-from tasks.policies import retry_delays
+from tasks.policies import item_retry_delays
 from tasks.transcode import finished_package
 
 
@@ -47,7 +47,7 @@ def generate_pack(
         get_run_logger().warning("%s: %s", item.custom_id, outcome)
         return may_try_again and is_retryable(outcome)
 
-    take_turns(items, work, retry_delays(get_settings().retry))
+    take_turns(items, work, item_retry_delays(get_settings().retry))
     return tuple(results[wanted.row] for wanted in items)
 
 

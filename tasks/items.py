@@ -25,12 +25,13 @@ from data.recipes import load_recipe, rehearsal_names
 from data.settings import get_settings
 from tasks.bulk.pack import Pack
 from tasks.bulk.turns import take_turns
+from tasks.copies import check_targets
 from tasks.costs import processor_seconds
 from tasks.handover import hand_over_items, hand_over_preparation
 from tasks.ingest import ingest_source
 from tasks.inputs import ingest_inputs
 from tasks.packed import working_for
-from tasks.policies import retry_delays
+from tasks.policies import item_retry_delays
 from tasks.publish import publish_asset
 from tasks.transcode import transcode_asset
 from tasks.workspace import run_id
@@ -94,7 +95,7 @@ def process_item(pack: Pack, item: BatchItem) -> Encoded | None:
     with working_for(item_job_id(run_id(), item.row)):
         if not pack.begin(item, "ingest"):
             return None
-        recipe = _recipe(item).for_one_asset()
+        recipe = check_targets(_recipe(item).for_one_asset())
         asset = ingest_source.fn(item.source)
         if recipe.edit.needs_inputs:
             recipe = ingest_inputs.fn(recipe)
@@ -154,7 +155,7 @@ def _work_through(pack: Pack, line: Sequence[_Turn], run: Callable[[_Turn], Stat
         _fail(pack, turn, error)
         return False
 
-    take_turns(line, work, retry_delays(get_settings().retry))
+    take_turns(line, work, item_retry_delays(get_settings().retry))
     return results
 
 

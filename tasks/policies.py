@@ -65,6 +65,11 @@ def retry_delays(retry: RetrySettings) -> list[float]:
     return [min(retry.first_delay_seconds * 2**n, retry.max_delay_seconds) for n in range(MAX_RETRIES)]
 
 
+def item_retry_delays(retry: RetrySettings) -> list[float]:
+    """Return the delay in seconds before each retry of an item of a pack: as many as the setting says."""
+    return retry_delays(retry)[: retry.attempts]
+
+
 def task_policy(retry: RetrySettings) -> TaskPolicy:
     """Return the options that every task gets.
 

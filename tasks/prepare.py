@@ -66,7 +66,8 @@ def prepare_source(asset: Asset, recipe: Recipe) -> Asset:
             spoken = _spoken(recipe, clip, bench)
             transcript = _transcript(asset, recipe, clip, bench, spoken)
             target = scratch / "mezzanine.mp4"
-            done = prepare_media(clip, recipe, target, bench, transcript, spoken)
+            kept = recipe.edit.model_copy(update={"trim": part.asked}) if part else recipe.edit
+            done = prepare_media(clip, recipe.model_copy(update={"edit": kept}), target, bench, transcript, spoken)
             facts = probe(target, tools, limits=tool_limits(media))
             media_key = f"{prefix}{secrets.token_hex(4)}.mp4"  # two attempts at the same work never mix their files
             store.put_file(target, media_key)
@@ -75,7 +76,7 @@ def prepare_source(asset: Asset, recipe: Recipe) -> Asset:
             media_key=media_key,
             facts=facts,
             sound_content=key if spoken or (recipe.speech.clean_up and transcript is None) else _heard(asset, clip),
-            part=part.prepared(clip) if part else None,
+            part=part.prepared(clip, facts.duration_seconds) if part else None,
             notes=(*(part.notes if part else ()), *done.notes),
             actions=done.actions,
         )

@@ -13,7 +13,7 @@ from prefect.exceptions import PrefectException
 from prefect.logging import get_run_logger
 from prefect.runtime import flow_run
 
-from data.domain.jobs import ITEM_TAG
+from data.domain.jobs import ALL_STEPS, ITEM_TAG
 from data.domain.steps import RETRY_WAIT, WAITING_FOR_SLOT, StepStatus
 from tasks.packed import packed_job
 
@@ -40,6 +40,11 @@ class StepProgress:
         self._thread: threading.Thread | None = None
         self._artifact: UUID | None = None
         self._sent: tuple[float, str] | None = None
+
+    @property
+    def step(self) -> str:
+        """Its name."""
+        return self._status.step
 
     def open(self) -> None:
         """Begin to tell Prefect; without it nobody is told."""
@@ -109,9 +114,18 @@ _latest: StepProgress | None = None
 _part: ContextVar[tuple[float, float]] = ContextVar("part_of_step", default=(0.0, 1.0))
 
 
-def latest_step() -> StepProgress | None:
-    """Return the progress of the step that was begun last, be it over; ``None`` where none has told of itself."""
-    return _latest
+def progress_of(step: str) -> StepProgress | None:
+    """Return the progress of a step that has failed, be it over.
+
+    One that failed, or hands its work over, before it told of itself tells of itself now. What is no step of a job is
+    told by the one that was begun last; ``None`` where there is none.
+    """
+    if step not in ALL_STEPS or (_latest is not None and _latest.step == step):
+        return _latest
+    progress = StepProgress(step)
+    progress.open()
+    progress.close()
+    return progress
 
 
 def report_progress(share: float) -> None:

@@ -98,7 +98,7 @@ def _of_order(asset: Asset, package: Package, recipe: Recipe) -> Iterator[str]:
         yield "Faces were hidden in the source alone, not in the clips that are joined to it or shown in it."
 
 
-def why_held(artifacts: GeneratedArtifacts, now: Standing) -> str:
+def why_held(artifacts: GeneratedArtifacts, now: Standing, recipe: Recipe) -> str:
     """Say why a person has to decide before a candidate becomes public; empty when nobody has to."""
     found = artifacts.moderation
     if found is not None and found.needs_review:
@@ -108,7 +108,7 @@ def why_held(artifacts: GeneratedArtifacts, now: Standing) -> str:
         said = now.retraction.retracted
         because = f": {said.reason}" if said.reason else "."
         return f"{said.by} took version {now.retraction.version} down on {said.at:%Y-%m-%d}{because}"
-    return ""
+    return "The recipe has a person decide about each version." if recipe.publish.review else ""
 
 
 def _content_key(

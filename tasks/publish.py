@@ -1,6 +1,7 @@
 """The publish stage: check the candidate itself, write it under a new version, and only then say that it is public."""
 
 import logging
+from collections.abc import Sequence
 from pathlib import Path
 
 from prefect import task
@@ -10,6 +11,7 @@ from prefect.states import Completed
 
 from data.database import Database, open_database
 from data.domain.assets import Asset
+from data.domain.copies import TargetCopy, files_of
 from data.domain.costs import CostStep, cost_variants
 from data.domain.errors import ReviewRejectedError
 from data.domain.jobs import REVIEW_STATE
@@ -18,6 +20,7 @@ from data.domain.passages import Passages
 from data.domain.provenance import Provenance
 from data.domain.publications import GateReport, GeneratedArtifacts, Package, PublicationManifest
 from data.domain.recipes import Recipe
+from data.domain.targets import PublishTarget
 from data.publishing import Standing, is_whole, standing
 from data.repositories import (
     CandidateRepository,
@@ -28,6 +31,7 @@ from data.repositories import (
 from data.search.index import put_in
 from data.settings import get_settings
 from data.storage import ObjectStore, open_store
+from tasks.copies import copy_to_targets, want_copies
 from tasks.costs import measured
 from tasks.media.checks import check_candidate
 from tasks.media.tools import find_tools
@@ -35,7 +39,7 @@ from tasks.models.store import ModelStore
 from tasks.models.versions import made_with, model_agent
 from tasks.packed import packed_job
 from tasks.policies import TASK_POLICY, tool_limits
-from tasks.progress import step_progress
+from tasks.progress import StepProgress, step_progress
 from tasks.provenance import provenance_of
 from tasks.publication import (
     annotated_path,
@@ -58,19 +62,49 @@ def publish_asset(
     The publication manifest is written last, by compare-and-swap. A candidate that the gate refuses, or a failure at
     any line before, leaves the last publication as it was. So does one that a person has to decide about: it is made
     and written whole, and waits.
+
+    Then the recipe's targets get their copies. The publication stands whatever they do: where one does not take its
+    copy, the step fails and says which, and another try sends what is not there yet.
     """
     settings = get_settings()
     store, database = (
         open_store(settings.storage_url, **settings.storage_options),
         open_database(settings.catalogue_url),
     )
-    variant = cost_variants(recipe)[CostStep.PUBLISH]
-    with workspace() as scratch, step_progress("publish") as progress, measured(CostStep.PUBLISH, variant) as work:
+    key = _work_key(asset, recipe, title)
+    with workspace() as scratch, step_progress("publish") as progress:
+        manifest, now = _publish(store, database, asset, package, artifacts, recipe, title, scratch, progress)
+        is_overtaken = now.manifest is not None and manifest.version < now.manifest.version
+        targets = () if is_overtaken else recipe.publish.targets
+        copies = _record(store, database, manifest, artifacts, key, targets)
+        _tell(manifest, is_new=manifest.job_id == job_id())
+        if copies:
+            _copy(store, database, manifest, copies, asset, recipe, scratch, progress)
+            with database.session() as session:
+                FulfilmentRepository(session).record(asset.id, key, manifest.version)
+    return manifest
+
+
+def _publish(
+    store: ObjectStore,
+    database: Database,
+    asset: Asset,
+    package: Package,
+    artifacts: GeneratedArtifacts,
+    recipe: Recipe,
+    title: str,
+    scratch: Path,
+    progress: StepProgress,
+) -> tuple[PublicationManifest, Standing]:
+    """Make a version and switch to it, or find that it was made; return it, and how the asset stood before."""
+    settings = get_settings()
+    with measured(CostStep.PUBLISH, cost_variants(recipe)[CostStep.PUBLISH]) as work:
         now, identity = standing(store, asset.id), signing_identity(settings)
         known = _provenance(database, asset, package, artifacts, recipe)
         said = to_be_signed(known, package, identity, annotated_path(artifacts))
         draft = draft_manifest(asset, package, artifacts, recipe, title, now.next_version, job_id(), said)
-        draft = draft.model_copy(update={"held_because": why_held(artifacts, now)})
+        held = why_held(artifacts, now, recipe)
+        draft = draft.model_copy(update={"held_because": held, "targets": recipe.publish.targets})
         manifest = _made_before(store, database, now, draft)
         if manifest is None:
             candidate = assemble_candidate(scratch / "candidate", store, package, artifacts)
@@ -86,9 +120,25 @@ def publish_asset(
             progress.update(0.7)
             manifest = release(store, candidate, package, draft.model_copy(update={"gate": gate}), now.etag)
             work.done(asset, sum(manifest.files.values()), package.duration_seconds)
-        _record(store, database, manifest, artifacts, _work_key(asset, recipe, title))
-        _tell(manifest, is_new=manifest.job_id == draft.job_id)
-    return manifest
+    return manifest, now
+
+
+def _copy(
+    store: ObjectStore,
+    database: Database,
+    manifest: PublicationManifest,
+    copies: Sequence[TargetCopy],
+    asset: Asset,
+    recipe: Recipe,
+    scratch: Path,
+    progress: StepProgress,
+) -> None:
+    """Bring copies of what is public to their targets."""
+    with measured(CostStep.COPY, cost_variants(recipe)[CostStep.COPY]) as work:
+        progress.update(0.8)
+        copy_to_targets(store, database, manifest, copies, scratch, lambda share: progress.update(0.8 + 0.2 * share))
+        size_bytes = sum(sum(files_of(manifest, copy.target.parts).values()) for copy in copies)
+        work.done(asset, size_bytes, manifest.duration_seconds)
 
 
 def _provenance(
@@ -112,7 +162,9 @@ def outcome(manifest: PublicationManifest) -> PublicationManifest | State[Public
 def _made_before(
     store: ObjectStore, database: Database, now: Standing, draft: PublicationManifest
 ) -> PublicationManifest | None:
-    """Return the version that says the same already: what is public, or what waits.
+    """Return the version that says the same already: what is public, what waits, or what this job made public before.
+
+    The last is for a try after a target's failure: what others published meanwhile is not to be undone by it.
 
     Raises:
         ReviewRejectedError: A person does not want that published.
@@ -120,7 +172,7 @@ def _made_before(
     if now.manifest and now.manifest.content_key == draft.content_key and is_whole(store, now.manifest):
         return now.manifest
     if not draft.awaits_review:
-        return None
+        return _overtaken(database, now, draft)
     with database.session() as session:
         candidates = CandidateRepository(session)
         waiting = candidates.waiting(draft.asset_id)
@@ -130,15 +182,35 @@ def _made_before(
         raise ReviewRejectedError(
             f"{rejected.decided_by} decided that this is not to be published{because}", {"job_id": rejected.job_id}
         )
-    if waiting and waiting.manifest.content_key == draft.content_key and is_whole(store, waiting.manifest):
+    is_same = waiting is not None and waiting.manifest.content_key == draft.content_key
+    if waiting and is_same and waiting.manifest.targets == draft.targets and is_whole(store, waiting.manifest):
         return waiting.manifest
     return None
 
 
+def _overtaken(database: Database, now: Standing, draft: PublicationManifest) -> PublicationManifest | None:
+    """Return what this very job made public before, if a later version is public now."""
+    if now.manifest is None:
+        return None
+    with database.session() as session:
+        own = PublicationRepository(session).of_job(draft.job_id)
+    is_own = own is not None and (own.asset_id, own.content_key) == (draft.asset_id, draft.content_key)
+    return own if is_own and own is not None and own.version < now.manifest.version else None
+
+
 def _record(
-    store: ObjectStore, database: Database, manifest: PublicationManifest, artifacts: GeneratedArtifacts, key: str
-) -> None:
-    """Record what became public, or waits, and put its words into the search index."""
+    store: ObjectStore,
+    database: Database,
+    manifest: PublicationManifest,
+    artifacts: GeneratedArtifacts,
+    key: str,
+    targets: Sequence[PublishTarget],
+) -> tuple[TargetCopy, ...]:
+    """Record what became public, or waits, and put its words into the search index.
+
+    Returns:
+        The copies that targets are still to get: what was asked for is fulfilled when they have.
+    """
     found = artifacts.passages
     passages = Passages.model_validate_json(store.get_bytes(found.key)) if found else None
     with database.session() as session:
@@ -148,11 +220,14 @@ def _record(
             if known is None or known.manifest != manifest:
                 candidates.wait(manifest, key, manifest.held_because)
                 put_in(session, manifest, passages)
-            return
+            return ()
         candidates.supersede(manifest.asset_id)
         if PublicationRepository(session).record(manifest):
             put_in(session, manifest, passages)
-        FulfilmentRepository(session).record(manifest.asset_id, key, manifest.version)
+        copies = want_copies(session, manifest, targets)
+        if not copies:
+            FulfilmentRepository(session).record(manifest.asset_id, key, manifest.version)
+    return copies
 
 
 def _tell(manifest: PublicationManifest, *, is_new: bool) -> None:

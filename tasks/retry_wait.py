@@ -18,7 +18,7 @@ from prefect.logging import get_run_logger
 from prefect.runtime import flow_run
 
 from tasks.own_run import OwnRun
-from tasks.progress import StepProgress, latest_step
+from tasks.progress import progress_of
 from tasks.stopping import between_tries
 
 _LOOK_SECONDS = 0.1
@@ -35,14 +35,15 @@ def await_next_try(task_run: TaskRun) -> None:
         task_run: The step's, as Prefect's engine has it and changes it.
     """
     if threading.current_thread() is threading.main_thread():
-        work = (_tell, task_run, task_run.run_count, latest_step())
+        work = (_tell, task_run, task_run.run_count)
         threading.Thread(target=copy_context().run, args=work, daemon=True, name="retry wait").start()
 
 
-def _tell(task_run: TaskRun, tries: int, step: StepProgress | None) -> None:
+def _tell(task_run: TaskRun, tries: int) -> None:
     until = _next_try_at(task_run, tries)
     if until is not None:
         with between_tries():
+            step = progress_of(task_run.name)
             if step is not None:
                 step.wait_for_retry(until)
             while _is_awaited(task_run, tries) and datetime.now(UTC) < until + _LATE:

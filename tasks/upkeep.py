@@ -8,10 +8,12 @@ from prefect.artifacts import create_table_artifact
 from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.logging import get_run_logger
 
+from data.copies import expire_copies
 from data.database import Database, open_database
 from data.settings import RetentionSettings, Settings, get_settings
 from data.storage import ObjectStore, open_store
 from tasks.reconcile.attempts import retry_rules
+from tasks.reconcile.copies import have_copies_updated
 from tasks.reconcile.feeds import feed_forgotten
 from tasks.reconcile.generations import settle_forgotten
 from tasks.reconcile.records import (
@@ -97,6 +99,16 @@ def feed_batches() -> Findings:
     return {"batches fed again": fed}
 
 
+@task(task_run_name="reconcile copies")
+def reconcile_copies() -> Findings:
+    """Have a run made for copies at publish targets that are to be made, or to go, and that no job is at."""
+    with get_client(sync_client=True) as client:
+        due = have_copies_updated(client, open_database(get_settings().catalogue_url), datetime.now(UTC))
+    if due:
+        get_run_logger().info("Copies are brought up to date: %s", "; ".join(due))
+    return {"copies brought up to date": due}
+
+
 def is_retention_due() -> bool:
     """Say whether an hour has passed since what is past its time was deleted; one small read of the store."""
     return is_due(_store(get_settings()), datetime.now(UTC))
@@ -139,6 +151,8 @@ def expire(
     sweep(store, database, deleted)
     expire_webhooks(database, ages.webhooks, deleted)
     expire_uploads(store, database, ages.uploads, awaited_uploads(client).__contains__, deleted)
+    if copies := expire_copies(database, _before(now, ages.versions), _before(now, ages.attempts), is_in_use):
+        deleted.add("copies", 0, copies)
     for each in visit_parts(store, part, RETENTION_SECONDS):
         expire_publications(store, database, each, ages, now, is_in_use, deleted)
         expire_packages(store, database, each, ages, now, is_in_use, deleted)
@@ -171,6 +185,10 @@ def show_findings(findings: Mapping[str, Sequence[str]]) -> None:
 
 def _days(days: int) -> timedelta | None:
     return timedelta(days=days) if days else None
+
+
+def _before(now: datetime, age: timedelta | None) -> datetime | None:
+    return None if age is None else now - age
 
 
 def _store(settings: Settings) -> ObjectStore:

@@ -3,6 +3,7 @@
 import re
 import wave
 from dataclasses import dataclass, replace
+from math import inf
 from pathlib import Path
 
 from data.domain.errors import VoiceOverTooLongError
@@ -25,6 +26,12 @@ class SpokenText:
     duration_seconds: float
     words: tuple[Word, ...]
     """With their times in the video."""
+
+    def words_told(self, begins_at_seconds: float, ends_at_seconds: float | None) -> str:
+        """Say for a person how many words are heard in a part of the video: ``11 words``, ``5 of 11 words``."""
+        end = inf if ends_at_seconds is None else ends_at_seconds
+        heard = sum(begins_at_seconds <= each.start_seconds < end for each in self.words)
+        return f"{len(self.words)} words" if heard == len(self.words) else f"{heard} of {len(self.words)} words"
 
     def transcript(self, duration_seconds: float, begins_at_seconds: float = 0.0) -> Transcript:
         """Return it as the transcript of so many seconds of a video, from some time on."""

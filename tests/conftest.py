@@ -85,14 +85,18 @@ def state_home() -> Iterator[Callable[[str], Path]]:
 
 @pytest.fixture(scope="session")
 def media_root(state_home: Callable[[str], Path]) -> Path:
-    """Return the folder that the stack of the tests allows local sources to lie in."""
+    """Return the folder that the stack of the tests allows local sources, and publish targets, to lie in."""
     return state_home("media")
 
 
 @pytest.fixture(scope="session")
 def stack(state_home: Callable[[str], Path], media_root: Path) -> Iterator[Stack]:
     """Start Postgres, Prefect server, bootstrap, both workers and the API, once for the whole session."""
-    environment = {**isolated(), "DAILIES_INGEST__ALLOWED_ROOTS": f'["{media_root}"]'}
+    environment = {
+        **isolated(),
+        "DAILIES_INGEST__ALLOWED_ROOTS": f'["{media_root}"]',
+        "DAILIES_PUBLISH__ALLOWED_TARGETS": f'["file://{media_root}"]',
+    }
     with Stack(state_home("stack"), environment=environment) as running:
         yield running
 

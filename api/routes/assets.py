@@ -15,6 +15,7 @@ from api.dependencies import Services, ServicesDependency
 from api.playback import CACHE_NOTHING
 from api.schemas import Page, Problem
 from api.serving import FILE_ANSWERS, serve_file
+from api.target_copies import withdraw_copies
 from data.domain.errors import InvalidRequestError, NotFoundError
 from data.domain.findings import Decision
 from data.domain.identity import LOCAL_USER, Scope
@@ -94,7 +95,8 @@ async def publish_asset(asset_id: str, call: PublishCall, services: ServicesDepe
 async def retract_asset(asset_id: str, call: RetractCall, services: ServicesDependency) -> AssetAnswer:
     """Reject the candidate that waits, or take the public version down: whichever is named. Asked again, it is done.
 
-    What a person took down becomes public again only when a person says so: the next job's version waits.
+    What a person took down becomes public again only when a person says so: the next job's version waits. Copies at
+    publish targets are taken away: `copies` lists those that a target did not let go of yet.
     """
     if (call.candidate is None) == (call.version is None):
         raise InvalidRequestError("Name what to retract: either `candidate` or `version`.", {"field": "candidate"})
@@ -103,6 +105,7 @@ async def retract_asset(asset_id: str, call: RetractCall, services: ServicesDepe
         await run_in_threadpool(reject, services.database, asset_id, decision, call.candidate)
     else:
         await run_in_threadpool(take_down, services.store, services.database, asset_id, decision, call.version)
+        await withdraw_copies(asset_id, services)
         services.publications.forget(asset_id)
     return await run_in_threadpool(show_asset, asset_id, services)
 

@@ -214,6 +214,8 @@ class BatchPlan(DomainModel):
     media_seconds: float
     bytes_in: int
     bytes_out: int
+    bytes_copied: int = 0
+    """Of copies at the recipes' publish targets, all together."""
     steps: tuple[StepEstimate, ...]
     wall_seconds: float
     starts_at: datetime

@@ -23,6 +23,8 @@ class CostStep(StrEnum):
     PASSAGES = "passages"
     ANALYSIS = "analysis"
     PUBLISH = "publish"
+    COPY = "copy"
+    """What is published is put at the recipe's targets, too."""
     REHEARSE = "rehearse"
     """Everything that a rehearsal does to an item."""
 
@@ -81,7 +83,11 @@ def cost_variants(recipe: Recipe, *, from_words: bool = False) -> dict[CostStep,
         steps[CostStep.PASSAGES] = options_digest(recipe.search.model_dump(mode="json"))
     if recipe.analysis.enabled:
         steps[CostStep.ANALYSIS] = options_digest(recipe.analysis.model_dump(mode="json"))
-    return {**steps, CostStep.PUBLISH: encode}
+    steps[CostStep.PUBLISH] = encode
+    if recipe.publish.targets:
+        parts = [sorted(target.parts) for target in recipe.publish.targets]
+        steps[CostStep.COPY] = options_digest({"encode": encode, "parts": parts})
+    return steps
 
 
 def encoded_share(recipe: Recipe) -> float:

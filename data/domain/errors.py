@@ -8,6 +8,7 @@
     │   ├── SourceNotFoundError · SourceForbiddenError · SourceInvalidError
     │   ├── AddressForbiddenError     we connect to no such address for others
     │   ├── RecipeInvalidError · RecipeUnknownError · RecipeForBatchesError
+    │   ├── TargetForbiddenError · TargetTakenError   nothing is put there
     │   ├── BatchNotConfiguredError   there is nothing that a batch could be made of
     │   ├── BatchOwnerError       whose a batch is to be has no account, or may not hand in work
     │   ├── ManifestError         a batch manifest, or rows of it
@@ -20,6 +21,7 @@
     │   └── CredentialsMissingError · CredentialsChangedError   a file does not say where it came from, or not truly
     ├── TransientError            TRANSIENT   the same call may go through later
     │   ├── SourceUnavailableError · StoreUnavailableError · PublicationConflictError
+    │   ├── TargetUnavailableError    a publish target did not take its copy; the publication itself stands
     │   ├── AddressUnknownError   the name of a host does not resolve
     │   ├── DownloadFailedError   a registry or hub did not give a pinned file, or a provider its result
     │   └── GenerationInFlightError   another process is at it
@@ -27,6 +29,7 @@
     │   ├── EncoderKilledError · EncoderStalledError · DiskFullError · OrchestratorUnavailableError
     │   ├── CatalogueUnavailableError · ProcessLostError · StepStalledError
     │   ├── ToolMissingError · ModelMissingError · ObjectMissingError · EngineMissingError   (a retry does not help)
+    │   ├── TargetRefusedError    a publish target lets us do nothing (a retry does not help)
     │   ├── SigningMisconfiguredError   nothing can be signed as it is set (a retry does not help)
     │   ├── SigningFailedError    Content Credentials were not written, or do not hold
     │   ├── DetectorInvalidError  an ONNX file of the user's is no detector that can be read (a retry does not help)
@@ -220,6 +223,18 @@ class RecipeForBatchesError(DataError):
     code = "DATA.RECIPE.FOR_BATCHES"
 
 
+class TargetForbiddenError(DataError):
+    """A recipe names a publish target that the settings do not allow."""
+
+    code = "DATA.TARGET.FORBIDDEN"
+
+
+class TargetTakenError(DataError):
+    """The folder that an asset is to have at a publish target is another's."""
+
+    code = "DATA.TARGET.TAKEN"
+
+
 class ManifestError(DataError):
     """A batch manifest cannot be taken as it is."""
 
@@ -275,7 +290,7 @@ class ManifestValueError(ManifestError):
 
 
 class ManifestInputError(ManifestError):
-    """A row needs exactly one of `source`, `prompt` and `script`."""
+    """A row needs either a `source`, or a `prompt` or `script`."""
 
     code = "DATA.MANIFEST.INPUT"
 
@@ -347,6 +362,12 @@ class StoreUnavailableError(TransientError):
     """The object store did not take or give the bytes."""
 
     code = "TRANSIENT.STORE.UNAVAILABLE"
+
+
+class TargetUnavailableError(TransientError):
+    """A publish target did not take its copy, or give it back; the publication itself stands."""
+
+    code = "TRANSIENT.TARGET.UNAVAILABLE"
 
 
 class PublicationConflictError(TransientError):
@@ -424,6 +445,13 @@ class ToolMissingError(InfrastructureError):
     """No usable ffmpeg, ffprobe or packager was found."""
 
     code = "INFRA.TOOL.MISSING"
+    retryable = False
+
+
+class TargetRefusedError(InfrastructureError):
+    """A publish target does not let us write: its bucket, its permissions or our keys are to be put right first."""
+
+    code = "INFRA.TARGET.REFUSED"
     retryable = False
 
 

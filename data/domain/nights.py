@@ -128,6 +128,8 @@ class NightFacts(DomainModel):
     """Slowest first."""
     media_seconds: float = 0.0
     """Playing time of all that was published."""
+    copied_bytes: int = 0
+    """Of copies at publish targets, of all that was published."""
     retried: int = 0
     """Items that needed more than one attempt, whatever they came to."""
     steps: tuple[StepActual, ...] = ()

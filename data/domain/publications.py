@@ -9,6 +9,7 @@ from data.domain.edits import Cut
 from data.domain.findings import Decision, ModerationVerdict, PassagesFile, TextTrack
 from data.domain.model import DomainModel
 from data.domain.provenance import Provenance
+from data.domain.targets import PublishTarget
 
 
 class ToolVersions(DomainModel):
@@ -317,6 +318,8 @@ class PublicationManifest(DomainModel):
     """Why a person has to decide before it becomes public; empty when nobody has to."""
     approval: Decision | None = None
     """Who let it become public although it was held."""
+    targets: tuple[PublishTarget, ...] = ()
+    """Who was to get a copy when it was made; who has one, the catalogue knows."""
     kept: KeptPart | None = None
     """Which part of the source it is; ``None`` where it is the whole."""
     provenance: Provenance | None = None

@@ -15,6 +15,7 @@ from data.domain.errors import RecipeForBatchesError, RecipeInvalidError
 from data.domain.generations import GenerationOptions
 from data.domain.ladders import Ladder, RenditionSpec
 from data.domain.model import DomainModel
+from data.domain.targets import PublishOptions
 
 IDENTITY = frozenset({"name", "version", "description"})
 """Fields that say which recipe it is, not what to do: never inherited, never overridden, in no key."""
@@ -267,6 +268,7 @@ class Recipe(DomainModel):
     voice_over: VoiceOverOptions = VoiceOverOptions()
     burn_in: BurnInOptions = BurnInOptions()
     edit: EditOptions = EditOptions()
+    publish: PublishOptions = PublishOptions()
     generation: GenerationOptions = GenerationOptions()
     """How a video is made from a prompt or a script, where there is no source."""
 
@@ -368,6 +370,7 @@ class Recipe(DomainModel):
         if self.edit.is_empty:
             unused |= {"edit"}
         unused |= frozenset() if self.analysis.enabled else {"analysis"}
+        unused |= {"publish"} if self.publish.is_empty else frozenset()
         raw = self.model_dump(mode="json", exclude={*IDENTITY, "generation", *unused})
         text = json.dumps(self._of_keys(raw), sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(text.encode()).hexdigest()[:24]

@@ -8,7 +8,7 @@ from data.domain.errors import ManifestColumnsError, ManifestColumnUnknownError,
 from data.domain.recipes import override_names
 
 INPUTS = ("source", "prompt", "script")
-"""Each row has exactly one of them."""
+"""Each row has a source, or else a prompt, a script, or both: what is shown, and what is said, word by word."""
 KNOWN = (*INPUTS, "custom_id", "recipe", "priority", "not_before", "title", "metadata")
 METADATA_PREFIX = "metadata."
 ERROR_COLUMNS = ("error_row", "error_column", "error_code", "error")

@@ -1,4 +1,4 @@
-"""What a row takes in: exactly one source, prompt or script, and a source that is there."""
+"""What a row takes in, as a job does: a source that is there, or else a prompt, a script, or both."""
 
 import os
 import posixpath
@@ -62,9 +62,12 @@ def check_inputs(
 def check_recipe(recipe: Recipe, rules: ManifestRules) -> None:
     """Do nothing if everything that a recipe's edits work with may be taken, and is there as far as one sees from here.
 
+    And if copies may be put where it wants them.
+
     Raises:
         DataError: Something may not, or is not; the facts name the recipe's field.
     """
+    rules.targets.check(recipe.publish.targets)
     for named in recipe.edit.inputs:
         try:
             if rules.sources.check(named.source) is SourceKind.LOCAL and rules.check_files:
@@ -82,11 +85,11 @@ def _check_upload(upload: str, rules: ManifestRules) -> None:
 
 def _checked_input(given: tuple[str, ...], rules: ManifestRules) -> str:
     """Return the source of a row, if it has one."""
-    source = given[0]
-    named = [name for name, text in zip(INPUTS, given, strict=True) if text]
-    if len(named) != 1:
+    source, *words = given
+    if bool(source) == any(words):
+        named = [name for name, text in zip(INPUTS, given, strict=True) if text]
         found = f"has {' and '.join(named)}" if named else "has none"
-        raise ManifestInputError(f"A row needs exactly one of source, prompt and script; this one {found}.")
+        raise ManifestInputError(f"A row needs either a source, or a prompt or script; this one {found}.")
     return _checked_source(source, rules) if source else ""
 
 

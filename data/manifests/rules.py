@@ -2,7 +2,7 @@
 
 from collections import OrderedDict
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +10,7 @@ from data.domain.batches import Priority
 from data.domain.errors import DataError, RecipeInvalidError, RecipeUnknownError
 from data.domain.recipes import Recipe, value_at
 from data.domain.sources import SourceRules
+from data.domain.targets import TargetRules
 from data.manifests import cells
 
 _KEPT_COMBINATIONS = 20_000
@@ -23,6 +24,8 @@ class ManifestRules:
     resolve_recipe: Callable[[str], Recipe]
     """Returns a recipe by name; raises RecipeUnknownError or RecipeInvalidError."""
     sources: SourceRules
+    targets: TargetRules = field(default_factory=TargetRules)
+    """Where recipes may have copies put."""
     folder: Path | None = None
     """Where the manifest lies, if it is a local file: relative sources are taken from there."""
     recipe: str = "default"

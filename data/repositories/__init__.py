@@ -9,6 +9,7 @@ from data.repositories.batch_story import BatchStoryRepository
 from data.repositories.batch_tidings import BatchTidingsRepository
 from data.repositories.batches import BatchRepository
 from data.repositories.candidates import CandidateRepository
+from data.repositories.copies import CopyRepository
 from data.repositories.generations import GenerationFilter, GenerationRepository
 from data.repositories.history import (
     Fulfilment,
@@ -49,6 +50,7 @@ __all__ = [
     "BatchStoryRepository",
     "BatchTidingsRepository",
     "CandidateRepository",
+    "CopyRepository",
     "DeliveryFilter",
     "EndpointFilter",
     "Fulfilment",

@@ -18,8 +18,8 @@ MAX_NAME_BYTES = 255
 """The limit of common file systems for one part of a path."""
 STREAM_CHUNK_BYTES = 1024 * 1024
 """The most that :meth:`ObjectStore.read_range` hands out at once."""
-MAX_SWAP_BYTES = 1024 * 1024
-"""The most that :meth:`ObjectStore.compare_and_swap` takes."""
+MAX_SWAP_BYTES = 8 * 1024 * 1024
+"""The most that :meth:`ObjectStore.compare_and_swap` takes: the manifest of twelve hours in segments of one second."""
 INTERNAL_FOLDER = ".dailies"
 """First part of the keys that a store keeps for itself (temporary files, locks)."""
 
@@ -189,7 +189,7 @@ class ObjectStore(Protocol):
 
         Args:
             key: Written by this method only: a plain put of the same key would not be noticed.
-            data: At most 1 MiB.
+            data: At most 8 MiB.
             expected_etag: What :meth:`get_versioned` said; ``None`` means the object must not exist yet.
 
         Raises:
@@ -250,7 +250,7 @@ def validated_swap(key: str, data: bytes) -> str:
     """Return the key if key and data can be swapped.
 
     Raises:
-        InvalidRequestError: The key is not valid, or the data is larger than 1 MiB.
+        InvalidRequestError: The key is not valid, or the data is larger than 8 MiB.
     """
     if len(data) > MAX_SWAP_BYTES:
         message = f"An object that is swapped holds at most {MAX_SWAP_BYTES} bytes, not {len(data)}."

@@ -26,6 +26,8 @@ T = TypeVar("T")
 
 CONNECT_TIMEOUT_SECONDS = 5
 READ_TIMEOUT_SECONDS = 60
+LOOK_SECONDS = 10.0
+"""So often who waits for a transfer looks after it; what hangs is ended by the time limits above."""
 FOREIGN_ERRORS = (OSError, BotoCoreError, ClientError, ResponseParserError, aiohttp.ClientError, TimeoutError)
 """Everything that s3fs, botocore, aiohttp and the local disk say when something is wrong."""
 
@@ -70,6 +72,8 @@ class S3Session:
         """
         future = asyncio.run_coroutine_threadsafe(work(self._connected()), get_loop())
         try:
+            while not future.done():  # to look is a sign of life: a large object may take longer than a step may hang
+                concurrent.futures.wait([future], LOOK_SECONDS)
             return future.result()
         except FOREIGN_ERRORS as error:
             raise translated(error, subject) from error

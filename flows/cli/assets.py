@@ -10,6 +10,7 @@ from data.domain.errors import CredentialsChangedError, SourceNotFoundError
 from data.domain.provenance import CredentialState, ReadCredentials
 from flows.cli.analyses import analyze, events, show_analysis
 from flows.cli.client import Api, ApiError, AssetId, Document, asset_path, connected
+from flows.cli.job_reading import print_copies
 from flows.cli.output import Json, local_time, print_facts, print_json, print_table, say
 from tasks.media.certificates import read_anchors
 from tasks.media.content_credentials import read_credentials
@@ -246,6 +247,7 @@ def _show(asset: Document, as_json: bool, address: Any) -> None:
     if not (publication or candidate or retraction):
         say("Nothing is public, and nothing waits.")
     print_facts({name: value for name, value in facts.items() if value})
+    print_copies(asset.get("copies", ()))
 
 
 def _row(asset: Document) -> tuple[str, ...]:

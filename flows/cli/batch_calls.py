@@ -44,6 +44,9 @@ class Options:
     ] = "reject_all"
     canary: Annotated[int, Parameter(help="So many rows go first, alone.")] = 0
     max_failed: Annotated[float | None, Parameter(help="Stop when more than this share fails (0–1).")] = None
+    max_failed_after: Annotated[
+        int | None, Parameter(help="… once so many rows have succeeded or failed; 20 by default.")
+    ] = None
     same_code: Annotated[int | None, Parameter(help="Stop when so many in a row fail with one code; 0: never.")] = None
     max_cost: Annotated[float | None, Parameter(help="Start nothing more once this is spent.")] = None
     approve_above_cost: Annotated[float | None, Parameter(help="Wait for `start` when the plan costs more.")] = None
@@ -66,7 +69,7 @@ class Options:
         Raises:
             ApiError: The window is none, or the deadline is no time.
         """
-        budget = _given(share=self.max_failed, same_code=self.same_code)
+        budget = _given(share=self.max_failed, min_items=self.max_failed_after, same_code=self.same_code)
         given = _given(
             failure_budget=budget or None,
             max_concurrency=self.max_concurrency,

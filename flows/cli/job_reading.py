@@ -1,5 +1,6 @@
 """``python -m flows job history · artifacts``: what a job went through, and what it made."""
 
+from collections.abc import Sequence
 from typing import Annotated, Any
 
 from cyclopts import Parameter
@@ -39,6 +40,14 @@ def artifacts(job: JobId, /, *, api: Api = "", as_json: Json = False) -> None:
     print_facts({name: value for name, value in facts.items() if value})
     if made["generations"]:
         print_table(_GENERATION_COLUMNS, [_generation_row(each) for each in made["generations"]])
+    print_copies(made.get("copies", ()))
+
+
+def print_copies(copies: Sequence[Document]) -> None:
+    """Print which publish targets have which version; nothing where there are none."""
+    rows = [(each["target"], each["state"], f"v{each['version']}", each["pointer"], each["error"]) for each in copies]
+    if rows:
+        print_table(("TARGET", "COPY", "VERSION", "POINTER", "WHY"), rows)
 
 
 def _state(item: Document) -> tuple[Any, ...]:

@@ -70,6 +70,8 @@ class Effective:
     is_rehearsal: bool = False
     encoded_share: float = 1.0
     """Of the work of an encode, what is left where pictures are copied."""
+    target_count: int = 0
+    """How many targets get a copy."""
     joined_seconds: float = 0.0
     """How much longer it is for what is joined to it."""
     edit: EditOptions = NO_EDITS
@@ -127,6 +129,7 @@ class Recipes:
             prepared_with=self._prepared_with(recipe),
             is_rehearsal=recipe.rehearsal,
             encoded_share=encoded_share(recipe),
+            target_count=len(recipe.publish.targets),
             joined_seconds=self._joined_seconds(written.edit),
             edit=recipe.edit,
         )

@@ -48,7 +48,7 @@ class Models:
 
     database: Database
     _models: dict[tuple[CostStep, str], CostModel] = field(default_factory=dict)
-    _bytes_out: dict[str, float] = field(default_factory=dict)
+    _bytes_out: dict[tuple[CostStep, str], float] = field(default_factory=dict)
     _done: set[tuple[CostStep, str]] = field(default_factory=set)
 
     def of(self, step: CostStep, variant: str) -> CostModel:
@@ -63,11 +63,12 @@ class Models:
         self.of(step, variant)
         return (step, variant) in self._done
 
-    def bytes_out(self, variant: str) -> float:
-        """Return bytes that are published for each pixel of the source and second."""
-        if variant not in self._bytes_out:
-            self._bytes_out[variant] = learn_bytes_out(self._past(CostStep.PUBLISH, variant))
-        return self._bytes_out[variant]
+    def bytes_out(self, variant: str, step: CostStep = CostStep.PUBLISH) -> float:
+        """Return bytes that are published, or copied to targets, for each pixel of the source and second."""
+        key = (step, variant)
+        if key not in self._bytes_out:
+            self._bytes_out[key] = learn_bytes_out(self._past(step, variant))
+        return self._bytes_out[key]
 
     def _past(self, step: CostStep, variant: str) -> Sequence[StepCost]:
         with self.database.session() as session:
@@ -98,6 +99,8 @@ class Costing:
     media_seconds: float
     bytes_in: float
     bytes_out: float
+    bytes_copied: float
+    """Of copies at the recipes' targets."""
     urgent_share: float
     """Of the machine seconds, that of high priority (0–1)."""
 
@@ -140,11 +143,12 @@ def cost_items(items: NewItems, assumed: Assumptions, models: Models) -> Costing
     profiles = numpy.array(items.profiles, dtype=numpy.int64)
     encoded = numpy.array(items.is_encoded, dtype=bool)
     seconds, media = numpy.zeros(len(items)), numpy.zeros(len(items))
-    bytes_in, bytes_out = numpy.zeros(len(items)), numpy.zeros(len(items))
+    bytes_in, bytes_out, bytes_copied = (numpy.zeros(len(items)) for _ in range(3))
     steps: dict[CostStep, StepTotal] = {}
     prepared_seconds = items.kept_seconds(work.media_seconds)
     edited_seconds = items.edited_seconds(work.media_seconds)
     encoded_shares = numpy.array(items.encoded_shares, dtype=numpy.float64)
+    targets = numpy.array(items.target_counts, dtype=numpy.float64)
     for place, profile in enumerate(items.known_profiles):
         mine = numpy.flatnonzero(profiles == place)
         whole = Work(work.media_seconds[mine], work.megapixels[mine], work.size_bytes[mine])
@@ -164,6 +168,10 @@ def cost_items(items: NewItems, assumed: Assumptions, models: Models) -> Costing
             if step is CostStep.PUBLISH:
                 media[mine], bytes_in[mine] = whole.media_seconds, own.size_bytes
                 bytes_out[mine] = models.bytes_out(variant) * own.media_seconds * own.megapixels * 1e6
+            elif step is CostStep.COPY and models.has_done(step, variant):
+                bytes_copied[mine] = models.bytes_out(variant, step) * own.media_seconds * own.megapixels * 1e6
+            elif step is CostStep.COPY:  # of which parts the copies are will be learnt; before that, whole ones
+                bytes_copied[mine] = bytes_out[mine] * targets[mine]
     urgent = numpy.array(items.priorities, dtype=numpy.int64) == 0
     return Costing(
         item_seconds=seconds,
@@ -171,6 +179,7 @@ def cost_items(items: NewItems, assumed: Assumptions, models: Models) -> Costing
         media_seconds=float(media.sum()),
         bytes_in=float(bytes_in.sum()),
         bytes_out=float(bytes_out.sum()),
+        bytes_copied=float(bytes_copied.sum()),
         urgent_share=float(seconds[urgent].sum() / max(seconds.sum(), 1e-9)),
     )
 

@@ -75,6 +75,7 @@ DEFAULTS: Mapping[CostStep, CostModel] = {
     CostStep.PASSAGES: CostModel(Unit.SECONDS, 0.5, 0.002),
     CostStep.ANALYSIS: CostModel(Unit.SECONDS, 2.0, 1.0),
     CostStep.PUBLISH: CostModel(Unit.PIXELS, 1.0, 0.1),
+    CostStep.COPY: CostModel(Unit.PIXELS, 0.3, 0.02),
     CostStep.REHEARSE: CostModel(Unit.SECONDS, 0.02, 0.0),
 }
 """What ships: measured on two cores of a small server; only good for the order of magnitude."""

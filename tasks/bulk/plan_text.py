@@ -22,6 +22,7 @@ def plan_rows(plan: BatchPlan, window: NightWindow | None = None) -> tuple[tuple
         ("duplicate", f"{plan.duplicate:,}"),
         ("rejected", f"{plan.rejected:,}"),
         ("material", f"{duration(plan.media_seconds)} in {size(plan.bytes_in)}, about {size(plan.bytes_out)} out"),
+        *((("copies", f"about {size(plan.bytes_copied)} to publish targets"),) if plan.bytes_copied else ()),
         *((step.step, _step(step, plan.currency)) for step in plan.steps),
         ("cost", f"about {plan.cost:,.2f} {plan.currency}"),
         ("starts", clock_time(plan.starts_at, plan.starts_at, zone)),

@@ -102,6 +102,7 @@ class Planner:
             media_seconds=costing.media_seconds,
             bytes_in=round(costing.bytes_in),
             bytes_out=round(costing.bytes_out),
+            bytes_copied=round(costing.bytes_copied),
             steps=steps,
             wall_seconds=(finishes_at - starts_at).total_seconds(),
             starts_at=starts_at,

@@ -57,6 +57,8 @@ class NewItems:
         """Of clips that are joined to the own part."""
         self.encoded_shares = array("d")
         """Of the work of an encode, what is left where pictures are copied."""
+        self.target_counts = array("b")
+        """How many targets get a copy."""
         self.known_profiles: list[Profile] = []
         self._profile_places: dict[Profile, int] = {}
 
@@ -80,6 +82,7 @@ class NewItems:
         self.speeds.append(recipe.edit.speed)
         self.joined_seconds.append(recipe.joined_seconds)
         self.encoded_shares.append(recipe.encoded_share)
+        self.target_counts.append(recipe.target_count)
 
     def work(self) -> Work:
         """Return what is known of the items' sources; NaN where it is not."""

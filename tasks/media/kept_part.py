@@ -35,13 +35,17 @@ class PartToPrepare:
         """How long it lasts in the end."""
         return (self.asked.end_seconds or self.source_seconds) - self.asked.start_seconds
 
-    def prepared(self, clip: Clip) -> PreparedPart:
-        """Return how the rest is cut off what was made of a clip with this part."""
+    def prepared(self, clip: Clip, lasts_seconds: float) -> PreparedPart:
+        """Return how the rest is cut off what was made of a clip with this part.
+
+        Args:
+            clip: The part.
+            lasts_seconds: What was made of it, in truth: a source may promise a few frames more than it has, and who
+                asks for the part up to its promised end gets all there is.
+        """
         begins_at, end = clip.begins_at_seconds, self.asked.end_seconds
-        trim = TrimOptions(
-            start_seconds=max(0.0, self.asked.start_seconds - begins_at),
-            end_seconds=None if end is None else end - begins_at,
-        )
+        left = None if end is None or end - begins_at > lasts_seconds else end - begins_at
+        trim = TrimOptions(start_seconds=max(0.0, self.asked.start_seconds - begins_at), end_seconds=left)
         return PreparedPart(begins_at_seconds=begins_at, source_seconds=self.source_seconds, trim=trim)
 
 

@@ -40,7 +40,8 @@ class KeyframeCut:
     has_keyframe: bool
     """Whether there is a keyframe at or before what was asked for; else it begins with the source."""
     packets: tuple[Packet, ...] = ()
-    """From there on until well past its end, in the order of decoding; times from its beginning."""
+    """From there on until well past its end, in the order of decoding; times from its beginning. Not that far where
+    nothing is to be copied."""
 
     def trimmed(self, end_seconds: float | None) -> TrimOptions:
         """Return the trim that begins at the keyframe."""
@@ -112,8 +113,18 @@ def plan_cut(
         EditImpossibleError: An edit does not fit this source; nothing was read.
         DailiesError: ffprobe failed, stalled, was killed, or ran out of time or disk.
     """
-    plan_encode(facts, recipe, inputs)  # as it was asked for: what does not fit is told with those numbers
-    cut = find_cut(source, facts, recipe.edit.trim, tools=tools, scratch=scratch, limits=limits, run_id=run_id)
+    asked = plan_encode(facts, recipe, inputs)  # what does not fit is told with the numbers that were asked for
+    may_copy = recipe.wants_copy and not difference(facts, recipe.video, asked)
+    cut = find_cut(
+        source,
+        facts,
+        recipe.edit.trim,
+        with_end=may_copy,
+        tools=tools,
+        scratch=scratch,
+        limits=limits,
+        run_id=run_id,
+    )
     exact = plan_encode(facts, _cut(recipe, cut, recipe.edit.trim.end_seconds), inputs)
     if not recipe.wants_copy:
         return CutPlan(exact, cut, "the recipe changes its pictures")
@@ -127,6 +138,7 @@ def find_cut(
     facts: SourceFacts,
     asked: TrimOptions,
     *,
+    with_end: bool = False,
     tools: Toolset,
     scratch: Path,
     limits: Limits,
@@ -134,12 +146,23 @@ def find_cut(
 ) -> KeyframeCut:
     """Find the keyframe at or before the start of a trim by reading packets near it.
 
+    Args:
+        source: The file.
+        facts: What probing found in it.
+        asked: The trim.
+        with_end: Read on to the end of the part: a copy is made of all its packets.
+        tools: The programs.
+        scratch: Directory for work files.
+        limits: Time limits in seconds.
+        run_id: Marks the process for a later sweep.
+
     Raises:
         DailiesError: ffprobe failed, stalled, was killed, or ran out of time or disk.
     """
 
     def read(start: float | None) -> tuple[Packet, ...]:
-        end = None if asked.end_seconds is None else facts.start_seconds + asked.end_seconds + _TAIL_SECONDS
+        last = asked.end_seconds if with_end else asked.start_seconds
+        end = None if last is None else facts.start_seconds + last + _TAIL_SECONDS
         begin = None if start is None else facts.start_seconds + start
         stream = facts.video.stream_index
         packets = read_packets(

@@ -14,10 +14,11 @@ from prefect.client.schemas.sorting import FlowRunSort
 from prefect.states import Completed
 
 from data.database import Database
+from data.domain.copies import CopyState
 from data.domain.errors import PublicationConflictError
 from data.domain.jobs import ITEM_TAG, JOB_TAG
 from data.publishing import current_publication
-from data.repositories import AssetRepository, PackageRepository, PublicationRepository
+from data.repositories import AssetRepository, CopyRepository, PackageRepository, PublicationRepository
 from data.storage import ObjectStore
 from tasks.reconcile.attempts import RetryRule, has_attempts
 from tasks.reconcile.runs import of_types, propose
@@ -69,8 +70,8 @@ def complete_published(
 ) -> list[str]:
     """Complete crashed jobs that have no attempt left and whose publication is out; return their ids.
 
-    What a job is for is its publication, and publishing is its last step: only the report of it was lost. A job that
-    a person cancelled, or that failed by itself, stays as it is.
+    What a job is for is its publication, and publishing is its last step: only the report of it was lost, unless a
+    target waits for its copy still. A job that a person cancelled, or that failed by itself, stays as it is.
     """
     completed = []
     for run in troubled:
@@ -78,7 +79,9 @@ def complete_published(
             continue
         with database.session() as session:
             manifest = PublicationRepository(session).of_job(str(run.id))
-        if manifest is not None:
+            copies = CopyRepository(session).of_job(str(run.id))
+        made = {each.target.name for each in copies if each.state is not CopyState.WANTED}
+        if manifest is not None and all(target.name in made for target in manifest.targets):
             message = f"Version {manifest.version} was published before the run's process was lost."
             if propose(client, run, Completed(message=message)):
                 completed.append(str(run.id))

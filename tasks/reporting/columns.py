@@ -55,6 +55,7 @@ COLUMNS = (
     Column("source_bytes", BYTES, "Size of the source."),
     Column("duration_seconds", NUMBER, "Playing time of the publication."),
     Column("renditions", COUNT, "Number of renditions of the picture."),
+    Column("content_key", TEXT, "Digest of what was published: the same again is not published twice."),
     Column("published_bytes", BYTES, "Size of everything that is public."),
     Column("published_at", MOMENT, "When that version was published; before the batch for an unchanged row."),
     Column("hls_key", TEXT, "HLS playlist in the object store."),
@@ -63,6 +64,8 @@ COLUMNS = (
     Column("poster_key", TEXT, "Poster in the object store."),
     Column("captions_keys", TEXT, "WebVTT captions in the object store, separated by spaces."),
     Column("caption_languages", TEXT, "Their languages in the same order, separated by spaces."),
+    Column("copied_to", TEXT, "Publish targets that have a copy of that version, separated by spaces."),
+    Column("copied_bytes", BYTES, "Size of these copies together."),
 )
 """In the order of the file."""
 

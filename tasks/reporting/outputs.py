@@ -12,10 +12,10 @@ from data.domain.batches import Batch, BatchItem, BatchState, ItemState
 from data.domain.nights import NightFacts, ReportLinks
 from data.domain.retries import RetryFilter
 from data.manifests import Manifest
-from data.repositories import BatchItemRepository, BatchStoryRepository, PublicationRepository
+from data.repositories import BatchItemRepository, BatchStoryRepository, CopyRepository, PublicationRepository
 from tasks.reporting.inputs import CHUNK_ROWS, input_frames
 from tasks.reporting.report import report_html
-from tasks.reporting.results import Publications, ResultsWriter, joined, results_frame
+from tasks.reporting.results import ResultsWriter, joined, results_frame
 from tasks.reporting.retry import write_retry
 from tasks.reporting.tally import NightTally
 
@@ -83,14 +83,13 @@ class BatchOutputs:
         return facts
 
     def _results(self, items: Collection[BatchItem]) -> pd.DataFrame:
-        results = results_frame(items, self._publications(items))
-        self._tally.add(results)
-        return results
-
-    def _publications(self, items: Collection[BatchItem]) -> Publications:
         wanted = [(item.asset_id, item.version) for item in items if item.asset_id and item.version]
         with self.database.session() as session:
-            return PublicationRepository(session).find_all(wanted)
+            publications = PublicationRepository(session).find_all(wanted)
+            copies = CopyRepository(session).of_versions(wanted)
+        results = results_frame(items, publications, copies)
+        self._tally.add(results)
+        return results
 
     def _pages(self, *, states: Collection[ItemState] = (), after_row: int = 0) -> Iterator[tuple[BatchItem, ...]]:
         while items := self._page(after_row, states=states):

@@ -7,9 +7,9 @@ ResultsWriter   chunks of that → one Parquet file and one CSV file, side by si
 
 import json
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
-from types import TracebackType
+from types import MappingProxyType, TracebackType
 from typing import Any, Self
 
 import pandas as pd
@@ -17,11 +17,14 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from data.domain.batches import BatchItem, ItemState
+from data.domain.copies import TargetCopy
 from data.domain.publications import PublicationManifest
 from tasks.reporting.columns import MOMENT, PREFIX, SCHEMA, TEXT_COLUMNS
 
 Publications = Mapping[tuple[str, int], PublicationManifest]
 """Publications by asset id and version."""
+Copies = Mapping[tuple[str, int], Collection[TargetCopy]]
+"""Copies at publish targets, by asset id and version."""
 
 SOURCE_LIMIT = 500
 """Most characters of a source or prompt in our own column; the input's column has them all."""
@@ -31,20 +34,27 @@ _FORMULA = r"^([=+\-@\t\r\n＝＋－＠])"
 """How a cell begins that a spreadsheet takes for a formula (OWASP, CSV injection; some take the wide forms, too)."""
 
 
-def results_frame(items: Iterable[BatchItem], publications: Publications) -> pd.DataFrame:
+def results_frame(
+    items: Iterable[BatchItem], publications: Publications, copies: Copies = MappingProxyType({})
+) -> pd.DataFrame:
     """Return our columns for some items, one row each, in the order of the items.
 
     Args:
         items: A chunk of a batch's items.
         publications: What they published, or found published; a publication that is not there leaves its columns empty.
+        copies: What publish targets have of these.
     """
-    records = [_record(item, publications.get((item.asset_id or "", item.version or 0))) for item in items]
+    records = [
+        _record(item, publications.get(key), copies.get(key, ()))
+        for item in items
+        for key in [(item.asset_id or "", item.version or 0)]
+    ]
     table = pa.Table.from_pylist([{PREFIX + name: value for name, value in each.items()} for each in records], SCHEMA)
     frame: pd.DataFrame = table.to_pandas(types_mapper=pd.ArrowDtype)
     return frame
 
 
-def _record(item: BatchItem, publication: PublicationManifest | None) -> dict[str, Any]:
+def _record(item: BatchItem, publication: PublicationManifest | None, copies: Collection[TargetCopy]) -> dict[str, Any]:
     return {
         "row": item.row,
         # A refused row's is kept apart from all that rows give themselves by the batch's id.
@@ -67,6 +77,8 @@ def _record(item: BatchItem, publication: PublicationManifest | None) -> dict[st
         "version": item.version,
         "title": item.title or None,
         **(_published(publication) if publication else {}),
+        "copied_to": " ".join(copy.target.name for copy in copies) or None,
+        "copied_bytes": sum(copy.size_bytes for copy in copies) if copies else None,
     }
 
 
@@ -83,6 +95,7 @@ def _published(manifest: PublicationManifest) -> dict[str, Any]:
         "source_bytes": manifest.source.size_bytes,
         "duration_seconds": manifest.duration_seconds,
         "renditions": len(manifest.renditions),
+        "content_key": manifest.content_key,
         "published_bytes": sum(manifest.files.values()),
         "published_at": manifest.published_at,
         "hls_key": manifest.prefix + manifest.hls_path,

@@ -142,6 +142,10 @@ def _plan_rows(facts: NightFacts, plan: BatchPlan, clock: Clock) -> Iterator[Pla
     yield PlanRow("Items to work on", number(plan.new), number(worked), _more(worked - plan.new))
     if plan.media_seconds or facts.media_seconds:
         yield _times("Video published", plan.media_seconds, facts.media_seconds)
+    if plan.bytes_copied or facts.copied_bytes:
+        before, after = plan.bytes_copied, facts.copied_bytes
+        difference = _signed(after - before, before) if before else ""
+        yield PlanRow("Copied to targets", f"{number(before / 1e6)} MB", f"{number(after / 1e6)} MB", difference)
     begins, ends = span_of(facts)
     if facts.batch.ended_at is not None:
         paused = sum(((pause.ends_at or ends) - pause.begins_at).total_seconds() for pause in facts.pauses)

@@ -67,6 +67,7 @@ class NightTally:
         self._ticks: dict[int, _Tick] = {}
         self._slowest: list[ItemTime] = []
         self._media_seconds = 0.0
+        self._copied_bytes = 0
         self._retried = 0
 
     def add(self, results: pd.DataFrame) -> None:
@@ -87,6 +88,7 @@ class NightTally:
         published = worked["state"] == ItemState.SUCCEEDED
         media = worked["duration_seconds"].astype("float64").fillna(0.0).where(published, 0.0)
         self._media_seconds += float(media.sum())
+        self._copied_bytes += int(worked.loc[published, "copied_bytes"].fillna(0).sum())
         seconds = worked["ended_at"].astype("datetime64[ms, UTC]").astype("int64") // 1000
         sums = (
             pd.DataFrame({"published": published, "failed": ~published, "media": media})
@@ -134,6 +136,7 @@ class NightTally:
             throughput=_spans(self._ticks),
             slowest=tuple(self._slowest),
             media_seconds=self._media_seconds,
+            copied_bytes=self._copied_bytes,
             retried=self._retried,
             steps=tuple(steps),
             pauses=tuple(pauses),

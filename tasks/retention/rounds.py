@@ -44,7 +44,7 @@ class Deleted:
 
     counts: dict[str, int] = field(default_factory=dict)
     """By kind: ``versions``, ``attempts``, ``packages``, ``artifacts``, ``generations``, ``references``, ``inputs``,
-    ``uploads``, ``results``, ``webhook events``."""
+    ``uploads``, ``results``, ``webhook events``, ``copies`` (said to go: a run of their own takes them away)."""
     size_bytes: int = 0
 
     def add(self, kind: str, size_bytes: int, count: int = 1) -> None:

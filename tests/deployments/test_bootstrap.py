@@ -107,6 +107,7 @@ def test_the_deployments_of_the_project_are_registered(project: Project) -> None
         "generate-items/on-demand": ("gpu", "default"),
         "check-providers/on-demand": ("control", "high"),
         "settle-generations/on-demand": ("control", "default"),
+        "update-copies/on-demand": ("cpu", "default"),
         "process-batch/on-demand": ("control", "default"),
         "process-batch/nightly": ("control", "default"),
         "watch-folder/every-minute": ("control", "high"),

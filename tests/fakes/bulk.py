@@ -14,6 +14,7 @@ from data.domain.identity import LOCAL_USER
 from data.domain.keys import asset_id, source_key, work_key
 from data.domain.recipes import Recipe
 from data.domain.sources import SourceRules
+from data.domain.targets import TargetRules
 from data.manifests import ManifestRules
 from data.recipes import load_recipe
 from data.repositories import (
@@ -72,7 +73,11 @@ class BatchHouse:
 
     @property
     def rules(self) -> ManifestRules:
-        return ManifestRules(resolve_recipe=load_recipe, sources=SourceRules(allowed_roots=(self.media,)))
+        return ManifestRules(
+            resolve_recipe=load_recipe,
+            sources=SourceRules(allowed_roots=(self.media,)),
+            targets=TargetRules(allowed=("s3://cdn", "s3://site")),
+        )
 
     @property
     def limits(self) -> SourceLimits:

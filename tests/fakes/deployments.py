@@ -17,6 +17,7 @@ _DEPLOYMENTS = (
     ("analyze-asset", "on-demand", "gpu", ["dailies-job"]),
     ("check-providers", "on-demand", "control", []),
     ("settle-generations", "on-demand", "control", []),
+    ("update-copies", "on-demand", "cpu", []),
     ("process-batch", "on-demand", "control", ["dailies-batch"]),
     ("process-batch", "nightly", "control", ["dailies-batch"]),
     ("maintenance", "every-minute", "control", []),

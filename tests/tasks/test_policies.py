@@ -10,7 +10,7 @@ from data.domain.errors import StoreUnavailableError
 from data.domain.jobs import MAX_RETRIES, retries_tag
 from data.settings import RetrySettings
 from deployments.stack import Stack
-from tasks.policies import TASK_POLICY, retry_delays
+from tasks.policies import TASK_POLICY, item_retry_delays, retry_delays
 
 
 @task(**TASK_POLICY)
@@ -62,3 +62,8 @@ def test_a_step_is_tried_again_as_often_as_the_job_asks(prefect_server: Stack, t
         run()
 
     assert len(began) == tries
+
+
+def test_an_item_of_a_pack_is_tried_again_as_often_as_the_setting_says() -> None:
+    assert item_retry_delays(RetrySettings(attempts=2, first_delay_seconds=5)) == [5, 10]
+    assert item_retry_delays(RetrySettings(attempts=0)) == []

@@ -220,7 +220,7 @@ def test_a_version_that_is_held_is_written_whole_and_not_switched_to(store: Obje
 def test_a_score_from_the_threshold_on_holds_publication(score: float, is_held: bool) -> None:
     verdict = ModerationVerdict(score=score, threshold=0.5, frame_count=3, worst=(), report_key="r", model="m")
 
-    why = why_held(ARTIFACTS.model_copy(update={"moderation": verdict}), Standing())
+    why = why_held(ARTIFACTS.model_copy(update={"moderation": verdict}), Standing(), Recipe())
 
     assert bool(why) is is_held
 
@@ -229,7 +229,7 @@ def test_what_a_person_took_down_is_held() -> None:
     said = Decision(by="Ann", at=datetime(2026, 5, 1, tzinfo=UTC), reason="Rights.")
     now = Standing(retraction=Retraction(asset_id=ASSET.id, version=3, retracted=said))
 
-    assert why_held(ARTIFACTS, now) == "Ann took version 3 down on 2026-05-01: Rights."
+    assert why_held(ARTIFACTS, now, Recipe()) == "Ann took version 3 down on 2026-05-01: Rights."
     assert now.next_version == 4
 
 

@@ -7,11 +7,13 @@ import pytest
 
 from data.database import Database
 from data.domain.candidates import CandidateState
+from data.domain.copies import copy_of
 from data.domain.findings import ModerationVerdict, UneasyFrame
 from data.domain.identity import Role
 from data.domain.publications import PublicationManifest
+from data.domain.targets import PublishTarget
 from data.publishing import standing
-from data.repositories import AssetRepository, CandidateRepository, PublicationRepository
+from data.repositories import AssetRepository, CandidateRepository, CopyRepository, PublicationRepository
 from data.search.index import put_in
 from data.storage import ObjectStore
 from flows.__main__ import main
@@ -147,6 +149,25 @@ def test_what_is_taken_down_answers_404_at_once(
     assert api.get(f"/media/{held.asset_id}/1/poster.jpg").status_code == 404
     with database.session() as session:
         assert PublicationRepository(session).latest(held.asset_id) is None
+
+
+def test_what_a_target_does_not_let_go_of_is_told_and_the_retraction_stands(
+    api: httpx.Client, held: PublicationManifest, database: Database
+) -> None:
+    api.post(url(held, "publish"), json={})
+    copy = copy_of(held, PublishTarget(name="site", url="file:///not-mounted/site"), held.job_id)
+    with database.session() as session:
+        CopyRepository(session).want([copy])
+        CopyRepository(session).there(copy, 7, 1)
+    assert [each["state"] for each in api.get(url(held)).json()["copies"]] == ["there"]
+
+    asset = api.post(url(held, "retract"), json={"version": 1}).json()
+
+    assert asset["publication"] is None
+    [left] = asset["copies"]
+    assert (left["state"], left["target"], left["version"]) == ("withdrawing", "site", 1)
+    assert left["pointer"] == f"file:///not-mounted/site/{held.asset_id}/publication.json"
+    assert "mount it" in left["error"]
 
 
 def test_a_retraction_names_what_it_means(api: httpx.Client, held: PublicationManifest) -> None:

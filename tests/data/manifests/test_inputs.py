@@ -1,12 +1,13 @@
-"""A row takes in exactly one thing, from where it may, and that is there."""
+"""A row takes in a source, from where it may and that is there, or else words."""
 
 import os
 from pathlib import Path
 
 import pytest
 
-from data.domain.errors import SourceForbiddenError, SourceNotFoundError
+from data.domain.errors import SourceForbiddenError, SourceNotFoundError, TargetForbiddenError
 from data.domain.sources import SourceRules
+from data.domain.targets import TargetRules
 from data.manifests import ManifestRules
 from data.manifests.cells import Flaw
 from data.manifests.inputs import check_inputs, check_recipe
@@ -110,10 +111,10 @@ def test_a_row_has_exactly_one_input(media: Path) -> None:
 
 
 def test_a_row_may_begin_with_words(media: Path) -> None:
-    kept, flaws = checked(rules(media), prompt=["a rabbit", ""], script=["", "FADE IN\n"])
+    kept, flaws = checked(rules(media), prompt=["a rabbit", "", "a fox"], script=["", "FADE IN\n", "Once."])
 
     assert flaws == []
-    assert (kept["prompt"], kept["script"]) == (["a rabbit", ""], ["", "FADE IN"])
+    assert (kept["prompt"], kept["script"]) == (["a rabbit", "", "a fox"], ["", "FADE IN", "Once."])
 
 
 def test_uploads_are_looked_up_all_at_once(media: Path) -> None:
@@ -130,6 +131,16 @@ def test_uploads_are_looked_up_all_at_once(media: Path) -> None:
         (1, "DATA.SOURCE.NOT_FOUND"),
         (3, "DATA.SOURCE.NOT_FOUND"),
     ]
+
+
+def test_copies_are_put_only_where_the_settings_allow_it(media: Path) -> None:
+    given = rules(media, targets=TargetRules(allowed=("s3://cdn/news",)))
+    recipe = load_recipe("quick")
+
+    check_recipe(recipe.with_overrides({"publish.targets": [{"name": "cdn", "url": "s3://cdn/news/tonight"}]}), given)
+    with pytest.raises(TargetForbiddenError) as refused:
+        check_recipe(recipe.with_overrides({"publish.targets": [{"name": "cdn", "url": "s3://cdn/sport"}]}), given)
+    assert refused.value.facts["field"] == "publish.targets.0.url"
 
 
 def test_what_a_rows_edits_work_with_is_checked_like_its_source(media: Path) -> None:

@@ -18,6 +18,7 @@ from data.domain.errors import (
     StoreUnavailableError,
 )
 from data.storage import ObjectStore, open_store
+from data.storage.base import MAX_SWAP_BYTES
 from tests.fakes.s3_server import S3Server
 
 ODD_KEYS = [
@@ -363,9 +364,18 @@ def test_swap_replaces_only_what_was_read(store: ObjectStore) -> None:
     assert store.get_versioned("never-written.json") is None
 
 
+def test_the_manifest_of_twelve_hours_is_swapped_like_any_other(store: ObjectStore) -> None:
+    etag = None
+    for letter in (b"a", b"b"):
+        etag = store.compare_and_swap("publication.json", letter * (3 * 1024 * 1024), etag)
+        found = store.get_versioned("publication.json")
+        assert found is not None
+        assert (found[0][:1], found[1]) == (letter, etag)
+
+
 def test_only_small_objects_are_swapped(store: ObjectStore) -> None:
     with pytest.raises(InvalidRequestError):
-        store.compare_and_swap("publication.json", b"x" * (1024 * 1024 + 1), None)
+        store.compare_and_swap("publication.json", b"x" * (MAX_SWAP_BYTES + 1), None)
 
 
 def test_of_twenty_writers_exactly_one_wins_each_round(store: ObjectStore, request: pytest.FixtureRequest) -> None:

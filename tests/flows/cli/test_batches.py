@@ -120,14 +120,25 @@ def test_an_address_is_handed_in_as_it_is(api: PlayedApi) -> None:
 
 def test_every_option_of_a_batch_reaches_the_api(api: PlayedApi) -> None:
     api.answers = [batch("received")]
-    numbers = ["--max-failed", "0.2", "--same-code", "3", "--pack-seconds", "0", "--item-attempts", "2"]
+    numbers = [
+        "--max-failed",
+        "0.2",
+        "--max-failed-after",
+        "5",
+        "--same-code",
+        "3",
+        "--pack-seconds",
+        "0",
+        "--item-attempts",
+        "2",
+    ]
 
     words = [*numbers, "--max-concurrency", "7", "--webhook", "whk_1"]
     assert main(["batch", "submit", "s3://newsroom/tonight.csv", *words, "--api", api.url]) == 0
 
     body = json.loads(api.calls[0][2])
     assert body["options"] == {
-        "failure_budget": {"share": 0.2, "same_code": 3},
+        "failure_budget": {"share": 0.2, "min_items": 5, "same_code": 3},
         "pack_seconds": 0,
         "item_attempts": 2,
         "max_concurrency": 7,

@@ -11,6 +11,7 @@ import pytest
 from data.settings import get_settings
 from deployments.stack import Stack
 from flows.__main__ import main
+from flows.cli.job_reading import print_copies
 from tests.fakes.clips import clip
 from tests.fakes.played_api import PlayedApi, Refused, played_api
 
@@ -182,6 +183,12 @@ def test_programs_get_the_answer_as_it_is(api: PlayedApi, capsys: pytest.Capture
     assert main(["job", "show", JOB["id"], "--json", "--api", api.url]) == 0
 
     assert json.loads(capsys.readouterr().out) == JOB
+
+
+def test_where_copies_are_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
+    print_copies([{"target": "cdn", "state": "there", "version": 3, "pointer": "s3://cdn/a/p.json", "error": ""}])
+
+    assert capsys.readouterr().out.splitlines()[1].split() == ["cdn", "there", "v3", "s3://cdn/a/p.json"]
 
 
 def test_who_made_a_video_of_words_is_printed(api: PlayedApi, capsys: pytest.CaptureFixture[str]) -> None:

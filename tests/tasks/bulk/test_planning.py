@@ -1,3 +1,4 @@
+import json
 from datetime import timedelta
 
 import pytest
@@ -48,6 +49,28 @@ def test_everything_is_new_the_first_night(house: BatchHouse) -> None:
     assert [step.step for step in plan.steps] == ["ingest", "transcode", "publish"]
     assert all(item.estimated_seconds > 0 for item in house.items().values())
     assert plan.starts_at == house.now < plan.finishes_at
+
+
+TARGETS = [{"name": "cdn", "url": "s3://cdn"}, {"name": "site", "url": "s3://site", "parts": ["mp4"]}]
+
+
+def test_copies_at_publish_targets_are_planned_and_learnt_and_encode_nothing_anew(house: BatchHouse) -> None:
+    given = {"publish.targets": json.dumps(TARGETS)}
+    recipe = QUICK.with_overrides({"publish.targets": TARGETS})
+    source = house.source("one.mp4")
+    house.publish(source, QUICK)
+
+    plan = house.plan(rows(source, **given), batch_id="b1").plan
+
+    assert plan is not None
+    assert (plan.new, plan.unchanged) == (1, 0)  # it is public, but not there
+    assert plan.bytes_copied == pytest.approx(2 * plan.bytes_out, rel=0.01)
+    assert [step.step for step in plan.steps] == ["ingest", "transcode", "publish", "copy"]
+
+    learn(house, CostStep.COPY, recipe, seconds_each=1)
+    learnt = house.plan(rows(source, **given), batch_id="b2").plan
+    assert learnt is not None
+    assert 0 < learnt.bytes_copied < plan.bytes_copied
 
 
 def test_the_second_night_an_unchanged_row_costs_a_look_up(house: BatchHouse) -> None:

@@ -94,16 +94,17 @@ def test_a_trim_past_the_end_is_refused_before_anything_is_prepared(source: Path
         part_to_prepare(source, probe(source, TOOLS), trimmed(9, None), TOOLS, tmp_path, Limits())
 
 
-def packaged(source: Path, recipe: Recipe, folder: Path) -> Package:
+def packaged(source: Path, recipe: Recipe, folder: Path, promised_seconds: float = 8.0) -> Package:
     """Prepare what a recipe keeps, without changing anything, and encode it with the other edits."""
-    facts, mezzanine = probe(source, TOOLS), folder / "mezzanine.mp4"
+    facts = probe(source, TOOLS).model_copy(update={"duration_seconds": promised_seconds})
+    mezzanine = folder / "mezzanine.mp4"
     part = part_to_prepare(source, facts, recipe, TOOLS, folder, Limits())
     assert part is not None
     clip = Clip(source, facts, part.read)
     write_mezzanine(clip, Changes(), mezzanine, scratch=folder, tools=TOOLS, threads=1, limits=Limits())
-    prepared = Preparation(
-        key="p", media_key="m", facts=probe(mezzanine, TOOLS), sound_content="s", part=part.prepared(clip)
-    )
+    made = probe(mezzanine, TOOLS)
+    given = part.prepared(clip, made.duration_seconds)
+    prepared = Preparation(key="p", media_key="m", facts=made, sound_content="s", part=given)
     asset = Asset(id="a", sha256="a", source_key="a", original_name="a", facts=facts, preparation=prepared)
     (folder / "package").mkdir()
     (folder / "scratch").mkdir()
@@ -134,3 +135,13 @@ def test_the_rest_is_cut_off_to_the_frame_and_told_by_the_clock_of_the_source(
     whole = seen(Clip(source, probe(source, TOOLS)), tmp_path)[first:110]
     assert len(made) == len(whole)
     assert np.abs(made.mean(axis=(1, 2, 3)) - whole.mean(axis=(1, 2, 3))).max() < 10
+
+
+def test_up_to_the_promised_end_of_a_source_that_has_a_little_less_all_there_is_is_kept(
+    source: Path, tmp_path: Path
+) -> None:
+    package = packaged(source, trimmed(7, 8.2), tmp_path, promised_seconds=8.2)
+
+    assert package.edit is not None
+    assert package.edit.kept == KeptPart(start_seconds=7, end_seconds=8)
+    assert package.duration_seconds == 1.0

@@ -245,3 +245,13 @@ def test_a_copy_ends_where_no_later_picture_is_shown_before_its_last() -> None:
     cut = KeyframeCut(TrimOptions(cut="keyframe"), 0.0, has_keyframe=True, packets=packets)
 
     assert [cut.whole_frames(count) for count in (1, 2, 4, 5, 7, 8, None)] == [1, 4, 4, 7, 7, None, 7]
+
+
+@pytest.mark.parametrize("changed", [{"edit.speed": 1.25}, {"video.codec": "hevc"}])
+def test_where_nothing_is_copied_no_more_is_read_than_tells_the_keyframe(
+    make: Make, tmp_path: Path, changed: dict[str, object]
+) -> None:
+    found = planned(make(), cut_at(1.5, **changed), tmp_path)
+
+    assert found.cut.start_seconds == pytest.approx(30 / RATE, abs=0.001)
+    assert len(found.cut.packets) < 80  # of 114 that follow the keyframe

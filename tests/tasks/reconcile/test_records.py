@@ -8,9 +8,11 @@ import pytest
 from prefect.client.schemas.objects import FlowRun, StateType
 
 from data.database import Database
+from data.domain.copies import copy_of
 from data.domain.keys import publication_manifest_key
 from data.domain.publications import PublicationManifest
-from data.repositories import AssetRepository, PackageRepository, PublicationRepository
+from data.domain.targets import PublishTarget
+from data.repositories import AssetRepository, CopyRepository, PackageRepository, PublicationRepository
 from data.storage import ObjectStore, open_store
 from tasks.reconcile.attempts import retry_rules
 from tasks.reconcile.records import complete_published, forget_lost_packages, read_troubled, record_publications
@@ -94,6 +96,24 @@ def test_a_crashed_job_whose_publication_is_out_has_succeeded(
     assert runs.state(run).type is StateType.COMPLETED
     assert runs.state(empty_handed).type is StateType.CRASHED
     assert str(run.id) not in {str(each.id) for each in read_troubled(runs.client)}
+
+
+def test_a_job_whose_targets_wait_for_their_copies_is_not_done(
+    runs: Runs, store: ObjectStore, database: Database
+) -> None:
+    run, target = crashed(runs), PublishTarget(name="cdn", url="s3://cdn")
+    manifest = published(store, database, str(run.id)).model_copy(update={"targets": (target,)})
+    with database.session() as session:
+        PublicationRepository(session).record(manifest)
+    assert complete_published(runs.client, database, [run], RULES) == []
+
+    copy = copy_of(manifest, target, str(run.id))
+    with database.session() as session:
+        CopyRepository(session).want([copy])
+    assert complete_published(runs.client, database, [run], RULES) == []
+    with database.session() as session:
+        CopyRepository(session).there(copy, 1, 1)
+    assert complete_published(runs.client, database, [run], RULES) == [str(run.id)]
 
 
 def test_a_job_that_will_be_tried_again_says_so_itself(runs: Runs, store: ObjectStore, database: Database) -> None:

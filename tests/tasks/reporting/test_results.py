@@ -9,6 +9,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from data.domain.batches import BatchItem
+from data.domain.copies import copy_of
+from data.domain.targets import PublishTarget
 from tasks.reporting.columns import COLUMNS, PREFIX, SCHEMA
 from tasks.reporting.results import ResultsWriter, joined, results_frame
 from tasks.reporting.tally import NightTally
@@ -41,6 +43,23 @@ def test_the_inputs_columns_come_first_and_as_they_were(tmp_path: Path) -> None:
     assert table["code"].to_pylist() == ["007", "1e5", "TRUE", "NA"]
     assert [row["source"] for row in rows] == source
     assert [row["code"] for row in rows] == ["007", "1e5", "TRUE", "NA"]
+
+
+def test_a_row_says_which_targets_have_it_and_the_report_adds_that_up() -> None:
+    (asset_id, version), manifest = next(iter(sample_publications().items()))
+    copies = [
+        copy_of(manifest, PublishTarget(name=name, url=f"s3://{name}"), "job").model_copy(update={"size_bytes": 5})
+        for name in ("cdn", "site")
+    ]
+    items = [sample_item(1, asset_id=asset_id, version=version), sample_item(2)]
+
+    frame = results_frame(items, sample_publications(), {(asset_id, version): copies})
+    tally = NightTally()
+    tally.add(frame)
+
+    assert frame["dailies_copied_to"].fillna("").to_list() == ["cdn site", ""]
+    assert frame["dailies_copied_bytes"].fillna(0).to_list() == [10, 0]
+    assert tally.facts(sample_batch(), 2, made_at=BEGINS).copied_bytes == 10
 
 
 def test_a_published_row_says_where_everything_lies(tmp_path: Path) -> None:

@@ -1,0 +1,23 @@
+"""Copies at publish targets, as far as a call waits for them: those of what was taken down go at once."""
+
+import anyio
+from anyio.to_thread import run_sync
+
+from api.dependencies import Services
+from data.copies import check_place, withdraw_due
+from data.storage import ObjectStore, open_store
+
+MOST_SECONDS = 10.0
+"""A caller waits so long for targets that do not answer; what is left is upkeep's."""
+
+
+async def withdraw_copies(asset_id: str, services: Services) -> None:
+    """Take away the copies of an asset that are to go; where a target does not let go of one, upkeep goes on."""
+    options = services.settings.storage_options
+
+    def open_target(url: str) -> ObjectStore:
+        check_place(url)
+        return open_store(url, **options)
+
+    with anyio.move_on_after(MOST_SECONDS):
+        await run_sync(withdraw_due, services.database, open_target, asset_id, abandon_on_cancel=True)

@@ -1,0 +1,94 @@
+"""Upkeep of copies at publish targets: what is to go is taken away, or tried again later, and what is old is found.
+
+:mod:`data.copying` makes and removes single copies.
+"""
+
+import logging
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from data.copying import take_away
+from data.database import Database
+from data.domain.copies import CopyState, TargetCopy
+from data.domain.errors import DailiesError, TargetUnavailableError
+from data.domain.targets import FILE_SCHEME
+from data.repositories import CopyRepository
+from data.storage import ObjectStore
+
+FIRST_PAUSE = timedelta(minutes=1)
+LONGEST_PAUSE = timedelta(hours=6)
+
+OpenTarget = Callable[[str], ObjectStore]
+"""Opens the store at a target's address."""
+logger = logging.getLogger(__name__)
+
+
+def withdraw_due(database: Database, open_target: OpenTarget, asset_id: str | None = None) -> list[str]:
+    """Take away the copies that are to go; one that does not go now is tried again later.
+
+    Args:
+        database: The catalogue.
+        open_target: Opens the store at an address.
+        asset_id: Of this asset alone.
+
+    Returns:
+        What was taken away, as ``asset version target``.
+    """
+    now, done = datetime.now(UTC), []
+    with database.session() as session:
+        due = CopyRepository(session).due(now, asset_id=asset_id)
+    for copy in due:
+        if copy.state is not CopyState.WITHDRAWING:
+            continue
+        try:
+            take_away(database, open_target(copy.target.url), copy)
+        except DailiesError as error:
+            postpone(database, copy, error)
+        else:
+            done.append(f"{copy.asset_id} version {copy.version} at {copy.target.name}")
+    return done
+
+
+def postpone(database: Database, copy: TargetCopy, error: DailiesError) -> None:
+    """Note that upkeep could not do what it was to do at a target, and when it tries again: later each time."""
+    pause = min(FIRST_PAUSE * 2 ** min(copy.tries, 16), LONGEST_PAUSE)
+    logger.warning("The target %s of asset %s: %s", copy.target.name, copy.asset_id, error)
+    with database.session() as session:
+        CopyRepository(session).failed(copy, error.message, datetime.now(UTC) + pause)
+
+
+def expire_copies(
+    database: Database,
+    superseded_before: datetime | None,
+    begun_before: datetime | None,
+    is_in_use: Callable[[str], bool],
+) -> int:
+    """Say of copies that grew old that they are to go; return of how many.
+
+    Args:
+        database: The catalogue.
+        superseded_before: Those whose place another one took by then; ``None`` keeps them for ever.
+        begun_before: Those that a job began by then and that no living job is at; ``None`` keeps them for ever.
+        is_in_use: Whether a living job works on an asset.
+    """
+    with database.session() as session:
+        copies = CopyRepository(session)
+        old = [
+            copy
+            for copy in copies.of_age(superseded_before, begun_before)
+            if copy.state is CopyState.SUPERSEDED or not is_in_use(copy.asset_id)
+        ]
+        for copy in old:
+            copies.withdraw(copy)
+    return len(old)
+
+
+def check_place(url: str) -> None:
+    """Do nothing if there is a place: a local folder is not made, because a disk that is not mounted looks like none.
+
+    Raises:
+        TargetUnavailableError: There is no such folder on this machine.
+    """
+    if url.startswith(FILE_SCHEME) and not Path(url.removeprefix(FILE_SCHEME)).is_dir():
+        raise TargetUnavailableError(f"There is no folder {url} on this machine: make it, or mount it.", {"url": url})
