@@ -10,7 +10,11 @@ from tests.data.samples import sample_asset, sample_manifest
 
 ASSET = sample_asset()
 CDN = PublishTarget(name="cdn", url="s3://cdn")
-NOW = datetime.now(UTC)
+
+
+def after(minutes: float) -> datetime:
+    """Return a time from now on; the test may have been collected minutes ago."""
+    return datetime.now(UTC) + timedelta(minutes=minutes)
 
 
 def copy(version: int = 1, target: PublishTarget = CDN) -> TargetCopy:
@@ -35,9 +39,9 @@ def test_a_copy_is_wanted_there_superseded_and_gone(database: Database) -> None:
         assert [each.version for each in superseded] == [1]
         assert copies.there(copy(2), 10, 2) == ()  # two processes made it
 
-        assert [each.version for each in copies.of_age(NOW + timedelta(minutes=1), None)] == [1]
+        assert [each.version for each in copies.of_age(after(1), None)] == [1]
         copies.withdraw(copy(1))
-        assert [each.version for each in copies.due(NOW + timedelta(minutes=1))] == [1]
+        assert [each.version for each in copies.due(after(1))] == [1]
         copies.gone(copy(2))  # it is not to go
         copies.gone(copy(1))
         assert states(copies) == {2: CopyState.THERE}
@@ -64,9 +68,9 @@ def test_a_failure_is_told_and_tried_again_when_it_is_time(database: Database) -
         copies = CopyRepository(session)
         copies.want([copy(1)])
         copies.withdraw_all(ASSET.id)
-        copies.failed(copy(1), "The target is away.", NOW + timedelta(hours=1))
+        copies.failed(copy(1), "The target is away.", after(60))
 
-        assert copies.due(NOW + timedelta(minutes=59)) == ()
-        [late] = copies.due(NOW + timedelta(minutes=61))
+        assert copies.due(after(59)) == ()
+        [late] = copies.due(after(61))
         assert (late.tries, late.error) == (1, "The target is away.")
         assert copies.of_job("job-0001") == (late,)
