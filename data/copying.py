@@ -27,6 +27,7 @@ from data.domain.errors import (
     TargetUnavailableError,
 )
 from data.domain.publications import PublicationManifest
+from data.domain.targets import FILE_SCHEME
 from data.publishing import current_publication
 from data.repositories import CopyRepository
 from data.storage import ObjectStore
@@ -71,9 +72,10 @@ def make_copy(
 
     Raises:
         TargetUnavailableError: The target did not take it; another try goes on.
-        TargetRefusedError: The target lets us do nothing.
+        TargetRefusedError: The target lets us do nothing, or a link leads out of it.
         TargetTakenError: Its folder is another asset's.
     """
+    _check_inside(copy)
     files = files_of(manifest, copy.target.parts)
     with _at(copy):
         _said(target, copy)  # a folder that is another's is refused before a byte is sent
@@ -99,8 +101,9 @@ def take_away(database: Database, target: ObjectStore, copy: TargetCopy) -> None
 
     Raises:
         TargetUnavailableError: The target did not let go of it; another try goes on.
-        TargetRefusedError: The target lets us do nothing.
+        TargetRefusedError: The target lets us do nothing, or a link leads out of it.
     """
+    _check_inside(copy)
     with _at(copy):
         _unpoint(target, copy)
         target.delete_tree(copy.prefix)
@@ -108,16 +111,33 @@ def take_away(database: Database, target: ObjectStore, copy: TargetCopy) -> None
         CopyRepository(session).gone(copy)
 
 
-@contextmanager
-def _at(copy: TargetCopy) -> Iterator[None]:
-    """Say of what goes wrong at which target it did."""
-    name = copy.target.name
-    facts: dict[str, Fact] = {
-        "target": name,
+def _check_inside(copy: TargetCopy) -> None:
+    """Do nothing if a copy's folder lies where it is said to: the settings allow the address, links followed.
+
+    Raises:
+        TargetRefusedError: A link in it leads elsewhere.
+    """
+    if not copy.target.url.startswith(FILE_SCHEME):
+        return
+    root = Path(copy.target.url.removeprefix(FILE_SCHEME)).resolve()
+    if not (root / copy.prefix).resolve().is_relative_to(root):
+        message = f"A link leads out of the target {copy.target.name!r}: {copy.target.url}/{copy.asset_folder}"
+        raise TargetRefusedError(message, _facts(copy))
+
+
+def _facts(copy: TargetCopy) -> dict[str, Fact]:
+    return {
+        "target": copy.target.name,
         "url": copy.target.url,
         "asset_id": copy.asset_id,
         "version": copy.version,
     }
+
+
+@contextmanager
+def _at(copy: TargetCopy) -> Iterator[None]:
+    """Say of what goes wrong at which target it did."""
+    name, facts = copy.target.name, _facts(copy)
     try:
         yield
     except (StoreUnavailableError, DiskFullError, PublicationConflictError) as error:
@@ -250,7 +270,7 @@ def _tidy(target: ObjectStore, copy: TargetCopy, files: dict[str, int], supersed
         if each.target.url == copy.target.url and each.pointer_key != copy.pointer_key:
             _unpoint(target, each)
     try:
-        target.sweep_temporary(_STALE_SECONDS)
+        target.sweep_temporary(_STALE_SECONDS, copy.asset_folder)
     except StoreUnavailableError as error:  # to list them takes a permission that a bucket need not give
         logger.debug("What killed writers left at %s was not swept: %s", copy.target.name, error)
 
