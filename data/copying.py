@@ -83,7 +83,7 @@ def make_copy(
     with _at(copy):
         _check_whole(target, copy, files)
     superseded = None
-    if _is_public(store, manifest) and _point(target, copy, manifest):
+    if _is_public(store, manifest) and _point(store, target, copy, manifest):
         superseded = _noted(database, copy, files)
     # Looked at again: a person who took the version down meanwhile may not have known of the pointer.
     if superseded is None or not _is_public(store, manifest):
@@ -239,11 +239,16 @@ def _check_whole(target: ObjectStore, copy: TargetCopy, files: dict[str, int]) -
         raise StoreUnavailableError(f"{len(missing)} files did not arrive, {missing[0]} for one.")
 
 
-def _point(target: ObjectStore, copy: TargetCopy, manifest: PublicationManifest) -> bool:
-    """Have the pointer name a copy; ``False`` when it names a later version."""
+def _point(store: ObjectStore, target: ObjectStore, copy: TargetCopy, manifest: PublicationManifest) -> bool:
+    """Have the pointer name a copy; ``False`` when it names a later version.
+
+    A later one that is not public is of a life of the store that is over: one that was restored from a backup gives its
+    versions the same numbers again, and is the truth.
+    """
     with _at(copy):
         said, etag = _said(target, copy)
-        if isinstance(said, CopyPointer) and said.version > copy.version:
+        is_later = isinstance(said, CopyPointer) and said.version > copy.version
+        if is_later and not _is_public(store, manifest):
             return False
         pointer = pointer_to(copy, manifest)
         if said != pointer:

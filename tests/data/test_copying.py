@@ -15,7 +15,7 @@ import pytest
 from data.copies import expire_copies, withdraw_due
 from data.copying import make_copy, take_away
 from data.database import Database
-from data.domain.copies import POINTER_NAME, CopyState, files_of
+from data.domain.copies import POINTER_NAME, CopyState, files_of, pointer_to
 from data.domain.errors import (
     StoreUnavailableError,
     TargetRefusedError,
@@ -129,6 +129,19 @@ def test_no_link_inside_a_target_leads_out_of_it(local: TargetWorld) -> None:
         take_away(local.database, local.target, copy)
 
     assert list(outside.iterdir()) == []
+
+
+def test_a_store_that_was_restored_is_the_truth_though_the_target_has_later_versions(local: TargetWorld) -> None:
+    first = local.publish()
+    lost = pointer_to(local.want(first), first).model_copy(update={"version": 7, "prefix": "7-lost/"})
+    local.target.compare_and_swap(f"{ASSET.id}/{POINTER_NAME}", lost.model_dump_json().encode(), None)
+
+    copy = local.copy(local.publish(job="job-new"))
+
+    pointer = local.pointer()
+    assert pointer is not None
+    assert (pointer["version"], pointer["prefix"]) == (2, copy.version_folder)
+    assert local.files(copy) == FILES
 
 
 def test_what_is_wanted_again_meanwhile_is_not_taken_away(local: TargetWorld) -> None:
