@@ -39,7 +39,7 @@ def withdraw_due(database: Database, open_target: OpenTarget, asset_id: str | No
     with database.session() as session:
         due = CopyRepository(session).due(now, asset_id=asset_id)
     for copy in due:
-        if copy.state is not CopyState.WITHDRAWING:
+        if copy.state is not CopyState.WITHDRAWING or not _is_to_go_still(database, copy):
             continue
         try:
             take_away(database, open_target(copy.target.url), copy)
@@ -48,6 +48,13 @@ def withdraw_due(database: Database, open_target: OpenTarget, asset_id: str | No
         else:
             done.append(f"{copy.asset_id} version {copy.version} at {copy.target.name}")
     return done
+
+
+def _is_to_go_still(database: Database, copy: TargetCopy) -> bool:
+    """Look again: those before it may have taken their time, in which a job may have been told to bring it back."""
+    with database.session() as session:
+        now = CopyRepository(session).find(copy)
+    return now is not None and now.state is CopyState.WITHDRAWING
 
 
 def postpone(database: Database, copy: TargetCopy, error: DailiesError) -> None:

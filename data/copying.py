@@ -27,6 +27,7 @@ from data.domain.errors import (
     TargetUnavailableError,
 )
 from data.domain.publications import PublicationManifest
+from data.domain.targets import FILE_SCHEME
 from data.publishing import current_publication
 from data.repositories import CopyRepository
 from data.storage import ObjectStore
@@ -71,9 +72,10 @@ def make_copy(
 
     Raises:
         TargetUnavailableError: The target did not take it; another try goes on.
-        TargetRefusedError: The target lets us do nothing.
+        TargetRefusedError: The target lets us do nothing, or a link leads out of it.
         TargetTakenError: Its folder is another asset's.
     """
+    _check_inside(copy)
     files = files_of(manifest, copy.target.parts)
     with _at(copy):
         _said(target, copy)  # a folder that is another's is refused before a byte is sent
@@ -81,7 +83,7 @@ def make_copy(
     with _at(copy):
         _check_whole(target, copy, files)
     superseded = None
-    if _is_public(store, manifest) and _point(target, copy, manifest):
+    if _is_public(store, manifest) and _point(store, target, copy, manifest):
         superseded = _noted(database, copy, files)
     # Looked at again: a person who took the version down meanwhile may not have known of the pointer.
     if superseded is None or not _is_public(store, manifest):
@@ -99,8 +101,9 @@ def take_away(database: Database, target: ObjectStore, copy: TargetCopy) -> None
 
     Raises:
         TargetUnavailableError: The target did not let go of it; another try goes on.
-        TargetRefusedError: The target lets us do nothing.
+        TargetRefusedError: The target lets us do nothing, or a link leads out of it.
     """
+    _check_inside(copy)
     with _at(copy):
         _unpoint(target, copy)
         target.delete_tree(copy.prefix)
@@ -108,16 +111,33 @@ def take_away(database: Database, target: ObjectStore, copy: TargetCopy) -> None
         CopyRepository(session).gone(copy)
 
 
-@contextmanager
-def _at(copy: TargetCopy) -> Iterator[None]:
-    """Say of what goes wrong at which target it did."""
-    name = copy.target.name
-    facts: dict[str, Fact] = {
-        "target": name,
+def _check_inside(copy: TargetCopy) -> None:
+    """Do nothing if a copy's folder lies where it is said to: the settings allow the address, links followed.
+
+    Raises:
+        TargetRefusedError: A link in it leads elsewhere.
+    """
+    if not copy.target.url.startswith(FILE_SCHEME):
+        return
+    root = Path(copy.target.url.removeprefix(FILE_SCHEME)).resolve()
+    if not (root / copy.prefix).resolve().is_relative_to(root):
+        message = f"A link leads out of the target {copy.target.name!r}: {copy.target.url}/{copy.asset_folder}"
+        raise TargetRefusedError(message, _facts(copy))
+
+
+def _facts(copy: TargetCopy) -> dict[str, Fact]:
+    return {
+        "target": copy.target.name,
         "url": copy.target.url,
         "asset_id": copy.asset_id,
         "version": copy.version,
     }
+
+
+@contextmanager
+def _at(copy: TargetCopy) -> Iterator[None]:
+    """Say of what goes wrong at which target it did."""
+    name, facts = copy.target.name, _facts(copy)
     try:
         yield
     except (StoreUnavailableError, DiskFullError, PublicationConflictError) as error:
@@ -219,11 +239,16 @@ def _check_whole(target: ObjectStore, copy: TargetCopy, files: dict[str, int]) -
         raise StoreUnavailableError(f"{len(missing)} files did not arrive, {missing[0]} for one.")
 
 
-def _point(target: ObjectStore, copy: TargetCopy, manifest: PublicationManifest) -> bool:
-    """Have the pointer name a copy; ``False`` when it names a later version."""
+def _point(store: ObjectStore, target: ObjectStore, copy: TargetCopy, manifest: PublicationManifest) -> bool:
+    """Have the pointer name a copy; ``False`` when it names a later version.
+
+    A later one that is not public is of a life of the store that is over: one that was restored from a backup gives its
+    versions the same numbers again, and is the truth.
+    """
     with _at(copy):
         said, etag = _said(target, copy)
-        if isinstance(said, CopyPointer) and said.version > copy.version:
+        is_later = isinstance(said, CopyPointer) and said.version > copy.version
+        if is_later and not _is_public(store, manifest):
             return False
         pointer = pointer_to(copy, manifest)
         if said != pointer:
@@ -250,7 +275,7 @@ def _tidy(target: ObjectStore, copy: TargetCopy, files: dict[str, int], supersed
         if each.target.url == copy.target.url and each.pointer_key != copy.pointer_key:
             _unpoint(target, each)
     try:
-        target.sweep_temporary(_STALE_SECONDS)
+        target.sweep_temporary(_STALE_SECONDS, copy.asset_folder)
     except StoreUnavailableError as error:  # to list them takes a permission that a bucket need not give
         logger.debug("What killed writers left at %s was not swept: %s", copy.target.name, error)
 

@@ -57,7 +57,12 @@ class TargetCopy(DomainModel):
     @property
     def pointer_key(self) -> str:
         """Where, below the target's address, the pointer lies that names it."""
-        return f"{self.prefix.rstrip('/').rpartition('/')[0]}/{POINTER_NAME}"
+        return self.asset_folder + POINTER_NAME
+
+    @property
+    def asset_folder(self) -> str:
+        """Folder of the asset's versions below the target's address; ends with a slash."""
+        return f"{self.prefix.rstrip('/').rpartition('/')[0]}/"
 
     @property
     def version_folder(self) -> str:

@@ -205,8 +205,14 @@ class ObjectStore(Protocol):
         """Return what lets clients send parts to the store's server; ``None`` if the store has no server."""
         ...
 
-    def sweep_temporary(self, older_than_seconds: float) -> int:
-        """Remove what killed writers left (never visible as objects), older than that; return how many."""
+    def sweep_temporary(self, older_than_seconds: float, below: str = "") -> int:
+        """Remove what killed writers left (never visible as objects), older than that; return how many.
+
+        Args:
+            older_than_seconds: Age of what is nobody's.
+            below: Only of objects whose key begins with that text, where it is known of which object something is:
+                in a bucket that others write to as well, theirs is left alone.
+        """
         ...
 
 

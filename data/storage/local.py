@@ -174,8 +174,8 @@ class LocalStore:
         """Return ``None``: a folder has no server."""
         return
 
-    def sweep_temporary(self, older_than_seconds: float) -> int:
-        """Remove temporary files of writers that were killed."""
+    def sweep_temporary(self, older_than_seconds: float, below: str = "") -> int:
+        """Remove temporary files of writers that were killed: all of them, since they are stores' own."""
         oldest = time.time() - older_than_seconds
         count = 0
         with writing(INTERNAL_FOLDER):

@@ -202,14 +202,15 @@ class S3Store:
         """Return what lets clients send parts to the server."""
         return PartUploads(self._session, self._place)
 
-    def sweep_temporary(self, older_than_seconds: float) -> int:
+    def sweep_temporary(self, older_than_seconds: float, below: str = "") -> int:
         """Abort uploads in parts that nobody finished."""
         oldest = datetime.now(UTC) - timedelta(seconds=older_than_seconds)
-        found = self._session.run(self._base, _call("list_multipart_uploads", Bucket=self._bucket, Prefix=self._base))
+        place = {"Bucket": self._bucket, "Prefix": self._base + below}
+        found = self._session.run(place["Prefix"], _call("list_multipart_uploads", **place))
         stale = [each for each in found.get("Uploads") or [] if each["Initiated"] < oldest]
         for each in stale:
-            place = {"Bucket": self._bucket, "Key": each["Key"], "UploadId": each["UploadId"]}
-            self._session.run(each["Key"], _call("abort_multipart_upload", **place))
+            part = {"Bucket": self._bucket, "Key": each["Key"], "UploadId": each["UploadId"]}
+            self._session.run(each["Key"], _call("abort_multipart_upload", **part))
         return len(stale)
 
     def _place(self, key: str) -> dict[str, str]:

@@ -34,6 +34,9 @@ _WHOLE = "dailies_facts"
 _PLAIN = re.compile(r"[!#-&(-<>-~]+")
 """What needs no quotes: visible ASCII but for quotes and the equals sign."""
 
+_LONG = ("exception", "stack")
+"""They have lines of their own."""
+
 _facts: list[Callable[[], Mapping[str, str]]] = []
 
 
@@ -71,7 +74,7 @@ def formatter(log_format: LogFormat) -> logging.Formatter:
     if log_format == "json":
         return _Lines(shared, [structlog.processors.format_exc_info, _as_json])
     if sys.stderr.isatty():
-        return _Lines(shared, [_one_line, structlog.dev.ConsoleRenderer(timestamp_key="at", pad_event_to=0)])
+        return _Lines(shared, [_one_line, _visible, structlog.dev.ConsoleRenderer(timestamp_key="at", pad_event_to=0)])
     return _Lines(shared, [structlog.processors.format_exc_info, _one_line, _as_text])
 
 
@@ -161,11 +164,21 @@ def _add_facts(_logger: WrappedLogger, _method: str, event: EventDict) -> EventD
 
 def _one_line(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
     """Let nobody end a line and begin another by what they put into it."""
-    text = str(event.get("event", ""))
-    if not text.isprintable():
-        text = "".join(each if each.isprintable() or each == "\t" else repr(each)[1:-1] for each in text)
-    event["event"] = text
+    event["event"] = _printable(str(event.get("event", "")))
     return event
+
+
+def _visible(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
+    """Let nobody command a terminal by what they put into a fact: structlog writes texts as they are."""
+    facts = {name: value for name, value in event.items() if isinstance(value, str) and name not in _LONG}
+    event.update({name: _printable(value) for name, value in facts.items()})
+    return event
+
+
+def _printable(text: str) -> str:
+    if text.isprintable():
+        return text
+    return "".join(each if each.isprintable() or each == "\t" else repr(each)[1:-1] for each in text)
 
 
 def _as_json(_logger: WrappedLogger, _method: str, event: EventDict) -> str:

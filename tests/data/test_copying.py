@@ -12,10 +12,10 @@ from uuid import uuid4
 
 import pytest
 
-from data.copies import expire_copies
+from data.copies import expire_copies, withdraw_due
 from data.copying import make_copy, take_away
 from data.database import Database
-from data.domain.copies import POINTER_NAME, CopyState, files_of
+from data.domain.copies import POINTER_NAME, CopyState, files_of, pointer_to
 from data.domain.errors import (
     StoreUnavailableError,
     TargetRefusedError,
@@ -115,6 +115,49 @@ def test_taking_down_takes_the_copies_away_and_says_so_at_the_target(world: Targ
     assert world.files(copy) == {}
     assert world.pointer() == {"schema_version": 1, "asset_id": ASSET.id, "retracted_version": 1}
     assert world.states() == []
+
+
+def test_no_link_inside_a_target_leads_out_of_it(local: TargetWorld) -> None:
+    outside, manifest = local.folder / "outside", local.publish()
+    outside.mkdir()
+    (local.folder / "www" / "Tides").symlink_to(outside)
+    copy = local.want(manifest, layout="{title}")
+
+    with pytest.raises(TargetRefusedError, match="A link leads out of the target 'cdn'"):
+        local.make(copy, manifest)
+    with pytest.raises(TargetRefusedError, match="A link leads out"):
+        take_away(local.database, local.target, copy)
+
+    assert list(outside.iterdir()) == []
+
+
+def test_a_store_that_was_restored_is_the_truth_though_the_target_has_later_versions(local: TargetWorld) -> None:
+    first = local.publish()
+    lost = pointer_to(local.want(first), first).model_copy(update={"version": 7, "prefix": "7-lost/"})
+    local.target.compare_and_swap(f"{ASSET.id}/{POINTER_NAME}", lost.model_dump_json().encode(), None)
+
+    copy = local.copy(local.publish(job="job-new"))
+
+    pointer = local.pointer()
+    assert pointer is not None
+    assert (pointer["version"], pointer["prefix"]) == (2, copy.version_folder)
+    assert local.files(copy) == FILES
+
+
+def test_what_is_wanted_again_meanwhile_is_not_taken_away(local: TargetWorld) -> None:
+    """One after the other goes; before its turn came, a job was told to bring the second back."""
+    manifest = local.publish()
+    first, second = local.copy(manifest, layout="a/{asset}"), local.copy(manifest, layout="b/{asset}")
+    with local.database.session() as session:
+        CopyRepository(session).withdraw_all(ASSET.id)
+
+    def open_target(_url: str) -> Any:
+        with local.database.session() as session:
+            CopyRepository(session).want([first, second])
+        return local.target
+
+    assert len(withdraw_due(local.database, open_target)) == 1
+    assert [each for each in (first, second) if local.files(each) == FILES] != []
 
 
 @pytest.mark.parametrize("fails_at", [1, 2, 5, len(FILES), len(FILES) + 1])

@@ -104,6 +104,7 @@ def test_a_killed_upload_leaves_no_object_and_its_parts_are_swept(store: S3Store
     assert store.stat("key") is None
     assert list(store.list()) == []
     assert store.sweep_temporary(3600) == 0
+    assert store.sweep_temporary(-60, "others/") == 0
     assert store.sweep_temporary(-60) == 1
     assert uploads_below(store) == []
 

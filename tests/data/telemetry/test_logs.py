@@ -127,3 +127,15 @@ class Kept(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         self.lines.append(self.format(record))
+
+
+def test_a_fact_commands_no_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    terminal = io.StringIO()
+    terminal.isatty = lambda: True  # type: ignore[method-assign]
+    monkeypatch.setattr("sys.stderr", terminal)
+    record = logging.makeLogRecord({"name": "api.access", "levelname": "INFO", "msg": "GET", "path": "/\x1b[2J\x85x"})
+
+    line = formatter("console").format(record)
+
+    assert r"\x1b[2J\x85x" in line
+    assert "\x1b[2J" not in line
