@@ -52,7 +52,7 @@ class ChunkStore:
         self._known[name] = record
 
     def bring(self, made: MadePiece, file: str, target: Path) -> Path:
-        """Bring a file of a piece that was found or kept to a path, and return that. It may be a link: never write to it.
+        """Bring a file of a piece found or kept here to a path, and return that. It may be a link: never write to it.
 
         Raises:
             StoreUnavailableError: It is gone: another job has just finished the same package, as the next try finds.
