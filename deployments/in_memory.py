@@ -4,6 +4,7 @@ For demonstrations, and for machines that shall keep nothing. Only who asks for 
 away says so, and never goes on in memory.
 """
 
+import os
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -16,7 +17,7 @@ from data.settings import Settings
 from deployments import postgres
 from deployments.environment import isolated
 from deployments.errors import NoMemoryHomeError
-from deployments.note import take_lock
+from deployments.note import LOCK, take_lock
 
 MEMORY = Path("/dev/shm")  # noqa: S108  # the folder in memory that Linux has
 PREFIX = "dailies-in-memory-"
@@ -50,7 +51,8 @@ def home_in_memory(settings: Settings, folder: Path = MEMORY, least_bytes: int =
         _remove(left)
     _require(folder, least_bytes)
     home = Path(tempfile.mkdtemp(prefix=PREFIX, dir=folder))
-    home.chmod(0o711)  # Postgres does not run as root, and has to get through
+    if os.geteuid() == 0:
+        home.chmod(0o711)  # Postgres does not run as root, and has to get through
     try:
         yield home
     finally:
@@ -69,9 +71,10 @@ def _require(folder: Path, least_bytes: int) -> None:
 
 
 def _left_behind(folder: Path) -> Iterator[Path]:
-    """Give the homes there that no stack has any more."""
+    """Give the homes there that no stack has any more. One without a lock is empty: its stack is about to start."""
     for home in folder.glob(f"{PREFIX}*"):
-        if home.owner() != psutil.Process().username() or (lock := take_lock(home)) is None:
+        is_own = home.lstat().st_uid == os.geteuid() and not home.is_symlink()  # others may write there too
+        if not is_own or not (home / LOCK).exists() or (lock := take_lock(home)) is None:
             continue
         lock.close()
         yield home

@@ -13,6 +13,7 @@ from deployments.errors import StackError
 
 STOP_SECONDS = 60.0
 POLL_SECONDS = 0.1
+LOCK = "stack.lock"
 
 
 class StackNote(BaseModel):
@@ -53,7 +54,7 @@ def take_lock(home: Path) -> IO[str] | None:
 
     The kernel releases it when its process ends, however it ends.
     """
-    lock = (home / "stack.lock").open("w", encoding="utf-8")
+    lock = (home / LOCK).open("w", encoding="utf-8")
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -64,7 +65,7 @@ def take_lock(home: Path) -> IO[str] | None:
 
 def is_running(home: Path) -> bool:
     """Say whether a stack runs in the home."""
-    if not (home / "stack.lock").exists():
+    if not (home / LOCK).exists():
         return False
     lock = take_lock(home)
     if lock is None:

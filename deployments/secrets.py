@@ -7,6 +7,9 @@ alone, so that any Python 3 does, before anything is installed. Each run draws a
 
 import argparse
 import json
+import os
+import stat
+import sys
 from collections.abc import Mapping, Sequence
 from secrets import token_urlsafe
 
@@ -76,5 +79,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
     print(as_file(values), end="")
 
 
+def keep_from_others(descriptor: int) -> None:
+    """Let nobody else read a file that secrets are written to; pipes and terminals stay as they are."""
+    if stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.fchmod(descriptor, 0o600)
+
+
 if __name__ == "__main__":
+    keep_from_others(sys.stdout.fileno())
     main()

@@ -9,6 +9,7 @@ import httpx
 from prefect.client.orchestration import SyncPrefectClient
 from prefect.client.schemas.objects import FlowRun
 from prefect.deployments import run_deployment
+from prefect.exceptions import PrefectException
 from prefect.logging import get_run_logger
 from prefect.runtime import flow_run
 from prefect.states import Cancelling
@@ -58,8 +59,8 @@ def cancel_child(client: SyncPrefectClient, run_id: UUID) -> None:
     """Ask for the child to stop: nobody waits for it any more."""
     try:
         client.set_flow_run_state(run_id, Cancelling(message="The run that waited for this one was stopped."))
-    except httpx.TransportError as error:  # the reason why this run stops is what counts
-        get_run_logger().warning("A run that this one began could not be stopped: Prefect is away (%s).", error)
+    except (httpx.HTTPError, PrefectException) as error:  # the reason why this run stops is what counts
+        get_run_logger().warning("A run that this one began could not be stopped: %s", error)
 
 
 def while_away(ask: Callable[[], T]) -> T:

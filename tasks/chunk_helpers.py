@@ -5,6 +5,7 @@ has not begun when there is nothing else to do is taken back; one that fails lea
 whose slots are all taken by such jobs cannot lock up, and a helper that dies costs its own work alone.
 """
 
+import math
 import time
 from collections.abc import Callable
 from typing import Any
@@ -12,15 +13,17 @@ from uuid import UUID
 
 import httpx
 from prefect.client.orchestration import SyncPrefectClient, get_client
-from prefect.client.schemas.objects import State
-from prefect.exceptions import PrefectException
+from prefect.client.schemas.objects import State, StateType
+from prefect.exceptions import ObjectNotFound, PrefectException
 from prefect.logging import get_run_logger
+from prefect.states import Cancelled
 
 from data.domain.errors import OrchestratorUnavailableError
 from tasks.child_runs import begin_child, cancel_child
 
 CHUNK_DEPLOYMENT = "transcode-chunk/on-demand"
 _LOOK_SECONDS = 3.0
+_IDLE = (StateType.SCHEDULED, StateType.PENDING, StateType.PAUSED)
 
 
 class ChunkHelpers:
@@ -35,7 +38,7 @@ class ChunkHelpers:
         self._most = most
         self._parameters = parameters
         self._runs: dict[str, UUID] = {}
-        self._looked_at = 0.0
+        self._looked_at = self._all_began_at = -math.inf
 
     @property
     def has_room(self) -> bool:
@@ -72,16 +75,20 @@ class ChunkHelpers:
         return over
 
     def take_back(self) -> str | None:
-        """Return a piece whose run has not begun, after cancelling that; ``None``: all of them have."""
-        if not self._runs:
+        """Return a piece whose run does not begin, or rests, after cancelling that; ``None``: all of them work.
+
+        Where they do, that is believed for a few seconds.
+        """
+        if not self._runs or time.monotonic() - self._all_began_at < _LOOK_SECONDS:
             return None
         with get_client(sync_client=True) as client:
             for name, run_id in self._runs.items():
                 state = _state(client, run_id)
-                if state is not None and (state.is_scheduled() or state.is_pending()):
+                if state is not None and state.type in _IDLE:
                     cancel_child(client, run_id)
                     del self._runs[name]
                     return name
+        self._all_began_at = time.monotonic()
         return None
 
     def expect_less(self) -> None:
@@ -102,5 +109,7 @@ def _state(client: SyncPrefectClient, run_id: UUID) -> State[Any] | None:
     """Return the state of a run; ``None`` while Prefect is away, which is no reason to give up one's own work."""
     try:
         return client.read_flow_run(run_id).state
-    except httpx.TransportError:
+    except ObjectNotFound:  # somebody has deleted it: it makes nothing any more
+        return Cancelled()
+    except httpx.HTTPError:
         return None

@@ -8,6 +8,8 @@ recipe and tools: there retention sees an attempt at the package, and deletes wh
 import secrets
 from pathlib import Path
 
+from pydantic import ValidationError
+
 from data.domain.errors import ObjectMissingError, StoreUnavailableError
 from data.domain.keys import package_pieces_prefix
 from data.domain.model import DomainModel
@@ -28,13 +30,17 @@ class ChunkStore:
     def __init__(self, store: ObjectStore, asset_id: str, key: str) -> None:
         self._store = store
         self._prefix = package_pieces_prefix(asset_id, key)
+        self._known: dict[str, _Record] = {}  # what others make of the same piece meanwhile changes nothing here
 
     def find(self, name: str) -> PieceAccount | None:
         """Return the account of a piece, if that is finished and all of its files are there."""
         if (record := self._record(name)) is None:
             return None
         sizes = {found.key.removeprefix(record.prefix): found.size_bytes for found in self._store.list(record.prefix)}
-        return record.account if sizes == record.account.files else None
+        if sizes != record.account.files:
+            return None
+        self._known[name] = record
+        return record.account
 
     def keep(self, name: str, account: PieceAccount, directory: Path) -> None:
         """Store a finished piece, and remove its files from the folder that they were made in."""
@@ -43,18 +49,16 @@ class ChunkStore:
             self._store.put_file(directory / file, record.prefix + file)
             (directory / file).unlink()
         self._store.put_bytes(record.model_dump_json().encode(), self._record_key(name))
+        self._known[name] = record
 
     def bring(self, made: MadePiece, file: str, target: Path) -> Path:
-        """Bring a file of a piece to a path, and return that. It may be a link: never write to it.
+        """Bring a file of a piece found or kept here to a path, and return that. It may be a link: never write to it.
 
         Raises:
             StoreUnavailableError: It is gone: another job has just finished the same package, as the next try finds.
         """
-        record = self._record(made.piece.name)
         try:
-            if record is None or record.account != made.account:
-                raise ObjectMissingError(f"Piece {made.piece.name} is gone.", {"piece": made.piece.name})
-            return self._store.fetch(record.prefix + file, target)
+            return self._store.fetch(self._known[made.piece.name].prefix + file, target)
         except ObjectMissingError as error:
             raise StoreUnavailableError(f"A chunk that was there is gone: {error.message}", error.facts) from error
 
@@ -65,7 +69,7 @@ class ChunkStore:
     def _record(self, name: str) -> _Record | None:
         try:
             return _Record.model_validate_json(self._store.get_bytes(self._record_key(name)))
-        except ObjectMissingError:
+        except (ObjectMissingError, ValidationError):  # none, or one of another version of ours
             return None
 
     def _record_key(self, name: str) -> str:

@@ -12,7 +12,7 @@ from data.settings import Settings
 from deployments.components import PROJECT
 from deployments.errors import NoMemoryHomeError
 from deployments.in_memory import LEAST_BYTES, MEMORY, PREFIX, home_in_memory
-from deployments.note import StackNote, take_lock
+from deployments.note import LOCK, StackNote, take_lock
 from deployments.postgres import LOCATION_NOTE
 from deployments.up import main
 from tests.conftest import WaitUntil
@@ -44,6 +44,7 @@ def test_what_a_killed_predecessor_left_is_removed_and_what_somebody_uses_is_not
     left, used = (MEMORY / f"{PREFIX}test-{os.getpid()}-{name}" for name in ("left", "used"))
     for each in (left, used):
         each.mkdir()
+        (each / LOCK).touch()
     lock = take_lock(used)
     assert lock is not None
 
@@ -53,6 +54,24 @@ def test_what_a_killed_predecessor_left_is_removed_and_what_somebody_uses_is_not
     shutil.rmtree(used)
 
     assert found == (False, True)
+
+
+@with_memory
+def test_what_another_start_has_just_made_and_what_is_elsewhere_stays(settings: Settings, tmp_path: Path) -> None:
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    (elsewhere / LOCK).touch()
+    (elsewhere / LOCATION_NOTE).write_text(str(tmp_path / "database"), "utf-8")
+    (tmp_path / "database").mkdir()
+    (link := MEMORY / f"{PREFIX}test-{os.getpid()}-link").symlink_to(elsewhere)
+    with home_in_memory(settings, least_bytes=LITTLE) as first:
+        try:
+            with home_in_memory(settings, least_bytes=LITTLE):
+                found = (first.exists(), (tmp_path / "database").exists())
+        finally:
+            link.unlink()
+
+    assert found == (True, True)
 
 
 def test_production_keeps_its_state(settings: Settings) -> None:

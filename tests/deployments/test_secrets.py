@@ -2,6 +2,7 @@ import json
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -38,3 +39,14 @@ def test_the_file_holds_what_was_asked_for() -> None:
     assert len(json.loads(plain["DAILIES_AUTH__SECRETS"])) == 1
     assert set(cluster) == {*drawn_secrets(), *database_settings("", "")}
     assert f":{cluster['POSTGRES_PASSWORD']}@db.example:5433/catalogue" in cluster["DAILIES_CATALOGUE__URL"]
+
+
+def test_nobody_else_may_read_the_file(tmp_path: Path) -> None:
+    written = tmp_path / ".env"
+    with written.open("w", encoding="utf-8") as file:
+        written.chmod(0o644)
+        subprocess.run(
+            [sys.executable, "-S", "-m", "deployments.secrets"], cwd=PROJECT, stdout=file, check=True, env={}
+        )
+
+    assert written.stat().st_mode & 0o777 == 0o600

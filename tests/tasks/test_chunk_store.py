@@ -49,14 +49,24 @@ def test_a_piece_without_all_of_its_files_is_not_there(kept: ChunkStore, store: 
     assert kept.find(PIECE.name) is None
 
 
-def test_two_who_make_the_same_piece_do_not_mix_their_files(kept: ChunkStore, tmp_path: Path) -> None:
-    first = keep(kept, tmp_path / "made", b"one")
-    second = keep(kept, tmp_path / "made", b"other")
+def test_a_record_of_another_version_of_ours_is_none(kept: ChunkStore, store: ObjectStore, tmp_path: Path) -> None:
+    keep(kept, tmp_path / "made")
 
-    assert kept.find(PIECE.name) == second.account
-    assert kept.bring(second, "sound.mp4", tmp_path / "brought").read_bytes() == b"other"
-    with pytest.raises(StoreUnavailableError, match="A chunk that was there is gone"):
-        kept.bring(first, "sound.mp4", tmp_path / "again")
+    store.put_bytes(b'{"prefix": "x/", "colour": "red"}', package_pieces_prefix("a" * 24, "key") + "sound/record.json")
+
+    assert kept.find(PIECE.name) is None
+
+
+def test_two_who_make_the_same_piece_each_go_on_with_their_own(
+    kept: ChunkStore, store: ObjectStore, tmp_path: Path
+) -> None:
+    other = ChunkStore(store, "a" * 24, "key")
+    first = keep(kept, tmp_path / "made", b"one")
+    second = keep(other, tmp_path / "made", b"other")
+
+    assert kept.bring(first, "sound.mp4", tmp_path / "brought").read_bytes() == b"one"
+    assert other.bring(second, "sound.mp4", tmp_path / "brought-too").read_bytes() == b"other"
+    assert ChunkStore(store, "a" * 24, "key").find(PIECE.name) == second.account
 
 
 def test_pieces_are_gone_once_the_package_is_whole(kept: ChunkStore, store: ObjectStore, tmp_path: Path) -> None:

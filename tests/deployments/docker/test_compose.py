@@ -183,6 +183,7 @@ def test_the_image_has_what_it_copies_and_nothing_secret() -> None:
         assert f"!{source}" in ignored
     assert ignored[1] == "*"
     assert {"**/.env", "**/secrets.env"} <= set(ignored)
+    assert "deployments/docker/media" in ignored, "where sources lie by default"
 
 
 def test_the_image_takes_the_pinned_torch() -> None:
