@@ -136,7 +136,8 @@ def _allowed(request: Request) -> list[str]:
         for route in iter_route_contexts(request.app.routes)
         if (pattern := getattr(route, "path_regex", None)) and pattern.match(request.scope["path"])
     ]
-    return sorted(set().union(*(methods for path, methods in routes if path == routes[0][0])))
+    own = min((path for path, _ in routes), key=lambda path: path.count("{"))  # `/jobs/metrics` is no `/jobs/{job_id}`
+    return sorted(set().union(*(methods for path, methods in routes if path == own)))
 
 
 def _field_error(error: Mapping[str, Any]) -> dict[str, Any]:

@@ -34,6 +34,7 @@ def test_its_address_takes_the_methods_of_other_routes_and_no_more(api: httpx.Cl
 def test_words_that_are_addresses_of_their_own_are_no_ids(api: httpx.Client) -> None:
     assert "items" in api.get(f"{JOBS}/search").json()
     assert api.get(f"{JOBS}/metrics").status_code == 200
+    assert api.put(f"{JOBS}/metrics").headers["Allow"] == "GET"
 
 
 def test_who_does_not_say_who_they_are_sees_nothing(locked_url: str, people: dict[Role, Person]) -> None:
