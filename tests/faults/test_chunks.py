@@ -56,8 +56,9 @@ def test_a_killed_job_goes_on_after_its_last_finished_chunk(
     log = jobs.log_text(job_id)
     found = [(int(pieces), int(there)) for pieces, there in re.findall(r"in (\d+) pieces; (\d+) are there", log)]
     assert (job["state"], job["attempt"]) == ("succeeded", 2), log
-    assert found[0] == (5, 0)
-    assert found[1][1] >= kept >= 2
+    pieces, there = found[-1]  # what the first attempt told may have died with it
+    assert pieces == 5
+    assert there >= kept >= 2
     assert "Encoded in 4 chunks, joined by copying." in log
     assert jobs.publication(job)["duration_seconds"] == pytest.approx(FILM_SECONDS, abs=0.3)
     assert finished(stack) == set()

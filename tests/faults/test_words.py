@@ -31,7 +31,10 @@ SMALL: dict[str, Any] = {
     "video.preset": "ultrafast",
 }
 SCRIPT = "{name} rises over the harbour. Boats leave one by one."
-LONG_SCRIPT = "{name} rises over the harbour. Boats leave one by one. The city wakes up slowly. People drink coffee."
+LONG_SCRIPT = (
+    "{name} rises over the harbour. Boats leave one by one. The city wakes up slowly. People drink coffee. "
+    "A tram goes down the hill. The baker opens his door. Children run to school. A cat looks out of a window."
+)
 PREPARED: dict[str, Any] = {"reframe.enabled": True, "reframe.aspect_ratio": "1:1", "speech.clean_up": True}
 
 
