@@ -132,7 +132,7 @@ async def _framework_error(request: Request, error: Exception) -> Response:
 def _allowed(request: Request) -> list[str]:
     """Return all methods of an address; the router knows only those of the first route that has it."""
     routes = [
-        (route.path, route.methods or set())
+        (route.path or "", route.methods or set())
         for route in iter_route_contexts(request.app.routes)
         if (pattern := getattr(route, "path_regex", None)) and pattern.match(request.scope["path"])
     ]
