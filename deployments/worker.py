@@ -8,6 +8,7 @@ does. Everything else is the stock process worker; ``prefect worker start`` serv
 """
 
 import asyncio
+import logging
 import time
 import warnings
 from collections.abc import Callable
@@ -91,17 +92,20 @@ class ListeningWorker(ProcessWorker):
         return await super().get_and_submit_flow_runs()
 
     async def _listen(self) -> None:
+        is_told = False
         while True:
             try:
                 async with get_events_subscriber(
                     filter=told_of(self._work_pool_name), reconnection_attempts=0
                 ) as stream:
-                    self._news.is_heard = True
+                    self._news.is_heard, is_told = True, False
                     self._news.told()  # of what came before
                     async for _event in stream:
                         self._news.told()
             except Exception as error:  # noqa: BLE001  # a refused login is a bare Exception; whatever it is, polling goes on
-                self._logger.debug("No stream of events (%s): asking for work all the time.", error)
+                level = logging.DEBUG if is_told else logging.WARNING
+                self._logger.log(level, "No stream of events (%r): asking for work all the time.", error)
+                is_told = True
             self._news.lost()
             await asyncio.sleep(RECONNECT_SECONDS)
 

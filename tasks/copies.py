@@ -81,10 +81,19 @@ def copy_to_targets(
                 CopyRepository(session).failed(copy, error.message, None)
             get_run_logger().warning("Target %s: %s", copy.target.name, error)
         else:
-            get_run_logger().info("Version %d is at the target %s.", manifest.version, copy.target.name)
+            _tell(database, copy)
     if failures:
         raise min(failures, key=lambda error: not error.retryable)
     return sent
+
+
+def _tell(database: Database, copy: TargetCopy) -> None:
+    """Log what became of a copy that did not fail: it may have been overtaken, or taken down, meanwhile."""
+    with database.session() as session:
+        found = CopyRepository(session).find(copy)
+    is_there = found is not None and found.state in (CopyState.THERE, CopyState.SUPERSEDED)
+    said = "is at" if is_there else "is not wanted any more, and was taken away from"
+    get_run_logger().info("Version %d %s the target %s.", copy.version, said, copy.target.name)
 
 
 @task(task_run_name="update copies")

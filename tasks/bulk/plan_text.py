@@ -4,6 +4,7 @@ from datetime import datetime, timedelta, tzinfo
 from zoneinfo import ZoneInfo
 
 from data.domain.batches import BatchPlan, StepEstimate
+from data.domain.sizes import size_text
 from data.domain.windows import NightWindow
 
 
@@ -15,14 +16,15 @@ def plan_rows(plan: BatchPlan, window: NightWindow | None = None) -> tuple[tuple
         window: The batch's night window.
     """
     zone = ZoneInfo(window.time_zone) if window else None
+    came, out = size_text(plan.bytes_in), size_text(plan.bytes_out)
     rows = [
         ("rows", f"{plan.rows:,}"),
         ("new", f"{plan.new:,}"),
         ("unchanged", f"{plan.unchanged:,}"),
         ("duplicate", f"{plan.duplicate:,}"),
         ("rejected", f"{plan.rejected:,}"),
-        ("material", f"{duration(plan.media_seconds)} in {size(plan.bytes_in)}, about {size(plan.bytes_out)} out"),
-        *((("copies", f"about {size(plan.bytes_copied)} to publish targets"),) if plan.bytes_copied else ()),
+        ("material", f"{duration(plan.media_seconds)} in {came}, about {out} out"),
+        *((("copies", f"about {size_text(plan.bytes_copied)} to publish targets"),) if plan.bytes_copied else ()),
         *((step.step, _step(step, plan.currency)) for step in plan.steps),
         ("cost", f"about {plan.cost:,.2f} {plan.currency}"),
         ("starts", clock_time(plan.starts_at, plan.starts_at, zone)),
@@ -47,15 +49,6 @@ def duration(seconds: float) -> str:
     if hours < 48:
         return f"{hours} h {minutes:02d} min"
     return f"{hours // 24} d {hours % 24} h"
-
-
-def size(bytes_: float) -> str:
-    """Return a number of bytes for people, in decimal units."""
-    for unit in ("B", "kB", "MB", "GB"):
-        if bytes_ < 1000:
-            return f"{bytes_:.3g} {unit}"
-        bytes_ /= 1000
-    return f"{bytes_:,.1f} TB"
 
 
 def clock_time(moment: datetime, now: datetime, zone: tzinfo | None) -> str:

@@ -8,6 +8,7 @@ from urllib.parse import quote
 from data.domain.batches import BatchPlan, BatchReason, BatchState, StepEstimate
 from data.domain.errors import FailureClass
 from data.domain.nights import FailureGroup, ItemExample, NightFacts, StepActual
+from data.domain.sizes import size_text
 from tasks.reporting.advice import advice_for
 from tasks.reporting.sentences import span_of
 from tasks.reporting.wording import Clock, counted, duration, listed, money, number, share
@@ -145,7 +146,7 @@ def _plan_rows(facts: NightFacts, plan: BatchPlan, clock: Clock) -> Iterator[Pla
     if plan.bytes_copied or facts.copied_bytes:
         before, after = plan.bytes_copied, facts.copied_bytes
         difference = _signed(after - before, before) if before else ""
-        yield PlanRow("Copied to targets", f"{number(before / 1e6)} MB", f"{number(after / 1e6)} MB", difference)
+        yield PlanRow("Copied to targets", size_text(before), size_text(after), difference)
     begins, ends = span_of(facts)
     if facts.batch.ended_at is not None:
         paused = sum(((pause.ends_at or ends) - pause.begins_at).total_seconds() for pause in facts.pauses)

@@ -4,7 +4,7 @@ import pytest
 
 from data.domain.batches import BatchPlan, StepEstimate
 from data.domain.windows import NightWindow
-from tasks.bulk.plan_text import duration, plan_rows, size
+from tasks.bulk.plan_text import duration, plan_rows
 
 STARTS_AT = datetime(2026, 3, 2, 21, tzinfo=UTC)
 PLAN = BatchPlan(
@@ -52,8 +52,3 @@ def test_a_plan_of_several_nights_names_the_day() -> None:
 )
 def test_durations_are_short(seconds: float, said: str) -> None:
     assert duration(seconds) == said
-
-
-@pytest.mark.parametrize(("count", "said"), [(0, "0 B"), (1500, "1.5 kB"), (2 * 10**9, "2 GB"), (10**15, "1,000.0 TB")])
-def test_sizes_are_decimal(count: int, said: str) -> None:
-    assert size(count) == said

@@ -2,13 +2,16 @@
 
 import uuid
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 from prefect.client.orchestration import SyncPrefectClient
 from prefect.client.schemas.objects import FlowRun, State, StateType
 
+from data.database import Database
 from deployments.stack import Stack
+from tests.fakes.catalogues import make_catalogue
 from tests.fakes.deployments import register
 
 HERE = "cpu@here"
@@ -51,3 +54,14 @@ def runs(prefect_server: Stack) -> Iterator[Runs]:
         register(client)
         flow_id = client.create_flow_from_name("reconciled")
         yield Runs(client, client.create_deployment(flow_id=flow_id, name="by-hand", work_pool_name="cpu"))
+
+
+@pytest.fixture
+def database(tmp_path: Path, runs: Runs) -> Iterator[Database]:
+    """Return a catalogue, and make sure that the server knows the deployments."""
+    register(runs.client)
+    url = f"sqlite:///{tmp_path / 'catalogue.db'}"
+    make_catalogue(url)
+    opened = Database(url)
+    yield opened
+    opened.close()

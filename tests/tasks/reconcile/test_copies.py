@@ -1,10 +1,6 @@
 """Copies that no job is at are brought up to date by one run at a time."""
 
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
-
-import pytest
 
 from data.database import Database
 from data.domain.copies import copy_of
@@ -12,23 +8,11 @@ from data.domain.targets import PublishTarget
 from data.repositories import CopyRepository
 from tasks.reconcile.copies import have_copies_updated
 from tests.data.samples import sample_asset, sample_manifest
-from tests.fakes.catalogues import make_catalogue
-from tests.fakes.deployments import register
 from tests.tasks.reconcile.conftest import Runs
 
 MANIFEST = sample_manifest(sample_asset())
 COPY = copy_of(MANIFEST, PublishTarget(name="cdn", url="s3://cdn"), "job")
 NOW = datetime.now(UTC)
-
-
-@pytest.fixture
-def database(tmp_path: Path, runs: Runs) -> Iterator[Database]:
-    register(runs.client)
-    url = f"sqlite:///{tmp_path / 'catalogue.db'}"
-    make_catalogue(url)
-    opened = Database(url)
-    yield opened
-    opened.close()
 
 
 def test_what_is_due_has_one_run_made(runs: Runs, database: Database) -> None:

@@ -1,9 +1,8 @@
 """A lost feed run is never the end of a batch."""
 
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,24 +15,12 @@ from data.domain.feeds import feed_tags
 from data.repositories import BatchRepository
 from data.telemetry.tracing import TRACE_LABEL
 from tasks.reconcile.feeds import feed_forgotten
-from tests.fakes.catalogues import make_catalogue
-from tests.fakes.deployments import register
 from tests.tasks.reconcile.conftest import Runs
 
 TRACEPARENT = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 HOUR_AGO = datetime.now(UTC) - timedelta(hours=1)
 
 Store = Callable[..., Batch]
-
-
-@pytest.fixture
-def database(tmp_path: Path, runs: Runs) -> Iterator[Database]:
-    register(runs.client)
-    url = f"sqlite:///{tmp_path / 'catalogue.db'}"
-    make_catalogue(url)
-    opened = Database(url)
-    yield opened
-    opened.close()
 
 
 @pytest.fixture

@@ -1,9 +1,7 @@
 """Which generations are over is told by their jobs, on a real Prefect server."""
 
 import uuid
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -19,24 +17,12 @@ from data.repositories import BatchRepository, GenerationRepository
 from tasks.providers.settling import RELEASED_FOR
 from tasks.reconcile.attempts import retry_rules
 from tasks.reconcile.generations import find_forgotten, settle_forgotten
-from tests.fakes.catalogues import make_catalogue
-from tests.fakes.deployments import register
 from tests.tasks.reconcile.conftest import HERE, Runs
 
 HOUR_AGO = datetime.now(UTC) - timedelta(hours=1)
 LATER = datetime.now(UTC) + timedelta(hours=1)
 """Runs that are ended by hand end now."""
 RULES = retry_rules(job_attempts=2)
-
-
-@pytest.fixture
-def database(tmp_path: Path, runs: Runs) -> Iterator[Database]:
-    register(runs.client)
-    url = f"sqlite:///{tmp_path / 'catalogue.db'}"
-    make_catalogue(url)
-    opened = Database(url)
-    yield opened
-    opened.close()
 
 
 def entry(database: Database, job_id: str, batch_id: str | None = None, **values: Any) -> str:
