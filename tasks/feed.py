@@ -28,8 +28,8 @@ from tasks.stopping import waiting
 from tasks.workspace import run_id
 
 _LOOK_SECONDS = 1.0
-_QUIET_LOOK_SECONDS = 2.0
-"""After a look that showed nothing new. While there is more to feed, a run waits for each that works."""
+_GLANCES = 2
+"""After a tick that showed nothing new: looks, before the next, at nothing but whether a run has ended."""
 _IDLE_SECONDS = 3.0
 """Between two looks at a batch that waits."""
 _LONGEST_WAIT_SECONDS = 30.0
@@ -82,25 +82,30 @@ def _run(feed: Feed, board: "_Board") -> Progress:
         try:
             progress = feed.tick()
             board.tell(feed)
-        except (OrchestratorUnavailableError, CatalogueUnavailableError) as error:
-            if not silent:
-                logger.warning("Waiting: %s", error)
-            silent, wait = True, min(wait * 2, _LONGEST_WAIT_SECONDS)
-        else:
             if progress is not Progress.GOES_ON:
                 return progress
             if silent:
                 logger.info("Going on.")
-            silent, wait = False, _pause(feed, before)
-        time.sleep(wait)
+            silent, wait = False, _LOOK_SECONDS
+            _rest(feed, before)
+        except (OrchestratorUnavailableError, CatalogueUnavailableError) as error:
+            if not silent:
+                logger.warning("Waiting: %s", error)
+            silent, wait = True, min(wait * 2, _LONGEST_WAIT_SECONDS)
+            time.sleep(wait)
 
 
-def _pause(feed: Feed, before: Standing | None) -> float:
-    """Return how many seconds pass until the next look, by what this one showed."""
+def _rest(feed: Feed, before: Standing | None) -> None:
+    """Wait until the next tick is worth its while, by what the last one showed."""
     if feed.course is Course.HOLD:
-        return _IDLE_SECONDS
-    is_more_to_feed = feed.standing is not None and feed.standing.counts.pending > 0
-    return _QUIET_LOOK_SECONDS if is_more_to_feed and feed.standing == before else _LOOK_SECONDS
+        time.sleep(_IDLE_SECONDS)
+        return
+    time.sleep(_LOOK_SECONDS)
+    if feed.standing == before:
+        for _ in range(_GLANCES):
+            if not feed.is_quiet():
+                return
+            time.sleep(_LOOK_SECONDS)
 
 
 class _Board:

@@ -9,9 +9,9 @@ import httpx
 from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.client.schemas.objects import FlowRun, State, StateType
 from prefect.client.schemas.responses import SetStateStatus
+from prefect.context import SettingsContext, get_settings_context
 from prefect.exceptions import ObjectNotFound, PrefectException
 from prefect.logging import get_run_logger
-from prefect.settings import PREFECT_CLIENT_MAX_RETRIES, temporary_settings
 from prefect.states import Suspended
 
 from data.domain.jobs import RESTS_LABEL, STEP_RETRIES_LABEL, retries_counted
@@ -34,9 +34,7 @@ class OwnRun:
     @contextmanager
     def opened(cls, run_id: UUID) -> Iterator["OwnRun"]:
         """Open the record until the block is left."""
-        # By itself the client tries again for a minute, in which nobody would look at limits.
-        once = temporary_settings(updates={PREFECT_CLIENT_MAX_RETRIES: 0})
-        with once, get_client(sync_client=True, httpx_settings={"timeout": ANSWER_SECONDS}) as client:
+        with _asking_once(), get_client(sync_client=True, httpx_settings={"timeout": ANSWER_SECONDS}) as client:
             yield cls(run_id, client)
 
     def read(self) -> FlowRun | None:
@@ -104,3 +102,16 @@ class OwnRun:
                 self._client.update_flow_run_labels(self._run_id, {RESTS_LABEL: str(state.id)})
         except (httpx.HTTPError, PrefectException) as error:
             self._logger.debug("That the run has stopped was not told: %s", error)
+
+
+@contextmanager
+def _asking_once() -> Iterator[None]:
+    """Have clients not try again: by themselves they do for a minute, in which nobody would look at limits.
+
+    Prefect's ``temporary_settings`` would read and check all its settings anew for that, which takes 0.1 s.
+    """
+    context = get_settings_context()
+    client = context.settings.client.model_copy(update={"max_retries": 0})
+    settings = context.settings.model_copy(update={"client": client})
+    with SettingsContext(profile=context.profile, settings=settings):
+        yield

@@ -19,6 +19,8 @@ from data.domain.recipes import IDENTITY, Recipe
 
 SHIPPED = Path(__file__).parent
 MAX_PARENTS = 8
+_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+"""libyaml where there is one: ten times as fast, and each run reads its recipe."""
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
 
 
@@ -169,7 +171,7 @@ def _over(raw: Mapping[str, Any], inherited: Mapping[str, Any]) -> dict[str, Any
 
 def _read(path: Path) -> dict[str, Any]:
     try:
-        raw = yaml.safe_load(path.read_text(encoding="utf-8"))
+        raw = yaml.load(path.read_text(encoding="utf-8"), Loader=_LOADER)  # noqa: S506  # both are safe
     except (yaml.YAMLError, UnicodeDecodeError, OSError) as error:
         raise RecipeInvalidError(f"{path.name} cannot be read: {error}", {"recipe": path.stem}) from error
     if not isinstance(raw, dict):

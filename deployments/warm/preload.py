@@ -72,6 +72,7 @@ def preload() -> tuple[int, float]:
             except Exception:  # whatever a module does when it is imported
                 logger.warning("%s cannot be imported here", name, exc_info=True)
     finish_models()
+    finish_tables()
     prepare_work()
     # `python -m` takes a module that is there already for a mistake.
     sys.modules.pop("prefect.engine", None)
@@ -123,6 +124,15 @@ def finish_models() -> None:
         if not model.__pydantic_complete__:
             # A model with a type that is not there yet stays as it is.
             model.model_rebuild(raise_errors=False)
+
+
+def finish_tables() -> None:
+    """Do what SQLAlchemy and Prefect put off to the first query and the first schedule: 0.1 s in each run otherwise."""
+    from prefect.client.schemas.schedules import CronSchedule
+    from sqlalchemy.orm import configure_mappers
+
+    configure_mappers()
+    CronSchedule(cron="0 0 * * *", timezone="UTC")  # looks through all time zones of the machine, once
 
 
 def prepare_work() -> None:

@@ -87,6 +87,8 @@ class Feed:
         self._demands: tuple[float, tuple[Demand, ...]] | None = None
         self._at_work: set[str] = set()
         """Keys of runs that were seen at work."""
+        self._in_flight: frozenset[str] = frozenset()
+        """Ids of the runs that the last tick saw and did not settle."""
         self._refused: Counter[str] = Counter()
         self._stopping_since: float | None = None
         self.standing: Standing | None = None
@@ -103,6 +105,7 @@ class Feed:
             InfrastructureError: Items are lost, so that the batch cannot end.
         """
         runs = self._settled(self._ordered(self._ledger.runs()))
+        self._in_flight = frozenset(run.run_id for run in runs if run.run_id)
         self.standing = standing = self._ledger.standing()
         batch = standing.batch
         if batch.feed_run_id != self._rules.run_id:
@@ -121,6 +124,14 @@ class Feed:
         self._carry_out(decision, standing, runs)
         self.course = decision.course
         return Progress.ENDED if decision.course is Course.END else Progress.GOES_ON
+
+    def is_quiet(self) -> bool:
+        """Say, for much less than a tick costs, whether no run has ended since.
+
+        Raises:
+            OrchestratorUnavailableError: Prefect did not answer.
+        """
+        return bool(self._in_flight) and self._fleet.count_alive(self._in_flight) == len(self._in_flight)
 
     def _ordered(self, runs: Sequence[ItemRun]) -> tuple[ItemRun, ...]:
         """Order the runs again that are not known to exist: their feed died before it could note it."""

@@ -9,8 +9,13 @@ from uuid import UUID
 
 import httpx
 from prefect.client.orchestration import SyncPrefectClient
-from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterId
-from prefect.client.schemas.objects import FlowRun
+from prefect.client.schemas.filters import (
+    FlowRunFilter,
+    FlowRunFilterId,
+    FlowRunFilterState,
+    FlowRunFilterStateType,
+)
+from prefect.client.schemas.objects import TERMINAL_STATES, FlowRun, StateType
 from prefect.exceptions import ObjectNotFound
 
 from data.domain.batches import Priority
@@ -24,6 +29,7 @@ CREATE_AT_ONCE = 100
 READ_AT_ONCE = 200
 CHANGE_AT_ONCE = 50
 """Prefect's own limits for one call."""
+_ALIVE = FlowRunFilterState(type=FlowRunFilterStateType(any_=sorted(set(StateType) - TERMINAL_STATES)))
 _STOPPABLE = ["SCHEDULED", "PENDING", "RUNNING", "PAUSED"]
 
 
@@ -82,6 +88,16 @@ class Fleet:
                 )
             reports |= {str(run.id): _report(run) for run in runs}
         return reports
+
+    def count_alive(self, run_ids: Collection[str]) -> int:
+        """Return how many of these runs are not over, for a third of what their reports cost."""
+        count, wanted = 0, iter(sorted(run_ids))
+        while some := [UUID(run_id) for run_id in islice(wanted, READ_AT_ONCE)]:
+            with _translated():
+                count += self._client.count_flow_runs(
+                    flow_run_filter=FlowRunFilter(id=FlowRunFilterId(any_=some), state=_ALIVE)
+                )
+        return count
 
     def cancel(self, run_ids: Collection[str]) -> None:
         """Ask for runs to stop; those that have ended stay as they are."""

@@ -106,6 +106,20 @@ def test_a_job_at_work_is_seen_at_work(world: Worlds) -> None:
     assert monday.items()[1].state is ItemState.RUNNING
 
 
+def test_it_is_quiet_while_no_run_ends(world: Worlds) -> None:
+    monday = world(*[LONG] * 2)
+    feed = monday.feed()
+    feed.tick()
+    assert not feed.is_quiet(), "it has not looked at the runs that it made"
+    feed.tick()
+    told = [feed.is_quiet()]
+    monday.force(monday.runs()[0], StateType.CRASHED)
+    told.append(feed.is_quiet())
+    feed.tick()
+
+    assert [*told, feed.is_quiet()] == [True, False, True]
+
+
 def test_a_lost_run_gives_its_unfinished_items_back_and_nothing_is_done_twice(world: Worlds) -> None:
     monday = world(*[SHORT] * 8)
     feed = monday.feed()

@@ -99,3 +99,17 @@ def test_what_prefect_lacks_is_said(fleet: Fleet) -> None:
 def test_a_server_that_is_away_is_a_typed_error() -> None:
     with SyncPrefectClient("http://127.0.0.1:9/api") as nobody, pytest.raises(OrchestratorUnavailableError):
         Fleet(nobody).reports([str(uuid.uuid4())])
+
+
+def test_runs_are_counted_until_they_are_over_or_gone(fleet: Fleet, client: SyncPrefectClient) -> None:
+    keys = [uuid.uuid4().hex for _ in range(3)]
+    runs = made(fleet, *map(order, keys))
+    waiting, over, gone = (uuid.UUID(runs[key]) for key in keys)
+    counts = [fleet.count_alive(runs.values())]
+    client.set_flow_run_state(over, State(type=StateType.COMPLETED), force=True)
+    counts.append(fleet.count_alive(runs.values()))
+    client.delete_flow_run(gone)
+    counts.append(fleet.count_alive(runs.values()))
+    client.set_flow_run_state(waiting, State(type=StateType.RUNNING), force=True)
+
+    assert [*counts, fleet.count_alive(runs.values()), fleet.count_alive([])] == [3, 2, 1, 1, 0]
