@@ -7,6 +7,12 @@ from uuid import UUID
 
 import httpx
 from prefect.client.orchestration import SyncPrefectClient, get_client
+from prefect.client.schemas.filters import (
+    FlowRunFilter,
+    FlowRunFilterId,
+    FlowRunFilterState,
+    FlowRunFilterStateType,
+)
 from prefect.client.schemas.objects import FlowRun, State, StateType
 from prefect.client.schemas.responses import SetStateStatus
 from prefect.context import SettingsContext, get_settings_context
@@ -50,6 +56,18 @@ class OwnRun:
         except (httpx.HTTPError, PrefectException) as error:
             self._logger.debug("The run could not be read: %s", error)
             return None
+
+    def seems_unchanged(self) -> bool:
+        """Say, for half of what reading it costs, whether the run is at work, or Prefect does not tell."""
+        at_work = FlowRunFilter(
+            id=FlowRunFilterId(any_=[self._run_id]),
+            state=FlowRunFilterState(type=FlowRunFilterStateType(any_=[StateType.RUNNING])),
+        )
+        try:
+            return self._client.count_flow_runs(flow_run_filter=at_work) == 1
+        except (httpx.HTTPError, PrefectException) as error:
+            self._logger.debug("The run could not be looked at: %s", error)
+            return True
 
     def state(self) -> State[Any] | None:
         """Return the run's state; None when Prefect does not tell.

@@ -25,6 +25,8 @@ from tasks.work_clock import WorkClock
 
 _TICK_SECONDS = 0.25
 _LOOK_SECONDS = 3.0
+_READ_EVERY = 3
+"""Every so many looks the whole record is read, priority and all; in between only whether the run is still at work."""
 _STOP_SECONDS = 6.0
 """From the interruption to the kill. With the look before it, less than ten seconds from a wish to its fulfilment."""
 _UNATTENDED_SECONDS = 12.0
@@ -164,7 +166,7 @@ class RunWatch:
 
     def _rounds(self, own: OwnRun) -> None:
         life = _SignsOfLife()
-        looked_at = 0.0
+        looked_at, looks = 0.0, 0
         was_suspended = False
         cancelled_at: float | None = None
         while True:
@@ -172,7 +174,9 @@ class RunWatch:
             is_suspended = self._suspension.is_requested()  # Prefect's engine may hear of it sooner
             if now - looked_at >= _LOOK_SECONDS or (is_suspended and not was_suspended):
                 looked_at, was_suspended = now, is_suspended
-                is_cancelling = self._look(own) is StateType.CANCELLING
+                is_whole = is_suspended or cancelled_at is not None or looks % _READ_EVERY == 0
+                is_cancelling = self._look(own, is_whole) is StateType.CANCELLING
+                looks += 1
                 cancelled_at = (cancelled_at or now) if is_cancelling else None
             if cancelled_at and now - cancelled_at > _UNATTENDED_SECONDS:
                 self._stop(own, RunStopped(Reason.CANCEL, "Cancelled by request; no worker attended to it."))
@@ -183,8 +187,15 @@ class RunWatch:
             if self._ended.wait(_TICK_SECONDS):
                 return
 
-    def _look(self, own: OwnRun) -> StateType | None:
-        """See what is wished of the run, and stop it where that is the wish; return the type of its state."""
+    def _look(self, own: OwnRun, is_whole: bool) -> StateType | None:
+        """See what is wished of the run, and stop it where that is the wish; return the type of its state.
+
+        Args:
+            own: The run's record.
+            is_whole: Whether to read it, whatever it seems.
+        """
+        if not is_whole and own.seems_unchanged():
+            return None
         try:
             run = own.read()
         except ObjectNotFound:
