@@ -228,7 +228,7 @@ def test_what_a_job_sends_after_a_retraction_and_dies_over_does_not_stay(world: 
                 time.sleep(600)
 
     child = multiprocessing.get_context("fork").Process(
-        target=lambda: world.make(copy, manifest, Sending(world.target, 1000))
+        target=lambda: world.make(copy, manifest, Sending(world.target, 1000)), daemon=True
     )
     child.start()
     wait_until(lambda: len(world.files(copy)) == 5, 30, "five files to arrive")
