@@ -13,11 +13,10 @@ MOST_SECONDS = 10.0
 
 async def withdraw_copies(asset_id: str, services: Services) -> None:
     """Take away the copies of an asset that are to go; where a target does not let go of one, upkeep goes on."""
-    options = services.settings.storage_options
 
     def open_target(url: str) -> ObjectStore:
         check_place(url)
-        return open_store(url, **options)
+        return open_store(url, **services.settings.options_at(url))
 
     with anyio.move_on_after(MOST_SECONDS):
         await run_sync(withdraw_due, services.database, open_target, asset_id, abandon_on_cancel=True)
