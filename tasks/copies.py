@@ -42,7 +42,7 @@ def open_target(url: str) -> ObjectStore:
         TargetUnavailableError: It is a folder that is not there.
     """
     check_place(url)
-    return open_store(url, **get_settings().storage_options)
+    return open_store(url, **get_settings().options_at(url))
 
 
 def want_copies(
