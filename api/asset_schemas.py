@@ -58,6 +58,11 @@ class CopyAnswer(Answer):
     target: str = Field(description="Its name in the recipe.")
     state: CopyState = Field(description="`there`: whole, and named by the pointer at the target.")
     version: int
+    is_public: bool = Field(
+        description="Whether this version is the one that is public. Where it is not, and the copy is `there`, the "
+        "target shows an old version, as one does that later recipes did not name: "
+        "`DELETE /assets/{id}/copies/{target}` takes it away."
+    )
     pointer: str = Field(description="Address of the small file at the target that says which version counts.")
     folder: str = Field(description="Address of the folder that holds this version.")
     parts: tuple[TargetPart, ...]

@@ -68,7 +68,7 @@ def show_asset(asset_id: str, services: Services) -> AssetAnswer:
         candidate=_candidate(candidate) if candidate else None,
         retraction=_retraction(now.retraction) if now.retraction else None,
         votes=votes,
-        copies=_copies(copies),
+        copies=_copies(copies, now.manifest),
     )
 
 
@@ -87,7 +87,7 @@ def job_artifacts(job_id: str, services: Services) -> JobArtifacts:
         ),
         generations=generations,
         publication=_publication(published) if published else None,
-        copies=_copies(copies),
+        copies=_copies(copies, services.publications.current(asset_id) if asset_id and copies else None),
     )
 
 
@@ -209,12 +209,13 @@ def _summary(
     )
 
 
-def _copies(copies: Iterable[TargetCopy]) -> tuple[CopyAnswer, ...]:
+def _copies(copies: Iterable[TargetCopy], public: PublicationManifest | None) -> tuple[CopyAnswer, ...]:
     return tuple(
         CopyAnswer(
             target=copy.target.name,
             state=copy.state,
             version=copy.version,
+            is_public=public is not None and public.version == copy.version,
             pointer=f"{copy.target.url}/{copy.pointer_key}",
             folder=f"{copy.target.url}/{copy.prefix}",
             parts=copy.target.parts,

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from data.copying import take_away
+from data.copying import clear_away, take_away
 from data.database import Database
 from data.domain.copies import CopyState, TargetCopy
 from data.domain.errors import DailiesError, TargetUnavailableError
@@ -18,19 +18,34 @@ from data.storage import ObjectStore
 
 FIRST_PAUSE = timedelta(minutes=1)
 LONGEST_PAUSE = timedelta(hours=6)
+LONGEST_LOOK = timedelta(minutes=15)
+"""A copy that a job may still be sending is looked after at least so often."""
 
 OpenTarget = Callable[[str], ObjectStore]
 """Opens the store at a target's address."""
+IsSending = Callable[[TargetCopy], bool]
+"""Says whether somebody may still send files of a copy that is to go."""
 logger = logging.getLogger(__name__)
 
 
-def withdraw_due(database: Database, open_target: OpenTarget, asset_id: str | None = None) -> list[str]:
+def may_be_sent(copy: TargetCopy) -> bool:
+    """Say whether somebody may be sending files of a copy, as far as the catalogue knows: Prefect is not asked."""
+    return not copy.was_whole
+
+
+def withdraw_due(
+    database: Database, open_target: OpenTarget, asset_id: str | None = None, is_sending: IsSending = may_be_sent
+) -> list[str]:
     """Take away the copies that are to go; one that does not go now is tried again later.
+
+    So is one that somebody may be sending: he takes away what he sent when he finds that it is not wanted, but a killed
+    one does not. It is known until it is certain that nobody does.
 
     Args:
         database: The catalogue.
         open_target: Opens the store at an address.
         asset_id: Of this asset alone.
+        is_sending: Whether somebody may still send files of a copy.
 
     Returns:
         What was taken away, as ``asset version target``.
@@ -42,12 +57,25 @@ def withdraw_due(database: Database, open_target: OpenTarget, asset_id: str | No
         if copy.state is not CopyState.WITHDRAWING or not _is_to_go_still(database, copy):
             continue
         try:
-            take_away(database, open_target(copy.target.url), copy)
+            is_gone = _take_away(database, open_target(copy.target.url), copy, is_sending)
         except DailiesError as error:
             postpone(database, copy, error)
-        else:
+            continue
+        if is_gone:
             done.append(f"{copy.asset_id} version {copy.version} at {copy.target.name}")
     return done
+
+
+def _take_away(database: Database, target: ObjectStore, copy: TargetCopy, is_sending: IsSending) -> bool:
+    """Take a copy away; say whether nothing can come after that."""
+    if not is_sending(copy):  # asked before: what ends in between has sent nothing since
+        take_away(database, target, copy)
+        return True
+    clear_away(target, copy)
+    with database.session() as session:
+        due = datetime.now(UTC) + min(FIRST_PAUSE * 2 ** min(copy.tries, 16), LONGEST_LOOK)
+        CopyRepository(session).failed(copy, "The job that was sending it may not have ended.", due)
+    return False
 
 
 def _is_to_go_still(database: Database, copy: TargetCopy) -> bool:

@@ -59,7 +59,8 @@ def make_copy(
 ) -> int:
     """Bring a copy to its target: the files that are not there, then the pointer; return how many bytes were sent.
 
-    A version that is not public any more, or whose copy is not wanted any more, leaves nothing behind.
+    A version that is not public any more, or whose copy is not wanted any more, leaves nothing behind; where this
+    process is killed before that, the copy is still known, and upkeep takes away what was sent.
 
     Args:
         store: Where the publication lies.
@@ -80,11 +81,12 @@ def make_copy(
     with _at(copy):
         _said(target, copy)  # a folder that is another's is refused before a byte is sent
     sent = _send(store, target, copy, manifest, files, scratch, on_share)
-    with _at(copy):
-        _check_whole(target, copy, files)
     superseded = None
-    if _is_public(store, manifest) and _point(store, target, copy, manifest):
-        superseded = _noted(database, copy, files)
+    if _is_public(store, manifest):  # else upkeep may have taken files away already
+        with _at(copy):
+            _check_whole(target, copy, files)
+        if _point(store, target, copy, manifest):
+            superseded = _noted(database, copy, files)
     # Looked at again: a person who took the version down meanwhile may not have known of the pointer.
     if superseded is None or not _is_public(store, manifest):
         with database.session() as session:
@@ -97,7 +99,19 @@ def make_copy(
 
 
 def take_away(database: Database, target: ObjectStore, copy: TargetCopy) -> None:
-    """Take a copy away: the pointer first, if it names it, then its files.
+    """Take a copy away that nobody sends files of, and forget it.
+
+    Raises:
+        TargetUnavailableError: The target did not let go of it; another try goes on.
+        TargetRefusedError: The target lets us do nothing, or a link leads out of it.
+    """
+    clear_away(target, copy)
+    with database.session() as session:
+        CopyRepository(session).gone(copy)
+
+
+def clear_away(target: ObjectStore, copy: TargetCopy) -> None:
+    """Take away what is there of a copy: the pointer first, if it names it, then the files.
 
     Raises:
         TargetUnavailableError: The target did not let go of it; another try goes on.
@@ -107,8 +121,6 @@ def take_away(database: Database, target: ObjectStore, copy: TargetCopy) -> None
     with _at(copy):
         _unpoint(target, copy)
         target.delete_tree(copy.prefix)
-    with database.session() as session:
-        CopyRepository(session).gone(copy)
 
 
 def _check_inside(copy: TargetCopy) -> None:

@@ -1,10 +1,13 @@
 """What a person decides about publications: let a candidate become public, reject it, or take down what is public.
 
 Each can be asked twice: the second time finds it done and answers alike. The store's manifest is the truth; where a
-process dies between it and the catalogue, the same call again completes the rest.
+process dies between it and the catalogue, the same call again completes the rest, and so does upkeep
+(:func:`complete`), because what is about to be told to the store is noted before.
 """
 
 from datetime import UTC, datetime
+
+from sqlalchemy.orm import Session
 
 from data.database import Database
 from data.domain.assets import Asset
@@ -20,6 +23,7 @@ from data.repositories import (
     CopyRepository,
     FulfilmentRepository,
     PassageRepository,
+    PendingDecisionRepository,
     PublicationRepository,
 )
 from data.storage import ObjectStore
@@ -52,6 +56,7 @@ def approve(
         raise _illegal(candidate, "published")
     if not is_whole(store, candidate.manifest):
         raise ObjectMissingError("Files of the candidate are gone from the store: run its job again.")
+    begun = _begin(database, asset_id)
     with database.session() as session:
         # The row is locked from here on, so that of two decisions one counts. What is done meanwhile is one small
         # write to the store: when that fails, the candidate still waits.
@@ -66,6 +71,7 @@ def approve(
         else:
             FulfilmentRepository(session).record(asset_id, candidate.work_key, manifest.version)
         PassageRepository(session).make_public(asset_id, manifest.prefix)
+        PendingDecisionRepository(session).end(begun)
     return manifest
 
 
@@ -113,13 +119,36 @@ def take_down(
         message = f"Version {said.version} is public, not {version}."
         raise IllegalMoveError(message, {"version": said.version, "allowed": []})
     retraction = now.retraction or Retraction(asset_id=asset_id, version=said.version, retracted=decision)
+    begun = [] if now.retraction else [_begin(database, asset_id)]
     if now.retraction is None:
         switch(store, retraction, now.etag)
     with database.session() as session:
-        PublicationRepository(session).retract(asset_id)
-        PassageRepository(session).remove(asset_id)
-        CopyRepository(session).withdraw_all(asset_id)
+        _record_retraction(session, asset_id)
+        PendingDecisionRepository(session).end(*begun)
     return retraction
+
+
+def complete(store: ObjectStore, database: Database, asset_id: str) -> bool:
+    """Have the catalogue know of the last decision about an asset what the store knows, if it does not.
+
+    For decisions whose process died in between, or did not hear whether the store had taken them.
+
+    Returns:
+        Whether there was something to be done.
+
+    Raises:
+        DailiesError: It could not be done; another try may help.
+    """
+    now = standing(store, asset_id)
+    if now.retraction is not None:
+        with database.session() as session:
+            return _record_retraction(session, asset_id)
+    with database.session() as session:
+        candidate = CandidateRepository(session).waiting(asset_id)
+    if candidate is None or now.manifest is None or not _is_out(now, candidate) or now.manifest.approval is None:
+        return False
+    approve(store, database, asset_id, now.manifest.approval, candidate.job_id)
+    return True
 
 
 def forget_asset(store: ObjectStore, database: Database, asset: Asset, by: str, owner: str | None) -> None:
@@ -151,6 +180,19 @@ def forget_asset(store: ObjectStore, database: Database, asset: Asset, by: str, 
         {"/".join(stored.key.split("/", 3)[:3]) for stored in store.list(f"publications/{asset.id}/v")}
     ):
         store.delete_tree(prefix)
+
+
+def _begin(database: Database, asset_id: str) -> str:
+    """Note, before the store is told something about an asset, that the catalogue is to be told it, too."""
+    with database.session() as session:
+        return PendingDecisionRepository(session).begin(asset_id)
+
+
+def _record_retraction(session: Session, asset_id: str) -> bool:
+    """Have the catalogue know that nothing is public about an asset; say whether it did not."""
+    versions = PublicationRepository(session).retract(asset_id)
+    PassageRepository(session).remove(asset_id)
+    return versions + CopyRepository(session).withdraw_all(asset_id) > 0
 
 
 def _chosen(database: Database, asset_id: str, job_id: str | None) -> Candidate:

@@ -14,7 +14,7 @@ from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from data.domain.engines import ENGINES, find_engine
-from data.domain.targets import normal_address
+from data.domain.targets import S3_SCHEME, is_below, normal_address
 from data.domain.windows import ZoneName
 
 MIN_SECRET_CHARACTERS = 32
@@ -29,14 +29,29 @@ class StorageOptions(TypedDict):
     region: str
 
 
-class StorageSettings(BaseModel):
-    """The object store."""
+class S3Access(BaseModel):
+    """How an S3 server is reached."""
 
-    url: str = Field("", description="`file:///path` or `s3://bucket/prefix`; empty means `<home>/store`.")
     endpoint_url: str | None = Field(None, description="Address of an S3-compatible server; empty means AWS.")
     access_key: SecretStr | None = Field(None, description="S3 access key; empty means the usual AWS sources.")
     secret_key: SecretStr | None = Field(None, description="S3 secret key.")
     region: str = Field("us-east-1", description="S3 region.")
+
+    @property
+    def options(self) -> StorageOptions:
+        """What ``open_store`` needs beside the URL."""
+        return StorageOptions(
+            endpoint_url=self.endpoint_url,
+            access_key=self.access_key.get_secret_value() if self.access_key else None,
+            secret_key=self.secret_key.get_secret_value() if self.secret_key else None,
+            region=self.region,
+        )
+
+
+class StorageSettings(S3Access):
+    """The object store."""
+
+    url: str = Field("", description="`file:///path` or `s3://bucket/prefix`; empty means `<home>/store`.")
 
 
 class SourceOptions(TypedDict):
@@ -83,14 +98,42 @@ class TargetOptions(TypedDict):
     store_url: str
 
 
+class TargetAccess(S3Access):
+    """How a publish target on S3 is reached."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    @model_validator(mode="after")
+    def _keys_are_a_pair(self) -> Self:
+        if (self.access_key is None) != (self.secret_key is None):
+            raise ValueError("`access_key` and `secret_key` of a target belong together")
+        return self
+
+
 class PublishSettings(BaseModel):
     """Where copies of what is published may be put."""
 
     allowed_targets: list[Annotated[str, AfterValidator(normal_address)]] = Field(
         default_factory=list,
         description='Places that publish targets of recipes lie at or below, as JSON (`["s3://cdn/videos", '
-        '"file:///srv/www"]`), written to with the object store\'s endpoint and keys; empty allows none.',
+        '"file:///srv/www"]`); empty allows none.',
     )
+    credentials: dict[Annotated[str, AfterValidator(normal_address)], TargetAccess] = Field(
+        default_factory=dict,
+        description="How targets of S3 are reached that are not at the object store's own server or have other keys, "
+        'as JSON by address, of which the longest counts (`{"s3://cdn/videos": {"endpoint_url": "https://…", '
+        '"access_key": "…", "secret_key": "…", "region": "…"}}`; what one leaves out is as with AWS). Others are '
+        "written to with the object store's endpoint and keys.",
+    )
+
+    @model_validator(mode="after")
+    def _credentials_are_of_targets(self) -> Self:
+        for place in self.credentials:
+            if not place.startswith(S3_SCHEME):
+                raise ValueError(f"publish.credentials are for s3:// targets, not for {place}")
+            if not any(is_below(place, each) or is_below(each, place) for each in self.allowed_targets):
+                raise ValueError(f"publish.credentials name {place}, where no publish.allowed_targets lie")
+        return self
 
 
 class RecipeSettings(BaseModel):
@@ -555,13 +598,13 @@ class Settings(BaseSettings):
     @property
     def storage_options(self) -> StorageOptions:
         """What ``open_store`` needs beside the URL."""
-        storage = self.storage
-        return StorageOptions(
-            endpoint_url=storage.endpoint_url,
-            access_key=storage.access_key.get_secret_value() if storage.access_key else None,
-            secret_key=storage.secret_key.get_secret_value() if storage.secret_key else None,
-            region=storage.region,
-        )
+        return self.storage.options
+
+    def options_at(self, target_url: str) -> StorageOptions:
+        """Return what ``open_store`` needs beside the URL of a publish target."""
+        found = self.publish.credentials
+        known = [place for place in found if is_below(target_url, place)]
+        return found[max(known, key=len)].options if known else self.storage_options
 
     @property
     def catalogue_url(self) -> str:

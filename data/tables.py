@@ -384,6 +384,16 @@ class CandidateRow(Base):
     decision: Mapped[str]
 
 
+class PendingDecisionRow(Base):
+    """A person's decision about what is public, from before the store is told of it until the catalogue knows it."""
+
+    __tablename__ = "pending_decisions"
+
+    id: Mapped[str] = mapped_column(primary_key=True)
+    asset_id: Mapped[str]
+    begun_at: Mapped[datetime] = mapped_column(index=True)
+
+
 class CopyRow(Base):
     """A copy of a version at a publish target. It outlives its asset: as long as its files are there, it is known."""
 

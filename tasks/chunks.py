@@ -41,7 +41,7 @@ from tasks.media.tools import Toolset, find_tools
 from tasks.packed import packed_job
 from tasks.policies import TASK_POLICY, encode_slots, tool_limits
 from tasks.progress import StepProgress
-from tasks.stopping import waiting
+from tasks.stopping import waiting, working
 from tasks.workspace import encode_rank, run_id, workspace
 
 _LOOK_SECONDS = 0.5
@@ -215,7 +215,8 @@ class LocalPiecework:
                 self._tell(piece.name, told.share or 0.0, pieces)
 
             # Sound keeps one core busy for a while, beside whatever is granted, as it does in an encode in one piece.
-            with encode_slot(self.progress, self._rank) if piece.chunk else nullcontext(1) as threads:
+            # Other lanes may wait for their slots meanwhile: the job works.
+            with encode_slot(self.progress, self._rank) if piece.chunk else nullcontext(1) as threads, working():
                 account = maker.make(piece, directory, threads, on_progress)
             self.kept.keep(piece.name, account, directory)
             return account

@@ -5,10 +5,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from prefect import task
+from prefect.client.orchestration import get_client
 from prefect.logging import get_run_logger
 from sqlalchemy.orm import Session
 
-from data.copies import check_place, postpone, withdraw_due
+from data.copies import check_place, may_be_sent, postpone, withdraw_due
 from data.copying import make_copy
 from data.database import Database, open_database
 from data.domain.copies import CopyState, TargetCopy, copy_of
@@ -19,6 +20,8 @@ from data.domain.targets import PublishTarget, TargetRules
 from data.repositories import CopyRepository, FulfilmentRepository, PublicationRepository
 from data.settings import get_settings
 from data.storage import ObjectStore, open_store
+from tasks.reconcile.attempts import retry_rules
+from tasks.reconcile.copies import is_job_at_work
 from tasks.workspace import job_id, workspace
 
 
@@ -39,7 +42,7 @@ def open_target(url: str) -> ObjectStore:
         TargetUnavailableError: It is a folder that is not there.
     """
     check_place(url)
-    return open_store(url, **get_settings().storage_options)
+    return open_store(url, **get_settings().options_at(url))
 
 
 def want_copies(
@@ -107,7 +110,13 @@ def bring_up_to_date() -> list[str]:
         open_store(settings.storage_url, **settings.storage_options),
         open_database(settings.catalogue_url),
     )
-    done = withdraw_due(database, open_target)
+    rules = retry_rules(settings.orchestration.crash_attempts)
+    with get_client(sync_client=True) as client:
+
+        def is_sending(copy: TargetCopy) -> bool:
+            return may_be_sent(copy) and is_job_at_work(client, copy.job_id, rules, datetime.now(UTC))
+
+        done = withdraw_due(database, open_target, is_sending=is_sending)
     with database.session() as session:
         due = CopyRepository(session).due(datetime.now(UTC))
     for copy in (each for each in due if each.state is CopyState.WANTED):

@@ -26,7 +26,7 @@ from data.domain.ledger import Subject
 from data.domain.model import DomainModel
 from data.domain.publications import GeneratedArtifacts, GeneratedItem, ItemToGenerate, Package
 from data.domain.recipes import Recipe
-from data.repositories import AssetRepository, SourceVersionRepository
+from data.repositories import AnalysisJobRepository, AssetRepository, SourceVersionRepository
 from data.settings import get_settings
 from data.storage import open_store
 from tasks.child_runs import POLL_SECONDS, begin_child, cancel_child, while_away
@@ -91,7 +91,12 @@ def hand_over_generation(asset: Asset, package: Package, recipe: Recipe) -> Gene
     """Run the AI steps of the recipe as a run of their own on the ``gpu`` work pool, and wait for it."""
     documents: dict[str, DomainModel] = {"asset": asset, "package": package, "recipe": recipe}
     parameters = {name: each.model_dump(mode="json") for name, each in documents.items()}
-    return GeneratedArtifacts.model_validate(_result_of_child(GENERATE_DEPLOYMENT, parameters))
+    artifacts = GeneratedArtifacts.model_validate(_result_of_child(GENERATE_DEPLOYMENT, parameters))
+    if artifacts.analysis:  # that run has it on record as its own; who asks later asks for this job's
+        with open_database(get_settings().catalogue_url).session() as session:
+            record = AnalysisJobRepository(session).record
+            record(job_id(), asset.id, artifacts.analysis.key, job_owner() or LOCAL_USER)
+    return artifacts
 
 
 @task(task_run_name="generate", **TASK_POLICY)

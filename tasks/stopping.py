@@ -32,7 +32,7 @@ from data.settings import get_settings
 from tasks.own_run import OwnRun
 from tasks.run_watch import RunLimits, RunStopped, RunWatch
 
-__all__ = ["RunStopped", "at_work", "between_tries", "own_priority", "stoppable", "waiting"]
+__all__ = ["RunStopped", "at_work", "between_tries", "own_priority", "stoppable", "waiting", "working"]
 
 
 @contextmanager
@@ -84,12 +84,26 @@ def own_priority() -> str:
 
 @contextmanager
 def waiting() -> Iterator[None]:
-    """Stop the job's clock while the block runs: it waits for others, who have limits of their own."""
+    """Stop the job's clock while the block runs: it waits for others, who have limits of their own.
+
+    Unless another thread of the job is :func:`working`.
+    """
     watch = _watch
     if watch is None:
         yield
         return
     with watch.clock.stopped():
+        yield
+
+
+@contextmanager
+def working() -> Iterator[None]:
+    """Let the job's clock run while the block does, though other threads of the job may be :func:`waiting`."""
+    watch = _watch
+    if watch is None:
+        yield
+        return
+    with watch.clock.going():
         yield
 
 

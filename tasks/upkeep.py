@@ -12,11 +12,12 @@ from data.copies import expire_copies
 from data.database import Database, open_database
 from data.settings import RetentionSettings, Settings, get_settings
 from data.storage import ObjectStore, open_store
-from tasks.reconcile.attempts import retry_rules
+from tasks.reconcile.attempts import GRACE, retry_rules
 from tasks.reconcile.copies import have_copies_updated
 from tasks.reconcile.feeds import feed_forgotten
 from tasks.reconcile.generations import settle_forgotten
 from tasks.reconcile.records import (
+    complete_decisions,
     complete_published,
     forget_lost_packages,
     read_troubled,
@@ -61,7 +62,7 @@ def sweep_scratch() -> Findings:
 
 @task(task_run_name="reconcile records")
 def reconcile_records() -> Findings:
-    """Compare store, catalogue and Prefect where a job ended badly lately; the publication manifest is the truth."""
+    """Compare store, catalogue and Prefect where a job or a decision ended badly; the publication manifest is true."""
     settings = get_settings()
     store, database = _store(settings), open_database(settings.catalogue_url)
     rules = retry_rules(settings.orchestration.crash_attempts)
@@ -69,8 +70,14 @@ def reconcile_records() -> Findings:
         troubled = read_troubled(client)
         recorded = record_publications(store, database, [str(run.id) for run in troubled])
         completed = complete_published(client, database, troubled, rules)
+    decided = complete_decisions(store, database, datetime.now(UTC) - GRACE)
     lost = forget_lost_packages(store, database, PACKAGES_LOOKED_AT)
-    found = {"publications recorded": recorded, "published jobs completed": completed, "lost packages forgotten": lost}
+    found = {
+        "publications recorded": recorded,
+        "published jobs completed": completed,
+        "decisions completed": decided,
+        "lost packages forgotten": lost,
+    }
     for kind, what in found.items():
         if what:
             get_run_logger().warning("%s: %s", kind.capitalize(), "; ".join(what))

@@ -15,7 +15,7 @@ from api.dependencies import Services, ServicesDependency
 from api.playback import CACHE_NOTHING
 from api.schemas import Page, Problem
 from api.serving import FILE_ANSWERS, serve_file
-from api.target_copies import withdraw_copies
+from api.target_copies import want_withdrawn, withdraw_copies
 from data.domain.errors import InvalidRequestError, NotFoundError
 from data.domain.findings import Decision
 from data.domain.identity import LOCAL_USER, Scope
@@ -107,6 +107,19 @@ async def retract_asset(asset_id: str, call: RetractCall, services: ServicesDepe
         await run_in_threadpool(take_down, services.store, services.database, asset_id, decision, call.version)
         await withdraw_copies(asset_id, services)
         services.publications.forget(asset_id)
+    return await run_in_threadpool(show_asset, asset_id, services)
+
+
+@router.delete("/{asset_id}/copies/{target}", dependencies=[allow(Scope.WRITE)], responses=NOT_FOUND)
+async def withdraw_from_target(asset_id: str, target: str, services: ServicesDependency) -> AssetAnswer:
+    """Take away what a publish target has of an asset; what is public stays so, here and at other targets.
+
+    For a target that recipes no longer name: it keeps the last version that it got. A new job whose recipe names it
+    brings the copy back. `copies` lists what the target did not let go of yet.
+    """
+    await run_in_threadpool(check_asset, asset_id, services)
+    await run_in_threadpool(want_withdrawn, asset_id, target, services)
+    await withdraw_copies(asset_id, services)
     return await run_in_threadpool(show_asset, asset_id, services)
 
 

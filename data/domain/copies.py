@@ -55,6 +55,11 @@ class TargetCopy(DomainModel):
     changed_at: datetime | None = None
 
     @property
+    def was_whole(self) -> bool:
+        """Whether it was there, whole, since it was wanted last: nobody sends files of it any more."""
+        return self.file_count > 0
+
+    @property
     def pointer_key(self) -> str:
         """Where, below the target's address, the pointer lies that names it."""
         return self.asset_folder + POINTER_NAME

@@ -131,14 +131,14 @@ class TargetRules(DomainModel):
             self._check(target, {"field": f"publish.targets.{number}.url", "target": target.name})
 
     def _check(self, target: PublishTarget, facts: dict[str, Fact]) -> None:
-        if not any(_is_below(target.url, normal_address(each)) for each in self.allowed):
+        if not any(is_below(target.url, normal_address(each)) for each in self.allowed):
             raise TargetForbiddenError(
                 f"Nothing is to be put at {target.url}, the target {target.name!r} of the recipe "
                 "(setting DAILIES_PUBLISH__ALLOWED_TARGETS).",
                 facts,
             )
         own = self.store_url if "://" in self.store_url else FILE_SCHEME + self.store_url
-        if self.store_url and (_is_below(target.url, own.rstrip("/")) or _is_below(own.rstrip("/"), target.url)):
+        if self.store_url and (is_below(target.url, own.rstrip("/")) or is_below(own.rstrip("/"), target.url)):
             raise TargetForbiddenError(
                 f"The target {target.name!r} of the recipe and the object store lie in each other.", facts
             )
@@ -150,7 +150,7 @@ def folder_name(text: str) -> str:
     return plain.encode()[:MAX_TITLE_BYTES].decode(errors="ignore").strip("-.")
 
 
-def _is_below(url: str, place: str) -> bool:
+def is_below(url: str, place: str) -> bool:
     """Say whether an address is a place or lies below it; folders as they are on this disk, links followed."""
     if url.startswith(FILE_SCHEME) and place.startswith(FILE_SCHEME):
         folder, root = (Path(each.removeprefix(FILE_SCHEME)).resolve() for each in (url, place))

@@ -23,6 +23,7 @@ from data.repositories.idempotency import IdempotencyRepository, StoredAnswer
 from data.repositories.item_plans import ItemPlanRepository, ItemWish
 from data.repositories.packages import ArtifactRepository, PackageRepository, StoredArtifact
 from data.repositories.passages import IndexedPassage, PassageRepository
+from data.repositories.pending_decisions import PendingDecisionRepository
 from data.repositories.provider_health import ProviderHealthRepository
 from data.repositories.publications import PublicationRepository, PublishedVersion
 from data.repositories.tokens import Refresh, TokenFamily, TokenHolder, TokenRepository
@@ -64,6 +65,7 @@ __all__ = [
     "ItemWish",
     "PackageRepository",
     "PassageRepository",
+    "PendingDecisionRepository",
     "ProviderHealthRepository",
     "PublicationRepository",
     "PublishedVersion",

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, delete, or_, select, tuple_, update
+from sqlalchemy import ColumnElement, delete, func, or_, select, tuple_, update
 from sqlalchemy.orm import Session
 
 from data.domain.copies import CopyState, TargetCopy
@@ -73,6 +73,12 @@ class CopyRepository:
     def withdraw_all(self, asset_id: str) -> int:
         """Note that every copy of an asset is to go; return how many there are."""
         return self._withdraw(CopyRow.asset_id == asset_id)
+
+    def withdraw_at(self, asset_id: str, target: str) -> int:
+        """Note that every copy of an asset at the target of a name is to go; return how many are on record."""
+        which = (CopyRow.asset_id == storable(asset_id), CopyRow.name == storable(target))
+        self._withdraw(*which)
+        return self._session.scalar(select(func.count()).select_from(CopyRow).where(*which)) or 0
 
     def withdraw(self, copy: TargetCopy) -> None:
         """Note that a copy is to go."""

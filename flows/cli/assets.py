@@ -3,6 +3,7 @@
 import getpass
 from pathlib import Path
 from typing import Annotated, Any
+from urllib.parse import quote
 
 from cyclopts import App, Parameter
 
@@ -93,6 +94,20 @@ def retract(
     with connected(api) as client:
         body = {"by": by or _me(), "reason": reason, **_named(client.get(asset_path(asset)), public)}
         _show(client.call("POST", asset_path(asset, "retract"), json=body), as_json, client.address)
+
+
+@app.command
+def withdraw(
+    asset: AssetId,
+    target: Annotated[str, Parameter(help="Name of the publish target, as the recipe had it.")],
+    /,
+    *,
+    api: Api = "",
+    as_json: Json = False,
+) -> None:
+    """Take away what a publish target has of an asset; what is public stays so, here and at other targets."""
+    with connected(api) as client:
+        _show(client.call("DELETE", asset_path(asset, "copies", quote(target, safe=""))), as_json, client.address)
 
 
 @app.command

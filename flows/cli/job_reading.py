@@ -45,9 +45,15 @@ def artifacts(job: JobId, /, *, api: Api = "", as_json: Json = False) -> None:
 
 def print_copies(copies: Sequence[Document]) -> None:
     """Print which publish targets have which version; nothing where there are none."""
-    rows = [(each["target"], each["state"], f"v{each['version']}", each["pointer"], each["error"]) for each in copies]
+    rows = [(each["target"], each["state"], f"v{each['version']}", each["pointer"], _why(each)) for each in copies]
     if rows:
         print_table(("TARGET", "COPY", "VERSION", "POINTER", "WHY"), rows)
+
+
+def _why(copy: Document) -> str:
+    if copy["state"] == "there" and not copy.get("is_public", True):
+        return "it shows an old version: `asset withdraw` takes it away, a job that names the target renews it"
+    return str(copy["error"])
 
 
 def _state(item: Document) -> tuple[Any, ...]:

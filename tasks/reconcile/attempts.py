@@ -7,7 +7,7 @@ from typing import Any
 
 from prefect.client.orchestration import SyncPrefectClient
 from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterEndTime, FlowRunFilterTags
-from prefect.client.schemas.objects import FlowRun, State, StateType
+from prefect.client.schemas.objects import TERMINAL_STATES, FlowRun, State, StateType
 from prefect.states import AwaitingRetry
 
 from data.domain.jobs import BATCH_TAG, ITEM_TAG, JOB_TAG
@@ -16,6 +16,8 @@ from tasks.reconcile.runs import of_types, old_place, propose, read_runs
 
 LATELY = timedelta(days=3)
 """How far back crashes are looked for: over a weekend during which nothing ran."""
+GRACE = timedelta(minutes=1)
+"""A job that has just ended may still be on its way out, and one that is to be tried again says so by then."""
 
 
 @dataclass(frozen=True)
@@ -43,6 +45,13 @@ def has_attempts(run: FlowRun, rules: Sequence[RetryRule]) -> bool:
     """Say whether a crashed run is to be tried again."""
     rule = next((rule for rule in rules if rule.tag in run.tags), None)
     return rule is not None and (rule.attempts is None or run.run_count < rule.attempts)
+
+
+def may_go_on(run: FlowRun, rules: Sequence[RetryRule], now: datetime) -> bool:
+    """Say whether a run works, or may yet: it has not ended, or only just, or crashed and will be tried again."""
+    if run.state is None or run.state.type not in TERMINAL_STATES or now - run.state.timestamp < GRACE:
+        return True
+    return run.state.type is StateType.CRASHED and has_attempts(run, rules)
 
 
 def read_crashed(client: SyncPrefectClient, rules: Sequence[RetryRule]) -> list[FlowRun]:

@@ -7,24 +7,22 @@ asked by a run of its own, of which there is one in ten minutes at most.
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from uuid import uuid4
 
 from prefect.client.orchestration import SyncPrefectClient
-from prefect.client.schemas.objects import TERMINAL_STATES, FlowRun, StateType
+from prefect.client.schemas.objects import FlowRun, StateType
 
 from data.database import Database
 from data.domain.ledger import Generation, Subject
 from data.repositories import BatchRepository, GenerationRepository
 from tasks.providers.settling import is_released, needs_provider, settle_here
-from tasks.reconcile.attempts import RetryRule, has_attempts
+from tasks.reconcile.attempts import GRACE, RetryRule, may_go_on
 from tasks.reconcile.runs import read_runs_by_id
 
 SETTLE_DEPLOYMENT = "settle-generations/on-demand"
 MOST_ENTRIES = 500
 """Looked at in a round, the oldest first: those of living jobs end some day, too."""
-GRACE = timedelta(minutes=1)
-"""A job that has just ended may still be on its way out, and one that is to be tried again says so by then."""
 _EVERY_SECONDS = 600
 
 
@@ -101,15 +99,9 @@ def _forgotten(
 ) -> Iterator[Forgotten]:
     for entry in entries:
         theirs = [runs.get(_run_id(subject)) for subject in entry.subjects]
-        if is_released(entry, now) or any(run is not None and _may_go_on(run, rules, now) for run in theirs):
+        if is_released(entry, now) or any(run is not None and may_go_on(run, rules, now) for run in theirs):
             continue
         yield Forgotten(entry, is_unwanted=all(_is_cancelled(run) for run in theirs))
-
-
-def _may_go_on(run: FlowRun, rules: Sequence[RetryRule], now: datetime) -> bool:
-    if run.state is None or run.state.type not in TERMINAL_STATES or now - run.state.timestamp < GRACE:
-        return True
-    return run.state.type is StateType.CRASHED and has_attempts(run, rules)
 
 
 def _is_cancelled(run: FlowRun | None) -> bool:

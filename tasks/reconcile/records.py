@@ -1,9 +1,11 @@
 """What the object store says, compared with the catalogue and with Prefect, for runs that ended badly lately.
 
 The publication manifest in the store is the truth. A process killed between writing it and recording it leaves a
-publication that the catalogue does not know; and one killed before it could report leaves a run that looks crashed.
+publication, or a retraction, that the catalogue does not know; and one killed before it could report leaves a run that
+looks crashed.
 """
 
+import logging
 from collections.abc import Collection, Sequence
 from datetime import UTC, datetime, timedelta
 
@@ -15,13 +17,22 @@ from prefect.states import Completed
 
 from data.database import Database
 from data.domain.copies import CopyState
-from data.domain.errors import PublicationConflictError
+from data.domain.errors import DailiesError, PublicationConflictError
 from data.domain.jobs import ITEM_TAG, JOB_TAG
 from data.publishing import current_publication
-from data.repositories import AssetRepository, CopyRepository, PackageRepository, PublicationRepository
+from data.repositories import (
+    AssetRepository,
+    CopyRepository,
+    PackageRepository,
+    PendingDecisionRepository,
+    PublicationRepository,
+)
+from data.reviews import complete
 from data.storage import ObjectStore
 from tasks.reconcile.attempts import RetryRule, has_attempts
 from tasks.reconcile.runs import of_types, propose
+
+logger = logging.getLogger(__name__)
 
 LATELY = timedelta(hours=6)
 MOST_RUNS = 50
@@ -63,6 +74,29 @@ def record_publications(store: ObjectStore, database: Database, job_ids: Collect
         except PublicationConflictError:
             continue  # the catalogue knows another job's: neither is to be overwritten by a guess
     return recorded
+
+
+def complete_decisions(store: ObjectStore, database: Database, begun_before: datetime) -> list[str]:
+    """Have the catalogue know what people decided in processes that did not live to record it; return of which assets.
+
+    Args:
+        store: Where the publication manifests are.
+        database: The catalogue.
+        begun_before: A decision that was begun later may be on its way.
+    """
+    with database.session() as session:
+        begun = PendingDecisionRepository(session).begun_before(begun_before)
+    completed = set()
+    for decision, asset_id in begun.items():
+        try:
+            if complete(store, database, asset_id):
+                completed.add(asset_id)
+        except DailiesError as error:
+            logger.warning("A decision about asset %s is not completed yet: %s", asset_id, error)
+            continue
+        with database.session() as session:
+            PendingDecisionRepository(session).end(decision)
+    return sorted(completed)
 
 
 def complete_published(

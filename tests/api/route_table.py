@@ -115,6 +115,7 @@ TABLE: dict[tuple[str, str], Row] = {
     ("DELETE", f"{BASE}/assets/{{asset_id}}/vote"): Row(READ, "asset", lacks=True),
     ("DELETE", f"{BASE}/assets/{{asset_id}}"): Row(WRITE, "asset"),
     ("DELETE", f"{BASE}/assets/{{asset_id}}/source"): Row(WRITE, "asset"),
+    ("DELETE", f"{BASE}/assets/{{asset_id}}/copies/{{target}}"): Row(WRITE, "asset", lacks=True),
     ("POST", f"{BASE}/assets/{{asset_id}}/publish"): Row(WRITE, "asset", lacks=True, request={"json": {}}),
     ("POST", f"{BASE}/assets/{{asset_id}}/retract"): Row(WRITE, "asset", lacks=True, request={"json": {"version": 1}}),
     ("GET", f"{BASE}/assets/{{asset_id}}/candidate/files/{{path:path}}"): Row(READ, "asset", lacks=True),

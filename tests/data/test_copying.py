@@ -1,5 +1,6 @@
 """A target has a version whole, and its pointer names it, or it has none; what goes, goes pointer first."""
 
+import itertools
 import multiprocessing
 import os
 import signal
@@ -207,6 +208,62 @@ def test_a_copy_whose_process_is_killed_is_gone_on_with_by_the_next(world: Targe
     assert world.make(copy, manifest) == sum(FILES.values()) - sum(there.values())
     assert world.files(copy) == FILES
     assert world.states() == [(1, "there")]
+
+
+@pytest.mark.parametrize("is_over", [True, False])
+def test_what_a_job_sends_after_a_retraction_and_dies_over_does_not_stay(world: TargetWorld, is_over: bool) -> None:
+    """The retraction takes away what it finds; the job goes on sending, and is killed before it looks."""
+    manifest = world.publish()
+    copy = world.want(manifest)
+    goes_on = multiprocessing.get_context("fork").Event()
+
+    numbers = itertools.count(1)
+
+    class Sending(FailingStore):
+        def _count(self) -> None:
+            number = next(numbers)
+            if number > 5:
+                goes_on.wait()
+            if number > 9:
+                time.sleep(600)
+
+    child = multiprocessing.get_context("fork").Process(
+        target=lambda: world.make(copy, manifest, Sending(world.target, 1000)), daemon=True
+    )
+    child.start()
+    wait_until(lambda: len(world.files(copy)) == 5, 30, "five files to arrive")
+    take_down(world.store, world.database, ASSET.id, ANN)
+    assert world.withdraw() == []
+    assert world.files(copy) == {}
+    goes_on.set()
+    wait_until(lambda: len(world.files(copy)) == 4, 30, "four more files to arrive")
+    assert child.pid is not None
+    os.kill(child.pid, signal.SIGKILL)
+    child.join()
+
+    assert world.withdraw() == []  # not yet
+    world.hasten()
+    gone = world.withdraw(is_sending=lambda _: not is_over)
+
+    assert world.files(copy) == {}
+    assert (len(gone), world.states()) == ((1, []) if is_over else (0, [(1, "withdrawing")]))
+
+
+def test_a_job_that_sends_while_a_retraction_takes_away_ends_well(local: TargetWorld) -> None:
+    manifest = local.publish()
+    copy = local.want(manifest)
+
+    class Retracted(FailingStore):
+        def _count(self) -> None:
+            self.writes += 1
+            if self.writes == 9:
+                take_down(local.store, local.database, ASSET.id, ANN)
+                local.withdraw()
+
+    local.make(copy, manifest, Retracted(local.target, 1000))
+
+    assert local.files(copy) == {}
+    assert local.states() == []
 
 
 class LyingStore(FailingStore):

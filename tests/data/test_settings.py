@@ -102,6 +102,49 @@ def test_providers_that_make_no_sense_are_refused(monkeypatch: pytest.MonkeyPatc
     assert says in str(caught.value)
 
 
+CDN = '{"endpoint_url": "https://cdn.example", "access_key": "ours", "secret_key": "hidden", "region": "eu-1"}'
+
+
+def test_targets_have_an_endpoint_and_keys_of_their_own_by_the_longest_address(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("DAILIES_STORAGE__SECRET_KEY", "the store's")
+    monkeypatch.setenv("DAILIES_PUBLISH__ALLOWED_TARGETS", '["s3://cdn", "s3://other"]')
+    monkeypatch.setenv("DAILIES_PUBLISH__CREDENTIALS", f'{{"s3://cdn/": {CDN}, "s3://cdn/aws/": {{}}}}')
+
+    settings = Settings(_env_file=None)
+
+    cdn = {"endpoint_url": "https://cdn.example", "access_key": "ours", "secret_key": "hidden", "region": "eu-1"}
+    aws = {"endpoint_url": None, "access_key": None, "secret_key": None, "region": "us-east-1"}
+    assert settings.options_at("s3://cdn/videos") == cdn
+    assert settings.options_at("s3://cdn/aws/videos") == aws
+    assert settings.options_at("s3://cdn/awsome") == cdn
+    assert settings.options_at("s3://other") == settings.options_at("s3://cdn-2") == settings.storage_options
+    assert settings.storage_options["secret_key"] == "the store's"
+    assert "hidden" not in repr(settings)
+
+
+@pytest.mark.parametrize(
+    ("credentials", "says"),
+    [
+        (f'{{"s3://elsewhere": {CDN}}}', "where no publish.allowed_targets lie"),
+        (f'{{"file:///srv/www": {CDN}}}', "are for s3:// targets"),
+        (f'{{"cdn": {CDN}}}', "a target's address is"),
+        ('{"s3://cdn": {"secret_key": "hidden"}}', "belong together"),
+        ('{"s3://cdn": {"secret": "hidden"}}', "Extra inputs are not permitted"),
+    ],
+)
+def test_credentials_of_targets_that_make_no_sense_are_refused_and_not_shown(
+    monkeypatch: pytest.MonkeyPatch, credentials: str, says: str
+) -> None:
+    monkeypatch.setenv("DAILIES_PUBLISH__ALLOWED_TARGETS", '["s3://cdn/videos", "file:///srv/www"]')
+    monkeypatch.setenv("DAILIES_PUBLISH__CREDENTIALS", credentials)
+
+    with pytest.raises(ValidationError, match=says) as refused:
+        Settings(_env_file=None)
+    assert "hidden" not in str(refused.value)
+
+
 def test_a_certificate_without_its_key_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DAILIES_PROVENANCE__CERTIFICATE", "/etc/dailies/chain.pem")
 

@@ -18,6 +18,7 @@ from typing import Any
 import httpx
 import psycopg
 import pytest
+import redis
 
 from deployments.children import MARKER, end_marked
 from deployments.components import PROJECT
@@ -27,6 +28,7 @@ from tests.conftest import WaitUntil
 from tests.fakes.compose_file import FOLDER, ComposeFile, compose_file
 from tests.fakes.postgres_server import PostgresServer, postgres_server
 from tests.fakes.processes import free_ports
+from tests.fakes.redis_server import redis_server
 
 pytestmark = pytest.mark.slow
 
@@ -44,6 +46,7 @@ class Site:
     composed: ComposeFile
     home: Path
     postgres: PostgresServer
+    redis_url: str
     api_port: int
     prefect_port: int
     probe_ports: dict[str, int] = field(default_factory=dict)
@@ -52,6 +55,7 @@ class Site:
         """What a service's container gets, with the places of here."""
         here = {
             "@postgres/": f"@127.0.0.1:{self.postgres.port}/",
+            "redis://valkey:6379/0": self.redis_url,
             "http://prefect:4200": f"http://127.0.0.1:{self.prefect_port}",
             "/media": str(self.home / "media"),
         }
@@ -104,11 +108,11 @@ class Site:
 def site(state_home: Callable[[str], Path]) -> Iterator[Site]:
     home = state_home("composed")
     (home / "media").mkdir()
-    with postgres_server() as server:
+    with postgres_server() as server, redis_server(home) as redis_url:
         composed = compose_file({"SERVER_NAME": NAME, **drawn_secrets()})
         make_databases(server, composed)
         try:
-            yield Site(composed, home, server, *free_ports(2))
+            yield Site(composed, home, server, redis_url, *free_ports(2))
         finally:
             end_marked(str(home))  # what ends with a container, the fork server of warm starts among it
 
@@ -195,3 +199,5 @@ def test_a_job_is_published_and_a_worker_that_leaves_finishes_what_it_has(site: 
         assert asset["publication"]["urls"]["hls"]
         assert (left_with, ada.job(second)["state"], ada.job(second)["attempt"]) == (0, "succeeded", 1)
         assert ada.job(third)["state"] == "queued"
+        with redis.Redis.from_url(site.redis_url) as counts:
+            assert [key for key in counts.scan_iter("dailies*") if b"writes" in key], "calls are counted for all"

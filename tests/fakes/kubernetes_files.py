@@ -10,7 +10,7 @@ from typing import Any
 import yaml
 
 from deployments.components import PROJECT
-from deployments.secrets import as_file
+from deployments.secrets import as_file, make_signing_certificate
 
 FOLDER = PROJECT / "deployments" / "kubernetes"
 Manifest = dict[str, Any]
@@ -39,6 +39,7 @@ def built(home: Path, secrets: Mapping[str, str]) -> list[Manifest]:
     """What `kubectl kustomize` makes of it all."""
     folder = Path(shutil.copytree(FOLDER, home / "kubernetes"))
     (folder / "secrets.env").write_text(as_file(secrets), encoding="utf-8")
+    make_signing_certificate(folder / "certificates")
     done = subprocess.run(["kubectl", "kustomize", folder], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     return [each for each in yaml.safe_load_all(done.stdout) if each]

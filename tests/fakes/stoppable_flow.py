@@ -4,17 +4,31 @@ A number after that is the delay in seconds before a step is tried again.
 """
 
 import ctypes
+import os
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Callable
+from pathlib import Path
+from typing import Any, cast
 
 from prefect import flow, task
 from prefect.runtime import flow_run
 
 from data.domain.errors import StoreUnavailableError
-from tasks.policies import retry_after
+from data.settings import get_settings
+from data.storage import open_store
+from tasks.chunk_helpers import ChunkHelpers
+from tasks.chunk_store import ChunkStore
+from tasks.chunks import LocalPiecework
+from tasks.media.chunks import Chunk, Piece
+from tasks.media.pieces import PieceMaker
+from tasks.media.process import Progress
+from tasks.media.slots import holding_slot
+from tasks.policies import encode_slots, retry_after
+from tasks.progress import StepProgress
 from tasks.stopping import at_work, stoppable, waiting
 from tasks.workspace import encode_rank
 
@@ -66,6 +80,29 @@ def wait() -> None:
         time.sleep(6)
 
 
+class Endless:
+    """Makes a piece until it is stopped; after half a minute it is not to be stopped."""
+
+    def make(self, piece: Piece, directory: Path, threads: int, on_progress: Callable[[Progress], None]) -> Any:
+        for _ in range(300):
+            on_progress(Progress(0.5, 1, 1.0, 1.0, 0.5))
+            time.sleep(0.1)
+        raise StoreUnavailableError("nobody stopped it")
+
+
+def encode_in_lanes() -> None:
+    """Encode in one of two lanes, while the other one waits for its encode slot, which somebody else has."""
+    folder = Path(tempfile.mkdtemp())
+    given = {"ENCODE_SLOTS": "2", "ENCODER_THREADS": "1", "SLOTS_DIRECTORY": str(folder / "slots")}
+    os.environ.update({f"DAILIES_MEDIA__{name}": value for name, value in given.items()})
+    get_settings.cache_clear()
+    pieces = [Piece(name, 1.0, cast("Chunk", name)) for name in ("first", "second")]
+    kept = ChunkStore(open_store(f"file://{folder}/store"), "asset", "key")
+    work = LocalPiecework(1.0, kept, folder, StepProgress("transcode"), ChunkHelpers(0, lambda _: {}), share=1.0)
+    with holding_slot(encode_slots(get_settings())):
+        work.make(cast("PieceMaker", Endless()), pieces)
+
+
 def tell_rank() -> None:
     """Say with which rank it would wait for an encode slot, until that is the most urgent one."""
     print("rank", encode_rank(), flush=True)
@@ -80,6 +117,7 @@ WAYS: dict[str, Callable[[], None]] = {
     "stall-once": stall_once,
     "fail-once": fail_once,
     "wait": wait,
+    "encode-in-lanes": encode_in_lanes,
     "tell-rank": tell_rank,
 }
 DELAY_SECONDS = float(sys.argv[2]) if len(sys.argv) > 2 else 0.0

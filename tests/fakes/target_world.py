@@ -5,7 +5,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from data.copies import withdraw_due
+from sqlalchemy import update
+
+from data.copies import IsSending, may_be_sent, withdraw_due
 from data.copying import make_copy
 from data.database import Database
 from data.domain.copies import POINTER_NAME, TargetCopy, copy_of
@@ -15,6 +17,7 @@ from data.domain.targets import PublishTarget
 from data.publishing import standing, switch
 from data.repositories import AssetRepository, CopyRepository, PublicationRepository
 from data.storage import open_store
+from data.tables import CopyRow, utc_now
 from tests.data.samples import sample_asset, sample_manifest
 
 ASSET, OTHER = sample_asset(), sample_asset("two", "two.mp4")
@@ -82,5 +85,10 @@ class TargetWorld:
     def files(self, copy: TargetCopy) -> dict[str, int]:
         return {each.key.removeprefix(copy.prefix): each.size_bytes for each in self.target.list(copy.prefix)}
 
-    def withdraw(self, target: Any = None) -> list[str]:
-        return withdraw_due(self.database, lambda _url: target or self.target)
+    def withdraw(self, target: Any = None, is_sending: IsSending = may_be_sent) -> list[str]:
+        return withdraw_due(self.database, lambda _url: target or self.target, is_sending=is_sending)
+
+    def hasten(self) -> None:
+        """Have what is to be tried again later due now."""
+        with self.database.session() as session:
+            session.execute(update(CopyRow).where(CopyRow.due_at.is_not(None)).values(due_at=utc_now()))

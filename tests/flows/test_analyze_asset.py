@@ -12,6 +12,8 @@ import httpx
 import pandas
 import pytest
 
+from data.database import Database
+from data.repositories import ArtifactRepository
 from deployments.stack import Stack
 from tasks.media.tools import find_tools
 from tests.fakes.clips import clip
@@ -146,3 +148,20 @@ def test_a_detector_that_is_not_there_is_said(jobs: JobClient, published: dict[s
 
     assert (job["state"], job["reason"]) == ("failed", "INFRA.MODEL.MISSING")
     assert "DAILIES_MODELS__DETECTORS" in job["message"]
+
+
+def test_the_analysis_of_a_job_whose_ai_steps_were_handed_over_is_gone_once_it_was_cleared_away(
+    stack: Stack, jobs: JobClient, published: dict[str, Any]
+) -> None:
+    asset, events = f"/api/v1/assets/{published['asset_id']}", f"/api/v1/jobs/{published['id']}/events"
+    jobs.http.post(f"{asset}/retract", json={"by": "Ann", "version": 1}).raise_for_status()
+    assert jobs.http.get(events).status_code == 200
+
+    database = Database(stack.catalogue_url)
+    with database.session() as session:
+        for made in ArtifactRepository(session).of_asset(published["asset_id"]):
+            ArtifactRepository(session).forget(published["asset_id"], made.kind, made.key)
+    database.close()
+
+    answer = jobs.http.get(events)
+    assert (answer.status_code, answer.json()["code"]) == (410, "REQUEST.ANALYSIS_EXPIRED")

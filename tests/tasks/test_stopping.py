@@ -113,6 +113,15 @@ def test_waiting_for_others_does_not_count(start: Start) -> None:
 
 
 @pytest.mark.slow
+def test_the_wait_of_one_lane_counts_while_another_encodes(start: Start) -> None:
+    process = start("encode-in-lanes", job_limit_seconds=4)
+
+    told = process.end(timeout=60)
+
+    assert process.state().name == "TimedOut", told
+
+
+@pytest.mark.slow
 def test_the_wait_for_the_next_try_does_not_count(start: Start) -> None:
     process = start("fail-once 6", job_limit_seconds=4)
     process.told("failing")

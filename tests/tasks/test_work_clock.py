@@ -1,3 +1,5 @@
+import time
+
 from tasks.work_clock import WorkClock
 
 
@@ -23,3 +25,38 @@ def test_it_runs_on_from_where_it_was_stopped() -> None:
     first, second = clock.worked_seconds(), clock.worked_seconds()
 
     assert stopped_at <= first <= second
+
+
+def test_it_runs_while_one_works_though_another_waits() -> None:
+    clock = WorkClock()
+    with clock.stopped():
+        before = clock.worked_seconds()
+        with clock.going():
+            began = clock.worked_seconds()
+            time.sleep(0.01)
+            worked = clock.worked_seconds()
+            with clock.stopped():
+                pass
+        still = clock.worked_seconds()
+        time.sleep(0.01)
+
+        assert began >= before
+        assert worked - began >= 0.009
+        assert clock.worked_seconds() == still >= worked
+
+
+def test_who_begins_to_wait_beside_one_that_works_stops_it_only_when_that_is_done() -> None:
+    clock = WorkClock()
+    work, wait = clock.going(), clock.stopped()
+    work.__enter__()
+    wait.__enter__()
+    first = clock.worked_seconds()
+    time.sleep(0.01)
+    assert clock.worked_seconds() > first
+    work.__exit__(None, None, None)
+    still = clock.worked_seconds()
+    time.sleep(0.01)
+    assert clock.worked_seconds() == still
+    wait.__exit__(None, None, None)
+    time.sleep(0.01)
+    assert clock.worked_seconds() > still

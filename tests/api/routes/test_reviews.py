@@ -1,6 +1,7 @@
 """What waits for a person: seen by those who call the API, public for nobody, decided once."""
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import httpx
 import pytest
@@ -168,6 +169,44 @@ def test_what_a_target_does_not_let_go_of_is_told_and_the_retraction_stands(
     assert (left["state"], left["target"], left["version"]) == ("withdrawing", "site", 1)
     assert left["pointer"] == f"file:///not-mounted/site/{held.asset_id}/publication.json"
     assert "mount it" in left["error"]
+
+
+def have_copied(database: Database, version: PublicationManifest, name: str, folder: Path) -> None:
+    copy = copy_of(version, PublishTarget(name=name, url=f"file://{folder}"), version.job_id)
+    (folder / copy.prefix).mkdir(parents=True)
+    (folder / copy.prefix / "poster.jpg").write_bytes(b"poster")
+    with database.session() as session:
+        CopyRepository(session).want([copy])
+        CopyRepository(session).there(copy, 6, 1)
+
+
+def test_a_target_that_shows_an_old_version_says_so_and_can_be_cleared_alone(
+    api: httpx.Client,
+    api_url: str,
+    held: PublicationManifest,
+    database: Database,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    api.post(url(held, "publish"), json={})
+    old, new = tmp_path / "old", tmp_path / "new"
+    have_copied(database, held.model_copy(update={"version": 0}), "former", old)
+    have_copied(database, held, "site", new)
+
+    shown = {each["target"]: each["is_public"] for each in api.get(url(held)).json()["copies"]}
+    left = api.delete(url(held, "copies", "former")).json()
+
+    assert shown == {"former": False, "site": True}
+    assert [each["target"] for each in left["copies"]] == ["site"]
+    assert left["publication"]["version"] == 1
+    assert (list(old.rglob("poster.jpg")), len(list(new.rglob("poster.jpg")))) == ([], 1)
+    again = api.delete(url(held, "copies", "former"))
+    assert (again.status_code, again.json()["code"]) == (404, "REQUEST.NOT_FOUND")
+
+    assert main(["asset", "withdraw", held.asset_id, "site", "--api", api_url]) == 0
+    assert "site" not in capsys.readouterr().out
+    assert list(new.rglob("poster.jpg")) == []
+    assert main(["asset", "withdraw", held.asset_id, "../site", "--api", api_url]) == 1
 
 
 def test_a_retraction_names_what_it_means(api: httpx.Client, held: PublicationManifest) -> None:

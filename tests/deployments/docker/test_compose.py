@@ -161,6 +161,18 @@ def test_scratch_and_slots_are_each_containers_own(composed: ComposeFile, monkey
     assert urlsplit(settings.storage_url).path in map(str, shared)
 
 
+def test_all_of_the_api_count_in_one_place_that_only_it_is_told_of(
+    composed: ComposeFile, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    storage = settings_of(composed.environment("api"), monkeypatch).limits.storage
+    assert storage is not None
+    counts = composed.services[urlsplit(storage.get_secret_value()).hostname or ""]
+
+    assert set(counts["networks"]) & set(composed.services["api"]["networks"])
+    assert "ports" not in counts
+    assert {name for name in OURS if "DAILIES_LIMITS__STORAGE" in composed.environment(name)} == {"api"}
+
+
 def test_with_s3_the_store_is_the_one_beside_it(monkeypatch: pytest.MonkeyPatch) -> None:
     given = {**SITE, **drawn_secrets(), **store_settings()}
     composed = compose_file(given)

@@ -24,6 +24,8 @@ from tests.fakes.known_settings import unknown_variables
 from tests.fakes.kubernetes_files import FOLDER, Manifest, built, is_pod_maker, manifests, settings_file
 
 EVERY = manifests()
+PODS = {each["metadata"]["name"]: each for each in EVERY if "template" in each.get("spec", {})}
+"""Ours, and those of others' images."""
 MAKERS = {each["metadata"]["name"]: each for each in EVERY if is_pod_maker(each)}
 WORKERS = ("cpu", "gpu", "control")
 SCALED = {each["metadata"]["name"]: each["spec"] for each in EVERY if each["kind"] == "ScaledObject"}
@@ -93,9 +95,14 @@ def test_with_drawn_secrets_it_may_start_in_production(settings: Settings) -> No
 def test_no_secret_is_in_the_files() -> None:
     kustomization = yaml.safe_load((FOLDER / "kustomization.yaml").read_text())
 
-    assert [each["envs"] for each in kustomization["secretGenerator"]] == [["secrets.env"]]
+    ignored = (FOLDER.parents[1] / ".gitignore").read_text().split()
+
+    assert [each.get("envs", each.get("files")) for each in kustomization["secretGenerator"]] == [
+        ["secrets.env"],
+        ["certificates/signing.pem"],
+    ]
     assert not set(settings_file()) & set(SECRETS)
-    assert "secrets.env" in (FOLDER.parents[1] / ".gitignore").read_text().split()
+    assert {"secrets.env", "certificates/"} <= set(ignored)
 
 
 def test_probes_ask_for_what_is_served_where_it_is_served(settings: Settings) -> None:
@@ -115,9 +122,41 @@ def test_services_lead_to_what_listens() -> None:
 
     assert (found.hostname, found.port) == ("prefect", prefect["port"])
     for name, spec in services.items():
-        labels = MAKERS[name]["spec"]["template"]["metadata"]["labels"]
-        assert spec["selector"].items() <= labels.items()
-        assert {each["targetPort"] for each in spec["ports"]} <= {each["name"] for each in container(name)["ports"]}
+        template = PODS[name]["spec"]["template"]
+        [served] = template["spec"]["containers"]
+        assert spec["selector"].items() <= template["metadata"]["labels"].items()
+        assert {each["targetPort"] for each in spec["ports"]} <= {each["name"] for each in served["ports"]}
+
+
+def test_the_api_counts_where_a_service_leads_and_may_call_it(settings: Settings) -> None:
+    assert settings.limits.storage is not None
+    found = urlsplit(settings.limits.storage.get_secret_value())
+    [service_] = [each for each in EVERY if each["kind"] == "Service" and each["metadata"]["name"] == found.hostname]
+    [policy] = [
+        each for each in EVERY if each["kind"] == "NetworkPolicy" and each["metadata"]["name"] == found.hostname
+    ]
+    [callers] = policy["spec"]["ingress"]
+
+    assert found.port == service_["spec"]["ports"][0]["port"]
+    assert callers["from"] == [{"podSelector": MAKERS["api"]["spec"]["selector"]}]
+    assert callers["ports"] == [{"port": service_["spec"]["ports"][0]["targetPort"]}]
+
+
+def test_those_who_publish_sign_with_what_is_mounted_and_others_do_not_have_it() -> None:
+    [volume] = [each for each in pod("cpu")["volumes"] if "secret" in each]
+    [mount] = [each for each in container("cpu")["volumeMounts"] if each["name"] == volume["name"]]
+    kustomization = yaml.safe_load((FOLDER / "kustomization.yaml").read_text())
+    [made] = [each for each in kustomization["secretGenerator"] if each["name"] == volume["secret"]["secretName"]]
+    deployments = yaml.safe_load((FOLDER.parents[1] / "prefect.yaml").read_text())["deployments"]
+    pools = {each["entrypoint"].partition(".process_")[2]: each["work_pool"]["name"] for each in deployments}
+
+    file = f"{mount['mountPath']}/{Path(made['files'][0]).name}"
+    found = environment("cpu")
+    assert {found[f"DAILIES_PROVENANCE__{name}"] for name in ("CERTIFICATE", "PRIVATE_KEY")} == {file}
+    assert volume["secret"]["defaultMode"] & 0o007 == 0
+    assert volume["secret"]["defaultMode"] & 0o040, "our user is of the pod's group alone"
+    assert {pools[name] for name in pools if name.startswith(("asset.", "items."))} == {"cpu"}
+    assert not [name for name in PODS.keys() - {"cpu"} if "signing" in str(PODS[name])]
 
 
 @pytest.mark.parametrize("name", WORKERS)
@@ -132,10 +171,12 @@ def test_the_api_has_time_to_end_its_answers(settings: Settings) -> None:
 
 
 def test_nothing_runs_as_root_or_finds_the_ports_of_services_in_its_settings() -> None:
-    for name in MAKERS:
-        assert pod(name)["securityContext"]["runAsNonRoot"]
-        assert pod(name)["enableServiceLinks"] is False
-        assert container(name)["securityContext"]["readOnlyRootFilesystem"]
+    for maker in PODS.values():
+        spec = maker["spec"]["template"]["spec"]
+        [only] = spec["containers"]
+        assert spec["securityContext"]["runAsNonRoot"]
+        assert spec["enableServiceLinks"] is False
+        assert only["securityContext"]["readOnlyRootFilesystem"]
 
 
 def test_scratch_and_slots_are_each_pods_own(settings: Settings) -> None:
@@ -147,7 +188,7 @@ def test_scratch_and_slots_are_each_pods_own(settings: Settings) -> None:
 
 
 def test_policies_and_budgets_mean_pods_that_there_are() -> None:
-    labels = [each["spec"]["template"]["metadata"]["labels"] for each in MAKERS.values()]
+    labels = [each["spec"]["template"]["metadata"]["labels"] for each in PODS.values()]
     chosen = [
         each["spec"].get("selector", each["spec"].get("podSelector", {})).get("matchLabels", {})
         for each in EVERY
@@ -202,7 +243,11 @@ def test_kustomize_makes_of_it_what_these_tests_look_at(tmp_path: Path) -> None:
     found = {key(each): each for each in built(tmp_path, SECRETS)}
 
     assert {key(each) for each in EVERY} <= set(found)
-    assert len(found) == len(EVERY) + 2, "and the settings, and the secrets"
+    assert len(found) == len(EVERY) + 3, "and the settings, the secrets and the signing certificate"
+    [signing] = [each for each in found.values() if each["metadata"]["name"].startswith("signing-")]
+    assert list(signing["data"]) == ["signing.pem"]
+    volumes = found["Deployment", "cpu"]["spec"]["template"]["spec"]["volumes"]
+    assert signing["metadata"]["name"] in [each.get("secret", {}).get("secretName") for each in volumes]
     for name, maker in MAKERS.items():
         [made] = found[key(maker)]["spec"]["template"]["spec"]["containers"]
         assert made["args"] == container(name)["args"]

@@ -191,6 +191,16 @@ def test_where_copies_are_is_printed(capsys: pytest.CaptureFixture[str]) -> None
     assert capsys.readouterr().out.splitlines()[1].split() == ["cdn", "there", "v3", "s3://cdn/a/p.json"]
 
 
+def test_a_target_that_shows_an_old_version_is_pointed_out(capsys: pytest.CaptureFixture[str]) -> None:
+    kept = {"target": "cdn", "version": 3, "pointer": "s3://cdn/a/p.json", "error": "", "is_public": False}
+
+    print_copies([{**kept, "state": "there"}, {**kept, "state": "superseded"}])
+
+    [_, there, superseded] = capsys.readouterr().out.splitlines()
+    assert "it shows an old version: `asset withdraw` takes it away" in there
+    assert "withdraw" not in superseded
+
+
 def test_who_made_a_video_of_words_is_printed(api: PlayedApi, capsys: pytest.CaptureFixture[str]) -> None:
     made = {"provider": "studio", "model": "wan2.2", "capability": "image_to_video", "state": "stored"}
     told = {"seconds": 48.25, "charged": 0.8, "currency": "USD", "is_reused": False, "message": ""}

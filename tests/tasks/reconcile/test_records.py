@@ -2,25 +2,45 @@
 
 import uuid
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 from prefect.client.schemas.objects import FlowRun, StateType
 
 from data.database import Database
-from data.domain.copies import copy_of
+from data.domain.copies import CopyState, copy_of
+from data.domain.errors import StoreUnavailableError
+from data.domain.findings import Decision
 from data.domain.keys import publication_manifest_key
 from data.domain.publications import PublicationManifest
 from data.domain.targets import PublishTarget
-from data.repositories import AssetRepository, CopyRepository, PackageRepository, PublicationRepository
+from data.publishing import standing, switch
+from data.repositories import (
+    AssetRepository,
+    CandidateRepository,
+    CopyRepository,
+    PackageRepository,
+    PendingDecisionRepository,
+    PublicationRepository,
+)
+from data.reviews import approve, take_down
 from data.storage import ObjectStore, open_store
 from tasks.reconcile.attempts import retry_rules
-from tasks.reconcile.records import complete_published, forget_lost_packages, read_troubled, record_publications
+from tasks.reconcile.records import (
+    complete_decisions,
+    complete_published,
+    forget_lost_packages,
+    read_troubled,
+    record_publications,
+)
 from tests.data.samples import sample_asset, sample_manifest, sample_package
 from tests.fakes.catalogues import make_catalogue
+from tests.fakes.failing_store import FailingStore
 from tests.tasks.reconcile.conftest import HERE, Runs
 
 ASSET = sample_asset()
+ANN = Decision(by="Ann", at=datetime(2026, 5, 1, 8, tzinfo=UTC))
 RULES = retry_rules(job_attempts=1)
 
 
@@ -135,6 +155,119 @@ def test_a_job_that_failed_or_was_cancelled_stays_so(
     record_publications(store, database, [str(run.id)])
 
     assert complete_published(runs.client, database, [runs.client.read_flow_run(run.id)], RULES) == []
+
+
+class Killed(BaseException):
+    """Nothing that a process does comes after it."""
+
+
+class LastWords(FailingStore):
+    """A store whose caller is killed before it hears that a switch was made, or before it is made."""
+
+    def __init__(self, store: ObjectStore, *, is_made: bool) -> None:
+        super().__init__(store, 1000)
+        self._is_made = is_made
+
+    def compare_and_swap(self, key: str, data: bytes, expected_etag: str | None) -> str:
+        if self._is_made:
+            super().compare_and_swap(key, data, expected_etag)
+        raise Killed
+
+
+def later() -> datetime:
+    return datetime.now(UTC) + timedelta(seconds=1)
+
+
+def public_with_a_copy(store: ObjectStore, database: Database) -> None:
+    manifest = published(store, database, "job-1")
+    copy = copy_of(manifest, PublishTarget(name="cdn", url="s3://cdn"), "job-1")
+    with database.session() as session:
+        PublicationRepository(session).record(manifest)
+        CopyRepository(session).want([copy])
+        CopyRepository(session).there(copy, 1, 1)
+
+
+def test_a_retraction_that_was_killed_before_the_catalogue_knew_is_completed(
+    store: ObjectStore, database: Database
+) -> None:
+    public_with_a_copy(store, database)
+    with pytest.raises(Killed):
+        take_down(LastWords(store, is_made=True), database, ASSET.id, ANN)
+    with database.session() as session:
+        assert PublicationRepository(session).latest(ASSET.id) is not None
+
+    assert complete_decisions(store, database, datetime.now(UTC) - timedelta(minutes=1)) == []  # it may be on its way
+    assert complete_decisions(store, database, later()) == [ASSET.id]
+
+    with database.session() as session:
+        assert PublicationRepository(session).latest(ASSET.id) is None
+        [copy] = CopyRepository(session).due(later())
+        assert copy.state is CopyState.WITHDRAWING
+        assert PendingDecisionRepository(session).begun_before(later()) == {}
+    assert complete_decisions(store, database, later()) == []
+
+
+def test_a_retraction_that_was_killed_before_the_store_knew_was_none(store: ObjectStore, database: Database) -> None:
+    public_with_a_copy(store, database)
+    with pytest.raises(Killed):
+        take_down(LastWords(store, is_made=False), database, ASSET.id, ANN)
+
+    assert complete_decisions(store, database, later()) == []
+
+    assert standing(store, ASSET.id).manifest is not None
+    with database.session() as session:
+        assert [each.state for each in CopyRepository(session).of_asset(ASSET.id)] == [CopyState.THERE]
+        assert PendingDecisionRepository(session).begun_before(later()) == {}
+
+
+def test_what_became_public_after_a_killed_retraction_stays(store: ObjectStore, database: Database) -> None:
+    public_with_a_copy(store, database)
+    with pytest.raises(Killed):
+        take_down(LastWords(store, is_made=True), database, ASSET.id, ANN)
+    again = sample_manifest(ASSET, 2, "job-2")
+    switch(store, again, standing(store, ASSET.id).etag)
+    with database.session() as session:
+        PublicationRepository(session).record(again)
+
+    assert complete_decisions(store, database, later()) == []
+    with database.session() as session:
+        assert PublicationRepository(session).latest(ASSET.id) == again
+
+
+def test_an_approval_that_was_killed_before_the_catalogue_knew_is_completed(
+    store: ObjectStore, database: Database
+) -> None:
+    target = PublishTarget(name="cdn", url="s3://cdn")
+    held = sample_manifest(ASSET, 1, "held-1").model_copy(update={"held_because": "The recipe.", "targets": (target,)})
+    for path, size in held.files.items():
+        store.put_bytes(b"x" * size, held.prefix + path)
+    with database.session() as session:
+        CandidateRepository(session).wait(held, "work", held.held_because)
+    with pytest.raises(Killed):
+        approve(LastWords(store, is_made=True), database, ASSET.id, ANN)
+
+    assert complete_decisions(store, database, later()) == [ASSET.id]
+
+    with database.session() as session:
+        public = PublicationRepository(session).latest(ASSET.id)
+        [copy] = CopyRepository(session).due(later())
+        assert PendingDecisionRepository(session).begun_before(later()) == {}
+    assert public is not None
+    assert public.approval == ANN
+    assert (copy.state, copy.work_key) == (CopyState.WANTED, "work")
+
+
+def test_a_store_that_is_away_leaves_a_decision_for_the_next_round(store: ObjectStore, database: Database) -> None:
+    public_with_a_copy(store, database)
+    with pytest.raises(Killed):
+        take_down(LastWords(store, is_made=True), database, ASSET.id, ANN)
+
+    class Away(FailingStore):
+        def get_versioned(self, key: str) -> tuple[bytes, str] | None:
+            raise StoreUnavailableError("The store is away.")
+
+    assert complete_decisions(Away(store, 1000), database, later()) == []
+    assert complete_decisions(store, database, later()) == [ASSET.id]
 
 
 def test_the_record_of_a_package_goes_with_its_files(store: ObjectStore, database: Database) -> None:
