@@ -64,6 +64,9 @@ fix: setup ## correct what can be corrected by machine
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
+# Without compiled files every worker, and every process of a stack, would compile all of the code anew.
+test test-all: export PYTHONDONTWRITEBYTECODE =
+
 test: setup ## the tests, with a real Prefect server and a real ffmpeg (ARGS="-k name")
 	$(BIN)/python -m pytest -m "not slow and not engines" -n $(TEST_WORKERS) --dist loadfile $(ARGS)
 

@@ -1,4 +1,4 @@
-"""Fixtures that every suite may use: a running stack, a bare Prefect server, and waiting without sleeping."""
+"""Fixtures that every suite may use: a running stack, servers alone, and waiting without sleeping."""
 
 import os
 import shutil
@@ -11,10 +11,12 @@ from pathlib import Path
 import psutil
 import pytest
 
-from deployments import postgres
 from deployments.environment import isolated
+from deployments.postgres import forget
 from deployments.stack import Stack
 from tests.fakes.fault_table import markdown, rows_of
+from tests.fakes.postgres_server import PostgresServer, postgres_server
+from tests.fakes.s3_server import S3Server, s3_server
 
 WaitUntil = Callable[..., None]
 MEMORY_FOR_STATE = 8 * 2**30
@@ -79,7 +81,7 @@ def state_home() -> Iterator[Callable[[str], Path]]:
 
     yield make
     for home in made:
-        postgres.forget(home)
+        forget(home)
         shutil.rmtree(home, ignore_errors=True)
 
 
@@ -106,6 +108,20 @@ def prefect_server(state_home: Callable[[str], Path]) -> Iterator[Stack]:
     """Start a Prefect server alone (SQLite), once for the session; `prefect_server.prefect_api_url` is its address."""
     with Stack(state_home("server"), components=("server",), minimal=True, environment=isolated()) as running:
         yield running
+
+
+@pytest.fixture(scope="session")
+def s3() -> Iterator[S3Server]:
+    """Start an S3 server, once for the session; keys of its bucket are the test's own."""
+    with s3_server() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[PostgresServer]:
+    """Start a Postgres, once for the session; databases are the test's own."""
+    with postgres_server() as server:
+        yield server
 
 
 @pytest.fixture(autouse=True, scope="session")

@@ -9,13 +9,12 @@ from sqlalchemy import text
 
 from api.turns import in_turn
 from data.database import Database
-from tests.fakes.postgres_server import postgres_server
+from tests.fakes.postgres_server import PostgresServer
 
 
 @pytest.fixture(scope="module")
-def postgres_url() -> Iterator[str]:
-    with postgres_server() as server:
-        yield server.create_database()
+def postgres_url(postgres: PostgresServer) -> str:
+    return postgres.create_database()
 
 
 @pytest.fixture

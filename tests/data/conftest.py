@@ -1,4 +1,4 @@
-"""Servers and catalogues for the tests of this package: a server is started once, when the first test asks for it."""
+"""Catalogues of each kind for the tests of this package."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -8,23 +8,10 @@ from hypothesis import settings
 
 from data.database import Database
 from tests.fakes.catalogues import make_catalogue
-from tests.fakes.postgres_server import PostgresServer, postgres_server
-from tests.fakes.s3_server import S3Server, s3_server
+from tests.fakes.postgres_server import PostgresServer
 
 settings.register_profile("dailies", deadline=None)  # how fast the machine is says nothing about the code
 settings.load_profile("dailies")
-
-
-@pytest.fixture(scope="session")
-def s3() -> Iterator[S3Server]:
-    with s3_server() as server:
-        yield server
-
-
-@pytest.fixture(scope="session")
-def postgres() -> Iterator[PostgresServer]:
-    with postgres_server() as server:
-        yield server
 
 
 @pytest.fixture(params=["sqlite", "postgres"])

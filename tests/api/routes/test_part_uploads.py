@@ -15,16 +15,10 @@ from deployments.stack import Stack
 from tasks.fetching import fetch_handed_in
 from tests.api.conftest import ServeApi
 from tests.api.publishing import switch_to
-from tests.fakes.s3_server import S3Server, s3_server
+from tests.fakes.s3_server import S3Server
 
 UPLOADS = "/api/v1/uploads"
 MP4 = b"\0\0\0\x18ftypisom"
-
-
-@pytest.fixture(scope="module")
-def s3() -> Iterator[S3Server]:
-    with s3_server() as server:
-        yield server
 
 
 @pytest.fixture(scope="module")

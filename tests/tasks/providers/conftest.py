@@ -1,6 +1,5 @@
-"""A real S3 server, started once when the first test asks for it, and media as providers make and take it."""
+"""Media as providers make and take it."""
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -8,20 +7,6 @@ from PIL import Image
 
 from tasks.media.process import run_ffmpeg
 from tasks.media.tools import find_tools
-from tests.fakes.postgres_server import PostgresServer, postgres_server
-from tests.fakes.s3_server import S3Server, s3_server
-
-
-@pytest.fixture(scope="session")
-def s3() -> Iterator[S3Server]:
-    with s3_server("camera") as server:
-        yield server
-
-
-@pytest.fixture(scope="session")
-def postgres() -> Iterator[PostgresServer]:
-    with postgres_server() as server:
-        yield server
 
 
 @pytest.fixture(scope="session")

@@ -41,7 +41,7 @@ def test_an_object_is_copied_and_hashed(tmp_path: Path, access: S3Access, store:
     store.put_bytes(BODY, "night/a clip #1?.mp4")
     shares: list[float] = []
 
-    fetched = fetch_source("s3://camera/night/a clip #1?.mp4", tmp_path / "copy", limits(access), shares.append)
+    fetched = fetch_source("s3://media/night/a clip #1?.mp4", tmp_path / "copy", limits(access), shares.append)
 
     assert fetched.path.read_bytes() == BODY
     assert fetched.sha256 == hashlib.sha256(BODY).hexdigest()
@@ -55,27 +55,27 @@ def test_an_object_larger_than_the_limit_is_refused_unread(
     store.put_bytes(BODY, "large.mp4")
 
     with pytest.raises(InputTooLargeError):
-        fetch_source("s3://camera/large.mp4", tmp_path / "copy", limits(access, 1000))
+        fetch_source("s3://media/large.mp4", tmp_path / "copy", limits(access, 1000))
     assert not (tmp_path / "copy").exists()
 
 
 def test_a_bucket_that_is_not_allowed_is_never_asked(tmp_path: Path) -> None:
-    nobody = S3Access(("camera",), f"http://127.0.0.1:{free_ports(1)[0]}", "a", "b")
+    nobody = S3Access(("media",), f"http://127.0.0.1:{free_ports(1)[0]}", "a", "b")
 
     with pytest.raises(SourceForbiddenError, match="S3_BUCKETS"):
         fetch_source("s3://private/a.mp4", tmp_path / "copy", limits(nobody))
     with pytest.raises(SourceForbiddenError):
-        fetch_source("s3://camera/a.mp4", tmp_path / "copy", SourceLimits(max_bytes=1))
+        fetch_source("s3://media/a.mp4", tmp_path / "copy", SourceLimits(max_bytes=1))
 
 
-@pytest.mark.parametrize("source", ["s3://camera", "s3://camera/", "s3:///a", "s3://camera/a//b", "s3://camera/../a"])
+@pytest.mark.parametrize("source", ["s3://media", "s3://media/", "s3:///a", "s3://media/a//b", "s3://media/../a"])
 def test_what_names_no_object_is_refused(access: S3Access, source: str) -> None:
     with pytest.raises(SourceInvalidError):
         find_object(source, access)
 
 
 def test_a_missing_object_and_a_missing_bucket_are_not_found(access: S3Access) -> None:
-    for source in ("s3://camera/missing.mp4", "s3://elsewhere/a.mp4"):
+    for source in ("s3://media/missing.mp4", "s3://elsewhere/a.mp4"):
         with pytest.raises(SourceNotFoundError):
             find_object(source, access)
 
@@ -84,14 +84,14 @@ def test_keys_that_may_not_read_are_told_apart_from_a_server_that_is_away(access
     store.put_bytes(b"a", "a.mp4")
 
     with pytest.raises(SourceForbiddenError):
-        find_object("s3://camera/a.mp4", replace(access, secret_key="wrong"))
+        find_object("s3://media/a.mp4", replace(access, secret_key="wrong"))
     with pytest.raises(SourceUnavailableError):
-        find_object("s3://camera/a.mp4", replace(access, endpoint_url=f"http://127.0.0.1:{free_ports(1)[0]}"))
+        find_object("s3://media/a.mp4", replace(access, endpoint_url=f"http://127.0.0.1:{free_ports(1)[0]}"))
 
 
 def test_an_object_that_is_replaced_meanwhile_is_read_again_later(access: S3Access, store: ObjectStore) -> None:
     store.put_bytes(b"short", "changing.mp4")
-    found = find_object("s3://camera/changing.mp4", access)
+    found = find_object("s3://media/changing.mp4", access)
     store.put_bytes(b"much longer than before", "changing.mp4")
 
     with pytest.raises(SourceUnavailableError, match="replaced"):

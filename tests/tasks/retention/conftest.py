@@ -9,20 +9,14 @@ import pytest
 from data.database import Database
 from data.storage import ObjectStore, open_store
 from tests.fakes.catalogues import make_catalogue
-from tests.fakes.s3_server import S3Server, s3_server
-
-
-@pytest.fixture(scope="session")
-def retention_s3() -> Iterator[S3Server]:
-    with s3_server() as server:
-        yield server
+from tests.fakes.s3_server import S3Server
 
 
 @pytest.fixture(params=["local", "s3"])
 def store(request: pytest.FixtureRequest, tmp_path: Path) -> ObjectStore:
     if request.param == "local":
         return open_store(f"file://{tmp_path / 'store'}")
-    server: S3Server = request.getfixturevalue("retention_s3")
+    server: S3Server = request.getfixturevalue("s3")
     return open_store(
         f"{server.url}/{uuid4().hex}",
         endpoint_url=server.endpoint_url,
