@@ -26,8 +26,8 @@ start();
 
 async function start() {
   const answer = await fetch(`../media/${encodeURIComponent(assetId)}`).catch(() => null);
-  if (!answer) return refuse("The server does not answer.", "Reload the page in a moment.");
-  const asset = await answer.json();
+  const asset = await answer?.json().catch(() => null); // A proxy whose server is away answers with a page of its own.
+  if (!asset) return refuse("The server does not answer.", "Reload the page in a moment.");
   if (answer.status === 404) return refuse("There is no such video.", "It plays here as soon as it is published.");
   if (!answer.ok) return refuse(asset.title, asset.detail);
   publication = asset.publication;
@@ -204,7 +204,7 @@ function addTracks() {
     track.track.mode = "hidden";
   }
   if (!captionTracks.length) return;
-  $("captionsToggle").hidden = false;
+  for (const id of ["captionsToggle", "captionsKey"]) $(id).hidden = false;
   const wanted = localStorage.getItem("captions") ?? "on";
   const language = captionTracks.findIndex((track) => track.language === wanted);
   showCaptions(wanted === "off" ? -1 : Math.max(0, language));

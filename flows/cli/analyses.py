@@ -1,5 +1,6 @@
 """``python -m flows asset analyze · analysis · events``: have a video looked at, and read what was found."""
 
+import json
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -140,8 +141,11 @@ def _zones(given: str | None) -> Any:
             content = file.read(_MOST_ZONES_BYTES + 1)
         if len(content) > _MOST_ZONES_BYTES:
             raise ApiError(f"The zones in {given} are more than {_MOST_ZONES_BYTES:,} bytes: that is no list of zones.")
-        return content.decode()
-    except (OSError, UnicodeDecodeError) as error:
+        zones = content.decode()
+        if not isinstance(json.loads(zones), list):
+            raise ApiError(f'The zones in {given} are no list: write [{{"name": …, "points": …}}, …].')
+        return zones
+    except (OSError, ValueError) as error:
         raise ApiError(f"The zones in {given} cannot be read: {error}.") from error
 
 

@@ -6,8 +6,8 @@ from rich.text import Text
 
 from data.domain.batches import BatchPlan
 from data.domain.windows import NightWindow
-from flows.cli.client import Document
-from flows.cli.output import local_time, print_facts, state_text
+from flows.cli.client import Client, Document
+from flows.cli.output import local_minute, local_time, print_facts, state_text
 
 item_columns = ("ROW", "ID", "STATE", "STEP", "TRY", "CODE", "SOURCE", "MESSAGE")
 _ENDS = ("succeeded", "failed", "skipped", "rejected", "cancelled")
@@ -57,7 +57,7 @@ def print_plan(batch: Document) -> None:
     print_facts(facts)
 
 
-def print_batch(batch: Document) -> None:
+def print_batch(client: Client, batch: Document) -> None:
     """Print everything about a batch."""
     counts, progress = batch["counts"], batch["progress"]
     asked = f"asked to {batch['asked']}" if batch["asked"] else None
@@ -74,7 +74,7 @@ def print_batch(batch: Document) -> None:
         "Started": local_time(batch["started_at"]),
         "Ended": local_time(batch["ended_at"]),
         "Manifest": batch["manifest"],
-        "Report": batch["links"]["report"],
+        "Report": client.address(batch["links"]["report"]),
         "Prefect": batch["links"]["prefect"],
         "Moves": ", ".join(batch["moves"]),
     }
@@ -85,6 +85,8 @@ def equation(counts: Document) -> Text:
     """Say where the rows are, and whether they are all accounted for."""
     ended = " + ".join(f"{counts[name]:,} {name}" for name in _ENDS if counts[name])
     still = ", ".join(f"{counts[name]:,} {name}" for name in _OPEN if counts[name])
+    if not counts["rows"]:  # The check is not through with them.
+        return Text(", ".join(filter(None, (ended.replace(" + ", ", "), still))) or "none yet")
     line = Text(f"{counts['rows']:,}")
     line.append(f" = {ended}" if ended and counts["balances"] else f": {ended}" if ended else "")
     if still:
@@ -96,5 +98,5 @@ def equation(counts: Document) -> Text:
 
 def pace(progress: Document) -> str:
     """Say how fast it goes, and when it will be done."""
-    rate, at = progress["items_per_minute"], local_time(progress["finishes_at"])[:16]
+    rate, at = progress["items_per_minute"], local_minute(progress["finishes_at"])
     return (f", {rate:,g} a minute" if rate else "") + (f", done about {at}" if at else "")

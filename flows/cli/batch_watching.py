@@ -52,7 +52,7 @@ def _followed(client: Client, batch: Document, *, is_quiet: bool) -> Document:
     while True:
         line = f"{_headline(batch)}  {batch['progress']['share']:.0%}  {equation(batch['counts'])}"
         if line != said and not is_quiet:
-            say(f"{local_time(batch['ended_at']) or time.strftime('%F %T')}  {line}{pace(batch['progress'])}")
+            say(f"{local_time(batch['ended_at']) or time.strftime('%F %T %Z')}  {line}{pace(batch['progress'])}")
             said = line
         if _is_over(batch):
             return batch

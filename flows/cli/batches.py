@@ -89,7 +89,7 @@ def show(batch: BatchId, /, *, api: Api = "", as_json: Json = False) -> None:
     """Show a batch: where its rows are, when it will be done, and what can be asked of it."""
     with connected(api) as client:
         found = client.get(batch_path(batch))
-    print_json(found) if as_json else print_batch(found)
+    print_json(found) if as_json else print_batch(client, found)
 
 
 @app.command
@@ -246,7 +246,7 @@ def _told(client: Client, batch: Document, *, watch: bool, as_json: bool) -> Non
 
 def _watched(client: Client, batch: Document, as_json: bool) -> None:
     ended = watch_batch(client, batch, is_quiet=as_json)
-    print_json(ended) if as_json else print_batch(ended)
+    print_json(ended) if as_json else print_batch(client, ended)
     if ended["state"] != BatchState.COMPLETED:
         why = ended["message"] or ended["reason"] or "see its report"
         raise ApiError(f"The batch {ended['id']} is {ended['state']}: {why}")

@@ -93,16 +93,23 @@ class Client:
             yield from _whole(answer)
 
     def download(self, path: str, output: Path | None, **query: str) -> None:
-        """Fetch a file to a path, or to standard output."""
+        """Fetch a file to a path, or to standard output.
+
+        Raises:
+            ApiError: The API refused it, did not answer, or the path cannot be written.
+        """
         if output is None or str(output) == "-":
             for chunk in self.stream(path, **query):
                 sys.stdout.buffer.write(chunk)
             return
         part = output.with_name(f"{output.name}.part")
-        with part.open("wb") as file:
-            for chunk in self.stream(path, **query):
-                file.write(chunk)
-        part.replace(output)
+        try:
+            with part.open("wb") as file:
+                for chunk in self.stream(path, **query):
+                    file.write(chunk)
+            part.replace(output)
+        except OSError as error:
+            raise ApiError(f"{output} cannot be written: {error.strerror or error}.") from error
 
     def events(self, path: str, last_id: str = "") -> Iterator[Event]:
         """Follow a stream of server-sent events until it ends; its heartbeats show that it is alive.

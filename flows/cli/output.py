@@ -77,5 +77,10 @@ def state_text(state: str, reason: str | None = None) -> Text:
 
 
 def local_time(at: str | None) -> str:
-    """Return a time of the API as people here read it."""
-    return datetime.fromisoformat(at).astimezone().strftime("%Y-%m-%d %H:%M:%S") if at else ""
+    """Return a time of the API as people here read it, with their zone."""
+    return datetime.fromisoformat(at).astimezone().strftime("%Y-%m-%d %H:%M:%S %Z") if at else ""
+
+
+def local_minute(at: str | None) -> str:
+    """Return a time that is only about right: without seconds."""
+    return datetime.fromisoformat(at).astimezone().strftime("%Y-%m-%d %H:%M %Z") if at else ""

@@ -69,7 +69,7 @@ def share(part: float, whole: float) -> str:
         return "< 0.1 %"
     if 99.9 < percent < 100:
         return "> 99.9 %"
-    return f"{percent:.1f} %" if 0 < percent < 10 or 99 < percent < 100 else f"{percent:.0f} %"
+    return f"{percent:.1f} %" if 0 < percent < 10 or 99 < percent < 100 else f"{percent:,.0f} %"
 
 
 def kept_together(sentence: str) -> str:
@@ -119,7 +119,7 @@ class Clock:
 
     def exact(self, moment: datetime) -> str:
         """Return ``2026-11-22 04:12:38`` as clocks there show it."""
-        return moment.astimezone(self._zone).strftime("%Y-%m-%d %H:%M:%S")
+        return moment.astimezone(self._zone).strftime("%Y-%m-%d %H:%M:%S %Z")
 
     @property
     def days(self) -> str:

@@ -168,6 +168,18 @@ def test_a_video_that_is_not_there_is_said_so(browser: Browser, api_url: str) ->
     page.close()
 
 
+@marked
+def test_a_proxy_whose_server_is_away_is_said_so(
+    browser: Browser, api_url: str, published: PublicationManifest
+) -> None:
+    page = browser.new_page()
+    page.route("**/media/*", lambda route: route.fulfill(status=502, content_type="text/html", body="<h1>Bad</h1>"))
+    page.goto(f"{api_url}/watch/{published.asset_id}")
+
+    expect(page.get_by_role("heading", level=1)).to_have_text("The server does not answer.")
+    page.close()
+
+
 def test_the_page_may_load_its_own_files_only(api: httpx.Client) -> None:
     answer = api.get(f"/watch/{'0' * 24}")
 

@@ -109,3 +109,15 @@ def test_events_of_an_asset_or_a_job_are_listed(api: PlayedApi, capsys: pytest.C
     assert main(["asset", "events", "j1", "--job", "--json", "--api", api.url]) == 0
     assert api.calls[-1][1].startswith("/api/v1/jobs/j1/events")
     assert len(json.loads(capsys.readouterr().out)) == len(EVENTS)
+
+
+@pytest.mark.parametrize(("written", "why"), [("{bad", "cannot be read"), ('{"zones": []}', "are no list")])
+def test_a_file_that_holds_no_zones_is_one_line(
+    api: PlayedApi, tmp_path: Path, capsys: pytest.CaptureFixture[str], written: str, why: str
+) -> None:
+    (tmp_path / "zones.json").write_text(written)
+
+    assert main(["asset", "analyze", "a1", "--zones", str(tmp_path / "zones.json"), "--api", api.url]) == 1
+
+    assert f"zones.json {why}" in capsys.readouterr().err
+    assert api.calls == []

@@ -193,3 +193,38 @@ def test_schedules_are_listed_with_what_they_take(api: PlayedApi, capsys: pytest
     assert main(["schedule", "list", "--api", api.url]) == 0
 
     assert "0 22 * * *  UTC        off" in capsys.readouterr().out
+
+
+def test_a_file_that_cannot_be_written_is_one_line(
+    api: PlayedApi, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    api.answers = [{}]
+
+    assert main(["batch", "report", "x", "--output", str(tmp_path / "nowhere" / "x.html"), "--api", api.url]) == 1
+
+    assert capsys.readouterr().err.endswith("x.html cannot be written: No such file or directory.\n")
+
+
+def test_a_batch_is_shown_with_zones_of_its_times_and_a_whole_address(
+    api: PlayedApi, capsys: pytest.CaptureFixture[str]
+) -> None:
+    api.answers = [batch(succeeded=2)]
+
+    assert main(["batch", "show", "x", "--api", api.url]) == 0
+
+    said = capsys.readouterr().out
+    zone = datetime(2026, 11, 21, 21, tzinfo=UTC).astimezone().strftime("%Y-%m-%d %H:%M:%S %Z")
+    assert zone in said
+    assert f"{api.url}/api/v1/batches/x/report" in said
+
+
+def test_rows_that_are_still_being_read_are_no_sum(api: PlayedApi, capsys: pytest.CaptureFixture[str]) -> None:
+    reading = batch("validating", skipped=1, pending=3)
+    reading["counts"] |= {"rows": 0, "balances": False}
+    api.answers = [reading]
+
+    assert main(["batch", "show", "x", "--api", api.url]) == 0
+
+    said = capsys.readouterr().out
+    assert "1 skipped, 3 pending" in said
+    assert "0:" not in said.partition("Rows")[2].partition("\n")[0]

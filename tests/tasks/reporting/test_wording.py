@@ -56,6 +56,7 @@ def test_lists_read_like_a_sentence() -> None:
         (1, 3, "33 %"),
         (9_999, 10_000, "> 99.9 %"),
         (5, 5, "100 %"),
+        (47, 4, "1,175 %"),
     ],
 )
 def test_a_share_is_never_none_of_something_nor_all_of_less(part: int, whole: int, text: str) -> None:
