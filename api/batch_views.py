@@ -130,9 +130,10 @@ def _links(batch: Batch, prefect_ui_url: str) -> BatchLinks:
 
 def _item(batch: Batch, item: BatchItem, rehearsals: Iterable[str], services: Services) -> BatchItemAnswer:
     own_run = item.run_id is not None and has_own_run(item, batch.options.pack_seconds, frozenset(rehearsals))
-    fields = item.model_dump(include=set(BatchItemAnswer.model_fields) - {"links", "message"})
+    fields = item.model_dump(include=set(BatchItemAnswer.model_fields) - {"custom_id", "links", "message"})
     return BatchItemAnswer(
         **fields,
+        custom_id=item.own_id,
         message=without_local_paths(item.message, known=item.source),
         links=ItemLinks(
             job=job_url(item.run_id) if own_run and item.run_id else None,

@@ -285,6 +285,7 @@ class BatchItem(DomainModel):
     row: int
     """Number of the data row in the manifest, from 1."""
     custom_id: str
+    """Unique in its batch; see :attr:`own_id`."""
     source: str = ""
     prompt: str = ""
     script: str = ""
@@ -314,6 +315,21 @@ class BatchItem(DomainModel):
     cost: float = 0.0
     started_at: datetime | None = None
     ended_at: datetime | None = None
+
+    @property
+    def own_id(self) -> str:
+        """The ``custom_id`` as the row gave it, which of a rejected row may be another's too; else ``row-<number>``."""
+        return own_id(self.custom_id, self.batch_id, self.row)
+
+
+def untrusted_id(batch_id: str, row: int, given: str = "") -> str:
+    """Return the ``custom_id`` of an item whose own may be missing, or another's: the batch's id keeps it apart."""
+    return f"{given or f'row-{row}'}~{row}~{batch_id}"
+
+
+def own_id(custom_id: str, batch_id: str, row: int) -> str:
+    """Return what a row gave itself, of an item's ``custom_id``; the opposite of :func:`untrusted_id`."""
+    return custom_id.removesuffix(f"~{batch_id}").removesuffix(f"~{row}") if batch_id in custom_id else custom_id
 
 
 def has_own_run(item: BatchItem, pack_seconds: float, rehearsals: Collection[str]) -> bool:

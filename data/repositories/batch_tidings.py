@@ -5,7 +5,7 @@ from datetime import datetime
 from sqlalchemy import func, select, tuple_
 from sqlalchemy.orm import Session, aliased
 
-from data.domain.batches import ENDED_BATCHES, ENDED_ITEMS, BatchState, ItemState
+from data.domain.batches import ENDED_BATCHES, ENDED_ITEMS, BatchState, ItemState, own_id
 from data.domain.tidings import BatchMove, ItemEnd
 from data.tables import BatchItemRow, BatchMoveRow, BatchRow
 
@@ -74,7 +74,7 @@ class BatchTidingsRepository:
             ItemEnd(
                 batch_id=item.batch_id,
                 row=item.row,
-                custom_id=item.custom_id,
+                custom_id=own_id(item.custom_id, item.batch_id, item.row),
                 owner=owner,
                 state=ItemState(item.state),
                 reason=item.reason,

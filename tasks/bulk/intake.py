@@ -14,7 +14,16 @@ from typing import Any
 import pandas
 
 from data.database import Database
-from data.domain.batches import Batch, BatchItem, BatchOptions, BatchReason, BatchState, BatchWish, ItemState
+from data.domain.batches import (
+    Batch,
+    BatchItem,
+    BatchOptions,
+    BatchReason,
+    BatchState,
+    BatchWish,
+    ItemState,
+    untrusted_id,
+)
 from data.domain.errors import DataError, FailureClass, ManifestError, NotFoundError
 from data.domain.identity import LOCAL_USER
 from data.domain.keys import batch_manifest_key, batch_rejects_key, wish_key
@@ -28,6 +37,7 @@ from data.manifests import (
     copy_rows,
     open_manifest,
 )
+from data.manifests.cells import MAX_ID_CHARACTERS
 from data.manifests.raw import CHUNK_ROWS, RawChunk
 from data.repositories import BatchItemRepository, BatchRepository, GenerationRepository, ItemPlanRepository
 from data.repositories.statements import storable
@@ -302,15 +312,13 @@ def _item(row: dict[Any, Any]) -> dict[str, Any]:
 def _rejected_items(chunk: CheckedChunk, batch: Batch) -> Iterator[dict[str, Any]]:
     """Give the rejected rows as items: with what is wrong, and little else, since none of it can be trusted."""
     problems = _problems(chunk.errors)
-    sources = next((column for column in chunk.rejected.columns if str(column).strip() == "source"), None)
-    cells = [""] * len(chunk.rejected) if sources is None else chunk.rejected[sources].tolist()
-    for row, source in zip(chunk.rejected.index.tolist(), cells, strict=True):
+    ids, sources = _cells(chunk.rejected, "custom_id"), _cells(chunk.rejected, "source")
+    for row, own_id, source in zip(chunk.rejected.index.tolist(), ids, sources, strict=True):
         code, message = problems[row]
         yield {
             "row": row,
-            # Its own may be missing, or that of another row. The batch's id keeps it apart from all that are given.
-            "custom_id": f"row-{row}~{batch.id}",
-            "source": storable(source)[:_MOST_MESSAGE_CHARACTERS] if isinstance(source, str) else "",
+            "custom_id": untrusted_id(batch.id, row, own_id[:MAX_ID_CHARACTERS]),
+            "source": source[:_MOST_MESSAGE_CHARACTERS],
             "recipe": batch.options.recipe,
             "state": ItemState.REJECTED.value,
             "failure_class": FailureClass.DATA.value,
@@ -320,12 +328,19 @@ def _rejected_items(chunk: CheckedChunk, batch: Batch) -> Iterator[dict[str, Any
         }
 
 
+def _cells(rows: pandas.DataFrame, name: str) -> list[str]:
+    """Return the words in a column as they were given; empty where there are none."""
+    column = next((each for each in rows.columns if str(each).strip() == name), None)
+    values: list[Any] = [""] * len(rows) if column is None else rows[column].tolist()
+    return [storable(value).strip() if isinstance(value, str) else "" for value in values]
+
+
 def _cancelled_items(chunk: RawChunk, batch: Batch, first_row: int) -> Iterator[dict[str, Any]]:
     """Give the rows of a chunk from one on as cancelled items; nothing of them was looked at."""
     for row in range(max(chunk.first_row, first_row), chunk.first_row + chunk.size):
         yield {
             "row": row,
-            "custom_id": f"row-{row}~{batch.id}",
+            "custom_id": untrusted_id(batch.id, row),
             "recipe": batch.options.recipe,
             "state": ItemState.CANCELLED.value,
             "reason": BatchReason.REQUEST.value,

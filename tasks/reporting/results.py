@@ -57,8 +57,7 @@ def results_frame(
 def _record(item: BatchItem, publication: PublicationManifest | None, copies: Collection[TargetCopy]) -> dict[str, Any]:
     return {
         "row": item.row,
-        # A refused row's is kept apart from all that rows give themselves by the batch's id.
-        "custom_id": item.custom_id.removesuffix(f"~{item.batch_id}"),
+        "custom_id": item.own_id,
         "source": (item.source or item.prompt or item.script)[:SOURCE_LIMIT] or None,
         "recipe": item.recipe,
         "state": item.state.value,

@@ -177,7 +177,8 @@ def against_plan(facts: NightFacts, clock: Clock) -> str:
     if plan is None or ended is None or facts.batch.state is not BatchState.COMPLETED:
         return ""
     late = (ended - plan.finishes_at).total_seconds()
-    if abs(late) < 60:
+    took = (ended - facts.batch.started_at).total_seconds() if facts.batch.started_at else 0.0
+    if abs(late) < min(60, max(5, took / 10)):
         return "That is as planned."
     gap = f"{duration(abs(late))} {'later' if late > 0 else 'earlier'}"
     return f"That is {gap} than planned, {clock.time(plan.finishes_at)}."

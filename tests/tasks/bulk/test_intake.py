@@ -86,6 +86,7 @@ def test_a_batch_may_take_the_valid_rows_and_account_for_the_others(house: Batch
     assert items[3].code == "DATA.MANIFEST.DUPLICATE_ID"
     assert "Row 1 has the custom_id" in items[3].message
     assert len({item.custom_id for item in items.values()}) == 4
+    assert [items[row].own_id for row in (1, 2, 3, 4)] == ["clip-1", "clip-2", "clip-1", "clip-4"]
 
 
 def test_a_row_that_asks_for_the_same_again_is_skipped_and_names_the_first(house: BatchHouse) -> None:

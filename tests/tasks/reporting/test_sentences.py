@@ -162,6 +162,24 @@ def test_the_end_is_compared_with_the_plan_if_the_work_ran_to_its_end() -> None:
     assert against_plan(stopped, clock_of(stopped)) == ""
 
 
+def test_a_short_batch_that_took_ten_times_as_long_is_not_as_planned() -> None:
+    found = newsroom_facts(100)
+    plan, started = found.batch.plan, found.batch.started_at
+    assert plan
+    assert started
+
+    def said(planned: float, took: float) -> str:
+        fields = {
+            "plan": plan.model_copy(update={"finishes_at": started + timedelta(seconds=planned)}),
+            "ended_at": started + timedelta(seconds=took),
+        }
+        short = found.model_copy(update={"batch": found.batch.model_copy(update=fields)})
+        return against_plan(short, clock_of(short)).partition(" than")[0]
+
+    assert said(2, 23) == "That is 21 s later"
+    assert said(20, 23) == said(3600, 3650) == "That is as planned."
+
+
 def test_throughput_is_told_in_words() -> None:
     one = [sample_item(1, asset_id=PUBLISHED[0], version=PUBLISHED[1])]
     batch = sample_batch(ended_at=BEGINS + timedelta(seconds=21))
