@@ -87,7 +87,7 @@ class FlickerCheck:
         """Return the share of the picture that has just changed."""
         if now - self._latest[direction] > _TOGETHER_SECONDS:
             return 0.0
-        self._most[direction] = np.count_nonzero(self._changed_at[direction] >= now - _TOGETHER_SECONDS)
+        self._most[direction] = int(np.count_nonzero(self._changed_at[direction] >= now - _TOGETHER_SECONDS))
         return self._most[direction] / self._floor.size
 
     def _note(self, luminance: NDArray[np.float32], now: float) -> None:
