@@ -1,6 +1,6 @@
 """ByteTrack (Zhang et al., 2022, doi:10.1007/978-3-031-20047-2_1) for a handful of boxes a frame.
 
-It is asked for every frame, and the library ``trackers`` takes five times as long for the same numbers: matrices of
+It is asked for every frame, and the library ``trackers`` takes ten times as long for the same numbers: matrices of
 eight by eight for each box, of which all but two numbers are zeros or alike, arrays of four boxes, and containers that
 are validated and copied. A test holds the two together.
 """
