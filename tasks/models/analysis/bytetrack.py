@@ -1,91 +1,107 @@
-"""ByteTrack (Zhang et al., 2022, doi:10.1007/978-3-031-20047-2_1) for a handful of boxes a frame.
+"""ByteTrack (from the library ``trackers``) with what it is given and made of as light as a handful of boxes needs.
 
-It is asked for every frame, and the library ``trackers`` takes ten times as long for the same numbers: matrices of
-eight by eight for each box, of which all but two numbers are zeros or alike, arrays of four boxes, and containers that
-are validated and copied. A test holds the two together.
+It is asked for every frame, and its general parts take longer than its matching: matrices of eight by eight for each
+box, of which all but two numbers are zeros or alike, and containers that are validated and copied.
+Loaded only by those who track: the library takes a second.
 """
 
 from dataclasses import dataclass
-from math import ceil
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
+from trackers import ByteTrackTracker
+from trackers.utils.iou import IoU
+from trackers.utils.state_representations import XYXYStateEstimator
 
 from tasks.models.analysis.detections import Detections
 
-_Edges = tuple[float, float, float, float]
-_STILL = (0.0, 0.0, 0.0, 0.0)
-_NOISE, _DRIFT = 0.1, 0.01
-"""Variance of where a box is seen, and of what is added to its place and velocity with each frame."""
+_Boxes = NDArray[np.float64]
 _SMALLEST = 1e-12
 """Of an area that is divided by."""
-_NO_NUMBER = -1
 
 
-@dataclass(slots=True, eq=False)
-class BoxFilter:
-    """A Kalman filter of a box that goes on as it went, of which the four edges are uncertain alike.
+@dataclass(slots=True)
+class _Given:
+    """Boxes as the tracker reads them, and as it answers: those parts of ``supervision.Detections`` that it uses."""
+
+    xyxy: _Boxes
+    confidence: NDArray[np.float32]
+    rows: NDArray[np.intp]
+    """Of each box in what was found."""
+    tracker_id: NDArray[np.intp] | None = None
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __getitem__(self, index: NDArray[np.intp]) -> "_Given":
+        return _Given(self.xyxy[index], self.confidence[index], self.rows[index])
+
+
+class EvenEstimator(XYXYStateEstimator):
+    """The library's Kalman filter of a box where the four edges are uncertain alike, as ByteTrack sets it up.
 
     No edge depends on another then: of the covariance (8 × 8) three numbers are left, the same for each edge.
     """
 
-    place: _Edges
-    velocity: _Edges = _STILL
-    _place_variance: float = 1.0
-    _shared: float = 0.0
-    _velocity_variance: float = 1.0
+    def __init__(self, bbox: _Boxes) -> None:
+        super().__init__(bbox)
+        self._place: list[float] = bbox.tolist()
+        self._velocity = [0.0] * 4
+        self._place_variance, self._shared, self._velocity_variance = 1.0, 0.0, 1.0
 
-    def predict(self) -> None:
-        """Go on by one frame."""
-        (left, top, right, bottom), speeds = self.place, self.velocity
-        self.place = left + speeds[0], top + speeds[1], right + speeds[2], bottom + speeds[3]
-        self._place_variance += 2 * self._shared + self._velocity_variance + _DRIFT
+    def set_kf_covariances(
+        self,
+        measurement_noise: _Boxes | None = None,
+        process_noise: _Boxes | None = None,
+        state_covariance: _Boxes | None = None,
+    ) -> None:
+        """Take how uncertain boxes, their motion and the first of them are."""
+        super().set_kf_covariances(measurement_noise, process_noise, state_covariance)
+        self._noise = float(self.kf.measurement_noise[0, 0])
+        self._drift = float(self.kf.process_noise[0, 0])
+
+    def predict(self, frame_step: float = 1.0, frame_rate: float | None = None) -> None:
+        """Go on by one frame; steps are always one, since no times are given."""
+        self._place = [edge + speed for edge, speed in zip(self._place, self._velocity, strict=True)]
+        self._place_variance += 2 * self._shared + self._velocity_variance + self._drift
         self._shared += self._velocity_variance
-        self._velocity_variance += _DRIFT
+        self._velocity_variance += self._drift
 
-    def update(self, seen: _Edges) -> None:
+    def update(self, bbox: _Boxes | None) -> None:
         """Take where the box is."""
-        total = self._place_variance + _NOISE
+        if bbox is None:
+            return
+        total = self._place_variance + self._noise
         gain, velocity_gain = self._place_variance / total, self._shared / total
-        (left, top, right, bottom), (over, down, wide, high) = self.place, self.velocity
-        # One by one: a loop over four takes three times as long.
-        by_left, by_top, by_right, by_bottom = seen[0] - left, seen[1] - top, seen[2] - right, seen[3] - bottom
-        self.place = left + gain * by_left, top + gain * by_top, right + gain * by_right, bottom + gain * by_bottom
-        self.velocity = (
-            over + velocity_gain * by_left,
-            down + velocity_gain * by_top,
-            wide + velocity_gain * by_right,
-            high + velocity_gain * by_bottom,
-        )
+        # Four numbers: an array takes longer.
+        for edge, seen in enumerate(bbox.tolist()):
+            surprise = seen - self._place[edge]
+            self._place[edge] += gain * surprise
+            self._velocity[edge] += velocity_gain * surprise
         self._velocity_variance -= velocity_gain * self._shared
         self._shared *= 1 - gain
         self._place_variance *= 1 - gain
 
+    def state_to_bbox(self) -> Any:
+        """Return where the box is, as four numbers."""
+        return self._place.copy()
 
-@dataclass(slots=True, eq=False)
-class _Followed:
-    """A thing that is followed."""
 
-    box: BoxFilter
-    number: int = _NO_NUMBER
-    """From 0, once it was seen for long enough."""
-    in_a_row: int = 1
-    """Frames in which it was seen, up to the last."""
-    missed: int = 0
-    """Frames since it was seen."""
+class _Overlap(IoU):
+    """The library's measure, without what it does for millions of boxes."""
 
-    def predict(self) -> None:
-        """Go on by one frame."""
-        self.box.predict()
-        if self.missed:
-            self.in_a_row = 0
-        self.missed += 1
-
-    def see(self, edges: _Edges) -> None:
-        """Take where it is."""
-        self.box.update(edges)
-        self.in_a_row += 1
-        self.missed = 0
+    def compute(self, boxes_1: _Boxes, boxes_2: _Boxes) -> _Boxes:
+        """Return intersection over union of each box with each (n × m); boxes are finite, and of some size."""
+        if not len(boxes_1) or not len(boxes_2):
+            return np.zeros((len(boxes_1), len(boxes_2)))
+        left, top, right, bottom = boxes_1.T[..., None]
+        other_left, other_top, other_right, other_bottom = boxes_2.T
+        across = np.minimum(right, other_right) - np.maximum(left, other_left)
+        down = np.minimum(bottom, other_bottom) - np.maximum(top, other_top)
+        common = np.maximum(across, 0) * np.maximum(down, 0)
+        areas = (right - left) * (bottom - top) + (other_right - other_left) * (other_bottom - other_top)
+        return np.asarray(common / np.maximum(areas - common, _SMALLEST), np.float64)
 
 
 class ByteTrack:
@@ -102,78 +118,29 @@ class ByteTrack:
     def __init__(
         self, rate: float, lost_seconds: float, confirming_frames: int, least_overlap: float, min_confidence: float
     ) -> None:
-        self._most_missed = max(1, ceil(rate / 30 * round(lost_seconds * 30)))
-        self._confirming, self._least_overlap, self._sure = confirming_frames, least_overlap, min_confidence
-        self._followed: list[_Followed] = []
-        self._count = 0
+        self._tracker = ByteTrackTracker(
+            lost_track_buffer=round(lost_seconds * 30),
+            frame_rate=rate,
+            track_activation_threshold=min_confidence,
+            minimum_consecutive_frames=confirming_frames,
+            minimum_iou_threshold=least_overlap,
+            high_conf_det_threshold=min_confidence,
+            state_estimator_class=EvenEstimator,
+            iou=_Overlap(),
+        )
 
-    def number(self, found: Detections, scale: NDArray[np.float64]) -> list[tuple[int, int]]:
+    def number(self, found: Detections, scale: _Boxes) -> list[tuple[int, int]]:
         """Return the number, from 0, and the row of each detection that is of a track.
 
         Args:
             found: What was detected in the next frame.
             scale: Multiplies the edges of its boxes.
         """
-        for each in self._followed:
-            each.predict()
-        boxes: list[_Edges] = (found.boxes * scale).tolist() if len(found) else []
-        is_sure: list[bool] = (found.confidences >= self._sure).tolist()
-        sure = [row for row, so in enumerate(is_sure) if so]
-        numbered, others, new = self._continued(self._followed, boxes, sure)
-        if others and len(sure) < len(boxes):
-            unsure = [row for row, so in enumerate(is_sure) if not so]
-            numbered += self._continued(others, boxes, unsure)[0]
-        self._followed = [each for each in self._followed if self._is_kept(each)]
-        self._followed += [_Followed(BoxFilter(boxes[row])) for row in new]
-        return numbered
-
-    def _continued(
-        self, followed: list[_Followed], boxes: list[_Edges], rows: list[int]
-    ) -> tuple[list[tuple[int, int]], list[_Followed], list[int]]:
-        """Continue tracks with boxes of these rows; return those with a number, and what is left of tracks and rows."""
-        pairs = _paired([each.box.place for each in followed], [boxes[row] for row in rows], self._least_overlap)
-        numbered = list[tuple[int, int]]()
-        for index, place in pairs:
-            each, row = followed[index], rows[place]
-            each.see(boxes[row])
-            if each.number == _NO_NUMBER and each.in_a_row >= self._confirming:
-                each.number, self._count = self._count, self._count + 1
-            if each.number != _NO_NUMBER:
-                numbered.append((each.number, row))
-        seen, taken = {index for index, _ in pairs}, {place for _, place in pairs}
-        others = [each for index, each in enumerate(followed) if index not in seen]
-        return numbered, others, [row for place, row in enumerate(rows) if place not in taken]
-
-    def _is_kept(self, each: _Followed) -> bool:
-        """Say whether it is waited for: what was not seen for long enough yet must be seen in every frame."""
-        is_known = each.number != _NO_NUMBER or each.in_a_row >= self._confirming
-        return not each.missed or (is_known and each.missed <= self._most_missed)
-
-
-def _paired(expected: list[_Edges], seen: list[_Edges], least: float) -> list[tuple[int, int]]:
-    """Return which boxes belong together, so that they overlap as much as can be in all, by the first ones' order."""
-    overlaps = _overlaps(expected, seen)
-    firsts, seconds = {pair[0] for pair in overlaps}, {pair[1] for pair in overlaps}
-    if len(firsts) == len(seconds) == len(overlaps):  # no box has a choice
-        return [pair for pair, overlap in overlaps.items() if overlap >= least]
-    from scipy.optimize import linear_sum_assignment
-
-    matrix = np.zeros((len(expected), len(seen)))
-    for pair, overlap in overlaps.items():
-        matrix[pair] = overlap
-    best = zip(*(each.tolist() for each in linear_sum_assignment(matrix, maximize=True)), strict=True)
-    return [pair for pair in best if overlaps.get(pair, 0.0) >= least]
-
-
-def _overlaps(expected: list[_Edges], seen: list[_Edges]) -> dict[tuple[int, int], float]:
-    """Return intersection over union of those that overlap, by their places in both lists."""
-    found = dict[tuple[int, int], float]()
-    for index, (left, top, right, bottom) in enumerate(expected):
-        area = (right - left) * (bottom - top)
-        for place, (other_left, other_top, other_right, other_bottom) in enumerate(seen):
-            if other_left < right and left < other_right and other_top < bottom and top < other_bottom:
-                across = min(right, other_right) - max(left, other_left)
-                common = across * (min(bottom, other_bottom) - max(top, other_top))
-                areas = area + (other_right - other_left) * (other_bottom - other_top)
-                found[index, place] = common / max(areas - common, _SMALLEST)
-    return found
+        if not len(found) and not self._tracker.tracks:
+            return []
+        given = _Given(found.boxes * scale, found.confidences, np.arange(len(found)))
+        answer: Any = self._tracker.update(cast(Any, given))
+        if not len(answer):
+            return []
+        rows, numbers = answer.rows.tolist(), answer.tracker_id.tolist()
+        return [(number, row) for number, row in zip(numbers, rows, strict=True) if number >= 0]

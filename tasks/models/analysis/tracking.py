@@ -1,6 +1,6 @@
 """Tracks: which detections of successive frames are one thing.
 
-ByteTrack joins what overlaps from frame to frame. What it loses for longer, behind a
+ByteTrack (from the library ``trackers``) joins what overlaps from frame to frame. What it loses for longer, behind a
 lamp post or behind someone else, comes back with a new number there: here it gets its old one, if it is of the same
 size, where it is expected.
 """
@@ -11,7 +11,6 @@ from typing import NamedTuple
 
 import numpy as np
 
-from tasks.models.analysis.bytetrack import ByteTrack
 from tasks.models.analysis.detections import Detections
 
 _LOST_SECONDS = 1.5
@@ -95,6 +94,8 @@ class Tracker:
     """
 
     def __init__(self, rate: float, aspect: float, min_confidence: float) -> None:
+        from tasks.models.analysis.bytetrack import ByteTrack  # takes a second: only for those who track
+
         self._aspect = aspect
         self._scale = np.array([_UNITS, _UNITS * aspect] * 2, np.float64)
         confirming = min(_MOST_CONFIRMING, max(1, round(_CONFIRMING_SECONDS * rate)))
