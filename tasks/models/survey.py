@@ -29,6 +29,7 @@ _SALIENT_SHARES = (0.004, 0.6)
 """Less of the picture that stands out is noise, more of it is no subject."""
 _SALIENT = 0.5
 _SMALL_WIDTH = 160
+_NO_PICTURE = np.empty((0, 0, 3), np.uint8)
 _MOVED = 18  # of 255
 _MOVING_BONUS = 4.0
 _MOVING_SHARES = (0.002, 0.35)
@@ -124,15 +125,18 @@ def _every_face(picture: Picture, plan: SurveyPlan) -> tuple[FaceBox, ...]:
 
 
 class _CutDetector(AdaptiveDetector):  # type: ignore[misc]
-    """The library's detector, measuring as it does: it is asked for every frame, and its arrays take their time."""
+    """The library's detector, told what it else measures of every frame."""
 
-    _before: Picture | None = None
+    _score = 0.0
+
+    def judge(self, frame: int, score: float) -> list[int]:
+        """Take by how much hue, saturation and value (0–255) of a picture's pixels differ from the one before."""
+        self._score = score
+        # It only counts them: numbers do, and no more is made of each.
+        return cast(list[int], self.process_frame(cast(FrameTimecode, frame), _NO_PICTURE))
 
     def _calculate_frame_score(self, timecode: FrameTimecode, frame_img: Picture) -> float:
-        """Return by how much hue, saturation and value (0–255) of a picture's pixels differ from the one before."""
-        now = np.asarray(cv2.cvtColor(frame_img, cv2.COLOR_BGR2HSV), np.uint8)
-        before, self._before = self._before, now
-        return 0.0 if before is None else sum(cv2.mean(cv2.absdiff(now, before))) / 3
+        return self._score
 
 
 class Cuts:
@@ -141,13 +145,24 @@ class Cuts:
     def __init__(self, frame_rate: Fraction) -> None:
         self.found: list[int] = []
         self._detector = _CutDetector(min_scene_len=max(1, round(MIN_SHOT_SECONDS * frame_rate)))
+        self._before: Picture | None = None
 
     def look(self, frame: int, picture: Picture) -> None:
         """Take the next frame, by its number."""
         scale = min(1.0, 2 * _SMALL_WIDTH / picture.shape[1])
         small = cv2.resize(picture, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA) if scale < 1 else picture
-        # It only counts them: numbers do, and no more is made of each.
-        self.found += self._detector.process_frame(cast(FrameTimecode, frame), np.asarray(small))
+        self.look_together([frame], np.asarray(small))
+
+    def look_together(self, frames: Sequence[int], pictures: Picture) -> None:
+        """Take the next frames: by their numbers, small, one below the other."""
+        now = np.asarray(cv2.cvtColor(pictures, cv2.COLOR_BGR2HSV), np.uint8)
+        rows = len(now) // len(frames)
+        first = now[:rows] if self._before is None else self._before
+        differences = cv2.absdiff(np.concatenate([first, now[:-rows]]), now)
+        self._before = now[-rows:]
+        for place, frame in enumerate(frames):
+            score = sum(cv2.mean(differences[place * rows : (place + 1) * rows])) / 3
+            self.found += self._detector.judge(frame, score)
 
 
 @dataclass(frozen=True, eq=False)

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from data.domain.analysis import AnalysisSummary, Event, EventKind
 from tasks.models.analysis.checks import Measures, PictureChecks
 from tasks.models.analysis.clustering import Appearances
-from tasks.models.analysis.detections import SMALL_SIDE, Detections, Detector, Look, look_at
+from tasks.models.analysis.detections import SMALL_SIDE, Detections, Detector, Look, looks_at, tiny_bgr
 from tasks.models.analysis.flicker import LEAST_RATE, FlickerCheck
 from tasks.models.analysis.opening import open_detector
 from tasks.models.analysis.plan import Analysis, AnalysisPlan, Sampled
@@ -88,7 +88,7 @@ def _detected(pictures: Iterable[Sampled], detector: Detector, plan: AnalysisPla
     """
 
     def detected(handful: list[Sampled]) -> list[_Detected]:
-        return [(look, detector.detect(look)) for look in map(look_at, handful)]
+        return [(look, detector.detect(look)) for look in looks_at(handful)]
 
     frames = iter(pictures)  # read by the thread that began to decode them
     together = max(1, min(_MOST_TOGETHER, _HANDFUL_BYTES // (plan.size[0] * plan.size[1] * 3)))
@@ -132,8 +132,7 @@ class _Looking:
         """Take the next frames and what was detected in each."""
         looks = [look for look, _ in handful]
         seen = [self._followed(look, found) for look, found in handful]
-        for look in looks:
-            self._note_cuts(look)
+        self._note_cuts(looks)
         measures = [self._checked(look) for look in looks]
         if self._flicker is not None:
             for look in looks:
@@ -214,8 +213,8 @@ class _Looking:
         if end_seconds is None or end_seconds - event.at_seconds > AT_THE_EDGE_SECONDS:
             self.tell([event])
 
-    def _note_cuts(self, look: Look) -> None:
-        self._cuts.look(look.frame, look.tiny_bgr)
+    def _note_cuts(self, looks: list[Look]) -> None:
+        self._cuts.look_together([look.frame for look in looks], tiny_bgr(looks))
         new, self._told_cuts = self._cuts.found[self._told_cuts :], len(self._cuts.found)
         rate = self._plan.frame_rate
         self.tell(Event(kind=EventKind.SHOT, at_seconds=round(float(cut / rate), 3), frame=cut) for cut in new)

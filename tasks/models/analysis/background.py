@@ -139,19 +139,18 @@ class Background:
 
 
 def _put_first(layer: _Layer, before: _Layer) -> None:
-    """Exchange what is of a layer with what is of the one before where it is seen more often."""
-    where = cv2.compare(layer.weight, before.weight, cv2.CMP_GT)
-    if not cv2.countNonZero(where):
+    """Exchange what is of a layer with what is of the one before where it is seen more often: in a few places."""
+    where = np.flatnonzero(layer.weight > before.weight)
+    if not len(where):
         return
     _exchange(layer.weight, before.weight, where)
     if layer.mean is not None:
         _exchange(layer.mean, before.mean, where)
     else:
-        cv2.accumulateWeighted(layer.usual, before.mean, 1, where)
-        cv2.copyTo(before.usual, where, layer.usual)
+        before.mean.ravel()[where] = layer.usual.ravel()[where]
+        layer.usual.ravel()[where] = before.usual.ravel()[where]
 
 
-def _exchange(one: Any, other: Any, where: Any) -> None:
-    kept = one.copy()
-    cv2.copyTo(other, where, one)
-    cv2.copyTo(kept, where, other)
+def _exchange(one: Any, other: Any, where: NDArray[np.intp]) -> None:
+    ones, others = one.ravel(), other.ravel()  # views
+    ones[where], others[where] = others[where], ones[where]

@@ -24,8 +24,9 @@ _LIT, _LIT_SHARE = 120, 0.005
 _BLURRED = 0.55
 _LEAST_CONTRAST = 12.0
 _BLUR_EVERY_SECONDS = 0.5
-_FRACTIONS = 256
-"""Of one of 255 greys, that a blurred picture is told by."""
+_WINDOW = 9
+"""Pixels in a row of which a blurred one is the mean."""
+_REACH = _WINDOW // 2
 
 
 class Measures(NamedTuple):
@@ -51,6 +52,8 @@ class PictureChecks:
         self._blur_frames = max(1, round(_BLUR_EVERY_SECONDS * rate))
         self._count = 0
         self._is_blurred = False
+        self._states: tuple[bool | None, ...] = (None,) * len(self._spells)
+        """Of each spell, whether it was so in the last frame; ``None`` before the first that counts."""
 
     def look(self, look: Look) -> tuple[Measures, list[Event]]:
         """Take the next frame and return its measures, and what is over."""
@@ -58,23 +61,34 @@ class PictureChecks:
         mean = float(cv2.mean(grey)[0]) / 255
         is_black = mean < _DIM and _share(grey <= _BLACK) >= _BLACK_SHARE
         changes = None if self._before is None else cv2.absdiff(self._before, grey)
-        is_frozen = not is_black and self._is_frozen(grey, changes)
+        motion = 0.0 if changes is None else _changed(changes, _MOTION)
+        is_frozen = not is_black and self._is_frozen(grey, changes, motion)
         # The first picture may be the first of a rest, or not: what lasts throughout is frozen in all others.
         is_open = self._count == 0 and not is_black
         if self._count % self._blur_frames == 0:
             self._is_blurred = blur(grey) > _BLURRED
-        events = self._black.look(is_black, frame, now)
-        events += [] if is_open else self._freeze.look(is_frozen, frame, now)
-        events += self._blur.look(self._is_blurred and not is_black, frame, now)
-        events += self._over.look(mean > _BRIGHT and _share(grey >= _CLIPPED) > _CLIPPED_SHARE, frame, now)
+        is_over = mean > _BRIGHT and _share(grey >= _CLIPPED) > _CLIPPED_SHARE
         is_dark = not is_black and mean < _DIM and _share(grey < _DARK) > _DARK_SHARE
         is_dark = is_dark and _share(grey > _LIT) < _LIT_SHARE
-        events += self._under.look(is_dark, frame, now)
-        motion = 0.0 if changes is None else _changed(changes, _MOTION)
+        is_blurred = self._is_blurred and not is_black
+        events = self._noted((is_black, None if is_open else is_frozen, is_blurred, is_over, is_dark), frame, now)
         measures = Measures(motion, sharpness(grey), mean)
         self._before = grey
         self._count += 1
         return measures, self._stillness.look(look.cells, now, events)
+
+    def _noted(self, states: tuple[bool | None, ...], frame: int, at_seconds: float) -> list[Event]:
+        """Tell spells what has changed for them and return what is over."""
+        before, self._states = self._states, states
+        if states == before:
+            return []
+        told = zip(self._spells, before, states, strict=True)
+        return [
+            event
+            for spell, was_so, is_so in told
+            if is_so is not None and is_so is not was_so
+            for event in spell.look(is_so, frame, at_seconds)
+        ]
 
     def end(self, at_seconds: float) -> list[Event]:
         """End the video and return what lasted to its end."""
@@ -91,12 +105,15 @@ class PictureChecks:
     def _spells(self) -> tuple[Spell, ...]:
         return self._black, self._freeze, self._blur, self._over, self._under
 
-    def _is_frozen(self, grey: Picture, changes: Any) -> bool:
+    def _is_frozen(self, grey: Picture, changes: Any, motion: float) -> bool:
         """Say whether the picture is the one that it began to rest with; so that what moves slowly is not frozen."""
         if self._resting is not None:
-            differences = changes if self._resting is self._before else cv2.absdiff(self._resting, grey)
-            if _changed(differences, _MOVED) <= _MOVED_SHARE:
-                return True
+            is_before = self._resting is self._before
+            # What differs by much, differs.
+            if not (is_before and motion > _MOVED_SHARE):
+                differences = changes if is_before else cv2.absdiff(self._resting, grey)
+                if _changed(differences, _MOVED) <= _MOVED_SHARE:
+                    return True
         self._resting = grey
         return False
 
@@ -118,17 +135,27 @@ def blur(grey: Picture) -> float:
     """
     if _variance(grey) < _LEAST_CONTRAST**2:
         return 0.0
-    picture = grey.astype(np.uint16)
-    picture *= _FRACTIONS
-    return max(_kept(picture, (9, 1), np.s_[:, 1:], np.s_[:, :-1]), _kept(picture, (1, 9), np.s_[1:], np.s_[:-1]))
+    framed = cv2.copyMakeBorder(grey, *(_REACH,) * 4, cv2.BORDER_REFLECT_101)
+    across, down = framed[_REACH:-_REACH], framed[:, _REACH:-_REACH]
+    return max(
+        _kept(cv2.absdiff(grey[:, 1:], grey[:, :-1]), cv2.absdiff(across[:, _WINDOW:], across[:, :-_WINDOW])),
+        _kept(cv2.absdiff(grey[1:], grey[:-1]), cv2.absdiff(down[_WINDOW:], down[:-_WINDOW])),
+    )
 
 
-def _kept(picture: NDArray[np.uint16], window: tuple[int, int], after: Any, before: Any) -> float:
-    blurred = cv2.blur(picture, window)
-    steps = cv2.absdiff(picture[after], picture[before])
-    lost = cv2.subtract(steps, cv2.absdiff(blurred[after], blurred[before]))  # not below 0
+def _kept(steps: Any, blurred_steps: Any) -> float:
+    """Return the share that is left of the steps from pixel to pixel.
+
+    Args:
+        steps: Of the picture.
+        blurred_steps: The same, nine times as large, of the blurred one: two means of nine pixels, of which eight are
+            of both, differ by a ninth of how much the other two do.
+    """
     total = cv2.sumElems(steps)[0]
-    return 1 - cv2.sumElems(lost)[0] / total if total > 0 else 0.0
+    if not total:
+        return 0.0
+    as_large = cv2.convertScaleAbs(steps, alpha=_WINDOW)  # 255 at most, as the other one
+    return cv2.sumElems(cv2.min(as_large, blurred_steps))[0] / (_WINDOW * total)
 
 
 def _share(mask: NDArray[np.bool_]) -> float:
@@ -136,4 +163,5 @@ def _share(mask: NDArray[np.bool_]) -> float:
 
 
 def _changed(differences: Any, by: Any) -> float:
-    return cv2.countNonZero(cv2.compare(differences, by, cv2.CMP_GT)) / int(differences.size)
+    # Takes half as long as to compare them.
+    return cv2.countNonZero(cv2.threshold(differences, by, 255, cv2.THRESH_BINARY)[1]) / int(differences.size)

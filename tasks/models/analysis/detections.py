@@ -1,5 +1,6 @@
 """What a detector finds in one frame, and what every detector is."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Protocol
@@ -44,28 +45,24 @@ class Look:
     @cached_property
     def grey(self) -> Picture:
         """Height × width, 0–255; its longer side is :data:`SMALL_SIDE` or shorter."""
-        brightness = self.planes[: len(self.planes) * 2 // 3]
-        return np.asarray(cv2.convertScaleAbs(brightness, alpha=255 / 219, beta=-16 * 255 / 219), np.uint8)
+        return _grey(self.planes[: len(self.planes) * 2 // 3])
 
     @cached_property
-    def tiny_bgr(self) -> Picture:
-        """A quarter of :attr:`grey` each way, a little paler than it is."""
-        grey = self._tiny_grey
+    def half(self) -> Picture:
+        """:attr:`grey` at half its size."""
         rows, columns = self.grey.shape
-        blue, red = self.planes[rows:].reshape(2, rows // 2, columns // 2)
-        red, blue = (_shrunk(each, *grey.shape) for each in (red, blue))
-        return np.asarray(cv2.cvtColor(cv2.merge([grey, red, blue]), cv2.COLOR_YCrCb2BGR), np.uint8)
+        return _shrunk(self.grey, rows // 2, columns // 2)  # halves are ten times as fast as others
+
+    @cached_property
+    def quarter(self) -> Picture:
+        """A quarter of :attr:`grey` each way."""
+        rows, columns = self.grey.shape
+        return _shrunk(self.half, max(1, rows // 4), max(1, columns // 4))
 
     @cached_property
     def cells(self) -> Picture:
         """Mean grey of each of 18 × 32 parts of the picture, in which coding and noise are evened out."""
-        return _shrunk(self._tiny_grey, *CELLS[::-1])
-
-    @cached_property
-    def _tiny_grey(self) -> Picture:
-        rows, columns = self.grey.shape
-        half = _shrunk(self.grey, rows // 2, columns // 2)  # halves are ten times as fast as others
-        return _shrunk(half, max(1, rows // 4), max(1, columns // 4))
+        return _shrunk(self.quarter, *CELLS[::-1])
 
 
 @dataclass(frozen=True, eq=False)
@@ -107,6 +104,49 @@ def look_at(sampled: Sampled) -> Look:
     look = Look(sampled)
     _ = look.grey, look.cells
     return look
+
+
+def looks_at(frames: Sequence[Sampled]) -> list[Look]:
+    """Take frames as :func:`look_at` does; those that allow it in one tall picture, which takes less long."""
+    rows, columns = frames[0].pixels.shape[0] * 2 // 3, frames[0].pixels.shape[1]
+    if frames[0].pixels.ndim == 3 or rows % 4 or columns % 4:
+        return [look_at(each) for each in frames]
+    looks, count = [Look(each) for each in frames], len(frames)
+    grey = _grey(np.concatenate([each.pixels[:rows] for each in frames]))
+    half = _shrunk(grey, len(grey) // 2, columns // 2)
+    quarter = _shrunk(half, len(grey) // 4, columns // 4)
+    for place, look in enumerate(looks):
+        look.grey = grey[place * rows : (place + 1) * rows]
+        look.half = half[place * rows // 2 : (place + 1) * rows // 2]
+        look.quarter = quarter[place * rows // 4 : (place + 1) * rows // 4]
+    for look, cells in zip(
+        looks, _shrunk(quarter, count * CELLS[1], CELLS[0]).reshape(count, *CELLS[::-1]), strict=True
+    ):
+        look.cells = cells
+    return looks
+
+
+def tiny_bgr(looks: Sequence[Look]) -> Picture:
+    """Return frames of one size at a quarter of :attr:`Look.grey` each way, one below the other, a little paler."""
+    rows, columns = looks[0].grey.shape
+    tiny_rows, tiny_columns = looks[0].quarter.shape
+    colours = [look.planes[rows:].reshape(2, rows // 2, columns // 2) for look in looks]
+    if rows % 4 or columns % 4:
+        blue, red = (
+            np.concatenate([_shrunk(each[which], tiny_rows, tiny_columns) for each in colours]) for which in (0, 1)
+        )
+    else:
+        blue, red = (
+            _shrunk(np.concatenate([each[which] for each in colours]), tiny_rows * len(looks), tiny_columns)
+            for which in (0, 1)
+        )
+    grey = np.concatenate([look.quarter for look in looks])
+    return np.asarray(cv2.cvtColor(cv2.merge([grey, red, blue]), cv2.COLOR_YCrCb2BGR), np.uint8)
+
+
+def _grey(brightness: Picture) -> Picture:
+    """Return brightness from black to white, as it is coded, in 0–255."""
+    return np.asarray(cv2.convertScaleAbs(brightness, alpha=255 / 219, beta=-16 * 255 / 219), np.uint8)
 
 
 def _coded(picture: Picture) -> Planes:

@@ -43,6 +43,8 @@ class FlickerCheck:
         """At which luminance it has."""
         self._changed_at = {1: np.full(shape, -np.inf), -1: np.full(shape, -np.inf)}
         self._latest = {1: -np.inf, -1: -np.inf}
+        self._most = {1: 0, -1: 0}
+        """So many cells have just changed, at most."""
         self._last = 0
         self._changes: deque[tuple[int, float]] = deque()
         """Frame and time of the picture's changes, of the last second."""
@@ -74,6 +76,8 @@ class FlickerCheck:
 
         Where as much gets darker as brighter, something patterned moves.
         """
+        if max(self._most.values()) < _AREA * self._floor.size:
+            return 0
         up, down = (self._changing(direction, now) for direction in (1, -1))
         if max(up, down) < _AREA or min(up, down) > max(up, down) / 2:
             return 0
@@ -83,18 +87,20 @@ class FlickerCheck:
         """Return the share of the picture that has just changed."""
         if now - self._latest[direction] > _TOGETHER_SECONDS:
             return 0.0
-        return np.count_nonzero(self._changed_at[direction] >= now - _TOGETHER_SECONDS) / self._floor.size
+        self._most[direction] = int(np.count_nonzero(self._changed_at[direction] >= now - _TOGETHER_SECONDS))
+        return self._most[direction] / self._floor.size
 
     def _note(self, luminance: NDArray[np.float32], now: float) -> None:
         """Follow each cell from one extreme to the next."""
         np.maximum(self._floor, luminance - self._down_by, out=self._floor)
         np.minimum(self._ceiling, luminance + self._up_by, out=self._ceiling)
         is_down, is_up = luminance <= self._floor, luminance >= self._ceiling
-        if is_down.any():
+        # Counting takes a fifth of the time of any().
+        if np.count_nonzero(is_down):
             is_down &= luminance < _DARKER
             is_up &= ~is_down
             self._turn(np.flatnonzero(is_down), -1, luminance, now)
-        if is_up.any():
+        if np.count_nonzero(is_up):
             is_up &= self._ceiling - _CHANGE < _DARKER
             self._turn(np.flatnonzero(is_up), 1, luminance, now)
 
@@ -107,4 +113,6 @@ class FlickerCheck:
         self._floor[cells] = luminance[cells] - self._down_by[cells]
         self._ceiling[cells] = luminance[cells] + self._up_by[cells]
         self._changed_at[direction][cells] = now
+        before = self._most[direction] if now - self._latest[direction] <= 2 * _TOGETHER_SECONDS else 0
+        self._most[direction] = before + len(cells)
         self._latest[direction] = now

@@ -15,8 +15,9 @@ from tasks.media.camera import camera_path
 from tasks.models.cutout import saliency
 from tasks.models.faces import Picture, find_faces
 from tasks.models.store import ModelStore
-from tasks.models.survey import SurveyModels, SurveyPlan, survey
+from tasks.models.survey import Cuts, SurveyModels, SurveyPlan, survey
 from tests.fakes.clips import clip
+from tests.fakes.looks import flat, textured, with_box
 
 SIZE = WIDTH, HEIGHT = 640, 360
 WINDOW = 81 / 256  # 9:16 of 16:9
@@ -141,3 +142,18 @@ def test_a_man_who_moves_while_he_talks_stays_in_the_window(looking: SurveyModel
     inside = [abs((faces[0].left + faces[0].width / 2) / WIDTH - place) <= WINDOW / 2 for place, faces in seen if faces]
     assert len(inside) > 50
     assert float(np.mean(inside)) >= 0.95
+
+
+@pytest.mark.parametrize("together", [1, 4, 7])
+def test_cuts_are_found_in_frames_by_the_handful(together: int) -> None:
+    scenes = [textured(64, 48, seed=1), flat(0, 64, 48), textured(64, 48, seed=2)]
+    frames = [with_box(scene, step, 10, 8, 8, (0, 0, 255)) for scene in scenes for step in range(15)]
+    alone, handfuls = Cuts(Fraction(10)), Cuts(Fraction(10))
+
+    for number, picture in enumerate(frames):
+        alone.look(number, picture)
+    for start in range(0, len(frames), together):
+        handful = frames[start : start + together]
+        handfuls.look_together(range(start, start + len(handful)), np.concatenate(handful))
+
+    assert handfuls.found == alone.found == [15, 30]
