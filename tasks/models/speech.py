@@ -47,6 +47,8 @@ _DOUBTED_MIN_LOG_PROBABILITY = -0.6
 _DOUBTED_MIN_WORD_PROBABILITY = 0.7
 _FEW_WORDS = 3
 _SURE_LANGUAGE = 0.5
+_BABBLE = 3
+"""So often one letter is no stutter, which would end in a word."""
 _SOUND_TAG = re.compile(r"^\s*[\[(*♪].*[\])*♪]\s*$")
 
 
@@ -209,7 +211,7 @@ def repetition(text: str) -> float:
 def _is_spoken(segment: "Segment") -> bool:
     """Say whether a phrase was spoken, or invented by the model."""
     words = [word for word in segment.words or () if _has_letters(word.word)]
-    if not words or _SOUND_TAG.match(segment.text):
+    if not words or _SOUND_TAG.match(segment.text) or is_babble(segment.text):
         return False
     if _is_too_fast(len(words), float(segment.end - segment.start)):
         return False
@@ -218,6 +220,12 @@ def _is_spoken(segment: "Segment") -> bool:
     if segment.no_speech_prob >= _DOUBTED_SPEECH:
         return log_probability >= _DOUBTED_MIN_LOG_PROBABILITY and sureness >= _DOUBTED_MIN_WORD_PROBABILITY
     return log_probability >= _MIN_LOG_PROBABILITY and sureness >= _MIN_WORD_PROBABILITY
+
+
+def is_babble(text: str) -> bool:
+    """Say whether a phrase is one letter again and again ("W-w-w-w"), as which the model hears a wind instrument."""
+    letters = re.findall(r"\w+", text.casefold())
+    return len(letters) >= _BABBLE and len(set(letters)) == 1 and len(letters[0]) == 1
 
 
 def _is_too_fast(word_count: int, seconds: float) -> bool:

@@ -8,7 +8,7 @@ import pytest
 from data.domain.errors import ModelMissingError, RecipeInvalidError
 from tasks.media.captions import Transcript, join_words
 from tasks.models.audio import SAMPLE_RATE_HZ
-from tasks.models.speech import repetition, transcribe, translate
+from tasks.models.speech import is_babble, repetition, transcribe, translate
 from tasks.models.store import ModelStore
 from tests.fakes.clips import clip
 from tests.fakes.sounds import Samples, noise, samples_of, silence, tone, write_wav
@@ -100,6 +100,21 @@ def test_no_words_are_invented(name: str, whisper: Path, tmp_path: Path) -> None
     assert heard(transcript) == ""
     assert transcript.language == "und"
     assert transcript.language_probability == 0
+
+
+@pytest.mark.parametrize(
+    ("phrase", "so"),
+    [
+        (" W-w-w-w-w-w-w", True),
+        ("M M M", True),
+        ("a-a", False),
+        ("W-w-w-what?", False),
+        ("la la la", False),
+        ("", False),
+    ],
+)
+def test_one_letter_again_and_again_is_no_speech(phrase: str, so: bool) -> None:
+    assert is_babble(phrase) is so
 
 
 @pytest.mark.slow
