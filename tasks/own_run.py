@@ -23,6 +23,8 @@ from prefect.states import Suspended
 from data.domain.jobs import RESTS_LABEL, STEP_RETRIES_LABEL, retries_counted
 
 ANSWER_SECONDS = 3.0
+_REST_TRIES = 3
+"""It is the last word of a process, for which people wait: a server that is busy for a moment shall not lose it."""
 
 
 class OwnRun:
@@ -111,15 +113,21 @@ class OwnRun:
 
         A run that somebody put into ``Paused`` becomes ``Suspended``: resuming the former does not start a process.
         """
-        try:
-            state = self.state()
-            if state is not None and state.type is StateType.PAUSED and not state.state_details.pause_reschedule:
-                self.set_state(Suspended(message=state.message), force=True)
-                state = self.state()
-            if state is not None and state.type is StateType.PAUSED:
-                self._client.update_flow_run_labels(self._run_id, {RESTS_LABEL: str(state.id)})
-        except (httpx.HTTPError, PrefectException) as error:
-            self._logger.debug("That the run has stopped was not told: %s", error)
+        for _ in range(_REST_TRIES):
+            try:
+                self._note_rest()
+            except (httpx.HTTPError, PrefectException) as error:
+                self._logger.debug("That the run has stopped was not told: %s", error)
+            else:
+                return
+
+    def _note_rest(self) -> None:
+        state = self._client.read_flow_run(self._run_id).state
+        if state is not None and state.type is StateType.PAUSED and not state.state_details.pause_reschedule:
+            self.set_state(Suspended(message=state.message), force=True)
+            state = self._client.read_flow_run(self._run_id).state
+        if state is not None and state.type is StateType.PAUSED:
+            self._client.update_flow_run_labels(self._run_id, {RESTS_LABEL: str(state.id)})
 
 
 @contextmanager
