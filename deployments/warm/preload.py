@@ -33,6 +33,7 @@ LIBRARIES: tuple[str, ...] = (
     "pydantic.v1",
     "rich._emoji_codes",
     "prefect._internal.pytz",
+    "prefect._vendor.croniter",
     "psycopg",
     "sqlalchemy.dialects.postgresql.psycopg",
     "sqlalchemy.dialects.sqlite.pysqlite",
