@@ -329,7 +329,8 @@ def untrusted_id(batch_id: str, row: int, given: str = "") -> str:
 
 def own_id(custom_id: str, batch_id: str, row: int) -> str:
     """Return what a row gave itself, of an item's ``custom_id``; the opposite of :func:`untrusted_id`."""
-    return custom_id.removesuffix(f"~{batch_id}").removesuffix(f"~{row}") if batch_id in custom_id else custom_id
+    kept_apart = custom_id.endswith(f"~{batch_id}")
+    return custom_id.removesuffix(f"~{batch_id}").removesuffix(f"~{row}") if kept_apart else custom_id
 
 
 def has_own_run(item: BatchItem, pack_seconds: float, rehearsals: Collection[str]) -> bool:
