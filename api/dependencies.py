@@ -184,7 +184,10 @@ async def _open_gateway(settings: Settings, prefect_api_url: str) -> AsyncIterat
 
     api, crash_attempts = settings.api, settings.orchestration.crash_attempts
     async with open_gateway(
-        prefect_api_url, crash_attempts=crash_attempts, keep_seconds=api.read_cache_seconds
+        prefect_api_url,
+        crash_attempts=crash_attempts,
+        keep_seconds=api.read_cache_seconds,
+        timeout_seconds=api.prefect_timeout_seconds,
     ) as gateway:
         feed = JobFeed(gateway.watch(), most_listeners=api.stream_clients, poll_seconds=api.stream_poll_seconds)
         try:

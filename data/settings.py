@@ -470,6 +470,9 @@ class ApiSettings(BaseModel):
         description='Web sites whose scripts may call the API, as JSON (`["https://app.example"]`, `["*"]`: any).',
     )
     prefect_ui_url: str = Field("http://127.0.0.1:4200", description="Where people open the Prefect UI (links).")
+    prefect_timeout_seconds: float = Field(
+        15, gt=0, le=300, description="Longest silence of Prefect before a call that needs it is answered with 503."
+    )
     public_url: str = Field(
         "", description="Where people reach the API (links in reports and messages); `make up` sets it."
     )

@@ -122,7 +122,11 @@ def settings(tmp_path_factory: pytest.TempPathFactory) -> Settings:
     return Settings(
         home=home,
         ingest=IngestSettings(allowed_roots=[home / "media"]),
-        api=ApiSettings(max_upload_bytes=MAX_UPLOAD_BYTES, read_cache_seconds=0),  # the tests change what Prefect says
+        api=ApiSettings(
+            max_upload_bytes=MAX_UPLOAD_BYTES,
+            read_cache_seconds=0,  # the tests change what Prefect says
+            prefect_timeout_seconds=50,  # the tests of three workers write to its one SQLite file
+        ),
         limits=ROOMY,
         _env_file=None,
     )
