@@ -238,7 +238,9 @@ def test_an_approval_that_was_killed_before_the_catalogue_knew_is_completed(
     store: ObjectStore, database: Database
 ) -> None:
     target = PublishTarget(name="cdn", url="s3://cdn")
-    held = sample_manifest(ASSET, 1, "held-1").model_copy(update={"held_because": "The recipe.", "targets": (target,)})
+    held = sample_manifest(ASSET, 1, "held-1").model_copy(
+        update={"held_because": "The recipe.", "targets": (target,), "files": {"720p.mp4": 7}}
+    )
     for path, size in held.files.items():
         store.put_bytes(b"x" * size, held.prefix + path)
     with database.session() as session:
