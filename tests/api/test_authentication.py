@@ -44,6 +44,12 @@ def ann(api: httpx.Client, database: Database) -> Person:
     return person(api, database, f"ann.{uuid.uuid4().hex}", Role.OPERATOR)
 
 
+@pytest.fixture(scope="module")
+def token(api: httpx.Client, database: Database) -> str:
+    """A good token, whose owner nothing happens to."""
+    return person(api, database, f"eve.{uuid.uuid4().hex}", Role.OPERATOR).access
+
+
 def me(api: httpx.Client, token: str) -> tuple[int, Any]:
     answer = api.get(ME, headers={"Authorization": f"Bearer {token}"})
     return answer.status_code, answer.json().get("code")
@@ -100,9 +106,9 @@ def test_a_name_is_folded(api: httpx.Client, database: Database) -> None:
     ],
 )
 def test_a_token_that_is_not_right_is_refused(
-    api: httpx.Client, ann: Person, forge: Callable[[str], str], code: str
+    api: httpx.Client, token: str, forge: Callable[[str], str], code: str
 ) -> None:
-    answer = api.get(ME, headers={"Authorization": f"Bearer {forge(ann.access)}"})
+    answer = api.get(ME, headers={"Authorization": f"Bearer {forge(token)}"})
 
     assert (answer.status_code, answer.json()["code"]) == (401, code)
     assert 'error="invalid_token"' in answer.headers["WWW-Authenticate"]
