@@ -1,4 +1,4 @@
-"""The real `prefect.yaml` with stand-in flows, on a real server over Postgres."""
+"""The real `prefect.yaml` on a real server over Postgres: with the real flows, and with stand-ins for them."""
 
 import shutil
 import subprocess
@@ -32,11 +32,35 @@ bootstrap(get_settings(), Path.cwd())
 
 
 @dataclass(frozen=True)
-class Project:
-    """A project folder with stand-in flows, bootstrapped onto a server."""
+class Bootstrapped:
+    """A server with everything that bootstrap puts on it."""
+
+    stack: Stack
+
+    def ask(self, path: str, **body: Any) -> list[dict[str, Any]]:
+        answer = httpx.post(f"{self.stack.prefect_api_url}{path}", json=body, timeout=30)
+        answer.raise_for_status()
+        found: list[dict[str, Any]] = answer.json()
+        return sorted(found, key=lambda each: str(each["id"]))
+
+    def state(self) -> dict[str, Any]:
+        """Return everything that bootstrap writes, except what changes by itself."""
+        state: dict[str, Any] = {
+            "pools": self.ask("/work_pools/filter"),
+            "deployments": self.ask("/deployments/filter"),
+            "automations": self.ask("/automations/filter"),
+            "cpu queues": self.ask("/work_pools/cpu/queues/filter"),
+            "gpu queues": self.ask("/work_pools/gpu/queues/filter"),
+            "control queues": self.ask("/work_pools/control/queues/filter"),
+        }
+        return {kind: [_lasting(one) for one in found] for kind, found in state.items()}
+
+
+@dataclass(frozen=True)
+class Project(Bootstrapped):
+    """A project folder with stand-in flows, bootstrapped onto a server of its own."""
 
     folder: Path
-    stack: Stack
 
     @property
     def environment(self) -> dict[str, str]:
@@ -55,24 +79,6 @@ class Project:
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout
 
-    def ask(self, path: str, **body: Any) -> list[dict[str, Any]]:
-        answer = httpx.post(f"{self.stack.prefect_api_url}{path}", json=body, timeout=30)
-        answer.raise_for_status()
-        found: list[dict[str, Any]] = answer.json()
-        return sorted(found, key=lambda each: str(each["id"]))
-
-    def server_state(self) -> dict[str, Any]:
-        """Return everything that bootstrap writes, except what changes by itself."""
-        state: dict[str, Any] = {
-            "pools": self.ask("/work_pools/filter"),
-            "deployments": self.ask("/deployments/filter"),
-            "automations": self.ask("/automations/filter"),
-            "cpu queues": self.ask("/work_pools/cpu/queues/filter"),
-            "gpu queues": self.ask("/work_pools/gpu/queues/filter"),
-            "control queues": self.ask("/work_pools/control/queues/filter"),
-        }
-        return {kind: [_lasting(one) for one in found] for kind, found in state.items()}
-
 
 def _lasting(value: Any) -> Any:
     """Leave out times and what the server derives from them."""
@@ -83,19 +89,25 @@ def _lasting(value: Any) -> Any:
 
 
 @pytest.fixture(scope="module")
+def server(stack: Stack) -> Bootstrapped:
+    """The one of the stack that all tests share."""
+    return Bootstrapped(stack)
+
+
+@pytest.fixture(scope="module")
 def project(state_home: Callable[[str], Path]) -> Iterator[Project]:
     folder = state_home("project")
     shutil.copytree(PROJECT / "tests" / "fakes" / "project", folder, dirs_exist_ok=True)
     shutil.copy(PROJECT / "prefect.yaml", folder)
     with Stack(state_home("bootstrap"), components=("postgres", "server"), environment=isolated()) as stack:
-        made = Project(folder, stack)
+        made = Project(stack, folder)
         made.run("-c", BOOTSTRAP)
         yield made
 
 
-def test_the_deployments_of_the_project_are_registered(project: Project) -> None:
-    flows = {flow["id"]: flow["name"] for flow in project.ask("/flows/filter")}
-    found = {f"{flows[one['flow_id']]}/{one['name']}": one for one in project.ask("/deployments/filter")}
+def test_the_deployments_of_the_project_are_registered(server: Bootstrapped) -> None:
+    flows = {flow["id"]: flow["name"] for flow in server.ask("/flows/filter")}
+    found = {f"{flows[one['flow_id']]}/{one['name']}": one for one in server.ask("/deployments/filter")}
 
     assert {name: (one["work_pool_name"], one["work_queue_name"]) for name, one in found.items()} == {
         "process-asset/on-demand": ("cpu", "default"),
@@ -118,34 +130,34 @@ def test_the_deployments_of_the_project_are_registered(project: Project) -> None
     assert all(not one["pull_steps"] for one in found.values())
 
 
-def test_each_pool_has_three_queues_by_priority(project: Project) -> None:
+def test_each_pool_has_three_queues_by_priority(server: Bootstrapped) -> None:
     for pool in ("cpu", "gpu", "control"):
-        queues = project.ask(f"/work_pools/{pool}/queues/filter")
+        queues = server.ask(f"/work_pools/{pool}/queues/filter")
         assert {queue["name"]: queue["priority"] for queue in queues} == {"high": 1, "default": 2, "low": 3}
 
 
-def test_silent_runs_are_crashed_by_an_automation_but_paused_ones_are_not(project: Project) -> None:
-    (automation,) = project.ask("/automations/filter")
+def test_silent_runs_are_crashed_by_an_automation_but_paused_ones_are_not(server: Bootstrapped) -> None:
+    (automation,) = server.ask("/automations/filter")
 
     assert automation["enabled"]
     assert automation["actions"][0]["state"] == "CRASHED"
     assert {"prefect.flow-run.Suspended", "prefect.flow-run.Paused"} <= set(automation["trigger"]["expect"])
 
 
-def test_the_schedule_makes_runs(project: Project, wait_until: WaitUntil) -> None:
+def test_the_schedule_makes_runs(server: Bootstrapped, wait_until: WaitUntil) -> None:
     # SQLAlchemy 2.1 with Prefect 3.8.8 made none, and said so only in the server's log.
     wait_until(
-        lambda: any(run["auto_scheduled"] for run in project.ask("/flow_runs/filter")), description="a scheduled run"
+        lambda: any(run["auto_scheduled"] for run in server.ask("/flow_runs/filter")), description="a scheduled run"
     )
 
 
 @pytest.mark.slow
 def test_a_second_bootstrap_changes_nothing(project: Project) -> None:
-    before = project.server_state()
+    before = project.state()
 
     project.run("-c", BOOTSTRAP)
 
-    assert project.server_state() == before
+    assert project.state() == before
 
 
 @pytest.mark.slow
@@ -168,8 +180,8 @@ def test_schedules_stay_as_people_made_them(project: Project) -> None:
         assert unnamed.schedule.cron == "0 6 * * *"
 
 
-def test_the_settings_switch_schedules_when_they_change(project: Project) -> None:
-    with temporary_settings({PREFECT_API_URL: project.stack.prefect_api_url}), get_client(sync_client=True) as client:
+def test_the_settings_switch_schedules_when_they_change(server: Bootstrapped) -> None:
+    with temporary_settings({PREFECT_API_URL: server.stack.prefect_api_url}), get_client(sync_client=True) as client:
 
         def is_on() -> bool:
             [schedule] = client.read_deployment_by_name(WATCH).schedules
@@ -186,17 +198,17 @@ def test_the_settings_switch_schedules_when_they_change(project: Project) -> Non
         assert not is_on()
 
 
-def test_a_limit_changed_by_a_person_stays_unless_the_setting_names_one(project: Project) -> None:
+def test_a_limit_changed_by_a_person_stays_unless_the_setting_names_one(server: Bootstrapped) -> None:
     # A pool of its own: the others are compared by the test above.
-    with temporary_settings({PREFECT_API_URL: project.stack.prefect_api_url}), get_client(sync_client=True) as client:
+    with temporary_settings({PREFECT_API_URL: server.stack.prefect_api_url}), get_client(sync_client=True) as client:
 
         def limit_after(pool: Pool) -> int | None:
-            apply_pool(client, pool, project.folder, {})
+            apply_pool(client, pool, PROJECT, {})
             return client.read_work_pool("theirs").concurrency_limit
 
         try:
             assert limit_after(Pool("theirs", "", limit=0, default_limit=2)) == 2
-            httpx.patch(f"{project.stack.prefect_api_url}/work_pools/theirs", json={"concurrency_limit": 9})
+            httpx.patch(f"{server.stack.prefect_api_url}/work_pools/theirs", json={"concurrency_limit": 9})
             assert limit_after(Pool("theirs", "", limit=0, default_limit=2)) == 9
             assert limit_after(Pool("theirs", "", limit=4, default_limit=2)) == 4
         finally:
