@@ -14,10 +14,12 @@ import pytest
 from deployments.environment import isolated
 from deployments.postgres import forget
 from deployments.stack import Stack
+from tests.distribution import pytest_collection_modifyitems, pytest_xdist_make_scheduler
 from tests.fakes.fault_table import markdown, rows_of
 from tests.fakes.postgres_server import PostgresServer, postgres_server
 from tests.fakes.s3_server import S3Server, s3_server
 
+__all__ = ["pytest_collection_modifyitems", "pytest_xdist_make_scheduler"]  # hooks
 WaitUntil = Callable[..., None]
 MEMORY_FOR_STATE = 8 * 2**30
 """So many bytes of memory must be free before the state of the tests' stacks is kept in it."""
