@@ -1,12 +1,52 @@
-"""What ByteTrack is given and made of is lighter than the library's own, and comes to the same."""
+"""ByteTrack with light parts comes to the same as the library's own, box by box and number by number."""
+
+from typing import Any, cast
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
+from supervision import Detections as TheirDetections
+from trackers import ByteTrackTracker
 from trackers.core.bytetrack.tracklet import ByteTrackTracklet
 from trackers.utils.state_representations import XYXYStateEstimator
 
 from tasks.models.analysis.bytetrack import ByteTrack, EvenEstimator
 from tasks.models.analysis.detections import Detections
+
+SCALE = np.full(4, 1000.0)
+SURE = 0.5
+
+
+def found(boxes: Any, confidences: Any = None) -> Detections:
+    sure = np.full(len(boxes), 0.9) if confidences is None else confidences
+    return Detections(np.array(boxes, np.float32), np.asarray(sure, np.float32), ("x",) * len(boxes))
+
+
+def crowd(seed: int, people: int, least_sure: float, frames: int = 150) -> list[Detections]:
+    """People who walk through each other, are hidden or unsure now and then, in any order, and boxes that are none."""
+    random = np.random.default_rng(seed)
+    middles, sizes = random.random((people, 2)), random.uniform(0.05, 0.2, (people, 2))
+    speeds, scene = random.normal(0, 0.01, (people, 2)), []
+    for _ in range(frames):
+        middles += speeds
+        middles = np.where(np.abs(middles - 0.5) > 0.6, 1 - middles, middles)
+        seen = np.flatnonzero(random.random(people) < 0.85)
+        corners = middles[seen] + random.normal(0, 0.003, (len(seen), 2))
+        boxes = np.hstack([corners - sizes[seen] / 2, corners + sizes[seen] / 2])
+        false = random.random((random.integers(0, 3), 2))
+        boxes = random.permutation(np.vstack([boxes, np.hstack([false, false + 0.06])]))
+        scene.append(found(boxes, random.uniform(least_sure, 1.0, len(boxes))))
+    return scene + [Detections.none()] * 5 + scene[:20]
+
+
+def theirs(tracker: ByteTrackTracker, each: Detections) -> list[tuple[int, int]]:
+    boxes = each.boxes * SCALE
+    given = TheirDetections(xyxy=boxes, confidence=each.confidences, data={"row": np.arange(len(each))})
+    answer = cast(TheirDetections, tracker.update(given))
+    if not len(answer) or answer.tracker_id is None:
+        return []
+    rows = cast(NDArray[np.intp], answer.data["row"])
+    return [(number, row) for number, row in zip(answer.tracker_id.tolist(), rows.tolist(), strict=True) if number >= 0]
 
 
 def test_a_box_is_expected_where_the_librarys_filter_expects_it() -> None:
@@ -16,23 +56,35 @@ def test_a_box_is_expected_where_the_librarys_filter_expects_it() -> None:
 
     for number, box in enumerate(boxes[1:]):
         expected = [each.predict() for each in (light, whole)]
+        assert expected[0] == pytest.approx(expected[1])
         if number % 7 < 5:  # it is hidden now and then
             light.update(box)
             whole.update(box)
 
-        assert expected[0] == pytest.approx(expected[1])
         assert light.get_state_bbox() == pytest.approx(whole.get_state_bbox())
+
+
+@pytest.mark.parametrize("people", [3, 12], ids=["few", "a crowd"])
+@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize(("rate", "confirming"), [(2.0, 1), (10.0, 3), (25.0, 6)])
+def test_all_get_the_numbers_that_the_library_gives(seed: int, people: int, rate: float, confirming: int) -> None:
+    ours = ByteTrack(rate, 1.5, confirming, 0.1, SURE)
+    library = ByteTrackTracker(45, rate, SURE, confirming, 0.1, SURE, XYXYStateEstimator)
+
+    numbers = set[int]()
+    for each in crowd(seed, people, least_sure=0.2 if people > 3 else SURE):
+        given = ours.number(each, SCALE)
+        numbers |= {number for number, _ in given}
+        assert sorted(given) == sorted(theirs(library, each))
+
+    assert len(numbers) > people
 
 
 def test_a_number_is_given_with_the_row_of_what_was_found() -> None:
     track = ByteTrack(10.0, 1.0, 2, 0.1, 0.4)
     one, other = [0.1, 0.1, 0.2, 0.4], [0.6, 0.5, 0.7, 0.8]
-    scale = np.full(4, 1000.0)
 
-    def found(*boxes: list[float]) -> Detections:
-        return Detections(np.array(boxes, np.float32), np.full(len(boxes), 0.9, np.float32), ("x",) * len(boxes))
-
-    assert track.number(found(one, other), scale) == []
-    assert sorted(track.number(found(one, other), scale)) == [(0, 0), (1, 1)]
-    assert sorted(track.number(found(other, one), scale)) == [(0, 1), (1, 0)]
-    assert track.number(Detections.none(), scale) == []
+    assert track.number(found([one, other]), SCALE) == []
+    assert sorted(track.number(found([one, other]), SCALE)) == [(0, 0), (1, 1)]
+    assert sorted(track.number(found([other, one]), SCALE)) == [(0, 1), (1, 0)]
+    assert track.number(Detections.none(), SCALE) == []
