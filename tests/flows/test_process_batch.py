@@ -4,11 +4,13 @@ import os
 import random
 import signal
 import subprocess
+from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
+from prefect.client.schemas.actions import WorkPoolUpdate
 from prefect.client.schemas.objects import StateType
 
 from data.domain.batches import BatchReason, BatchState, BatchWish, ItemState
@@ -54,6 +56,16 @@ def rows(paths: list[Path], **fields: Any) -> Rows:
     return [{"custom_id": path.stem, "source": str(path), **fields} for path in paths]
 
 
+@pytest.fixture
+def two_at_once(batches: BatchClient) -> Iterator[None]:
+    """A pool of two slots: a dozen items are many to it, however long others took by which these are estimated."""
+    limit = batches.prefect.read_work_pool("cpu").concurrency_limit
+    batches.prefect.update_work_pool("cpu", WorkPoolUpdate(concurrency_limit=2))
+    yield
+    batches.prefect.update_work_pool("cpu", WorkPoolUpdate(concurrency_limit=limit))
+
+
+@pytest.mark.usefixtures("two_at_once")
 def test_a_batch_with_corrupt_rows_names_each_and_delays_no_other(
     batches: BatchClient, clips: list[Path], broken: list[Path]
 ) -> None:
