@@ -184,9 +184,10 @@ def _overlaps(expected: list[_Edges], seen: list[_Edges]) -> dict[tuple[int, int
     for index, (left, top, right, bottom) in enumerate(expected):
         area = (right - left) * (bottom - top)
         for row, (other_left, other_top, other_right, other_bottom) in enumerate(seen):
-            if other_left < right and left < other_right and other_top < bottom and top < other_bottom:
-                across = min(right, other_right) - max(left, other_left)
-                common = across * (min(bottom, other_bottom) - max(top, other_top))
+            across = min(right, other_right) - max(left, other_left)
+            down = min(bottom, other_bottom) - max(top, other_top)
+            if across > 0 and down > 0:  # asked of the edges, a box that was foretold inside out would overlap as well
+                common = across * down
                 areas = area + (other_right - other_left) * (other_bottom - other_top)
                 found[index, row] = common / max(areas - common, _SMALLEST)
     return found

@@ -88,3 +88,16 @@ def test_a_number_is_given_with_the_row_of_what_was_found() -> None:
     assert sorted(track.number(found([one, other]), SCALE)) == [(0, 0), (1, 1)]
     assert sorted(track.number(found([other, one]), SCALE)) == [(0, 1), (1, 0)]
     assert track.number(Detections.none(), SCALE) == []
+
+
+def test_a_box_that_is_foretold_inside_out_overlaps_with_nothing() -> None:
+    """Something shrinks until it is hidden; where it would be by now, at less than no size, something else stands."""
+    shrinking = [[0.2 + edge, 0.2 + edge, 0.8 - edge, 0.8 - edge] for edge in np.arange(0, 0.28, 0.03)]
+    scene = [found([box]) for box in shrinking] + [Detections.none()] * 5 + [found([[0.3, 0.3, 0.7, 0.7]])] * 5
+    ours = ByteTrack(10.0, 3.0, 1, 0.1, SURE)
+    library = ByteTrackTracker(30, 10.0, SURE, 1, 0.1, SURE, XYXYStateEstimator)
+
+    given = [ours.number(each, SCALE) for each in scene]
+
+    assert given == [theirs(library, each) for each in scene]
+    assert (given[-6], given[-1]) == ([], [(1, 0)])
