@@ -184,9 +184,12 @@ def _overlaps(expected: list[_Edges], seen: list[_Edges]) -> dict[tuple[int, int
     for index, (left, top, right, bottom) in enumerate(expected):
         area = (right - left) * (bottom - top)
         for row, (other_left, other_top, other_right, other_bottom) in enumerate(seen):
-            across = min(right, other_right) - max(left, other_left)
-            down = min(bottom, other_bottom) - max(top, other_top)
-            if across > 0 and down > 0:  # asked of the edges, a box that was foretold inside out would overlap as well
+            # No min() and max(): they take three times as long. What was foretold inside out overlaps with nothing.
+            across = (right if right < other_right else other_right) - (left if left > other_left else other_left)
+            if across <= 0:
+                continue
+            down = (bottom if bottom < other_bottom else other_bottom) - (top if top > other_top else other_top)
+            if down > 0:
                 common = across * down
                 areas = area + (other_right - other_left) * (other_bottom - other_top)
                 found[index, row] = common / max(areas - common, _SMALLEST)

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from tasks.media.frames import Planes
 from tasks.models.analysis.plan import Picture, Sampled
 
-SMALL_SIDE = 256
+SMALL_SIDE = 192
 """Longer side, in pixels, of the small copy that is made of each frame for all that needs no more."""
 CELLS = (32, 18)
 """Columns and rows."""

@@ -22,7 +22,7 @@ _LEARNING_SECONDS = 0.4
 _TRUSTING_SECONDS = 1.0
 _SPECK = 2
 """Pixels: barrier tape in the wind and grains of noise are thinner."""
-_GAP = 7
+_GAP = 6
 """Pixels from above to below: a belt or a shadow cuts people across; what is side by side is two."""
 _SPECKS, _GAPS = np.ones((_SPECK, _SPECK), np.uint8), np.ones((_GAP, 1), np.uint8)
 _GROWN = np.ones((_SPECK + _GAP - 1, _SPECK), np.uint8)

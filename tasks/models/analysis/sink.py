@@ -35,7 +35,7 @@ class FrameRow(NamedTuple):
     motion: float
     """Share (0–1) of the picture that differs from the frame looked at before."""
     sharpness: float
-    """Natural logarithm of 1 + the variance of the Laplacian of the grey picture (0–255), at most 256 pixels wide."""
+    """Natural logarithm of 1 + the variance of the Laplacian of the grey picture (0–255), at most 192 pixels wide."""
     brightness: float
     """Mean of the grey picture, 0–1."""
 

@@ -14,6 +14,7 @@ from tasks.media.decoding import Clip, DecodeContext, decoded_planes
 from tasks.media.probe import probe
 from tasks.media.tools import find_tools
 from tasks.models.analysis.analysing import analyse
+from tasks.models.analysis.detections import SMALL_SIDE
 from tasks.models.analysis.opening import wanted_long_side
 from tasks.models.analysis.plan import Analysis, AnalysisPlan, Picture, sampled
 from tasks.models.analysis.sink import ListSink
@@ -24,10 +25,11 @@ from tests.fakes.vtest import vtest
 TRUTH = json.loads((Path(__file__).parent / "vtest_truth.json").read_text(encoding="utf-8"))
 RATE = Fraction(10)
 WITHIN = 0.15
+SMALL = (SMALL_SIDE, SMALL_SIDE * 3 // 4)
 
 
 def analysed(
-    pictures: list[Picture] | Iterator[Picture], count: int, size: tuple[int, int] = (256, 192), **options: object
+    pictures: list[Picture] | Iterator[Picture], count: int, size: tuple[int, int] = SMALL, **options: object
 ) -> tuple[Analysis, ListSink]:
     plan = AnalysisPlan(AnalysisOptions.model_validate(options), RATE, count, size, threads=1)
     sink = ListSink()
@@ -36,7 +38,7 @@ def analysed(
 
 def street(scratch: Path, count: int = 795) -> Iterator[Picture]:
     video = Clip(vtest(), probe(vtest(), find_tools()))
-    with decoded_planes(video, (256, 192), DecodeContext(find_tools()), scratch / "decoder.log") as pictures:
+    with decoded_planes(video, SMALL, DecodeContext(find_tools()), scratch / "decoder.log") as pictures:
         yield from islice(pictures, count)
 
 
@@ -108,7 +110,7 @@ def test_half_a_black_video_is_black_for_that_half() -> None:
 
 
 def test_sound_is_listened_to_and_without_it_silence_is_not_judged() -> None:
-    plan = AnalysisPlan(AnalysisOptions(), RATE, 30, (256, 192))
+    plan = AnalysisPlan(AnalysisOptions(), RATE, 30, SMALL)
     sink = ListSink()
     quiet = [np.zeros((48_000, 2), np.float32)] * 3
 
@@ -130,7 +132,7 @@ def test_a_simulation_is_labelled_as_one() -> None:
 
 
 def test_progress_is_told_frame_by_frame() -> None:
-    plan, told = AnalysisPlan(AnalysisOptions(fps=5), RATE, 20, (256, 192)), list[int]()
+    plan, told = AnalysisPlan(AnalysisOptions(fps=5), RATE, 20, SMALL), list[int]()
 
     analyse(sampled([flat(9)] * 10, plan), plan, ListSink(), told.append)
 
@@ -195,12 +197,12 @@ def test_a_video_that_breaks_off_fails_with_the_decoders_error(tmp_path: Path) -
     whole = Clip(clip("single_face_video"), probe(clip("single_face_video"), find_tools()))
     broken = tmp_path / "broken.mp4"
     broken.write_bytes(content[: len(content) // 2])
-    plan = AnalysisPlan(AnalysisOptions(), whole.frame_rate, whole.frame_count, (256, 144))
+    plan = AnalysisPlan(AnalysisOptions(), whole.frame_rate, whole.frame_count, (192, 108))
 
     with (
         pytest.raises(DataError),
         decoded_planes(
-            replace(whole, path=broken), (256, 144), DecodeContext(find_tools()), tmp_path / "decoder.log"
+            replace(whole, path=broken), (192, 108), DecodeContext(find_tools()), tmp_path / "decoder.log"
         ) as pictures,
     ):
         analyse(sampled(pictures, plan), plan, ListSink(), lambda _: None)

@@ -6,6 +6,7 @@ import pytest
 
 from data.domain.analysis import Event, EventKind
 from tasks.models.analysis.checks import PictureChecks, blur, sharpness
+from tasks.models.analysis.detections import SMALL_SIDE
 from tasks.models.analysis.plan import Picture
 from tests.fakes.clips import clip
 from tests.fakes.looks import flat, looks, textured, with_box
@@ -80,7 +81,7 @@ def test_what_is_so_in_a_part_is_an_event(pictures: list[Picture], event: tuple[
 def noisy(picture: Picture, seed: int) -> Picture:
     """A picture of which a few pixels differ by more than a frozen one's do, as where a video has a keyframe."""
     spots = np.random.default_rng(seed).random(picture.shape[:2]) < 0.001
-    return np.where(spots[..., None], picture ^ 31, picture).astype(np.uint8)
+    return np.where(spots[..., None], picture ^ 63, picture).astype(np.uint8)
 
 
 def test_a_still_video_whose_coding_gets_better_is_still_throughout() -> None:
@@ -135,7 +136,7 @@ def test_a_dark_picture_with_lights_in_it_is_meant_to_be_dark() -> None:
 
 
 def test_a_blurred_scene_is_told() -> None:
-    sharp = cv2.resize(still(clip("multi_face")), (256, 192), interpolation=cv2.INTER_AREA)
+    sharp = cv2.resize(still(clip("multi_face")), (SMALL_SIDE, SMALL_SIDE * 3 // 4), interpolation=cv2.INTER_AREA)
     scene = np.asarray(sharp, np.uint8)
 
     soft = [blurred(each, 6) for each in moving(20, scene)]
@@ -147,7 +148,8 @@ def test_a_blurred_scene_is_told() -> None:
 @pytest.mark.parametrize("name", ["bikes", "world", "single_face_video", "trailer_bbb"])
 def test_real_pictures_are_sharp_and_blurred_copies_of_them_are_not(name: str) -> None:
     picture = frame(clip(name), 40)
-    small = cv2.resize(picture, (256, round(256 * picture.shape[0] / picture.shape[1])), interpolation=cv2.INTER_AREA)
+    size = (SMALL_SIDE, round(SMALL_SIDE * picture.shape[0] / picture.shape[1]))
+    small = cv2.resize(picture, size, interpolation=cv2.INTER_AREA)
     grey = np.asarray(cv2.cvtColor(small, cv2.COLOR_BGR2GRAY), np.uint8)
     soft = blurred(grey, 5)
 

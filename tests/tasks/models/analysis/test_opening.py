@@ -5,6 +5,7 @@ import pytest
 
 from data.domain.analysis import AnalysisOptions
 from data.domain.errors import ModelMissingError
+from tasks.models.analysis.detections import SMALL_SIDE
 from tasks.models.analysis.opening import open_detector, wanted_long_side
 from tasks.models.analysis.plan import AnalysisPlan
 
@@ -27,6 +28,6 @@ def test_a_model_that_is_not_given_is_said(detector: str) -> None:
 
 
 def test_pictures_are_no_larger_than_what_is_looked_for_needs() -> None:
-    assert wanted_long_side(AnalysisOptions()) == 256
+    assert wanted_long_side(AnalysisOptions()) == SMALL_SIDE
     assert wanted_long_side(AnalysisOptions(detector="faces")) == 960
     assert wanted_long_side(AnalysisOptions(ocr_interval=2)) == 1280
