@@ -27,29 +27,34 @@ class Course:
 
     def __init__(self, duration_seconds: float) -> None:
         self.duration_seconds = max(duration_seconds, 1e-6)
-        self._motion = np.zeros(COURSE_STEPS)
-        self._samples = np.zeros(COURSE_STEPS)
-        self._tracks = np.zeros(COURSE_STEPS)
+        # Lists: for single numbers arrays take five times as long.
+        self._motion, self._samples, self._tracks = [0.0] * COURSE_STEPS, [0] * COURSE_STEPS, [0] * COURSE_STEPS
 
     def add(self, row: FrameRow) -> None:
         """Take a frame."""
         step = min(COURSE_STEPS - 1, int(row.at_seconds / self.duration_seconds * COURSE_STEPS))
         self._motion[step] += row.motion
         self._samples[step] += 1
-        self._tracks[step] = max(self._tracks[step], row.track_count)
+        if row.track_count > self._tracks[step]:
+            self._tracks[step] = row.track_count
 
     @property
     def motion(self) -> tuple[tuple[float, float], ...]:
         """Time in seconds and mean motion (0-1) of each part that has frames."""
         return tuple(
-            (self._at(int(step)), float(self._motion[step] / self._samples[step]))
-            for step in np.flatnonzero(self._samples)
+            (self._at(step), motion / count)
+            for step, (motion, count) in enumerate(zip(self._motion, self._samples, strict=True))
+            if count
         )
 
     @property
     def tracks(self) -> tuple[tuple[float, int], ...]:
         """Time in seconds and the most tracks at once of each part that has frames."""
-        return tuple((self._at(int(step)), int(self._tracks[step])) for step in np.flatnonzero(self._samples))
+        return tuple(
+            (self._at(step), most)
+            for step, (most, count) in enumerate(zip(self._tracks, self._samples, strict=True))
+            if count
+        )
 
     def _at(self, step: int) -> float:
         return (step + 0.5) / COURSE_STEPS * self.duration_seconds

@@ -29,7 +29,7 @@ _SURE = {"motion": 0.4, "faces": 0.6, "onnx": 0.5, "mock": 0.4}
 """Confidence that begins a track; less sure detections only continue one."""
 _AHEAD = 2
 """Handfuls of frames in which is detected before they are followed."""
-_HANDFUL_BYTES, _MOST_TOGETHER = 2 * 1024 * 1024, 8
+_HANDFUL_BYTES, _MOST_TOGETHER = 2 * 1024 * 1024, 16
 """Small frames are looked at by several at a time, by each part of an analysis in its turn: that takes less long."""
 
 _Detected = tuple[Look, Detections]

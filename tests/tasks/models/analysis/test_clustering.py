@@ -1,4 +1,7 @@
-from tasks.models.analysis.clustering import Appearances, describe
+import numpy as np
+import pytest
+
+from tasks.models.analysis.clustering import Appearances, cut, describe
 from tasks.models.analysis.plan import Picture
 from tasks.models.analysis.tracking import Tracked
 from tests.fakes.looks import flat, with_box
@@ -46,5 +49,16 @@ def test_one_track_is_a_group_of_its_own_and_none_is_none() -> None:
 
 
 def test_what_is_too_small_is_not_described() -> None:
-    assert describe(flat(100), (0.5, 0.5, 0.51, 0.51)) is None
-    assert describe(flat(100), (0.95, 0.9, 1.0, 1.0)) is not None
+    assert cut(flat(100), (0.5, 0.5, 0.51, 0.51)) is None
+    assert cut(flat(100), (0.95, 0.9, 1.0, 1.0)) is not None
+
+
+def test_several_are_described_as_each_is_alone() -> None:
+    scene = dressed(RED, BLACK, BLUE)
+    crops = [crop for each in (at(1, 0.1), at(2, 0.3), at(3, 0.5)) if (crop := cut(scene, each.box)) is not None]
+
+    together = describe(crops)
+
+    assert together.shape[0] == 3
+    assert [each.tobytes() for each in together] == [describe([crop]).tobytes() for crop in crops]
+    assert np.linalg.norm(together, axis=1) == pytest.approx(1, abs=0.1)
