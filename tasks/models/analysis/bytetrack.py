@@ -128,12 +128,11 @@ class _Tracker(ByteTrackTracker):
             boxes: Left, top, right and bottom of what was seen in the next frame (n × 4).
             confidences: How sure each is.
         """
-        for track in self.tracks:
-            track.predict()
+        expected = self._expected()
         if len(confidences) and float(confidences.min()) < self.high_conf_det_threshold:
             return self._decided(_Given(boxes, confidences, np.arange(len(boxes))))
         seen: list[_Edges] = boxes.tolist()
-        pairs = self._paired(seen)
+        pairs = self._paired(expected, seen)
         numbered = [(self._seen(self.tracks[index], seen[row]), row) for index, row in pairs]
         known, taken = len(self.tracks), {row for _, row in pairs}
         if new := [row for row in range(len(seen)) if row not in taken]:
@@ -144,9 +143,22 @@ class _Tracker(ByteTrackTracker):
             )
         return [(number, row) for number, row in numbered if number != _NO_NUMBER]
 
-    def _paired(self, seen: list[_Edges]) -> list[tuple[int, int]]:
+    def _expected(self) -> list[_Edges]:
+        """Let all go on by one frame, as their own ``predict`` does, and return where they are by then."""
+        places = []
+        for track in self.tracks:
+            estimator: Any = track.state_estimator
+            estimator.predict()
+            if track.time_since_update:
+                track.number_of_successful_consecutive_updates = 0
+            track.time_since_update += 1
+            track.age += 1
+            places.append(estimator.place)
+        return places
+
+    def _paired(self, expected: list[_Edges], seen: list[_Edges]) -> list[tuple[int, int]]:
         """Return which tracks, by their places in the list, are which boxes: where one has a choice, by the library."""
-        overlaps = _overlaps([cast(_Edges, track.get_state_bbox()) for track in self.tracks], seen)
+        overlaps = _overlaps(expected, seen)
         tracks, rows = {pair[0] for pair in overlaps}, {pair[1] for pair in overlaps}
         if len(tracks) == len(rows) == len(overlaps):
             return [pair for pair, overlap in overlaps.items() if overlap >= self.minimum_iou_threshold]
