@@ -23,7 +23,7 @@ frame        int64    number of the frame, from 0, at the video's rate
 at_seconds   float64  time of the frame, in seconds of the video
 track_count  int32    tracks that are seen in it
 motion       float32  share (0-1) of the picture that differs from the frame looked at before
-sharpness    float32  natural logarithm of 1 + the variance of the Laplacian of the grey picture of 256 pixels
+sharpness    float32  natural logarithm of 1 + the variance of the Laplacian of the grey picture of 192 pixels
 brightness   float32  mean of the grey picture, 0-1
 ===========  =======  ===============================================================================================
 """

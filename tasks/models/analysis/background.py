@@ -2,8 +2,8 @@
 
 A mixture of Gaussians (Stauffer & Grimson, 1999, doi:10.1109/CVPR.1999.784637), three a pixel, of which the last is no
 background yet; what was seen in more than a share of the time is (Zivkovic, 2004, doi:10.1109/ICPR.2004.1333992, and
-OpenCV's MOG2). MOG2 takes 300 µs for a picture of 192 × 144 pixels; this takes 30 µs for one of 256 × 192, and another
-200 µs when it learns, because
+OpenCV's MOG2). MOG2 takes 300 µs for a picture of 192 × 144 pixels; this takes 25 µs, and another 140 µs when it
+learns, because
 
 * each frame is compared, but learnt from only twice a second;
 * brightness and colour differences are kept apart, as they are coded, and limits take the place of a distance:
