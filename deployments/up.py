@@ -108,7 +108,7 @@ def summary(stack: Stack) -> Table:
         "REST API": f"{stack.api_url}/api/v1",
         "OpenAPI": f"{stack.api_url}/api/v1/openapi.json",
         "Prefect UI": stack.prefect_ui_url,
-        "Prefect API": f"{stack.prefect_api_url}   (export PREFECT_API_URL={stack.prefect_api_url})",
+        "Prefect's CLI": f"export PREFECT_API_URL={stack.prefect_api_url}",
         "State": str(stack.home),
         "Logs": str(stack.home / "log"),
         "Sources may lie in": ", ".join(map(str, Settings(home=stack.home).source_roots)),
