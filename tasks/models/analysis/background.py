@@ -38,6 +38,8 @@ _LEAST, _FIRST, _MOST = 5, 9, 19
 """Of 255: by how much a resting pixel may differ at least and at most, and before its noise is known."""
 _NEW_SHARE = 0.2
 """Of what is seen now, in the mean of a colour that is not known well yet."""
+_AROUND = 5
+"""Pixels around an outline that are forgotten with it."""
 _BLACK = 16
 """Of brightness as it is coded."""
 _ALWAYS = 255.0
@@ -87,6 +89,22 @@ class Background:
         if self._frames <= self._beginning or self._frames % self._every == 0:
             self._learn(planes)
         return self._merged(is_background)
+
+    @property
+    def usual(self) -> Picture:
+        """What is mostly seen; as :data:`tasks.media.frames.Planes`."""
+        return np.asarray(self._layers[0].usual, np.uint8)
+
+    def forget(self, outline: Any, planes: Planes) -> None:
+        """Take what is seen now inside of an outline (pixels) for what was always seen there."""
+        rows, columns = self._rows, planes.shape[1]
+        inside = np.zeros((rows, columns), np.uint8)
+        cv2.drawContours(inside, [outline], -1, 255, cv2.FILLED)
+        cv2.drawContours(inside, [outline], -1, 255, _AROUND)
+        is_it = np.concatenate([inside, np.tile(inside[::2, ::2].ravel(), 2).reshape(rows // 2, columns)])
+        first = self._layers[0]
+        cv2.copyTo(planes.astype(np.float32), is_it, first.mean)
+        self._lay_down()
 
     def _merged(self, is_background: Any) -> Picture:
         """Background is what is so in brightness and in both colour differences."""

@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 
 from tasks.models.analysis.motion import MotionDetector
+from tasks.models.analysis.plan import Picture
 from tests.fakes.looks import flat, looks, textured, with_box
 
 RATE = 10.0
@@ -62,3 +63,28 @@ def test_what_moves_after_a_cut_is_found() -> None:
     pictures = [textured(seed=1)] * 20 + [scene] * 15 + moving
 
     assert [len(detector.detect(look)) for look in looks(pictures)][-15:] == [1] * 15
+
+
+def faint() -> Picture:
+    """A scene with little detail, before which things have edges."""
+    return np.asarray(textured() // 8 + 100, np.uint8)
+
+
+def test_where_something_stood_at_first_and_has_left_is_nothing_for_long() -> None:
+    detector, scene = MotionDetector(RATE), faint()
+    there = with_box(scene, 100, 60, 24, 60, (0, 0, 255))
+
+    counts = [len(detector.detect(look)) for look in looks([there] * 30 + [scene] * 30)]
+
+    assert sum(counts[:30]) == 0
+    assert sum(counts[30:]) <= 6
+
+
+def test_what_comes_and_stands_is_seen_on() -> None:
+    """Until it is background, as the second thing that is seen there."""
+    detector, scene = MotionDetector(RATE), faint()
+    there = with_box(scene, 100, 60, 24, 60, (0, 0, 255))
+
+    counts = [len(detector.detect(look)) for look in looks([scene] * 60 + [there] * 10)]
+
+    assert counts[60:] == [1] * 10
