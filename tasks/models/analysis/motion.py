@@ -18,6 +18,8 @@ from tasks.models.analysis.plan import Picture
 LABEL = "moving"
 
 _Box = Sequence[int]
+_Thing = tuple[Any, _Box, float]
+"""Its outline, its box and its area, in pixels."""
 
 _LEAST_SHARE = 4e-4
 """Of the picture, that a thing covers."""
@@ -38,6 +40,8 @@ _TREMBLING = 2
 _EDGE = 3
 """Pixels that the edge of a thing is wide."""
 _LEAST_STEP, _GHOSTLY = 24, 1.5
+"""What brightness changes by at a ghost's edge in the background: at least (Sobel's sums of both directions), and how
+many times as much as in the picture."""
 _FULL = 0.35
 """Share of its box that a thing fills, from which on that is as sure as can be."""
 
@@ -75,19 +79,18 @@ class MotionDetector:
         self._camera.look(look.grey, share, is_doubtful=self._age <= self._trusting_frames)
         if self._camera.is_moving or (self._age > 1 and share > _CHANGED_SHARE):
             self._relearn(look)
-        outlines, _ = cv2.findContours(mask, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE)
+        things = _things(mask)
         if self._age % (self._checking_frames if self._age < self._young_frames else 5 * self._checking_frames) == 0:
-            self._lay_ghosts(outlines, look)
-        return _pieces(mask, outlines) if self._age > self._learning_frames else Detections.none()
+            self._lay_ghosts(things, look)
+        return _detections(things, mask.shape) if self._age > self._learning_frames else Detections.none()
 
-    def _lay_ghosts(self, outlines: Sequence[Any], look: Look) -> None:
+    def _lay_ghosts(self, things: list[_Thing], look: Look) -> None:
         """Teach the background what lies bare where something stood when it was first seen, and has left since."""
         assert self._background is not None
-        before, self._boxes = self._boxes, [cv2.boundingRect(outline) for outline in outlines]
-        for outline, box in zip(outlines, self._boxes, strict=True):
-            if any(_rests(box, other) for other in before) and _is_ghost(
-                outline, box, look.planes, self._background.usual
-            ):
+        before, self._boxes = self._boxes, [box for _, box, _ in things]
+        for outline, box, _ in things:
+            has_rested = any(_rests(box, other) for other in before)
+            if has_rested and _is_ghost(outline, box, look.planes, self._background.usual):
                 self._background.forget(outline, look.planes)
 
     def _relearn(self, look: Look) -> None:
@@ -135,17 +138,25 @@ def _steps(brightness: Picture) -> Any:
     return cv2.add(np.abs(across), np.abs(down))
 
 
-def _pieces(mask: Picture, outlines: Sequence[Any]) -> Detections:
-    """Cut the foreground into things."""
-    height, width = mask.shape
+def _things(mask: Picture) -> list[_Thing]:
+    """Cut the foreground into things that are large enough to be some."""
+    outlines, _ = cv2.findContours(mask, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE)
     least = _LEAST_SHARE * mask.size
-    found = [(cv2.boundingRect(outline), area) for outline in outlines if (area := cv2.contourArea(outline)) >= least]
-    if not found:
+    return [
+        (outline, cv2.boundingRect(outline), area)
+        for outline in outlines
+        if (area := cv2.contourArea(outline)) >= least
+    ]
+
+
+def _detections(things: list[_Thing], shape: tuple[int, ...]) -> Detections:
+    if not things:
         return Detections.none()
+    height, width = shape
     # Plain numbers: for so few of them arrays take longer.
     boxes = [
         (left / width, top / height, (left + wide) / width, (top + high) / height)
-        for (left, top, wide, high), _ in found
+        for _, (left, top, wide, high), _ in things
     ]
-    sure = [min(1.0, 0.5 + 0.5 * (area / (wide * high)) / _FULL) for (_, _, wide, high), area in found]
-    return Detections(np.array(boxes, np.float32), np.array(sure, np.float32), (LABEL,) * len(found))
+    sure = [min(1.0, 0.5 + 0.5 * (area / (wide * high)) / _FULL) for _, (_, _, wide, high), area in things]
+    return Detections(np.array(boxes, np.float32), np.array(sure, np.float32), (LABEL,) * len(things))
