@@ -40,7 +40,7 @@ $(STAMP):
 	@rm -f $(VENV)/.installed-* && touch $@
 	@echo "$(VENV) is ready."
 
-setup-engines: $(ENGINES_STAMP) ## make .venv-engines: all of it, torch and diffusers (TORCH="torch==2.13.0 --index-url …" for another build)
+setup-engines: $(ENGINES_STAMP) ## make .venv-engines: all of it, torch and diffusers (TORCH="…", pip's arguments, for another build)
 
 $(ENGINES_STAMP):
 	@test -x $(ENGINES)/bin/python || $(PYTHON) -m venv $(ENGINES)

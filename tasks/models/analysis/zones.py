@@ -127,11 +127,10 @@ class ZoneWatch:
         return tuple(found)
 
     def _entries(self, area: _Area, seen: Iterable[Tracked], frame: int, at_seconds: float) -> Iterable[Event]:
-        tall = _UNITS * self._aspect
         for each in seen:
-            left, top, right, bottom = each.box  # its foot and height; asked for by name they take twice as long
-            depth = cv2.pointPolygonTest(area.outline, ((left + right) / 2 * _UNITS, bottom * tall), True)
-            slack = _TREMBLING * (bottom - top) * tall
+            x, y = self._scaled(each.foot)
+            depth = cv2.pointPolygonTest(area.outline, (x, y), True)
+            slack = self._slack(each)
             visit = area.visits.get(each.track)
             if visit is None and depth > slack:
                 area.visits[each.track] = _Visit(at_seconds, each, at_seconds, frame)
