@@ -9,9 +9,8 @@ import httpx
 from prefect import task
 from prefect.cache_policies import NO_CACHE
 from prefect.client.orchestration import get_client
-from prefect.client.schemas.objects import StateType
 from prefect.concurrency.sync import rate_limit
-from prefect.exceptions import ObjectNotFound, PrefectException
+from prefect.exceptions import PrefectException
 from prefect.logging import get_run_logger
 
 from data.database import open_database
@@ -149,9 +148,5 @@ def _is_cancelled() -> bool:
     """Say whether somebody has cancelled the run that this code works in."""
     if not run_id():
         return False
-    try:
-        with OwnRun.opened(UUID(run_id())) as own:
-            state = own.state()
-    except ObjectNotFound:
-        return True
-    return state is not None and state.type in (StateType.CANCELLING, StateType.CANCELLED)
+    with OwnRun.opened(UUID(run_id())) as own:
+        return own.is_cancelled()

@@ -23,8 +23,8 @@ from prefect.states import Suspended
 from data.domain.jobs import RESTS_LABEL, STEP_RETRIES_LABEL, retries_counted
 
 ANSWER_SECONDS = 3.0
-_REST_TRIES = 3
-"""It is the last word of a process, for which people wait: a server that is busy for a moment shall not lose it."""
+_LAST_TRIES = 3
+"""How often a process that ends asks or tells its last: a server that is busy for a moment shall not lose that."""
 
 
 class OwnRun:
@@ -80,6 +80,18 @@ class OwnRun:
         run = self.read()
         return run.state if run is not None else None
 
+    def is_cancelled(self) -> bool:
+        """Say whether somebody has cancelled, or deleted, the run; for its end, since it asks more than once."""
+        for _ in range(_LAST_TRIES):
+            try:
+                state = self.state()
+            except ObjectNotFound:
+                return True
+            if state is not None:
+                return state.type in (StateType.CANCELLING, StateType.CANCELLED)
+        self._logger.warning("Prefect does not say whether the run was cancelled.")
+        return False
+
     def left_state(self, own_state: UUID | None) -> State[Any] | None:
         """Return the state that the run was in before the given one; None when there is none, or Prefect is away."""
         try:
@@ -113,7 +125,7 @@ class OwnRun:
 
         A run that somebody put into ``Paused`` becomes ``Suspended``: resuming the former does not start a process.
         """
-        for _ in range(_REST_TRIES):
+        for _ in range(_LAST_TRIES):
             try:
                 self._note_rest()
             except (httpx.HTTPError, PrefectException) as error:

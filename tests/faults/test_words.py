@@ -138,7 +138,7 @@ def test_a_job_that_is_cancelled_while_its_video_is_made_leaves_nothing(
 
     assert jobs.wait(job_id, timeout=15)["state"] == "cancelled"
     wait_until(lambda: not encoders(stack.stack_id), 10, "the encoder to end")
-    wait_until(lambda: [each["state"] for each in ledger(jobs, job_id)] == ["cancelled"], 20, "the ledger to say so")
+    wait_until(lambda: [each["state"] for each in ledger(jobs, job_id)] == ["cancelled"], 180, "the ledger to say so")
     nothing_is_left("cancelled while making", stack, [job_id])
 
 
