@@ -19,13 +19,15 @@ Start = Callable[..., subprocess.Popen[bytes]]
 
 
 @pytest.fixture
-def start() -> Iterator[Start]:
-    """Return a function that starts a sleeper with variables in its environment."""
+def start(wait_until: Callable[..., None]) -> Iterator[Start]:
+    """Return a function that starts a sleeper with variables in its environment, and waits until others see them."""
     started: list[subprocess.Popen[bytes]] = []
 
     def begin(*arguments: str, **variables: str) -> subprocess.Popen[bytes]:
         process = subprocess.Popen([*SLEEP, *arguments], env={**os.environ, **variables})
         started.append(process)
+        seen = psutil.Process(process.pid)
+        wait_until(lambda: variables.items() <= seen.environ().items(), 5, "its environment to be there")
         return process
 
     yield begin
