@@ -131,14 +131,16 @@ def test_a_script_is_made_once_for_two_jobs_at_the_same_time_and_found_again_by_
 def test_a_job_that_is_cancelled_while_its_video_is_made_leaves_nothing(
     jobs: JobClient, stack: Stack, wait_until: WaitUntil, nothing_is_left: NothingIsLeft
 ) -> None:
-    job_id = jobs.submit(**words("The moon", LONG_SCRIPT))
+    job_id = jobs.submit(**words("The moon", " ".join([LONG_SCRIPT] * 3)))  # not made before the stop reaches it
     making(jobs, job_id)
 
     ask(jobs, job_id, "cancel")
 
     assert jobs.wait(job_id, timeout=15)["state"] == "cancelled"
     wait_until(lambda: not encoders(stack.stack_id), 10, "the encoder to end")
-    wait_until(lambda: [each["state"] for each in ledger(jobs, job_id)] == ["cancelled"], 180, "the ledger to say so")
+    wait_until(lambda: ledger(jobs, job_id)[0]["state"] != "accepted", 20, "the ledger to know how it ended")
+    settled = [(entry["state"], entry["message"]) for entry in ledger(jobs, job_id)]
+    assert settled == [("cancelled", "Cancelled by request.")], jobs.log_text(job_id)
     nothing_is_left("cancelled while making", stack, [job_id])
 
 

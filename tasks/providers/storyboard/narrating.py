@@ -73,14 +73,18 @@ def narrate(
 
 def _spoken(scenes: Sequence[Scene], narrator: Narrator, threads: int) -> Generator[Speech | None]:
     """Speak scene after scene, so many at a time; ``None`` for what is not said."""
-    with ThreadPoolExecutor(threads, thread_name_prefix="narrator") as pool:
-        begun: deque[Future[Speech] | None] = deque()
+    pool = ThreadPoolExecutor(threads, thread_name_prefix="narrator")  # not as a context: its end waits for all
+    begun: deque[Future[Speech] | None] = deque()
+    try:
         for scene in scenes:
             begun.append(pool.submit(narrator.say, scene.text) if scene.is_said else None)
             if len(begun) > threads:
                 yield _result(begun.popleft())
         while begun:
             yield _result(begun.popleft())
+    finally:
+        # Who stops does not wait for what is being said, which takes seconds and is heard by nobody.
+        pool.shutdown(wait=False, cancel_futures=True)
 
 
 def _result(speech: Future[Speech] | None) -> Speech | None:
