@@ -28,7 +28,7 @@ PASSAGES_VERSION = "passages-1"
 """Changes when passages are cut or embedded otherwise."""
 
 
-ANALYSIS_VERSION = "analysis-5"
+ANALYSIS_VERSION = "analysis-6"
 """Changes when frames are looked at otherwise, or what is found is told otherwise."""
 
 

@@ -1,7 +1,7 @@
 """Takes what an analysis finds as it finds it: rows and events go to files, a course over time is kept."""
 
 from array import array
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from tempfile import TemporaryFile
@@ -107,13 +107,10 @@ class Recorder:
                 self._told.seek(self._ends[index])
                 file.write(self._told.read(self._ends[index + 1] - self._ends[index]))
 
-    def track_row(self, row: TrackRow) -> None:
-        """Take one track in one frame."""
-        self._tracks.add(row)
-
-    def frame_row(self, row: FrameRow) -> None:
-        """Take one frame."""
-        self._frames.add(row)
+    def frame(self, row: FrameRow, tracks: Sequence[TrackRow]) -> None:
+        """Take the next frame with the tracks that are seen in it."""
+        self._tracks.extend(tracks)
+        self._frames.extend((row,))
         self.course.add(row)
 
     def event(self, event: Event) -> None:

@@ -23,12 +23,13 @@ frame        int64    number of the frame, from 0, at the video's rate
 at_seconds   float64  time of the frame, in seconds of the video
 track_count  int32    tracks that are seen in it
 motion       float32  share (0-1) of the picture that differs from the frame looked at before
-sharpness    float32  natural logarithm of 1 + the variance of the Laplacian of the grey picture of 192 pixels
+sharpness    float32  natural logarithm of 1 + the variance of the Laplacian of the grey picture of 192 pixels, measured
+                      five times a second
 brightness   float32  mean of the grey picture, 0-1
 ===========  =======  ===============================================================================================
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
@@ -83,9 +84,9 @@ class Table(Generic[Row]):
         self._parquet.close()
         self._csv.close()
 
-    def add(self, row: Row) -> None:
-        """Take a row."""
-        self._rows.append(row)
+    def extend(self, rows: Iterable[Row]) -> None:
+        """Take rows."""
+        self._rows += rows
         if len(self._rows) >= _GROUP_ROWS:
             self._flush()
 

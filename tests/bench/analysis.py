@@ -6,10 +6,11 @@ Two baselines, each taken in turn with the analysis, in one run:
 * **decode at the size analysis needs**: the very command that analysis decodes with, its pictures read and thrown away.
 
 Every frame is looked at: detection, tracks, zones, checks, appearances, telemetry; the annotated video is another
-encode and left out. This process is warm from a run before, as a worker is.
+encode and left out. This process is warm from a run before, and what it has loaded is frozen, as a worker's is.
 """
 
 import argparse
+import gc
 import json
 import os
 import resource
@@ -97,6 +98,8 @@ def timed(clip: Clip, tools: Toolset, rounds: int) -> dict[str, list[float]]:
     """Time each contender once a round, in turn, and return frames a second."""
     runs = contenders(clip, tools)
     runs["analysis"]()
+    gc.collect()
+    gc.freeze()
     found: dict[str, list[float]] = {name: [] for name in runs}
     for _ in range(rounds):
         for name, run in runs.items():

@@ -68,9 +68,7 @@ def record(directory: Path, frames: Sequence[int] = range(10)) -> Recorder:
             recorder.event(event)
         for frame in frames:
             rows = rows_of(frame)
-            for row in rows:
-                recorder.track_row(row)
-            recorder.frame_row(FrameRow(frame, frame / RATE, len(rows), 0.02, 4.0, 0.5))
+            recorder.frame(FrameRow(frame, frame / RATE, len(rows), 0.02, 4.0, 0.5), rows)
     return recorder
 
 

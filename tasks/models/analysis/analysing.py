@@ -48,7 +48,7 @@ def analyse(
         pictures: The frames to look at, in order; see :func:`tasks.models.analysis.plan.sampled`.
         plan: What is looked for.
         sink: Is told every row and event.
-        on_frame: Told after each frame how many were looked at, of :attr:`AnalysisPlan.sample_count`.
+        on_frame: Told every now and then how many were looked at, of :attr:`AnalysisPlan.sample_count`.
         sound: Its sound in blocks of samples × channels at 48 kHz, looked at after the pictures; ``None``: it has none.
 
     Raises:
@@ -60,9 +60,8 @@ def analyse(
     with _threads(plan):
         for handful in _detected(pictures, detector, plan):
             looking.look(handful)
-            for _ in handful:
-                count += 1
-                on_frame(count)
+            count += len(handful)
+            on_frame(count)
     looking.end()
     if sound is not None:
         looking.hear(sound)
@@ -220,18 +219,8 @@ class _Looking:
         self.tell(Event(kind=EventKind.SHOT, at_seconds=round(float(cut / rate), 3), frame=cut) for cut in new)
 
     def _write(self, look: Look, seen: list[Tracked], measures: Measures) -> None:
-        for each in seen:
-            self._sink.track_row(_row(each, look))
-        self._sink.frame_row(
-            FrameRow(
-                frame=look.frame,
-                at_seconds=look.at_seconds,
-                track_count=len(seen),
-                motion=measures.motion,
-                sharpness=measures.sharpness,
-                brightness=measures.brightness,
-            )
-        )
+        row = FrameRow(look.frame, look.at_seconds, len(seen), *measures)
+        self._sink.frame(row, [_row(each, look) for each in seen])
         self._frames += 1
         self._sharpness += measures.sharpness
         self._motion += measures.motion

@@ -6,6 +6,7 @@ is nothing to match either: no box has a choice. Those are seen to here; what th
 Loaded only by those who track: the library takes a second.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -16,10 +17,9 @@ from trackers.core.bytetrack.utils import _get_alive_tracklets
 from trackers.utils.iou import IoU
 from trackers.utils.state_representations import XYXYStateEstimator
 
-from tasks.models.analysis.detections import Detections
+from tasks.models.analysis.detections import Detections, Edges
 
 _Boxes = NDArray[np.float64]
-_Edges = tuple[float, float, float, float]
 _SMALLEST = 1e-12
 """Of an area that is divided by."""
 _NO_NUMBER = -1
@@ -51,8 +51,8 @@ class EvenEstimator(XYXYStateEstimator):
 
     def __init__(self, bbox: _Boxes) -> None:
         super().__init__(bbox)
-        self.place: _Edges = tuple(bbox.tolist())
-        self._velocity: _Edges = (0.0, 0.0, 0.0, 0.0)
+        self.place: Edges = tuple(bbox.tolist())
+        self._velocity: Edges = (0.0, 0.0, 0.0, 0.0)
         self._place_variance, self._shared, self._velocity_variance = 1.0, 0.0, 1.0
 
     def set_kf_covariances(
@@ -79,7 +79,7 @@ class EvenEstimator(XYXYStateEstimator):
         if bbox is not None:
             self.see(tuple(bbox.tolist()))
 
-    def see(self, seen: _Edges) -> None:
+    def see(self, seen: Edges) -> None:
         """Take where the box is, as plain numbers."""
         total = self._place_variance + self._noise
         gain, velocity_gain = self._place_variance / total, self._shared / total
@@ -121,29 +121,29 @@ class _Overlap(IoU):
 class _Tracker(ByteTrackTracker):
     """The library's tracker, which is asked less where all boxes are sure: not at all where none has a choice."""
 
-    def continued(self, boxes: _Boxes, confidences: NDArray[np.float32]) -> list[tuple[int, int]]:
+    def continued(self, seen: Sequence[Edges], confidences: Sequence[float]) -> list[tuple[int, int]]:
         """Return the number and the row of each box that is of a track.
 
         Args:
-            boxes: Left, top, right and bottom of what was seen in the next frame (n × 4).
+            seen: The boxes of the next frame.
             confidences: How sure each is.
         """
         expected = self._expected()
-        if len(confidences) and float(confidences.min()) < self.high_conf_det_threshold:
-            return self._decided(_Given(boxes, confidences, np.arange(len(boxes))))
-        seen: list[_Edges] = boxes.tolist()
+        if seen and min(confidences) < self.high_conf_det_threshold:
+            return self._decided(_Given(np.array(seen), np.array(confidences, np.float32), np.arange(len(seen))))
         pairs = self._paired(expected, seen)
         numbered = [(self._seen(self.tracks[index], seen[row]), row) for index, row in pairs]
         known, taken = len(self.tracks), {row for _, row in pairs}
         if new := [row for row in range(len(seen)) if row not in taken]:
-            self._spawn_new_tracks(boxes, confidences, new, np.arange(len(seen)), [], [])
+            sure = np.array(confidences, np.float32)
+            self._spawn_new_tracks(np.array(seen), sure, new, np.arange(len(seen)), [], [])
         if len(pairs) < known:  # who was not seen may be lost
             self.tracks = _get_alive_tracklets(
                 self.tracks, self.minimum_consecutive_frames, self.maximum_frames_without_update
             )
         return [(number, row) for number, row in numbered if number != _NO_NUMBER]
 
-    def _expected(self) -> list[_Edges]:
+    def _expected(self) -> list[Edges]:
         """Let all go on by one frame, as their own ``predict`` does, and return where they are by then."""
         places = []
         for track in self.tracks:
@@ -156,7 +156,7 @@ class _Tracker(ByteTrackTracker):
             places.append(estimator.place)
         return places
 
-    def _paired(self, expected: list[_Edges], seen: list[_Edges]) -> list[tuple[int, int]]:
+    def _paired(self, expected: list[Edges], seen: Sequence[Edges]) -> list[tuple[int, int]]:
         """Return which tracks, by their places in the list, are which boxes: where one has a choice, by the library."""
         overlaps = _overlaps(expected, seen)
         tracks, rows = {pair[0] for pair in overlaps}, {pair[1] for pair in overlaps}
@@ -174,7 +174,7 @@ class _Tracker(ByteTrackTracker):
         rows, numbers = answer.rows.tolist(), answer.tracker_id.tolist()
         return [(number, row) for number, row in zip(numbers, rows, strict=True) if number != _NO_NUMBER]
 
-    def _seen(self, track: Any, edges: _Edges) -> int:
+    def _seen(self, track: Any, edges: Edges) -> int:
         """Take where a track is, as its own ``update`` does, and return its number."""
         track.state_estimator.see(edges)
         track.time_since_update = 0
@@ -190,7 +190,7 @@ class _Tracker(ByteTrackTracker):
         """Nothing is left to do: all went on by one frame before the library was asked."""
 
 
-def _overlaps(expected: list[_Edges], seen: list[_Edges]) -> dict[tuple[int, int], float]:
+def _overlaps(expected: list[Edges], seen: Sequence[Edges]) -> dict[tuple[int, int], float]:
     """Return intersection over union of those that overlap, by their places in both lists; for few of them."""
     found = dict[tuple[int, int], float]()
     for index, (left, top, right, bottom) in enumerate(expected):
@@ -233,13 +233,15 @@ class ByteTrack:
             iou=_Overlap(),
         )
 
-    def number(self, found: Detections, scale: _Boxes) -> list[tuple[int, int]]:
+    def number(self, found: Detections, across: float, down: float) -> list[tuple[int, int]]:
         """Return the number, from 0, and the row of each detection that is of a track.
 
         Args:
             found: What was detected in the next frame.
-            scale: Multiplies the edges of its boxes.
+            across: How wide the picture is, in the tracker's units.
+            down: How high it is.
         """
         if not len(found) and not self._tracker.tracks:
             return []
-        return self._tracker.continued(found.boxes * scale, found.confidences)
+        boxes = [(left * across, top * down, right * across, bottom * down) for left, top, right, bottom in found.boxes]
+        return self._tracker.continued(boxes, found.confidences)

@@ -24,6 +24,8 @@ _MUCH = 0.08
 """Share of the picture that seems to move, from which on one looks at once."""
 _EDGE = 8
 """Of 255 a pixel, that brightness changes by at an edge."""
+_SOBEL = 8
+"""The sum of Sobel's weights."""
 _LEAST_EDGES, _MOST_EDGES = 100, 2000
 _STEADY = 0.12
 """Pixels, by which an edge has moved at most that is where it was; by coding and noise most seem to move by half of it,
@@ -78,16 +80,17 @@ class _View:
     """Places of edges in the picture's pixels, row by row: some of them, all over it."""
     brightness: NDArray[np.int16]
     """Of those pixels."""
-    limits: NDArray[np.float64]
+    limits: NDArray[np.int16]
     """By more their brightness does not change while they rest."""
 
     @classmethod
     def of(cls, picture: Picture) -> "_View":
         across, down = cv2.spatialGradient(picture)
-        slopes = np.maximum(np.abs(across), np.abs(down)).ravel() / 8  # Sobel's weights
-        edges = np.flatnonzero(slopes >= _EDGE)
+        slopes = np.maximum(np.abs(across), np.abs(down)).ravel()
+        edges = np.flatnonzero(slopes >= _EDGE * _SOBEL)
         edges = edges[:: max(1, len(edges) // _MOST_EDGES)]
-        return cls(picture, edges, picture.ravel()[edges].astype(np.int16), slopes[edges] * _STEADY)
+        limits = (slopes[edges] * (_STEADY / _SOBEL)).astype(np.int16)
+        return cls(picture, edges, picture.ravel()[edges].astype(np.int16), limits)
 
     def has_moved(self, now: Picture) -> bool:
         """Say whether a later picture is another view."""

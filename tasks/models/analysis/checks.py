@@ -23,7 +23,7 @@ _LIT, _LIT_SHARE = 120, 0.005
 """Where more is lit, the rest is meant to be dark."""
 _BLURRED = 0.55
 _LEAST_CONTRAST = 12.0
-_BLUR_EVERY_SECONDS = 0.5
+_BLUR_EVERY_SECONDS, _SHARPNESS_EVERY_SECONDS = 0.5, 0.2
 _WINDOW = 9
 """Pixels in a row of which a blurred one is the mean."""
 _REACH = _WINDOW // 2
@@ -52,6 +52,8 @@ class PictureChecks:
         self._blur_frames = max(1, round(_BLUR_EVERY_SECONDS * rate))
         self._count = 0
         self._is_blurred = False
+        self._sharpness_frames = max(1, round(_SHARPNESS_EVERY_SECONDS * rate))
+        self._sharpness = 0.0
         self._states: tuple[bool | None, ...] = (None,) * len(self._spells)
         """Of each spell, whether it was so in the last frame; ``None`` before the first that counts."""
 
@@ -72,7 +74,9 @@ class PictureChecks:
         is_dark = is_dark and _share(grey > _LIT) < _LIT_SHARE
         is_blurred = self._is_blurred and not is_black
         events = self._noted((is_black, None if is_open else is_frozen, is_blurred, is_over, is_dark), frame, now)
-        measures = Measures(motion, sharpness(grey), mean)
+        if self._count % self._sharpness_frames == 0:
+            self._sharpness = sharpness(grey)
+        measures = Measures(motion, self._sharpness, mean)
         self._before = grey
         self._count += 1
         return measures, self._stillness.look(look.cells, now, events)

@@ -10,8 +10,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from tasks.models.analysis.detections import Edges
 from tasks.models.analysis.plan import Picture
-from tasks.models.analysis.tracking import Edges, Tracked
+from tasks.models.analysis.tracking import Tracked
 
 _CORE = 0.2
 """Of a box, on its left and right, is mostly background."""

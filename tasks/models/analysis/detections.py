@@ -7,7 +7,6 @@ from typing import Protocol
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
 from tasks.media.frames import Planes
 from tasks.models.analysis.plan import Picture, Sampled
@@ -31,6 +30,8 @@ class Look:
         self.frame, self.at_seconds = sampled.frame, sampled.at_seconds
         self._pixels = sampled.pixels
         self._is_whole = sampled.pixels.ndim == 3
+        if not self._is_whole:
+            self.planes = sampled.pixels
 
     @cached_property
     def bgr(self) -> Picture:
@@ -40,7 +41,7 @@ class Look:
     @cached_property
     def planes(self) -> Planes:
         """Its longer side is :data:`SMALL_SIDE` or shorter."""
-        return _coded(self._pixels) if self._is_whole else self._pixels
+        return _coded(self._pixels)
 
     @cached_property
     def grey(self) -> Picture:
@@ -65,20 +66,24 @@ class Look:
         return _shrunk(self.quarter, *CELLS[::-1])
 
 
-@dataclass(frozen=True, eq=False)
-class Detections:
-    """What was found in one frame; rows of all three belong together."""
+Edges = tuple[float, float, float, float]
+"""Left, top, right, bottom."""
 
-    boxes: NDArray[np.float32]
-    """n × 4: left, top, right, bottom in shares (0–1) of the picture."""
-    confidences: NDArray[np.float32]
-    """n, 0–1."""
-    labels: tuple[str, ...]
+
+@dataclass(frozen=True, slots=True)
+class Detections:
+    """What was found in one frame, each at the same place of all three. Plain numbers: there are a handful."""
+
+    boxes: Sequence[Edges]
+    """In shares (0–1) of the picture."""
+    confidences: Sequence[float]
+    """0–1."""
+    labels: Sequence[str]
 
     @classmethod
     def none(cls) -> "Detections":
         """Nothing was found."""
-        return cls(np.empty((0, 4), np.float32), np.empty(0, np.float32), ())
+        return cls((), (), ())
 
     def __len__(self) -> int:
         return len(self.labels)

@@ -2,8 +2,6 @@
 
 from pathlib import Path
 
-import numpy as np
-
 from tasks.models.analysis.detections import Detections, Look
 from tasks.models.faces import MODEL_FILE, find_faces
 
@@ -33,11 +31,14 @@ class FaceDetector:
         """
         picture = look.bgr
         faces = find_faces(picture, self._model_path, self._min_confidence)
-        if not faces:
-            return Detections.none()
         height, width = picture.shape[:2]
-        edges = [(face.left, face.top, face.left + face.width, face.top + face.height) for face in faces]
-        boxes = np.array(edges) / [width, height, width, height]
-        return Detections(
-            boxes.astype(np.float32), np.array([face.score for face in faces], np.float32), (LABEL,) * len(faces)
-        )
+        boxes = [
+            (
+                face.left / width,
+                face.top / height,
+                (face.left + face.width) / width,
+                (face.top + face.height) / height,
+            )
+            for face in faces
+        ]
+        return Detections(boxes, [face.score for face in faces], (LABEL,) * len(faces))

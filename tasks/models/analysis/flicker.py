@@ -99,19 +99,19 @@ class FlickerCheck:
         if np.count_nonzero(is_down):
             is_down &= luminance < _DARKER
             is_up &= ~is_down
-            self._turn(np.flatnonzero(is_down), -1, luminance, now)
+            self._turn(is_down.nonzero()[0], -1, luminance, now)
         if np.count_nonzero(is_up):
             is_up &= self._ceiling - _CHANGE < _DARKER
-            self._turn(np.flatnonzero(is_up), 1, luminance, now)
+            self._turn(is_up.nonzero()[0], 1, luminance, now)
 
     def _turn(self, cells: NDArray[np.intp], direction: int, luminance: NDArray[np.float32], now: float) -> None:
         """Note which cells have gone one way, and wait for them to go the other."""
         if not len(cells):
             return
-        is_down = direction == -1
-        self._down_by[cells], self._up_by[cells] = (_NEVER, _CHANGE) if is_down else (_CHANGE, _NEVER)
-        self._floor[cells] = luminance[cells] - self._down_by[cells]
-        self._ceiling[cells] = luminance[cells] + self._up_by[cells]
+        down_by, up_by = (_NEVER, _CHANGE) if direction == -1 else (_CHANGE, _NEVER)
+        extremes = luminance[cells]
+        self._down_by[cells], self._up_by[cells] = down_by, up_by
+        self._floor[cells], self._ceiling[cells] = extremes - down_by, extremes + up_by
         self._changed_at[direction][cells] = now
         before = self._most[direction] if now - self._latest[direction] <= 2 * _TOGETHER_SECONDS else 0
         self._most[direction] = before + len(cells)

@@ -2,9 +2,7 @@
 
 from math import cos, pi, sin
 
-import numpy as np
-
-from tasks.models.analysis.detections import Detections, Look
+from tasks.models.analysis.detections import Detections, Edges, Look
 
 _THINGS = 3
 _ROUND_SECONDS = 12.0
@@ -21,9 +19,9 @@ class MockDetector:
         """Return where the made-up things are by now."""
         turn = 2 * pi * look.at_seconds / _ROUND_SECONDS
         places = [_place(turn + 2 * pi * number / _THINGS, number) for number in range(_THINGS)]
-        return Detections(np.array(places, np.float32), np.full(_THINGS, 0.9, np.float32), ("simulated",) * _THINGS)
+        return Detections(places, (0.9,) * _THINGS, ("simulated",) * _THINGS)
 
 
-def _place(turn: float, number: int) -> tuple[float, float, float, float]:
+def _place(turn: float, number: int) -> Edges:
     x, foot = 0.5 + 0.4 * cos(turn), 0.35 + 0.25 * number + 0.04 * sin(turn)
     return x - _WIDTH / 2, foot - _HEIGHT, x + _WIDTH / 2, foot

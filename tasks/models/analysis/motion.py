@@ -150,13 +150,10 @@ def _things(mask: Picture) -> list[_Thing]:
 
 
 def _detections(things: list[_Thing], shape: tuple[int, ...]) -> Detections:
-    if not things:
-        return Detections.none()
     height, width = shape
-    # Plain numbers: for so few of them arrays take longer.
     boxes = [
         (left / width, top / height, (left + wide) / width, (top + high) / height)
         for _, (left, top, wide, high), _ in things
     ]
     sure = [min(1.0, 0.5 + 0.5 * (area / (wide * high)) / _FULL) for _, (_, _, wide, high), area in things]
-    return Detections(np.array(boxes, np.float32), np.array(sure, np.float32), (LABEL,) * len(things))
+    return Detections(boxes, sure, (LABEL,) * len(things))

@@ -53,7 +53,8 @@ class OnnxDetector:
         if not len(scores):
             return Detections.none()
         labels = tuple(self._labels.get(int(number), f"class {number}") for number in classes)
-        return Detections(np.clip(boxes, 0, 1).astype(np.float32), scores.astype(np.float32), labels)
+        edges = [(left, top, right, bottom) for left, top, right, bottom in np.clip(boxes, 0, 1).tolist()]
+        return Detections(edges, scores.tolist(), labels)
 
     def _read(self, picture: Picture) -> Found:
         """Run the network on a picture and read its answers.

@@ -1,5 +1,6 @@
 """Where an analysis puts what it finds as it finds it, so that its memory does not grow with the video."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol
 
@@ -35,7 +36,8 @@ class FrameRow(NamedTuple):
     motion: float
     """Share (0–1) of the picture that differs from the frame looked at before."""
     sharpness: float
-    """Natural logarithm of 1 + the variance of the Laplacian of the grey picture (0–255), at most 192 pixels wide."""
+    """Natural logarithm of 1 + the variance of the Laplacian of the grey picture (0–255), at most 192 pixels wide, as
+    it was measured last, five times a second."""
     brightness: float
     """Mean of the grey picture, 0–1."""
 
@@ -43,15 +45,12 @@ class FrameRow(NamedTuple):
 class TelemetrySink(Protocol):
     """Takes what an analysis finds.
 
-    Of each frame it is told the rows of the tracks first, then the row of the frame itself. An event is told when it is
-    certain: what has a duration when it is over, so that ``at_seconds`` goes back now and then; the receiver sorts.
+    An event is told when it is certain: what has a duration when it is over, so that ``at_seconds`` goes back now and
+    then; the receiver sorts.
     """
 
-    def track_row(self, row: TrackRow) -> None:
-        """Take one track in one frame."""
-
-    def frame_row(self, row: FrameRow) -> None:
-        """Take one frame; no more rows of it follow."""
+    def frame(self, row: FrameRow, tracks: Sequence[TrackRow]) -> None:
+        """Take the next frame with the tracks that are seen in it."""
 
     def event(self, event: Event) -> None:
         """Take one event."""
@@ -65,13 +64,10 @@ class ListSink:
     frames: list[FrameRow] = field(default_factory=list)
     found: list[Event] = field(default_factory=list)
 
-    def track_row(self, row: TrackRow) -> None:
-        """Keep one track in one frame."""
-        self.tracks.append(row)
-
-    def frame_row(self, row: FrameRow) -> None:
-        """Keep one frame."""
+    def frame(self, row: FrameRow, tracks: Sequence[TrackRow]) -> None:
+        """Keep a frame."""
         self.frames.append(row)
+        self.tracks += tracks
 
     def event(self, event: Event) -> None:
         """Keep one event."""

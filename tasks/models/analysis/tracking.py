@@ -9,9 +9,7 @@ from dataclasses import dataclass
 from math import hypot
 from typing import NamedTuple
 
-import numpy as np
-
-from tasks.models.analysis.detections import Detections
+from tasks.models.analysis.detections import Detections, Edges
 
 _LOST_SECONDS = 1.5
 """For so long ByteTrack waits for a thing that is hidden."""
@@ -30,8 +28,6 @@ _SPEED_MEMORY_SECONDS = 0.4
 _COASTING_SECONDS = 1.0
 """What is hidden is expected to go on for so long, and then to stand."""
 
-Edges = tuple[float, float, float, float]
-
 
 class Tracked(NamedTuple):
     """One track as it is seen in one frame; places are shares (0–1) of the picture."""
@@ -44,16 +40,6 @@ class Tracked(NamedTuple):
     confidence: float
     speed: float
     """Picture widths per second."""
-
-    @property
-    def foot(self) -> tuple[float, float]:
-        """Where it stands: the middle of the lower edge."""
-        return (self.box[0] + self.box[2]) / 2, self.box[3]
-
-    @property
-    def height(self) -> float:
-        """Share of the picture's height."""
-        return self.box[3] - self.box[1]
 
 
 @dataclass(slots=True)
@@ -97,20 +83,19 @@ class Tracker:
         from tasks.models.analysis.bytetrack import ByteTrack  # takes a second: only for those who track
 
         self._aspect = aspect
-        self._scale = np.array([_UNITS, _UNITS * aspect] * 2, np.float64)
         confirming = min(_MOST_CONFIRMING, max(1, round(_CONFIRMING_SECONDS * rate)))
         self._tracker = ByteTrack(rate, _LOST_SECONDS, confirming, _LEAST_OVERLAP, min_confidence)
+        self._units = _UNITS, _UNITS * aspect
         self._known: dict[int, _Known] = {}
         """By the number that ByteTrack gave."""
         self._count = 0
 
     def follow(self, found: Detections, at_seconds: float) -> list[Tracked]:
         """Take the detections of the next frame and return the tracks that are seen in it, by number."""
-        numbered = self._tracker.number(found, self._scale)
+        numbered = self._tracker.number(found, *self._units)
         numbers = {number for number, _ in numbered}
-        boxes, confidences = found.boxes.tolist(), found.confidences.tolist()
         seen = [
-            self._seen(boxes[row], confidences[row], found.labels[row], number, numbers, at_seconds)
+            self._seen(found.boxes[row], found.confidences[row], found.labels[row], number, numbers, at_seconds)
             for number, row in numbered
         ]
         return sorted(seen)  # no two have one number

@@ -13,7 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from data.domain.analysis import Box, Event, EventKind, Zone, ZoneSummary
-from tasks.models.analysis.tracking import Edges, Tracked
+from tasks.models.analysis.detections import Edges
+from tasks.models.analysis.tracking import Tracked
 
 _TREMBLING = 0.06
 """Of a thing's height."""
@@ -22,6 +23,8 @@ AT_THE_EDGE_SECONDS = 1.0
 """What is in a zone so soon after the video begins was there before; so soon before it ends, it stays."""
 
 _Place = tuple[float, float]
+_Standing = tuple[Tracked, _Place, float]
+"""A track, where it stands, and within how much that point trembles."""
 
 
 @dataclass(slots=True)
@@ -88,7 +91,7 @@ class ZoneWatch:
 
     def look(self, seen: Iterable[Tracked], frame: int, at_seconds: float) -> list[Event]:
         """Take the tracks of the next frame and return what has happened."""
-        tracks = list(seen)
+        tracks = [self._standing(each) for each in seen]
         events = [event for area in self._areas for event in self._entries(area, tracks, frame, at_seconds)]
         return events + [event for line in self._lines for event in self._crossings(line, tracks, frame, at_seconds)]
 
@@ -126,11 +129,9 @@ class ZoneWatch:
         ]
         return tuple(found)
 
-    def _entries(self, area: _Area, seen: Iterable[Tracked], frame: int, at_seconds: float) -> Iterable[Event]:
-        for each in seen:
-            x, y = self._scaled(each.foot)
-            depth = cv2.pointPolygonTest(area.outline, (x, y), True)
-            slack = self._slack(each)
+    def _entries(self, area: _Area, seen: list[_Standing], frame: int, at_seconds: float) -> Iterable[Event]:
+        for each, place, slack in seen:
+            depth = cv2.pointPolygonTest(area.outline, place, True)
             visit = area.visits.get(each.track)
             if visit is None and depth > slack:
                 area.visits[each.track] = _Visit(at_seconds, each, at_seconds, frame)
@@ -146,14 +147,13 @@ class ZoneWatch:
                     yield _event(EventKind.DWELL, area.zone, each, frame, at_seconds, round(visit.seconds, 3))
         area.most = max(area.most, len(area.visits))
 
-    def _crossings(self, line: _Line, seen: Iterable[Tracked], frame: int, at_seconds: float) -> Iterable[Event]:
+    def _crossings(self, line: _Line, seen: list[_Standing], frame: int, at_seconds: float) -> Iterable[Event]:
         (x1, y1), (x2, y2) = line.ends
         length = float(np.hypot(x2 - x1, y2 - y1)) or 1.0
-        for each in seen:
-            place = self._scaled(each.foot)
+        for each, place, slack in seen:
             # Positive to the right, as seen from the first point to the second (the picture's y goes down).
             offset = ((x2 - x1) * (place[1] - y1) - (y2 - y1) * (place[0] - x1)) / length
-            if abs(offset) <= self._slack(each):
+            if abs(offset) <= slack:
                 continue
             side = 1 if offset > 0 else -1
             before = line.sides.get(each.track)
@@ -166,8 +166,9 @@ class ZoneWatch:
     def _scaled(self, point: _Place) -> _Place:
         return point[0] * _UNITS, point[1] * _UNITS * self._aspect
 
-    def _slack(self, each: Tracked) -> float:
-        return _TREMBLING * each.height * _UNITS * self._aspect
+    def _standing(self, each: Tracked) -> _Standing:
+        left, top, right, bottom = each.box
+        return each, self._scaled(((left + right) / 2, bottom)), _TREMBLING * (bottom - top) * _UNITS * self._aspect
 
 
 def _corners(kind: str, places: list[_Place]) -> list[_Place]:

@@ -16,9 +16,9 @@ TOOLS = find_tools()
 SIZE = (128, 72)
 
 
-def made(target: Path, picture: str, *colours: str) -> Clip:
+def made(target: Path, picture: str, *colours: str, size: str = "256x144") -> Clip:
     """Two seconds of a picture."""
-    command = [TOOLS.ffmpeg, "-v", "error", "-f", "lavfi", "-i", f"{picture}=size=256x144:rate=10:duration=2"]
+    command = [TOOLS.ffmpeg, "-v", "error", "-f", "lavfi", "-i", f"{picture}=size={size}:rate=10", "-t", "2"]
     command += [*colours, "-c:v", "libx264", "-qp", "4", "-preset", "ultrafast", "-pix_fmt", "yuv420p"]
     subprocess.run([*command, target], check=True)
     return Clip(target, probe(target, TOOLS))
@@ -36,6 +36,20 @@ def test_planes_are_shown_in_the_colours_that_pictures_have(tmp_path: Path, matr
     ours, others = (shown(small, is_bt709=each) for each in (is_bt709(video.facts), not is_bt709(video.facts)))
     assert np.median(np.abs(ours - right)) <= 2
     assert np.abs(others - right).mean() > 2 * np.abs(ours - right).mean()
+
+
+@pytest.mark.parametrize("size", ["768x432", "1920x1080"])
+def test_a_large_picture_is_as_light_where_every_other_line_is_read(tmp_path: Path, size: str) -> None:
+    video, context = made(tmp_path / "v.mp4", "mandelbrot", size=size), DecodeContext(TOOLS)
+    with decoded_planes(video, SIZE, context, tmp_path / "a.log") as planes:
+        light = next(planes)[: SIZE[1]].astype(int)
+    command = [TOOLS.ffmpeg, "-v", "error", "-i", video.path, "-frames:v", "1", "-pix_fmt", "yuv420p"]
+    command += ["-vf", f"scale={SIZE[0]}:{SIZE[1]}:flags=area:out_range=tv", "-f", "rawvideo", "-"]
+    answer = subprocess.run(command, check=True, capture_output=True).stdout
+    whole = np.frombuffer(answer, np.uint8, SIZE[0] * SIZE[1]).reshape(SIZE[::-1])
+
+    assert np.abs(light - whole).mean() < 1
+    assert np.abs(light - np.roll(whole, 1, axis=0)).mean() > 2  # a line too low is more than that
 
 
 @pytest.mark.parametrize("step", [1, 3, 7])

@@ -13,13 +13,13 @@ from trackers.utils.state_representations import XYXYStateEstimator
 from tasks.models.analysis.bytetrack import ByteTrack, EvenEstimator
 from tasks.models.analysis.detections import Detections
 
-SCALE = np.full(4, 1000.0)
+UNITS = 1000.0, 750.0  # across and down
 SURE = 0.5
 
 
 def found(boxes: Any, confidences: Any = None) -> Detections:
     sure = np.full(len(boxes), 0.9) if confidences is None else confidences
-    return Detections(np.array(boxes, np.float32), np.asarray(sure, np.float32), ("x",) * len(boxes))
+    return Detections([tuple(map(float, box)) for box in boxes], list(map(float, sure)), ("x",) * len(boxes))
 
 
 def crowd(seed: int, people: int, least_sure: float, frames: int = 150) -> list[Detections]:
@@ -40,8 +40,8 @@ def crowd(seed: int, people: int, least_sure: float, frames: int = 150) -> list[
 
 
 def theirs(tracker: ByteTrackTracker, each: Detections) -> list[tuple[int, int]]:
-    boxes = each.boxes * SCALE
-    given = TheirDetections(xyxy=boxes, confidence=each.confidences, data={"row": np.arange(len(each))})
+    boxes, sure = np.array(each.boxes).reshape(-1, 4) * (UNITS * 2), np.array(each.confidences, np.float32)
+    given = TheirDetections(xyxy=boxes, confidence=sure, data={"row": np.arange(len(each))})
     answer = cast(TheirDetections, tracker.update(given))
     if not len(answer) or answer.tracker_id is None:
         return []
@@ -73,7 +73,7 @@ def test_all_get_the_numbers_that_the_library_gives(seed: int, people: int, rate
 
     numbers = set[int]()
     for each in crowd(seed, people, least_sure=0.2 if people > 3 else SURE):
-        given = ours.number(each, SCALE)
+        given = ours.number(each, *UNITS)
         numbers |= {number for number, _ in given}
         assert sorted(given) == sorted(theirs(library, each))
 
@@ -84,10 +84,10 @@ def test_a_number_is_given_with_the_row_of_what_was_found() -> None:
     track = ByteTrack(10.0, 1.0, 2, 0.1, 0.4)
     one, other = [0.1, 0.1, 0.2, 0.4], [0.6, 0.5, 0.7, 0.8]
 
-    assert track.number(found([one, other]), SCALE) == []
-    assert sorted(track.number(found([one, other]), SCALE)) == [(0, 0), (1, 1)]
-    assert sorted(track.number(found([other, one]), SCALE)) == [(0, 1), (1, 0)]
-    assert track.number(Detections.none(), SCALE) == []
+    assert track.number(found([one, other]), *UNITS) == []
+    assert sorted(track.number(found([one, other]), *UNITS)) == [(0, 0), (1, 1)]
+    assert sorted(track.number(found([other, one]), *UNITS)) == [(0, 1), (1, 0)]
+    assert track.number(Detections.none(), *UNITS) == []
 
 
 def test_a_box_that_is_foretold_inside_out_overlaps_with_nothing() -> None:
@@ -97,7 +97,7 @@ def test_a_box_that_is_foretold_inside_out_overlaps_with_nothing() -> None:
     ours = ByteTrack(10.0, 3.0, 1, 0.1, SURE)
     library = ByteTrackTracker(30, 10.0, SURE, 1, 0.1, SURE, XYXYStateEstimator)
 
-    given = [ours.number(each, SCALE) for each in scene]
+    given = [ours.number(each, *UNITS) for each in scene]
 
     assert given == [theirs(library, each) for each in scene]
     assert (given[-6], given[-1]) == ([], [(1, 0)])

@@ -32,7 +32,7 @@ def test_what_moves_is_found_where_it_is() -> None:
     assert all(len(each) == 0 for each in found[:20])
     for step, each in enumerate(found[22:], start=2):
         assert len(each) == 1
-        left, top, right, bottom = each.boxes[0] * [256, 192, 256, 192]
+        left, top, right, bottom = np.multiply(each.boxes[0], [256, 192, 256, 192])
         assert abs(left - (20 + 4 * step)) <= 3
         assert abs(right - (36 + 4 * step)) <= 3
         assert abs(top - 80) <= 3

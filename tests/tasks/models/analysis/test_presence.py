@@ -1,7 +1,8 @@
 import pytest
 
+from tasks.models.analysis.detections import Edges
 from tasks.models.analysis.presence import Presence
-from tasks.models.analysis.tracking import Edges, Tracked
+from tasks.models.analysis.tracking import Tracked
 
 LEFT_HALF: Edges = (0.0, 0.0, 0.5, 1.0)
 

@@ -1,4 +1,3 @@
-import numpy as np
 import pytest
 
 from tasks.models.analysis.detections import Detections
@@ -9,9 +8,7 @@ ASPECT = 0.75
 
 
 def seen(*boxes: tuple[float, float, float, float], label: str = "moving") -> Detections:
-    if not boxes:
-        return Detections.none()
-    return Detections(np.array(boxes, np.float32), np.full(len(boxes), 0.9, np.float32), (label,) * len(boxes))
+    return Detections(boxes, (0.9,) * len(boxes), (label,) * len(boxes))
 
 
 def person(x: float, y: float = 0.5) -> tuple[float, float, float, float]:
