@@ -71,7 +71,7 @@ test: setup ## the tests, with a real Prefect server and a real ffmpeg (ARGS="-k
 	$(BIN)/python -m pytest -m "not slow and not engines" -n $(TEST_WORKERS) --dist loadfile $(ARGS)
 
 test-all: setup ## the slow suites, which `make test` leaves out
-	@$(BIN)/python -m pytest -m "slow and not engines" -n 2 --dist loadfile $(ARGS) || { status=$$?; \
+	@$(BIN)/python -m pytest -m "slow and not engines" -n $(TEST_WORKERS) --dist loadfile $(ARGS) || { status=$$?; \
 		[ $$status -eq 5 ] && echo "no slow tests" || exit $$status; } # 5: pytest selected none
 
 test-engines: setup-engines ## the engine `diffusers` on tiny models of its own, with a real torch

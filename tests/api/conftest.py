@@ -5,6 +5,7 @@ import subprocess
 import threading
 import uuid
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -108,11 +109,18 @@ class Prefect:
         )
 
 
-@pytest.fixture(scope="module")
-def prefect(prefect_server: Stack) -> Iterator[Prefect]:
-    with SyncPrefectClient(prefect_server.prefect_api_url) as client:
+@contextmanager
+def with_deployments(server: Stack) -> Iterator[Prefect]:
+    """Give a server the product's deployments, and a client until the block is left."""
+    with SyncPrefectClient(server.prefect_api_url) as client:
         ids = register(client)
         yield Prefect(client, ids["process-asset/on-demand"], ids["generate-asset/on-demand"])
+
+
+@pytest.fixture(scope="module")
+def prefect(prefect_server: Stack) -> Iterator[Prefect]:
+    with with_deployments(prefect_server) as prefect:
+        yield prefect
 
 
 @pytest.fixture(scope="session")

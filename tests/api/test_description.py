@@ -18,7 +18,7 @@ from tests.api.things import Things
 from tests.fakes import description_hooks
 
 SEED = 20260131
-SECONDS = 200
+SECONDS = 240
 
 NOT_OURS = (
     "positive_data_acceptance",  # a well-formed id of nothing is a 404, a well-formed source that is not there a 422
@@ -46,15 +46,13 @@ class Trial:
     role: Role | None
     phases: str
     examples: int = 1
-    workers: int = 1
-    """Two at once disturb each other while values are drawn at random (Hypothesis reads their lambdas' sources)."""
 
 
 TRIALS = (
     Trial(None, "examples"),
     Trial(Role.VIEWER, "fuzzing", examples=2),
     Trial(Role.OPERATOR, "examples,fuzzing", examples=6),
-    Trial(Role.ADMIN, "examples,coverage", workers=2),
+    Trial(Role.ADMIN, "examples,coverage"),
 )
 """Who may most gets furthest: the admin tries each boundary of each parameter, some 4,000 calls."""
 
@@ -93,7 +91,7 @@ def test_every_answer_is_one_that_the_description_foresees(
         "--max-examples",
         str(trial.examples),
         "--workers",
-        str(trial.workers),
+        "1",  # two disturb each other: Hypothesis parses lambdas' sources, which Python 3.11 cannot in two threads
     ]
     command += ["--phases", trial.phases, "--no-color", "--generation-database", "none", "--no-shrink"]
     command += ["--exclude-checks", ",".join(NOT_OURS), "--continue-on-failure", "--warnings", "off"]

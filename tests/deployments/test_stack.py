@@ -108,17 +108,19 @@ from deployments.environment import isolated
 from deployments.stack import Stack
 stack = Stack(Path({str(home)!r}), components=("postgres",), environment=isolated())
 stack.start()
-subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"], env=stack.environment, start_new_session=True)
-print("ready", flush=True)
+argv = [sys.executable, "-c", "import time; time.sleep(600)"]
+sleeper = subprocess.Popen(argv, env=stack.environment, start_new_session=True)
+print(sleeper.pid, flush=True)
 time.sleep(600)
 """
     with subprocess.Popen([sys.executable, "-c", code], cwd=PROJECT, stdout=subprocess.PIPE) as first:
         assert first.stdout is not None
-        assert first.stdout.readline() == b"ready\n"
+        sleeper = int(first.stdout.readline())
         note = StackNote.read(home)
         assert note is not None
+        wait_until(lambda: sleeper in [each.pid for each in marked(note.stack_id)], description="a process of its own")
         first.kill()
-    wait_until(lambda: len(marked(note.stack_id)) == 1, description="Postgres to end with its stack")
+    wait_until(lambda: [each.pid for each in marked(note.stack_id)] == [sleeper], description="Postgres to end")
 
     with small(home):
         assert marked(note.stack_id) == []

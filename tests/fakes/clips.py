@@ -3,11 +3,13 @@
 ``python tests/fakes/clips.py`` (from the root, with ``PYTHONPATH=.``) fetches all of them.
 """
 
+import subprocess
 from functools import lru_cache
 from pathlib import Path
 
 from platformdirs import user_cache_path
 
+from tasks.media.tools import find_tools
 from tasks.models.pins import Pin, PinLock, install, read_lock
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -32,6 +34,14 @@ def clip(name: str) -> Path:
 def clip_names() -> tuple[str, ...]:
     """All clips of the locks."""
     return tuple(pin.name for lock in _locks() for pin in lock.pins)
+
+
+def own_copy(source: Path, target: Path) -> Path:
+    """Copy a video with a title of its own: the same pictures, but the asset of one test alone."""
+    title = f"title={target.parent.name}/{target.name}"
+    command = [find_tools().ffmpeg, "-v", "error", "-y", "-i", source, "-c", "copy", "-metadata", title, target]
+    subprocess.run(command, check=True)
+    return target
 
 
 @lru_cache

@@ -19,7 +19,7 @@ from deployments.stack import Stack
 from tasks.media.tools import find_tools
 from tests.conftest import WaitUntil
 from tests.fakes.batch_client import BatchClient
-from tests.fakes.clips import clip
+from tests.fakes.clips import clip, own_copy
 from tests.fakes.stack_processes import encoders, engines
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
@@ -121,10 +121,7 @@ def test_a_batch_is_paused_resumed_and_cancelled(batches: BatchClient, stack: St
 def test_a_pack_that_is_killed_while_it_publishes_loses_nothing_and_publishes_nothing_twice(
     batches: BatchClient, stack: Stack, clips: list[Path], media_root: Path, wait_until: WaitUntil
 ) -> None:
-    fresh = [media_root / f"fresh-{number}.mp4" for number in range(4)]
-    for target, path in zip(fresh, clips, strict=False):  # the same pictures, but assets of this test's own
-        command = [find_tools().ffmpeg, "-v", "error", "-y", "-i", path, "-c", "copy", "-metadata", "title=fresh"]
-        subprocess.run([*command, target], check=True)
+    fresh = [own_copy(path, media_root / f"fresh-{number}.mp4") for number, path in enumerate(clips[:4])]
     batch_id = batches.submit(rows(fresh, recipe="quick"), max_concurrency=1)
     wait_until(lambda: publishing(batches, batch_id), 120, "an item to be published")
 

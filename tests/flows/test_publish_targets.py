@@ -1,7 +1,6 @@
 """Publish targets on the real stack: refused before any work, retried without an encode, taken away, brought back."""
 
 import json
-import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -9,8 +8,7 @@ from typing import Any
 import pytest
 
 from deployments.stack import Stack
-from tasks.media.tools import find_tools
-from tests.fakes.clips import clip
+from tests.fakes.clips import clip, own_copy
 from tests.fakes.job_client import JobClient
 from tests.fakes.upkeep import Upkeep
 
@@ -25,12 +23,9 @@ def jobs(stack: Stack) -> Iterator[JobClient]:
 
 
 @pytest.fixture
-def source(jobs: JobClient, tmp_path: Path, request: pytest.FixtureRequest) -> str:
+def source(jobs: JobClient, tmp_path: Path) -> str:
     """An upload of this test's own: other tests on the same stack publish the clip as it is."""
-    made, title = tmp_path / "car.mp4", f"title={request.node.name}"
-    command = [find_tools().ffmpeg, "-v", "error", "-i", clip("carphone_pristine"), "-c", "copy", "-metadata", title]
-    subprocess.run([*command, made], check=True)
-    with made.open("rb") as file:
+    with own_copy(clip("carphone_pristine"), tmp_path / "car.mp4").open("rb") as file:
         return str(jobs.http.post("/api/v1/uploads", files={"file": ("car.mp4", file, "video/mp4")}).json()["source"])
 
 

@@ -15,7 +15,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from prefect.client.orchestration import SyncPrefectClient
 from prefect.client.schemas.objects import StateType
 from pydantic import SecretStr
 
@@ -26,10 +25,9 @@ from data.repositories import DeliveryFilter, WebhookEndpointRepository, Webhook
 from data.settings import Settings
 from deployments.environment import isolated
 from deployments.stack import Stack
-from tests.api.conftest import Prefect
+from tests.api.conftest import Prefect, with_deployments
 from tests.conftest import WaitUntil
 from tests.fakes.catalogues import make_catalogue
-from tests.fakes.deployments import register
 from tests.fakes.processes import start_server
 from tests.fakes.webhook_receiver import Receiver, half_of_the_time, receiving
 
@@ -72,9 +70,8 @@ def server(state_home: Callable[[str], Path]) -> Iterator[Stack]:
 
 @pytest.fixture
 def prefect(server: Stack) -> Iterator[Prefect]:
-    with SyncPrefectClient(server.prefect_api_url) as client:
-        ids = register(client)
-        yield Prefect(client, ids["process-asset/on-demand"], ids["generate-asset/on-demand"])
+    with with_deployments(server) as prefect:
+        yield prefect
 
 
 @pytest.fixture
@@ -159,9 +156,10 @@ def _create(prefect: Prefect, count: int) -> list[str]:
     """Create runs, a hundred at a time."""
     made: list[str] = []
     path = f"/deployments/{prefect.deployment_id}/create_flow_run/bulk"
-    for _ in range(count // 100):
-        runs = [{"tags": ["dailies-job"], "parameters": {}} for _ in range(100)]
+    for first in range(0, count, 100):
+        runs = [{"tags": ["dailies-job"], "parameters": {}}] * min(100, count - first)
         results = prefect.client.request("POST", path, json=runs).json()["results"]
+        assert {each["status"] for each in results} == {"CREATED"}
         made += [each["flow_run_id"] for each in results]
     return made
 
@@ -170,8 +168,7 @@ def _move(prefect: Prefect, jobs: list[str], kind: StateType, name: str | None =
     """Force runs into a state, fifty at a time."""
     for first in range(0, len(jobs), 50):
         chosen = jobs[first : first + 50]
-        which = {"id": {"any_": chosen}}
-        body = {"flow_runs": which, "state": {"type": kind.value, "name": name}, "force": True}
+        body = {"flow_runs": {"id": {"any_": chosen}}, "state": {"type": kind.value, "name": name}, "force": True}
         results = prefect.client.request("POST", "/flow_runs/bulk_set_state", json=body).json()["results"]
         assert {each["status"] for each in results} == {"ACCEPT"}
         assert len(results) == len(chosen)

@@ -20,13 +20,14 @@ Start = Callable[..., subprocess.Popen[bytes]]
 
 @pytest.fixture
 def start(wait_until: Callable[..., None]) -> Iterator[Start]:
-    """Return a function that starts a sleeper with variables in its environment, and waits until others see them."""
+    """Return a function that starts a sleeper with variables in its environment, and waits until others see it."""
     started: list[subprocess.Popen[bytes]] = []
 
     def begin(*arguments: str, **variables: str) -> subprocess.Popen[bytes]:
         process = subprocess.Popen([*SLEEP, *arguments], env={**os.environ, **variables})
         started.append(process)
         seen = psutil.Process(process.pid)
+        wait_until(lambda: seen.cmdline()[: len(SLEEP)] == list(SLEEP), 5, "it to be what was started")
         wait_until(lambda: variables.items() <= seen.environ().items(), 5, "its environment to be there")
         return process
 
