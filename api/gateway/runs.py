@@ -1,6 +1,6 @@
 """Reading flow runs: the run of a job, its states, and the runs that it started."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
@@ -87,7 +87,22 @@ async def read_states(client: PrefectClient, run_id: UUID) -> list[State[Any]]:
     """Return the states that a run went through, oldest first."""
     with translated():
         states = await client.read_flow_run_states(run_id)
-    return sorted(states, key=lambda state: state.timestamp)
+    return in_order(states)
+
+
+def in_order(states: Iterable[State[Any]]) -> list[State[Any]]:
+    """Return the states of a run, oldest first.
+
+    Only what waits to be started is called late. Prefect dates a state before it waits for the run's row: one that came
+    a moment before the start may carry a time behind it.
+    """
+    found: list[State[Any]] = []
+    for state in sorted(states, key=lambda state: state.timestamp):
+        place = len(found)
+        while state.name == "Late" and place and found[place - 1].type is not StateType.SCHEDULED:
+            place -= 1
+        found.insert(place, state)
+    return found
 
 
 async def read_children(client: PrefectClient, run_ids: Collection[UUID]) -> list[FlowRun]:
